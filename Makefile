@@ -1,0 +1,105 @@
+# logboom. One Makefile, no configure step, nothing written outside build/ (and var/, by `make run`).
+#
+#   make [BUILD=release|debug|asan|tsan|cov|fuzz]   everything lands in build/$(BUILD)/
+#   make help                                       what else there is
+
+NAME    := logboom
+VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),0.0.0)
+PREFIX  ?= /usr/local
+BUILD   ?= release
+OUT     := build/$(BUILD)
+LB_CORPUS ?= ../shared/corpus
+export LB_CORPUS
+
+# --- Compiler flags ----------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+        -Wvla -Wformat=2 -Wcast-align -Wwrite-strings -Wimplicit-fallthrough -Werror
+
+MODE.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+MODE.debug   := -O0 -g3
+MODE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE.tsan    := -O1 -g -fsanitize=thread
+MODE.cov     := -O0 -g --coverage
+MODE.fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+
+MODE := $(MODE.$(BUILD))
+$(if $(MODE),,$(error BUILD=$(BUILD) is not one of release debug asan tsan cov fuzz))
+
+PACKAGES := libevent libevent_pthreads libcurl rdkafka libpcre2-8 libzstd yaml-0.1 libxxhash libcrypto
+STD      := -std=c17 -D_GNU_SOURCE -Iinclude
+ALL_CFLAGS = $(STD) -pthread $(WARN) $(MODE) $(shell pkg-config --cflags $(PACKAGES)) $(CFLAGS)
+LDLIBS   := $(shell pkg-config --libs $(PACKAGES)) -lm
+
+# --- Files: a new .c file in a stage folder is picked up by itself ------------
+
+STAGES := core ingest parse route sinks conf cli
+TESTS  := $(wildcard $(STAGES:%=%/*_test.c) tests/property/*.c)
+SRC    := $(filter-out %_test.c cli/main.c,$(wildcard $(STAGES:%=%/*.c)))
+
+BIN     := $(OUT)/$(NAME)
+LIB     := $(OUT)/lib$(NAME).a
+TESTBIN := $(TESTS:%.c=$(OUT)/%)
+BENCH   := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
+FUZZ    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/*.c))
+
+# --- Build ---------------------------------------------------------------------
+
+.PHONY: all
+all: $(BIN)   ## build the daemon (default)
+
+$(BIN): $(OUT)/cli/main.o $(LIB)
+$(TESTBIN): LDLIBS += -lcmocka
+$(TESTBIN) $(BENCH): $(OUT)/%: $(OUT)/%.o $(LIB)
+$(BIN) $(TESTBIN) $(BENCH):
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(FUZZ): $(OUT)/%: $(OUT)/%.o $(LIB)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(LIB): $(SRC:%.c=$(OUT)/%.o)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/tests/%.o $(OUT)/%_test.o: STD += -Itests/harness
+
+$(OUT)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+# --- Check ---------------------------------------------------------------------
+
+.PHONY: unit fuzz fuzz-run lint fmt
+unit: $(TESTBIN)   ## unit and property tests of this BUILD
+	@for t in $(TESTBIN); do $$t || exit 1; done
+
+fuzz:   ## each fuzzer for SECONDS (60) with clang
+	$(MAKE) BUILD=fuzz CC=clang fuzz-run
+fuzz-run: $(FUZZ)
+	@for f in $(FUZZ); do mkdir -p $$f.corpus && \
+	 $$f -artifact_prefix=$(OUT)/ -max_total_time=$(or $(SECONDS),60) $$f.corpus $(wildcard tests/data/$$(basename $$f)) || exit 1; done
+
+EVERY_C := $(shell find $(STAGES) include tests -name '*.[ch]' | sort -u)
+lint:   ## format, include rules, clang-tidy (function size, complexity), cppcheck
+	! grep -n '#include "\.\./' $(EVERY_C)   # folders meet only in include/
+	for h in include/*.h; do $(CC) $(STD) -fsyntax-only -Werror -x c $$h || exit 1; done
+	clang-format --dry-run --Werror $(EVERY_C)
+	printf '%s\n' $(SRC) cli/main.c | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(STD)' sh
+	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -Iinclude $(SRC) cli/main.c
+fmt:   ## format every file in place
+	clang-format -i $(EVERY_C)
+
+# --- Ship ----------------------------------------------------------------------
+
+.PHONY: install clean help
+install: all   ## install under $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/$(NAME)
+
+clean:   ## remove build/
+	rm -rf build
+
+help:   ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18

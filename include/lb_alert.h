@@ -1,0 +1,106 @@
+/*
+ * lb_alert.h - alert rules, and the engine that runs them.
+ *
+ * Workers evaluate predicates and keys (lb_feed); the engine is one thread
+ * that applies the feeds in stream order to windows over event time, drives
+ * each alert's state, and hands alert events on as records: they pass the
+ * alerting routes and reach any sink. Same records and arrival times, same
+ * transitions, whatever the number of workers.
+ */
+#ifndef LB_ALERT_H
+#define LB_ALERT_H
+
+#include "lb_batch.h"
+#include "lb_diag.h"
+#include "lb_err.h"
+#include "lb_module.h"
+#include "lb_pool.h"
+#include "lb_stream.h"
+
+struct lb_expr;
+struct lb_node;
+struct lb_route;
+
+enum lb_severity {
+    LB_SEVERITY_INFO,
+    LB_SEVERITY_LOW,
+    LB_SEVERITY_MEDIUM,
+    LB_SEVERITY_HIGH,
+    LB_SEVERITY_CRITICAL,
+    LB_SEVERITY_COUNT
+};
+
+enum lb_comparison { LB_ABOVE, LB_AT_LEAST, LB_BELOW, LB_AT_MOST };
+
+struct lb_threshold {
+    bool set;
+    enum lb_comparison comparison;
+    double number; /* a ratio as 0…1 */
+};
+
+enum lb_alert_function { LB_ALERT_COUNT, LB_ALERT_RATIO };
+
+struct lb_alert_rule {
+    struct lb_str name;
+    struct lb_place place;
+    const struct lb_expr *where; /* NULL: every record */
+    enum lb_alert_function function;
+    const struct lb_expr *inner; /* count(EXPR) and ratio(EXPR): predicate bit 0; NULL: always true */
+    struct lb_str value_text;    /* as written */
+    int64_t over_ns;
+    struct lb_strs by;
+    struct lb_threshold thresholds[LB_SEVERITY_COUNT];
+    struct lb_str threshold_texts[LB_SEVERITY_COUNT];
+    uint64_t min_count;
+    int64_t cooldown_ns;
+    int64_t for_ns;
+    struct lb_str text; /* optional words for people; `{service}` and `{value}` are replaced */
+    uint64_t sinks;     /* `to:` of the rule itself */
+};
+
+struct lb_alerting {
+    struct lb_alert_rule *rules;
+    uint32_t rule_count;
+    struct lb_route *routes; /* alerting.routes: over alert records */
+    uint32_t route_count;
+    struct lb_str severities[LB_SEVERITY_COUNT]; /* the words people use: P1 … */
+    int64_t lateness_ns;
+    int64_t max_age_ns;
+    uint64_t max_keys; /* per rule */
+};
+
+/*
+ * Reads the `alerting:` section; called by conf/. `sinks` are the names in order. All faults go to `diag`.
+ * `config` is opaque here (struct lb_config), its arena owns the result.
+ */
+struct lb_config;
+bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
+                      struct lb_diag *diag);
+
+/* Reads `above 5%`, `at least 5`, `> 1000`; False with an error at `place`. `is_ratio`: percent or 0…1. */
+bool lb_threshold_read(struct lb_str text, bool is_ratio, struct lb_threshold *threshold, struct lb_place place,
+                       struct lb_diag *diag);
+
+struct lb_alert_engine;
+
+/*
+ * `deliver` takes a batch of alert records with its selections (gives the reference away) and pushes it to the sinks;
+ * called on the engine's thread. `share` and `streams` are for those batches.
+ */
+struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, uint32_t sink_count,
+                                            struct lb_streams *streams, struct lb_share *share,
+                                            void (*deliver)(void *context, struct lb_batch *batch), void *context);
+enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
+
+/* Gives a reference of the batch. `token` is the engine's own consumer's, NULL if the batch has no feeds. */
+void lb_alert_engine_push(struct lb_alert_engine *engine, struct lb_batch *batch, struct lb_token *token);
+
+/* Applies what is queued, then ends the thread. */
+void lb_alert_engine_stop(struct lb_alert_engine *engine);
+void lb_alert_engine_free(struct lb_alert_engine *engine);
+
+/* Alerts that fire now, as a JSON array, for the API. Any thread. */
+struct lb_buffer;
+void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out);
+
+#endif

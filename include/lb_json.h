@@ -1,0 +1,50 @@
+/*
+ * lb_json.h - JSON (RFC 8259) without a tree.
+ *
+ * Reading notes where members stand; nothing is copied or converted. What it
+ * accepts is valid: nested values are checked to their end, so copying their
+ * bytes into a JSON document keeps that valid. Invalid UTF-8 inside strings
+ * is accepted and marked. No call allocates.
+ */
+#ifndef LB_JSON_H
+#define LB_JSON_H
+
+#include "lb_buffer.h"
+#include "lb_err.h"
+#include "lb_record.h"
+
+struct lb_json_object {
+    struct lb_field *fields; /* the caller's, `field_max` of them */
+    uint32_t field_max;
+    uint32_t field_count;
+    struct lb_str rest; /* members that did not fit, checked too */
+    size_t end;         /* behind the closing brace */
+    const char *reason; /* on LB_BAD_INPUT: what was expected, a literal */
+    size_t reason_at;
+};
+
+/* `text` begins with an object, after blanks; what follows it (object->end) is the caller's to judge. */
+enum lb_err lb_json_read_object(struct lb_str text, struct lb_json_object *object) LB_MUST_USE;
+
+/* One whole document and nothing else. */
+bool lb_json_valid(struct lb_str text);
+
+/* The next element of an array's text: starts with *at = 1, LB_END behind the last one. */
+enum lb_err lb_json_next_element(struct lb_str array, size_t *at, struct lb_value *element) LB_MUST_USE;
+
+/*
+ * Unescapes the inside of a string. `out` has room for text.len bytes and may be text.ptr itself. Lone surrogates
+ * become U+FFFD. Returns the length.
+ */
+size_t lb_json_unescape(struct lb_str text, char *out);
+
+/* Appends bytes as the inside of a JSON string: escapes what must be, U+FFFD for invalid UTF-8. */
+void lb_json_escape(struct lb_buffer *out, struct lb_str bytes);
+
+/* Appends a value as JSON: strings with quotes, others as they are; NONE as null. */
+void lb_json_write_value(struct lb_buffer *out, struct lb_value value);
+
+/* Length of the valid UTF-8 at the front; text.len if all of it is. */
+size_t lb_utf8_valid(struct lb_str text);
+
+#endif

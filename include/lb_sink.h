@@ -1,0 +1,107 @@
+/*
+ * lb_sink.h - delivers records to one destination.
+ *
+ * A sink instance runs on a thread of its own, so write() may block up to its
+ * timeout. It copies or sends what it needs and returns; the slab goes back
+ * at once. What is behind it (queue, marks, commits, back-off while it cannot
+ * take, metrics) belongs to sinks/delivery.c, not to sinks.
+ *
+ * Three ways to be safe:
+ *  - at once: write() returns LB_OK and that is it;
+ *  - later, in any order: lb_token_hold(token, n) in write(), and
+ *    lb_token_done() when each piece is delivered, from any thread;
+ *  - at a commit: the type has commit(); all that was written up to it counts
+ *    as delivered when it and the ledger are durable.
+ */
+#ifndef LB_SINK_H
+#define LB_SINK_H
+
+#include "lb_batch.h"
+#include "lb_ledger.h"
+#include "lb_module.h"
+#include "lb_stream.h"
+
+struct lb_sink_type;
+struct lb_delivery;
+
+struct lb_sink {
+    const struct lb_sink_type *type;
+    struct lb_section section; /* section.name is the sink's name */
+    void *state;
+    uint32_t index;           /* its bit, and its consumer number */
+    struct lb_ledger *ledger; /* for what it committed in earlier runs; set before open() */
+    struct lb_str data_dir;
+    struct lb_delivery *delivery; /* its queue and thread */
+};
+
+struct lb_sink_type {
+    struct lb_module module;
+
+    /* Optional; for `check`: certificates, directories, patterns. Leaves nothing open. */
+    enum lb_err (*check)(struct lb_sink *sink, struct lb_diag *diag);
+
+    /* Optional: would this sink write to `path`? Refuses sources that read logboom's own outputs. */
+    bool (*writes)(const struct lb_sink *sink, const char *path);
+
+    /* On the main thread. Files: cuts them to their committed lengths. */
+    enum lb_err (*open)(struct lb_sink *sink, struct lb_diag *diag);
+
+    /*
+     * On the sink's thread, as is all below. The batch is read-only and valid until the call returns; all of the
+     * selection is taken (LB_OK) or none of it (LB_AGAIN: the same call comes again after a pause).
+     */
+    enum lb_err (*write)(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_selection *selection,
+                         struct lb_token *token);
+
+    /* Optional. Returns the monotonic time at which it wants to be called again; INT64_MAX: only after a write. */
+    int64_t (*tick)(struct lb_sink *sink, int64_t monotonic_ns);
+
+    /*
+     * Optional. Makes everything written so far durable and adds the facts that must change together with the marks
+     * to `txn`. On LB_OK the delivery code adds the marks, commits the ledger, and calls committed(). Any other
+     * result: nothing counts as delivered, it is called again later.
+     */
+    enum lb_err (*commit)(struct lb_sink *sink, struct lb_ledger_txn *txn);
+    void (*committed)(struct lb_sink *sink); /* optional: rotate, seal, expire old files */
+
+    /* Optional. Waits for what is in flight, at most until `deadline` (monotonic). Before the last commit. */
+    void (*drain)(struct lb_sink *sink, int64_t deadline);
+
+    void (*close)(struct lb_sink *sink); /* called if and only if open() succeeded */
+};
+
+const struct lb_sink_type *lb_sink_find(struct lb_str name);
+const struct lb_sink_type *const *lb_sink_types(void); /* NULL at the end */
+
+/* --- delivery: what the engine sees --------------------------------------- */
+
+/* Starts the sink's thread. `commit_ns`: the longest time between commits. */
+enum lb_err lb_delivery_start(struct lb_sink *sink, struct lb_streams *streams, int64_t commit_ns) LB_MUST_USE;
+
+/* Gives a reference of the batch. `selection` lives in the batch. Never blocks. Called in stream order. */
+void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, const struct lb_selection *selection,
+                      struct lb_token *token);
+
+/* Writes what is queued, drains, commits and ends the thread, by `deadline` (monotonic). True: all is delivered. */
+bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline);
+
+/* True once the thread was told to end at once: a write() that waits shall return LB_AGAIN. */
+bool lb_delivery_stopping(const struct lb_sink *sink);
+
+/* For health: "ok", or what is wrong now and since when. */
+struct lb_delivery_state {
+    bool ok;
+    char text[200];
+    int64_t blocked_since_ns; /* Unix time; 0: not blocked */
+    uint32_t queue_depth;     /* batches */
+};
+void lb_delivery_state(struct lb_delivery *delivery, struct lb_delivery_state *state);
+
+/* A sink says what is wrong (shown in health, logged when it changes); NULL: fine again. Any thread. */
+void lb_delivery_problem(struct lb_sink *sink, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void lb_delivery_fine(struct lb_sink *sink);
+
+/* Counts records that left, and their bytes on the wire or disk. */
+void lb_delivery_count(struct lb_sink *sink, uint64_t records, uint64_t bytes);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * lb_source.h - brings bytes in and cuts them at event boundaries.
+ *
+ * A source runs on an event loop and never blocks. It takes a batch from its
+ * share of the pool, reads into the slab, notes each event, and pushes the
+ * batch; when it gets no batch it waits for credit: that is all it needs to
+ * know of backpressure. A carried rest (an unfinished line) is copied to the
+ * next slab. What the bytes are (docker's envelope, syslog) is said by the
+ * envelope, which the workers apply.
+ */
+#ifndef LB_SOURCE_H
+#define LB_SOURCE_H
+
+#include "lb_batch.h"
+#include "lb_loop.h"
+#include "lb_module.h"
+#include "lb_parser.h"
+#include "lb_pool.h"
+#include "lb_queue.h"
+#include "lb_stream.h"
+
+struct lb_source_type;
+
+enum lb_add { LB_ADD_SOURCE = 1, LB_ADD_FILE = 2, LB_ADD_OFFSET = 4 };
+
+/* What every source takes; filled by options before open(). */
+struct lb_source_options {
+    struct lb_parser_chain *parse;
+    struct lb_str service;
+    uint8_t level;
+    struct lb_pairs fields;
+    struct lb_strs add; /* source, file, offset */
+    uint64_t max_line;
+};
+
+struct lb_source {
+    const struct lb_source_type *type;
+    struct lb_section section; /* section.name is the source's name */
+    void *state;
+    struct lb_source_options options;
+    unsigned add; /* enum lb_add, from options.add */
+
+    /* Set before open(). */
+    struct lb_loop *loop;
+    struct lb_share *share;
+    struct lb_queue *queue; /* push finished batches here */
+    struct lb_streams *streams;
+    bool exit_at_eof; /* read what is there, then call lb_source_finished() */
+    void (*finished)(void *context, struct lb_source *source);
+    void *finished_context;
+};
+
+struct lb_source_type {
+    struct lb_module module;
+    bool file_like; /* runs on the loop of files, takes at most half of the pool */
+    const struct lb_envelope *envelope;
+    const char *parse; /* the fallback of `parse:`: auto or none */
+
+    /* Optional; for `check`: looks for what would fail, opens nothing that lasts. */
+    enum lb_err (*check)(struct lb_source *source, struct lb_diag *diag);
+
+    /* Optional: does a path belong to what this source reads? Refuses loops. */
+    bool (*reads)(const struct lb_source *source, const char *path);
+
+    /* On the main thread before the loop starts: binds, opens, registers events and timers with source->loop. */
+    enum lb_err (*open)(struct lb_source *source, struct lb_diag *diag);
+
+    /* On the loop's thread: takes in nothing more. What it holds unfinished stays unacknowledged. */
+    void (*stop)(struct lb_source *source);
+
+    void (*close)(struct lb_source *source); /* after the loop has ended; frees what open() made */
+};
+
+const struct lb_source_type *lb_source_find(struct lb_str name);
+const struct lb_source_type *const *lb_source_types(void); /* NULL at the end */
+
+/* With exit_at_eof: the source has pushed everything. On its loop's thread, once. */
+static inline void lb_source_finished(struct lb_source *source)
+{
+    if (source->finished != NULL)
+        source->finished(source->finished_context, source);
+}
+
+#endif

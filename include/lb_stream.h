@@ -1,0 +1,111 @@
+/*
+ * lb_stream.h - where records come from, and how far each consumer is.
+ *
+ * A stream is one file, one connection, one listening datagram socket. For
+ * each consumer (each sink, and the alert engine last) it has one mark: every
+ * record that ends at or below it is safe with that consumer. The sequencer
+ * issues a token per batch and consumer, in order; tokens are done in any
+ * order; the mark moves over those that are done without a gap.
+ *
+ * A durable stream (a file) has an identity in the ledger, a random 64-bit id
+ * written there before its first record is delivered, and its marks are
+ * stored by the consumers' commits. An ephemeral one (a socket) has neither.
+ *
+ * Reference counted; its static part is written before the first batch and
+ * never again. Thread-safe but for that.
+ */
+#ifndef LB_STREAM_H
+#define LB_STREAM_H
+
+#include "lb_batch.h"
+#include "lb_err.h"
+#include "lb_ledger.h"
+
+struct lb_source; /* lb_source.h: the instance that reads it */
+struct lb_token;
+
+enum lb_outcome {
+    LB_DELIVERED,     /* safe */
+    LB_DEAD_LETTERED, /* refused for good, kept elsewhere with the reason */
+    LB_REFUSED,       /* refused for good and lost; counted */
+};
+
+struct lb_stream {
+    uint64_t id;
+    bool durable;
+    uint64_t resume;       /* where to begin: the lowest mark */
+    uint64_t resume_until; /* the highest mark at start: up to here consumers may have records already */
+    const struct lb_source *source;
+    struct lb_str name; /* of the file, or the peer's address */
+
+    /* What the source says of all its records; what a record says itself wins. */
+    uint8_t level;
+    struct lb_value service;
+    struct lb_value host;
+    struct lb_field *fields;
+    uint16_t field_count;
+
+    struct lb_arena arena; /* owns what the slices above point to */
+    struct lb_streams *registry;
+    struct lb_track *tracks; /* one per consumer */
+    atomic_uint references;
+    struct lb_stream *next;
+};
+
+struct lb_streams;
+
+/* All streams of a run. `consumers`: the names of the sinks in order, then "alerts". `ledger` outlives it. */
+struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs *consumers);
+void lb_streams_free(struct lb_streams *streams);
+
+/* A new ephemeral stream with a random id. NULL: out of memory. */
+struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_source *source);
+
+/*
+ * A durable stream. `id` 0: a new one; otherwise one that lb_streams_each_known() told of, its marks loaded.
+ * `identity` (what the source needs to know it again) is in the ledger, fsynced, when this returns.
+ */
+enum lb_err lb_stream_open(struct lb_streams *streams, const struct lb_source *source, uint64_t id,
+                           struct lb_str identity, struct lb_stream **stream) LB_MUST_USE;
+
+/* Several at once with one fsync: begin, open many, end. Streams are usable after end. */
+void lb_streams_begin(struct lb_streams *streams);
+enum lb_err lb_streams_end(struct lb_streams *streams) LB_MUST_USE;
+
+/* A changed identity (renamed, fingerprint grown), and forgetting a stream and its marks. Durable with the next commit.
+ */
+void lb_stream_identify(struct lb_stream *stream, struct lb_str identity);
+void lb_stream_forget(struct lb_stream *stream);
+
+/* Every identity that the ledger has for the source of that name. */
+void lb_streams_each_known(struct lb_streams *streams, struct lb_str source,
+                           void (*visit)(void *context, uint64_t id, struct lb_str identity), void *context);
+
+void lb_stream_ref(struct lb_stream *stream);
+void lb_stream_unref(struct lb_stream *stream);
+
+/* --- marks: the engine and the delivery code only ------------------------ */
+
+/*
+ * Called by the sequencer, in order, for every consumer of every batch; `end` is batch->position_end. With
+ * `empty` (nothing selected) the token counts as done and NULL is returned. Otherwise the token is held once.
+ */
+struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uint64_t end, bool empty);
+
+/* A sink that delivers in pieces takes one hold for each, and lets each go by lb_token_done(). Any thread. */
+void lb_token_hold(struct lb_token *token, uint32_t count);
+
+/* The last one moves the mark. The worst outcome counts; `reason` is logged with refusals, may be NULL. */
+void lb_token_done(struct lb_token *token, enum lb_outcome outcome, const char *reason);
+
+uint64_t lb_stream_mark(struct lb_stream *stream, uint32_t consumer);
+
+/* Puts every mark of `consumer` that moved since the last collect into `txn`; after a failed commit call it again with
+ * `again`. */
+void lb_streams_collect(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn);
+void lb_streams_collect_failed(struct lb_streams *streams, uint32_t consumer);
+
+/* Tokens issued and not done, for that consumer (or all with UINT32_MAX): 0 after the last delivery. */
+uint64_t lb_streams_outstanding(struct lb_streams *streams, uint32_t consumer);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * lb_test.h - what every unit and property test includes: cmocka and a few
+ * words on top of it. A test's name says what must hold.
+ */
+#ifndef LB_TEST_H
+#define LB_TEST_H
+
+#include "lb_str.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define assert_text(actual, expected)                                                                                  \
+    do {                                                                                                               \
+        struct lb_str lb_actual = (actual);                                                                            \
+        struct lb_str lb_expected = lb_str_from(expected);                                                             \
+        if (!lb_str_equal(lb_actual, lb_expected))                                                                     \
+            fail_msg("expected \"%s\", got \"" LB_STR_FMT "\"", (expected), LB_STR_ARG(lb_actual));                    \
+    } while (0)
+
+/* A seeded generator for property tests; LB_SEED repeats a run. Print lb_seed() in a failure. */
+static inline uint64_t lb_seed(void)
+{
+    const char *text = getenv("LB_SEED");
+
+    return text != NULL ? strtoull(text, NULL, 10) : UINT64_C(20260101);
+}
+
+static inline uint64_t lb_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state * UINT64_C(0x2545F4914F6CDD1D);
+}
+
+#endif
