@@ -191,8 +191,7 @@ static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     struct lb_config *config = daemon->config;
 
-    daemon->shares = lb_arena_zalloc(&config->arena, config->source_count * sizeof(*daemon->shares));
-    for (uint32_t i = 0; daemon->shares != NULL && i < config->source_count; i++) {
+    for (uint32_t i = 0; i < config->source_count; i++) {
         struct lb_source *source = &config->sources[i];
 
         daemon->shares[i] = lb_share_new(daemon->pool, share_of(daemon, source));
@@ -209,7 +208,7 @@ static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
             return false;
         daemon->sources_open++;
     }
-    return daemon->shares != NULL;
+    return true;
 }
 
 static bool count_endings(struct lb_daemon *daemon, struct lb_diag *diag)
@@ -413,7 +412,7 @@ static void close_parts(struct lb_daemon *daemon)
         lb_streams_free(daemon->streams);
     if (daemon->ledger != NULL)
         lb_ledger_close(daemon->ledger);
-    for (uint32_t i = 0; daemon->shares != NULL && i < config->source_count; i++) {
+    for (uint32_t i = 0; i < config->source_count; i++) {
         if (daemon->shares[i] != NULL)
             lb_share_free(daemon->shares[i]);
     }

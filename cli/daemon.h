@@ -21,7 +21,7 @@ struct lb_daemon {
     int lock_fd;
 
     struct lb_pool *pool;
-    struct lb_share **shares; /* one per source */
+    struct lb_share *shares[LB_SOURCES_MAX]; /* one per source */
     struct lb_share *alert_share;
     struct lb_ledger *ledger;
     struct lb_streams *streams;
