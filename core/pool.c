@@ -202,7 +202,8 @@ static bool worth_waking(const struct lb_share *share, size_t promised)
         return false;
     if (share->moving == 0)
         return true;
-    return pool->used + promised + larger(share->wanted, pool->bytes_max / POOL_ROOM) <= pool->bytes_max &&
+    return !must_yield(share, share->wanted) &&
+           pool->used + promised + larger(share->wanted, pool->bytes_max / POOL_ROOM) <= pool->bytes_max &&
            share->used + larger(share->wanted, share->bytes_max / SHARE_ROOM) <= share->bytes_max;
 }
 
