@@ -244,9 +244,9 @@ static void wake_waiting(struct lb_pool *pool)
 
 /* --- taking ------------------------------------------------------------------------- */
 
-static size_t arena_estimate(const struct lb_share *share, unsigned class, size_t capacity)
+static size_t arena_estimate(const struct lb_share *share, unsigned size_class, size_t capacity)
 {
-    return (size_t)((uint64_t)capacity * share->ratio[class] / RATIO_ONE);
+    return (size_t)((uint64_t)capacity * share->ratio[size_class] / RATIO_ONE);
 }
 
 /* How much of its arena a batch keeps for the next time: what the next one is likely to take. */
@@ -265,11 +265,11 @@ static size_t idle_max(const struct lb_pool *pool)
 static size_t take_credit(struct lb_share *share, size_t bytes, struct lb_batch **recycled)
 {
     struct lb_pool *pool = share->pool;
-    unsigned class = lb_slab_class(bytes);
+    unsigned size_class = lb_slab_class(bytes);
     size_t capacity = lb_slab_capacity(bytes);
-    struct lb_batch *batch = lb_slabs_pop(&pool->slabs, class);
+    struct lb_batch *batch = lb_slabs_pop(&pool->slabs, size_class);
     size_t held = batch != NULL ? batch->arena.bytes_held : 0;
-    size_t need = capacity + larger(arena_estimate(share, class, capacity), held);
+    size_t need = capacity + larger(arena_estimate(share, size_class, capacity), held);
 
     if (!may_take(share, need, 0) || must_yield(share, need)) {
         if (batch != NULL)
@@ -355,12 +355,12 @@ void lb_pool_settle(struct lb_batch *batch)
         return;
     size_t real = lb_slab_footprint(batch);
     struct lb_slab *slab = lb_slab_of(batch);
-    uint32_t *ratio = &share->ratio[slab->class];
+    uint32_t *ratio = &share->ratio[slab->size_class];
     uint64_t seen = (uint64_t)batch->arena.bytes_held * RATIO_ONE / batch->capacity;
 
     pthread_mutex_lock(&pool->lock);
     *ratio = (uint32_t)(((uint64_t)*ratio * (RATIO_WEIGHT - 1) + seen) / RATIO_WEIGHT);
-    slab->arena_keep = arena_keep(batch->capacity, arena_estimate(share, slab->class, batch->capacity));
+    slab->arena_keep = arena_keep(batch->capacity, arena_estimate(share, slab->size_class, batch->capacity));
     add_credit(share, real);
     repay_credit(share, batch->credit);
     bool less = real < batch->credit;
@@ -392,7 +392,7 @@ void lb_pool_give_back(struct lb_batch *batch)
     batch->next = NULL;
     pthread_mutex_lock(&pool->lock);
     bool share_ended = return_credit(share, batch->credit, slab->moving);
-    if (slab->class < LB_SLAB_EXACT)
+    if (slab->size_class < LB_SLAB_EXACT)
         lb_slabs_push(&pool->slabs, batch);
     else
         exact = batch;

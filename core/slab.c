@@ -19,18 +19,18 @@ static const uint32_t class_bytes[LB_SLAB_EXACT] = { LB_SLAB_SMALL, LB_SLAB_MEDI
 
 unsigned lb_slab_class(size_t bytes)
 {
-    unsigned class = 0;
+    unsigned size_class = 0;
 
-    while (class < LB_SLAB_EXACT && bytes > class_bytes[class])
-        class ++;
-    return class;
+    while (size_class < LB_SLAB_EXACT && bytes > class_bytes[size_class])
+        size_class++;
+    return size_class;
 }
 
 size_t lb_slab_capacity(size_t bytes)
 {
-    unsigned class = lb_slab_class(bytes);
+    unsigned size_class = lb_slab_class(bytes);
 
-    return class < LB_SLAB_EXACT ? class_bytes[class] : (bytes + 7) & ~(size_t)7;
+    return size_class < LB_SLAB_EXACT ? class_bytes[size_class] : (bytes + 7) & ~(size_t)7;
 }
 
 struct lb_batch *lb_slab_new(size_t bytes)
@@ -42,7 +42,7 @@ struct lb_batch *lb_slab_new(size_t bytes)
         return NULL;
     char *behind = (char *)(slab + 1);
     size_t past = (uintptr_t)behind % SLAB_ALIGNMENT;
-    slab->class = (uint8_t)lb_slab_class(bytes);
+    slab->size_class = (uint8_t)lb_slab_class(bytes);
     slab->batch.bytes = behind + (past > 0 ? SLAB_ALIGNMENT - past : 0);
     slab->batch.capacity = (uint32_t)capacity;
     size_t arena_max = capacity * ARENA_FACTOR;
@@ -55,12 +55,12 @@ size_t lb_slab_footprint(const struct lb_batch *batch)
     return batch->capacity + batch->arena.bytes_held;
 }
 
-struct lb_batch *lb_slabs_pop(struct lb_slabs *slabs, unsigned class)
+struct lb_batch *lb_slabs_pop(struct lb_slabs *slabs, unsigned size_class)
 {
-    struct lb_batch *batch = class < LB_SLAB_EXACT ? slabs->free[class] : NULL;
+    struct lb_batch *batch = size_class < LB_SLAB_EXACT ? slabs->free[size_class] : NULL;
 
     if (batch != NULL) {
-        slabs->free[class] = batch->next;
+        slabs->free[size_class] = batch->next;
         batch->next = NULL;
         slabs->idle -= lb_slab_footprint(batch);
     }
@@ -69,7 +69,7 @@ struct lb_batch *lb_slabs_pop(struct lb_slabs *slabs, unsigned class)
 
 void lb_slabs_push(struct lb_slabs *slabs, struct lb_batch *batch)
 {
-    struct lb_batch **list = &slabs->free[lb_slab_of(batch)->class];
+    struct lb_batch **list = &slabs->free[lb_slab_of(batch)->size_class];
 
     batch->next = *list;
     *list = batch;
@@ -80,9 +80,9 @@ struct lb_batch *lb_slabs_trim(struct lb_slabs *slabs, size_t idle_max)
 {
     struct lb_batch *chain = NULL;
 
-    for (unsigned class = LB_SLAB_EXACT; class -- > 0;) {
-        while (slabs->idle > idle_max && slabs->free[class] != NULL) {
-            struct lb_batch *batch = lb_slabs_pop(slabs, class);
+    for (unsigned size_class = LB_SLAB_EXACT; size_class-- > 0;) {
+        while (slabs->idle > idle_max && slabs->free[size_class] != NULL) {
+            struct lb_batch *batch = lb_slabs_pop(slabs, size_class);
 
             batch->next = chain;
             chain = batch;

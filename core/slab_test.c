@@ -9,7 +9,7 @@ static void a_slab_is_aligned_and_has_at_least_what_was_asked_for(void **state)
 {
     static const struct {
         size_t bytes;
-        unsigned class;
+        unsigned size_class;
         size_t capacity;
     } cases[] = {
         { 0, 0, 4 * KIB },
@@ -23,7 +23,7 @@ static void a_slab_is_aligned_and_has_at_least_what_was_asked_for(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct lb_batch *batch = lb_slab_new(cases[i].bytes);
 
-        assert_int_equal(lb_slab_of(batch)->class, cases[i].class);
+        assert_int_equal(lb_slab_of(batch)->size_class, cases[i].size_class);
         assert_int_equal(batch->capacity, cases[i].capacity);
         assert_int_equal((uintptr_t)batch->bytes % SLAB_ALIGNMENT, 0);
         memset(batch->bytes, 'x', batch->capacity);
