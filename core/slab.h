@@ -2,7 +2,7 @@
  * slab.h - the memory of batches, used again and again.
  *
  * A batch, its slab and what its arena holds are one thing here. Slabs of a
- * size_class wait in a list until they are wanted again; larger ones, made for one
+ * class wait in a list until they are wanted again; larger ones, made for one
  * long event, are never kept. Nothing here locks: pool.c does.
  */
 #ifndef LB_CORE_SLAB_H
@@ -32,7 +32,7 @@ static inline struct lb_slab *lb_slab_of(struct lb_batch *batch)
 }
 
 unsigned lb_slab_class(size_t bytes);
-size_t lb_slab_capacity(size_t bytes); /* `bytes` rounded up to their size_class, or to 8 */
+size_t lb_slab_capacity(size_t bytes); /* `bytes` rounded up to their class, or to 8 */
 
 /* NULL: out of memory. */
 struct lb_batch *lb_slab_new(size_t bytes);
@@ -40,7 +40,7 @@ struct lb_batch *lb_slab_new(size_t bytes);
 /* What it takes of the memory: slab and arena. */
 size_t lb_slab_footprint(const struct lb_batch *batch);
 
-/* The next of that size_class, or NULL; taken out. */
+/* The next of that class, or NULL; taken out. */
 struct lb_batch *lb_slabs_pop(struct lb_slabs *slabs, unsigned size_class);
 void lb_slabs_push(struct lb_slabs *slabs, struct lb_batch *batch);
 
