@@ -12,8 +12,8 @@ enum { EXIT_OK = 0, EXIT_NO = 1, EXIT_USAGE = 2 };
 
 struct command {
     const char *name;
-    const char *summary; /* one line of `logboom --help` */
-    const char *help;    /* the whole `logboom NAME --help` */
+    const char *summary;               /* one line of `logboom --help` */
+    const char *help;                  /* the whole `logboom NAME --help` */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
@@ -31,7 +31,9 @@ const char *default_config(void);
 /* Says what is wrong with the command line on stderr and what to do. Returns EXIT_USAGE. */
 int usage_error(const struct command *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The version that was built, and the banner line for --version. */
+int unknown_command(const char *name);
+
+/* The version that was built. */
 extern const char *const lb_version;
 
 #endif

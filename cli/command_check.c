@@ -13,7 +13,7 @@
 static int report(struct lb_config *config, struct lb_diag *diag, const char *file)
 {
     lb_diag_print(diag, stderr);
-    if (diag->errors > 0) {
+    if (config == NULL || diag->errors > 0) {
         fprintf(stderr, "%s: %u %s; nothing was started\n", file, diag->errors, diag->errors == 1 ? "error" : "errors");
         return EXIT_NO;
     }

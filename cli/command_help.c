@@ -47,17 +47,18 @@ int usage_error(const struct command *command, const char *fmt, ...)
     fputs("logboom: ", stderr);
     vfprintf(stderr, fmt, args);
     va_end(args);
-    if (command != NULL) {
-        fprintf(stderr, "; see `logboom %s --help`\n", command->name);
-    } else {
-        va_start(args, fmt);
-        const char *nearest = nearest_command(va_arg(args, const char *));
-        va_end(args);
-        if (nearest != NULL)
-            fprintf(stderr, "; did you mean \"%s\"?\n", nearest);
-        else
-            fputs("; see `logboom --help`\n", stderr);
-    }
+    fprintf(stderr, "; see `logboom %s --help`\n", command->name);
+    return EXIT_USAGE;
+}
+
+int unknown_command(const char *name)
+{
+    const char *nearest = nearest_command(name);
+
+    if (nearest != NULL)
+        fprintf(stderr, "logboom: there is no command \"%s\"; did you mean \"%s\"?\n", name, nearest);
+    else
+        fprintf(stderr, "logboom: there is no command \"%s\"; see `logboom --help`\n", name);
     return EXIT_USAGE;
 }
 

@@ -41,9 +41,8 @@ static int run_config(struct lb_config *config, const struct arguments *argument
         config->log_level = lb_level_parse(lb_str_from(arguments->level));
     lb_log_level = config->log_level;
 
-    struct lb_daemon *daemon = diag->errors == 0 && lb_config_check(config, diag)
-                                   ? lb_daemon_start(config, arguments->flags, diag)
-                                   : NULL;
+    struct lb_daemon *daemon =
+        diag->errors == 0 && lb_config_check(config, diag) ? lb_daemon_start(config, arguments->flags, diag) : NULL;
 
     lb_diag_print(diag, stderr);
     if (daemon == NULL)

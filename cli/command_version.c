@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <librdkafka/rdkafka.h>
 #include <openssl/crypto.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdio.h>
 #include <string.h>

@@ -45,7 +45,7 @@ int main(int argc, char **argv)
     const struct command *command = find(argv[1]);
 
     if (command == NULL)
-        return usage_error(NULL, "there is no command \"%s\"", argv[1]);
+        return unknown_command(argv[1]);
     if (asks_for_help(argc - 1, argv + 1)) {
         fputs(command->help, stdout);
         return EXIT_OK;
