@@ -129,4 +129,4 @@ clean:   ## remove build/
 	rm -rf build
 
 help:   ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
