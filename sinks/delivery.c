@@ -222,10 +222,7 @@ static void end(struct lb_delivery *self)
     drop_queue(self);
     if (type->drain != NULL)
         type->drain(self->sink, self->deadline);
-    bool kept = self->txn_ready; /* from an earlier try: it does not hold what became safe since */
-    bool committed = delivery_commit(self) && (!kept || delivery_commit(self));
-
-    self->complete = committed && !self->ledger_failed && !self->overflowed &&
+    self->complete = delivery_commit(self) && !self->ledger_failed && !self->overflowed &&
                      lb_streams_outstanding(self->streams, self->sink->index) == 0;
 }
 

@@ -69,7 +69,6 @@ struct lb_delivery {
     int64_t pending_since; /* monotonic */
     int64_t commit_ns;
     struct lb_ledger_txn txn;
-    bool txn_ready;     /* holds all facts of a commit that the ledger has not taken yet */
     bool files_due;     /* the sink's files are part of the commit under way */
     bool ledger_failed; /* told as the sink's problem */
     int64_t marks_at;   /* when to look for moved marks next */

@@ -4,9 +4,9 @@
  * For a sink with commit(), the lengths of its files and the marks of its
  * streams go into one transaction: after a crash either both are there or
  * neither. When the ledger cannot take it, the files are longer than it
- * knows, which does no harm; the transaction is kept and tried again, and
- * nothing is written in between, so its facts stay true. A sink without
- * commit() has only marks; losing a try costs nothing but repeats.
+ * knows, which does no harm; nothing more is written before a later try,
+ * made from the same facts, succeeds. A sink without commit() has only marks;
+ * it goes on, for a lost try costs nothing but repeats.
  */
 #include "delivery.h"
 
@@ -27,7 +27,7 @@ void delivery_written(struct lb_delivery *self, struct lb_token *token, uint64_t
 
 int64_t delivery_commit_at(const struct lb_delivery *self)
 {
-    if (self->txn_ready || self->files_due)
+    if (self->files_due)
         return 0;
     if (self->pending_count == PENDING_MAX || self->pending_bytes >= PENDING_BYTES_MAX)
         return 0;
@@ -38,15 +38,12 @@ static void reset_txn(struct lb_delivery *self)
 {
     lb_ledger_txn_free(&self->txn);
     lb_ledger_txn_init(&self->txn);
-    self->txn_ready = false;
 }
 
 static bool commit_files(struct lb_delivery *self)
 {
-    if (self->sink->type->commit(self->sink, &self->txn) != LB_OK) {
-        reset_txn(self);
+    if (self->sink->type->commit(self->sink, &self->txn) != LB_OK)
         return false;
-    }
     for (uint32_t i = 0; i < self->pending_count; i++) {
         if (self->pending[i] != NULL)
             lb_token_done(self->pending[i], LB_DELIVERED, NULL);
@@ -56,25 +53,12 @@ static bool commit_files(struct lb_delivery *self)
     return true;
 }
 
-/* Everything the ledger shall learn, into the transaction. */
-static bool prepare(struct lb_delivery *self)
-{
-    self->files_due = self->files_due || self->pending_count > 0;
-    if (self->files_due && !commit_files(self))
-        return false;
-    lb_streams_collect(self->streams, self->sink->index, &self->txn);
-    self->txn_ready = true;
-    return true;
-}
-
 /* True: go on all the same. */
 static bool ledger_failed(struct lb_delivery *self, enum lb_err err)
 {
     lb_delivery_problem(self->sink, "cannot save positions below " LB_STR_FMT ": %s; it goes on when that is mended",
                         LB_STR_ARG(self->sink->data_dir), err == LB_IO ? strerror(errno) : lb_err_name(err));
     self->ledger_failed = true;
-    if (self->files_due && !self->txn.changes.failed)
-        return false;
     lb_streams_collect_failed(self->streams, self->sink->index);
     reset_txn(self);
     self->marks_at = lb_clock_monotonic() + MARKS_EVERY;
@@ -91,10 +75,14 @@ static void note_commit(struct lb_delivery *self)
 
 bool delivery_commit(struct lb_delivery *self)
 {
-    if (!self->txn_ready && !prepare(self))
+    self->files_due = self->files_due || self->pending_count > 0;
+    if (self->files_due && !commit_files(self)) {
+        reset_txn(self);
         return false;
+    }
+    lb_streams_collect(self->streams, self->sink->index, &self->txn);
 
-    enum lb_err err = self->txn.count > 0 ? lb_ledger_commit(self->sink->ledger, &self->txn) : LB_OK;
+    enum lb_err err = lb_ledger_commit(self->sink->ledger, &self->txn);
 
     if (err != LB_OK)
         return ledger_failed(self, err);
@@ -104,7 +92,6 @@ bool delivery_commit(struct lb_delivery *self)
         note_commit(self);
     self->ledger_failed = false;
     self->files_due = false;
-    self->txn_ready = false;
     self->marks_at = lb_clock_monotonic() + (self->sink->type->commit != NULL ? self->commit_ns : MARKS_EVERY);
     return true;
 }

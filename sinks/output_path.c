@@ -46,11 +46,11 @@ static size_t add_next(struct builder *builder, struct lb_str text, size_t i)
     char c = text.ptr[i];
     char next = i + 1 < text.len ? text.ptr[i + 1] : '\0';
 
-    if ((c == '{' || c == '}' || c == '%') && next == c) {
+    if ((c == '{' || c == '}' || c == '%') && next == c) { /* doubled: itself */
         builder->out[builder->len++] = c;
         return i + 2;
     }
-    if (c == '%' && next != '\0') {
+    if (c == '%' && next != '\0' && strchr("YmdHMSj", next) != NULL) {
         add_date(builder, next);
         return i + 2;
     }

@@ -23,11 +23,11 @@ static const struct lb_option rotate_options[] = {
 
 static const struct lb_option keep_options[] = {
     { "at_least", LB_OPTION_DURATION, offsetof(struct sink_archive, output.keep_at_least_ns), NULL,
-      "younger files are never deleted" },
+      .help = "younger files are never deleted" },
     { "age", LB_OPTION_DURATION, offsetof(struct sink_archive, output.keep_age_ns), NULL,
-      "files that were last written longer ago are deleted" },
+      .help = "files that were last written longer ago are deleted" },
     { "size", LB_OPTION_SIZE, offsetof(struct sink_archive, output.keep_size), NULL,
-      "the oldest files are deleted while all together are larger" },
+      .help = "the oldest files are deleted while all together are larger" },
     { 0 },
 };
 
@@ -39,7 +39,7 @@ static const struct lb_option compression_options[] = {
 
 static const struct lb_option options[] = {
     { "path", LB_OPTION_TEMPLATE, offsetof(struct sink_archive, output.template), NULL,
-      "template of the files' paths, with dates in UTC; must end in .zst", LB_OPTION_REQUIRED },
+      "template of the files' paths, with dates in UTC; must end in .zst", .flags = LB_OPTION_REQUIRED },
     { "format", LB_OPTION_CHOICE, offsetof(struct sink_archive, output.format), "json", "how a record is written",
       .choices = lb_format_names },
     { "flush", LB_OPTION_DURATION, offsetof(struct sink_archive, output.flush_ns), "5s",
