@@ -1,19 +1,21 @@
 /*
  * archive_frame.c - a file that grows and is a valid .zst at every instant.
  *
- *   data frame … data frame | reserve: skippable frame over a hole | end
+ *   data frame … data frame | reserve: skippable frame of zeros | end
  *
  * A write of many pages can be cut by kill -9 at any page, and a torn frame
  * makes some readers drop the whole file. So a frame is written inside the
  * reserve's payload first, with the header of a smaller reserve behind it,
  * but for its own first 8 bytes; then one write of 8 bytes turns the
- * reserve's header into the frame's beginning. Frames are padded to 8 bytes,
- * so these 8 never straddle a page, and the kernel copies them whole.
+ * reserve's header into the frame's beginning. The reserve itself grows page
+ * by page, each a skippable frame of its own until one write of 8 bytes makes
+ * the first of them cover all. A write that stays in one page is never cut;
+ * all is padded to 8 bytes, so headers never straddle two.
  *
- * A frame that does not fit leaves the rest of the reserve as it is, and goes
- * into a new one behind it: a reader that took the old header before the
- * change skips to the old end, and finds a frame there. Only making a reserve
- * takes two steps (grow, header) with about 1 µs between them.
+ * A reader may have seen the end of the file just before it grew, and go on
+ * reading there a moment later. The reserve is therefore some frames long
+ * (it grows behind a frame, not before the next), so that what was the end
+ * stays the beginning of a skippable frame for much longer than that moment.
  */
 #include "archive_frame.h"
 
@@ -26,9 +28,9 @@ enum {
     HEADER = 8,
     PAD_MAGIC = 0x184D2A5C,
     RESERVE_MAGIC = 0x184D2A5D,
-    RESERVE_MIN = 64 * 1024,
-    RESERVE_MAX = 8 * 1024 * 1024,
-    RESERVE_STEP = 4096,
+    RESERVE_FRAMES = 4, /* so many times the last frame */
+    RESERVE_MAX = 2 * 1024 * 1024,
+    PAGE = 4096,                   /* or a part of one */
     TAIL_MAX = 3 * HEADER,         /* pad and next header behind a frame */
     FRAME_KEPT = 2 * OUTPUT_CHUNK, /* a longer frame's memory is given back */
 };
@@ -118,38 +120,47 @@ static size_t compress(struct archive_writer *writer, struct lb_str lines)
     return size;
 }
 
-/* A reserve for at least `size` bytes behind the end; what is left of the old one stays as a pad. */
-static bool add_reserve(struct output_file *file, size_t size)
+/* One page, or the rest of one, behind the end: a skippable frame. */
+static bool add_page(int fd, uint64_t end, size_t len)
 {
-    uint64_t wanted = file->length < RESERVE_MIN ? RESERVE_MIN : file->length;
+    char page[PAGE] = { 0 };
+
+    put_header(page, RESERVE_MAGIC, len);
+    ssize_t n = pwrite(fd, page, len, (off_t)end);
+
+    if (n == (ssize_t)len)
+        return true;
+    int err = n < 0 ? errno : ENOSPC;
+    if (n > 0 && ftruncate(fd, (off_t)end) != 0)
+        err = errno;
+    errno = err;
+    return false;
+}
+
+/* Makes the reserve at least `size` bytes long. If it fails half-way, what was added stays valid and is used later. */
+static bool grow_reserve(struct output_file *file, uint64_t size)
+{
+    uint64_t wanted = (file->length + size + PAGE - 1) / PAGE * PAGE;
+    uint64_t end = file->end;
     char header[HEADER];
 
-    if (wanted > RESERVE_MAX)
-        wanted = RESERVE_MAX;
-    if (wanted < size)
-        wanted = size;
+    while (end < wanted) {
+        size_t len = PAGE - end % PAGE;
 
-    uint64_t end = (file->end + wanted + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
-
-    put_header(header, RESERVE_MAGIC, end - file->end);
-    if (ftruncate(file->fd, (off_t)end) != 0)
-        return false;
-    if (!write_at(file->fd, header, HEADER, file->end)) {
-        int err = errno;
-
-        if (ftruncate(file->fd, (off_t)file->end) != 0)
-            err = errno;
-        errno = err;
-        return false;
+        if (!add_page(file->fd, end, len))
+            return false;
+        end += len;
     }
-    file->length = file->end;
+    put_header(header, RESERVE_MAGIC, end - file->length);
+    if (!write_at(file->fd, header, HEADER, file->length))
+        return false;
     file->end = end;
     return true;
 }
 
 static bool publish(struct output_file *file, char *frame, size_t size)
 {
-    if (file->end - file->length < size && !add_reserve(file, size))
+    if (file->end - file->length < size && !grow_reserve(file, size))
         return false;
 
     uint64_t left = file->end - file->length - size;
@@ -162,6 +173,12 @@ static bool publish(struct output_file *file, char *frame, size_t size)
     if (!write_at(file->fd, frame, HEADER, file->length))
         return false;
     file->length += size;
+
+    uint64_t ahead = size * RESERVE_FRAMES < RESERVE_MAX ? size * RESERVE_FRAMES : RESERVE_MAX;
+
+    /* Where this fails there is time to say so when the next frame does not fit. */
+    if (file->end - file->length < ahead)
+        (void)grow_reserve(file, ahead);
     return true;
 }
 
@@ -179,14 +196,4 @@ bool archive_append(struct archive_writer *writer, struct output_file *file, str
         errno = err;
     }
     return ok;
-}
-
-bool archive_trim(struct output_file *file)
-{
-    if (file->end == file->length)
-        return true;
-    if (ftruncate(file->fd, (off_t)file->length) != 0)
-        return false;
-    file->end = file->length;
-    return true;
 }

@@ -21,7 +21,4 @@ void archive_writer_close(struct archive_writer *writer);
 /* Compresses `lines` to one frame and appends it. On false errno says why, and the file is as it was. */
 bool archive_append(struct archive_writer *writer, struct output_file *file, struct lb_str lines);
 
-/* Cuts off the reserve; the file ends with its data. */
-bool archive_trim(struct output_file *file);
-
 #endif

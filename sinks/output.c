@@ -155,7 +155,7 @@ void output_close(struct output *self)
         struct output_file *file = self->files;
 
         /* Bytes behind the last commit may stay: the next open() cuts them off. */
-        if (file->fd >= 0 && !file->hidden && self->kind->trim != NULL && !self->kind->trim(file))
+        if (!output_file_trim(self, file))
             LB_WARN("sink", "cannot cut the reserve of a file path=%s reason=%s", file->path, strerror(errno));
         output_file_remove(self, file);
     }
@@ -279,9 +279,7 @@ static void finish_when_due(struct output *self, struct output_file *file, int64
 
 static bool settle(struct output *self, struct output_file *file)
 {
-    if (file->fd < 0)
-        return true;
-    if (file->finished && self->kind->trim != NULL && !self->kind->trim(file))
+    if (file->finished && !output_file_trim(self, file))
         return output_trouble(self, "cut", file->path);
     return output_file_sync(self, file);
 }

@@ -81,9 +81,6 @@ struct output_kind {
 
     /* Appends whole lines; a reader never meets a half. On false errno says why and the file is as it was. */
     bool (*append)(struct output *self, struct output_file *file, struct lb_str lines);
-
-    /* Optional: gives back what was reserved behind the data, before the file is closed. */
-    bool (*trim)(struct output_file *file);
 };
 
 struct output_cache_entry {
@@ -177,7 +174,8 @@ struct output_file *output_file_new(struct output *self);
 void output_file_remove(struct output *self, struct output_file *file); /* from the list; closes and frees it */
 bool output_file_create(struct output *self, struct output_partition *partition);
 bool output_file_ready(struct output *self, struct output_partition *partition); /* there is an open file */
-bool output_file_shut(struct output *self, struct output_file *file);            /* trims, syncs, closes */
+bool output_file_shut(struct output *self, struct output_file *file);            /* syncs and closes */
+bool output_file_trim(struct output *self, struct output_file *file);            /* gives the reserve back */
 void output_file_finish(struct output_file *file);
 bool output_file_sync(struct output *self, struct output_file *file);
 void output_file_rename_full(struct output *self, struct output_file *file); /* path → the next free number */

@@ -136,8 +136,6 @@ bool output_file_shut(struct output *self, struct output_file *file)
 {
     if (file->fd < 0)
         return true;
-    if (self->kind->trim != NULL && !self->kind->trim(file))
-        return output_trouble(self, "cut", file->path);
     if (!output_file_sync(self, file))
         return false;
     close_fd(self, file);
@@ -179,7 +177,7 @@ static bool reopen(struct output *self, struct output_file *file)
 
     if (fd < 0)
         return false;
-    if (fstat(fd, &status) == 0 && status.st_ino == file->inode && (uint64_t)status.st_size == file->length) {
+    if (fstat(fd, &status) == 0 && status.st_ino == file->inode && (uint64_t)status.st_size >= file->end) {
         file->fd = fd;
         self->open_count++;
         return true;
@@ -187,6 +185,18 @@ static bool reopen(struct output *self, struct output_file *file)
     close(fd);
     errno = ENOENT;
     return false;
+}
+
+bool output_file_trim(struct output *self, struct output_file *file)
+{
+    if (file->end == file->length || file->hidden)
+        return true;
+    if (file->fd < 0 && (!make_room(self) || !reopen(self, file)))
+        return errno == ENOENT;
+    if (ftruncate(file->fd, (off_t)file->length) != 0)
+        return false;
+    file->end = file->length;
+    return true;
 }
 
 bool output_file_ready(struct output *self, struct output_partition *partition)

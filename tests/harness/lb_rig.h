@@ -9,6 +9,7 @@
 #define LB_RIG_H
 
 #include "lb_alloc.h"
+#include "lb_log.h"
 #include "lb_sink.h"
 #include "lb_source.h"
 #include "lb_template.h"
