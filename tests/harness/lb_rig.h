@@ -45,7 +45,7 @@ struct rig {
     struct lb_str names[RIG_SINKS + 1];
     struct lb_sink sinks[RIG_SINKS];
     uint32_t sink_count;
-    uint32_t services; /* how many different ones */
+    uint32_t services;   /* how many different ones */
     const char *padding; /* a field of every record, or NULL */
     struct rig_batch *batches;
 };

@@ -12,19 +12,21 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <zstd.h>
 
 extern const struct lb_sink_type lb_sink_archive;
 extern const struct lb_sink_type lb_sink_file;
 
-enum { RECORDS = 60000, KILLS = 25, OUTPUT_MAX = 64 << 20 };
+enum { RECORDS_MAX = 8 << 20, RECORDS_LAST = 2000, KILLS = 25, OUTPUT_MAX = 256 << 20, PACE_US = 40 };
 
 struct run {
     char dir[64];
     uint64_t random;
     uint64_t rotate_size;
-    bool to_end; /* deliver all records, then stop; otherwise until killed */
+    bool last;       /* a few more records, then a clean stop; otherwise it runs until killed */
+    uint64_t *total; /* shared with the parent: the last run's end */
 };
 
 /* --- the child ---------------------------------------------------------------------- */
@@ -73,14 +75,18 @@ static void child(struct run *run)
     atomic_store(&lb_log_level, LB_LEVEL_ERROR);
     rig_open(&rig, run->dir);
     open_sinks(&rig, run);
-    for (uint64_t next = rig.stream->resume; next < RECORDS;) {
+    uint64_t end = run->last ? rig.stream->resume_until + RECORDS_LAST : RECORDS_MAX;
+    for (uint64_t next = rig.stream->resume; next < end;) {
         uint32_t count = 1 + (uint32_t)(lb_random(&run->random) % RIG_BATCH_RECORDS);
 
-        if (count > RECORDS - next)
-            count = (uint32_t)(RECORDS - next);
+        if (count > end - next)
+            count = (uint32_t)(end - next);
         rig_push(&rig, next, count);
         next += count;
+        if (!run->last)
+            usleep(PACE_US);
     }
+    *run->total = end;
     int status = stop_sinks(&rig);
     rig_close(&rig);
     _exit(status);
@@ -154,7 +160,7 @@ static void count_lines(const char *path, struct lb_str text, struct tally *tall
         uint64_t n = strtoull(message + 11, NULL, 10);
         if (!first && n <= last)
             fail_msg("%s: record %llu stands behind %llu", path, (unsigned long long)n, (unsigned long long)last);
-        assert_true(n < RECORDS);
+        assert_true(n < RECORDS_MAX);
         tally->seen[n]++;
         last = n;
         first = false;
@@ -201,16 +207,17 @@ static void read_tree(const char *dir, struct tally *tally)
 
 static void assert_each_once(const struct run *run, const char *folder, uint64_t files_min)
 {
-    struct tally tally = { calloc(RECORDS, 1), 0 };
+    struct tally tally = { calloc(RECORDS_MAX, 1), 0 };
     char path[128];
 
     snprintf(path, sizeof(path), "%s/%s", run->dir, folder);
     read_tree(path, &tally);
-    for (uint64_t n = 0; n < RECORDS; n++) {
+    for (uint64_t n = 0; n < *run->total; n++) {
         if (tally.seen[n] != 1)
             fail_msg("%s: record %llu is there %u times, seed %llu", folder, (unsigned long long)n, tally.seen[n],
                      (unsigned long long)lb_seed());
     }
+    assert_int_equal(tally.seen[*run->total], 0);
     assert_true(tally.files >= files_min);
     free(tally.seen);
 }
@@ -239,23 +246,22 @@ static void kill_and_check(uint64_t rotate_size, unsigned salt)
     struct run run = { .dir = "/tmp/prop_archive.XXXXXX", .random = lb_seed() + salt, .rotate_size = rotate_size };
     const char *kills = getenv("LB_KILLS");
     int left = kills != NULL ? atoi(kills) : KILLS;
-    int killed = 0;
     char command[128];
 
     assert_non_null(mkdtemp(run.dir));
+    run.total = mmap(NULL, sizeof(*run.total), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(run.total != MAP_FAILED);
     for (; left > 0; left--) {
-        uint64_t after = 500 + lb_random(&run.random) % 40000;
-
-        killed += run_child(&run, after) == -1;
-        lb_random(&run.random);
+        assert_int_equal(run_child(&run, 500 + lb_random(&run.random) % 40000), -1);
         read_tree(run.dir, NULL);
     }
-    print_message("%d of the runs were killed\n", killed);
-    assert_true(killed > 0);
+    run.last = true;
     assert_int_equal(run_child(&run, 0), 0);
     read_tree(run.dir, NULL);
     assert_each_once(&run, "zst", rotate_size > 0 ? 9 : 3);
     assert_each_once(&run, "plain", 3);
+    print_message("%llu records\n", (unsigned long long)*run.total);
+    munmap(run.total, sizeof(*run.total));
     snprintf(command, sizeof(command), "rm -rf %s", run.dir);
     assert_int_equal(system(command), 0);
 }
