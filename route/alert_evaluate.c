@@ -82,8 +82,7 @@ static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64
         return;
     }
     key->sequence++;
-    runner->report(runner->context,
-                   &(struct lb_alert_report){ runner, key, notice, at, severity, previous, late });
+    runner->report(runner->context, &(struct lb_alert_report){ runner, key, notice, at, severity, previous, late });
 }
 
 /* The id of an incident: the rule, the key and when it began. */
@@ -272,8 +271,8 @@ static void take_text(struct lb_alert_key *key, const struct lb_alert_input *inp
     struct lb_alert_texts *texts = key->texts;
     struct lb_str text;
 
-    if (input->message == NULL || (texts != NULL && texts->count == LB_ALERT_TEXTS &&
-                                   input->time_ns < texts->newest + LB_SECOND))
+    if (input->message == NULL ||
+        (texts != NULL && texts->count == LB_ALERT_TEXTS && input->time_ns < texts->newest + LB_SECOND))
         return;
     if (texts == NULL)
         texts = key->texts = lb_alloc(sizeof(*texts));
@@ -301,8 +300,7 @@ void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input 
         return;
     walk(runner, key, target - 1);
     end = key->window.cursor.end;
-    err = lb_alert_window_add(&key->window, &runner->shape,
-                              (struct lb_alert_sample){ input->time_ns, input->number });
+    err = lb_alert_window_add(&key->window, &runner->shape, (struct lb_alert_sample){ input->time_ns, input->number });
     runner->late += err == LB_LIMIT;
     runner->no_room += err == LB_NOMEM;
     if (err != LB_OK)

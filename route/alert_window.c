@@ -150,8 +150,8 @@ static int64_t exact_change(const struct lb_alert_window *window, const struct l
                             const struct lb_alert_cursor *cursor)
 {
     int64_t enters = cursor->until < window->count ? sample_at(window, cursor->until)->time_ns : INT64_MAX;
-    int64_t leaves = cursor->before < cursor->until ? sample_at(window, cursor->before)->time_ns + shape->over_ns
-                                                    : INT64_MAX;
+    int64_t leaves =
+        cursor->before < cursor->until ? sample_at(window, cursor->before)->time_ns + shape->over_ns : INT64_MAX;
 
     return min_time(enters, leaves);
 }
