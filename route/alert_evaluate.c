@@ -265,6 +265,18 @@ static int64_t key_time(const struct lb_alert_runner *runner, const struct lb_al
     return time > key->newest ? time : key->newest;
 }
 
+/* Cut to what is kept, not within a character. */
+static size_t shown_length(struct lb_str text)
+{
+    size_t len = LB_ALERT_TEXT_BYTES;
+
+    if (text.len <= len)
+        return text.len;
+    while (len > LB_ALERT_TEXT_BYTES - 3 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+        len--;
+    return len;
+}
+
 /* Five to begin with, then one a second at most: what a busy key says need not be copied every time. */
 static void take_text(struct lb_alert_key *key, const struct lb_alert_input *input, struct lb_scratch *scratch)
 {
@@ -279,8 +291,7 @@ static void take_text(struct lb_alert_key *key, const struct lb_alert_input *inp
     if (texts == NULL)
         return;
     text = lb_value_str(*input->message, scratch);
-    if (text.len > LB_ALERT_TEXT_BYTES)
-        text.len = LB_ALERT_TEXT_BYTES;
+    text.len = shown_length(text);
     memcpy(texts->bytes[texts->next], text.ptr, text.len);
     texts->lengths[texts->next] = (uint8_t)text.len;
     texts->times[texts->next] = input->time_ns;

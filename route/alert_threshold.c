@@ -157,7 +157,7 @@ bool lb_threshold_read(struct lb_str text, bool is_ratio, struct lb_threshold *t
         return false;
     }
     if (is_ratio && threshold->number > 1) {
-        lb_diag_error(diag, lb_place_at(place, number_at), "a ratio is 0% to 100%, or 0 to 1: write %s",
+        lb_diag_error(diag, lb_place_at(place, number_at), "a ratio is 0%% to 100%%, or 0 to 1: write %s",
                       examples(true));
         return false;
     }
