@@ -98,7 +98,7 @@ static void remove_nested(struct lb_field *field, struct lb_arena *arena, struct
         field->value = (struct lb_value){ .kind = LB_VALUE_NONE };
         return;
     }
-    field->value = lb_value_of(copy, LB_VALUE_OBJECT);
+    field->value.ptr = copy.ptr;
     field->value.len = (uint32_t)cut_all((char *)(uintptr_t)copy.ptr, copy.len, path);
 }
 

@@ -216,8 +216,7 @@ static void parse(struct lb_worker *self, struct lb_batch *batch, struct lb_reco
     const struct lb_parser_chain *chain = batch->stream->source->options.parse;
     struct lb_parse_context context = { .batch = batch, .scratch = &self->scratch };
 
-    /* A broken frame is shown as it came, not as what a parser may see in it. */
-    if (chain != NULL && !(record->flags & LB_RECORD_PARSE_ERROR))
+    if (chain != NULL)
         lb_parser_chain_apply(chain, record, &context);
     self->scratch.used = 0;
     if (record->flags & LB_RECORD_PARSE_ERROR)
