@@ -73,9 +73,10 @@ static bool unknown_parser(const struct lb_filling *self, const struct lb_option
     const char *nearest;
 
     if (is_type(name->text))
-        return lb_filling_fault(self, option, name->place,
-                                "parser \"%s\" needs settings: define one with type: %s under \"parsers\" and use its name",
-                                name->text.ptr, name->text.ptr);
+        return lb_filling_fault(
+            self, option, name->place,
+            "parser \"%s\" needs settings: define one with type: %s under \"parsers\" and use its name", name->text.ptr,
+            name->text.ptr);
     gather_parsers(self, words);
     nearest = lb_nearest(name->text, words);
     if (nearest != NULL)

@@ -122,7 +122,8 @@ static bool unit_fault(const struct lb_filling *self, const struct lb_option *op
     case LB_UNIT_UNKNOWN:
         return lb_filling_fault(self, option, node->place, "unknown unit in \"%.80s\"; expected %s", node->text.ptr,
                                 units);
-    case LB_UNIT_TOO_LARGE: return lb_filling_fault(self, option, node->place, "\"%.80s\" is too large", node->text.ptr);
+    case LB_UNIT_TOO_LARGE:
+        return lb_filling_fault(self, option, node->place, "\"%.80s\" is too large", node->text.ptr);
     default: return lb_filling_mismatch(self, option, node);
     }
 }

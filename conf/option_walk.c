@@ -1,13 +1,24 @@
 /* option_walk.c - visits every member that an option table filled, those of its groups too. */
 #include "options.h"
 
-void lb_options_walk(const struct lb_option *options, void *state,
-                     void (*visit)(void *context, const struct lb_option *option, void *member), void *context)
+#include <stdio.h>
+
+enum { PATH_BYTES = 128 };
+
+static void walk(const struct lb_option *options, const char *group, void *state, const struct lb_visitor *visitor)
 {
     for (const struct lb_option *option = options; option != NULL && option->name != NULL; option++) {
+        char path[PATH_BYTES];
+
+        snprintf(path, sizeof(path), "%s%s%s", group, *group != '\0' ? "." : "", option->name);
         if (option->kind == LB_OPTION_GROUP)
-            lb_options_walk(option->group, state, visit, context);
+            walk(option->group, path, state, visitor);
         else
-            visit(context, option, (char *)state + option->offset);
+            visitor->visit(visitor->context, path, option, (char *)state + option->offset);
     }
+}
+
+void lb_options_walk(const struct lb_option *options, void *state, const struct lb_visitor *visitor)
+{
+    walk(options, "", state, visitor);
 }

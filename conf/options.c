@@ -83,11 +83,14 @@ static bool is_bare_braces(const struct lb_node *node)
 bool lb_filling_mismatch(const struct lb_filling *self, const struct lb_option *option, const struct lb_node *node)
 {
     const char *expected = lb_option_expectation(option);
-    static const char *const kinds[] = { [LB_NODE_SCALAR] = "text", [LB_NODE_LIST] = "a list", [LB_NODE_MAP] = "a map" };
+    static const char *const kinds[] = {
+        [LB_NODE_SCALAR] = "text", [LB_NODE_LIST] = "a list", [LB_NODE_MAP] = "a map"
+    };
 
     if (lb_node_is_nothing(node) && node->cut)
         return lb_filling_fault(self, option, node->place,
-                                "expected %s, got nothing: \" #\" begins a comment; quote it if it is the value", expected);
+                                "expected %s, got nothing: \" #\" begins a comment; quote it if it is the value",
+                                expected);
     if (lb_node_is_nothing(node))
         return lb_filling_fault(self, option, node->place, "expected %s, got nothing", expected);
     if (is_bare_braces(node))

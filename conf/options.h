@@ -62,8 +62,11 @@ struct lb_node lb_node_of(struct lb_str text, struct lb_place place);
 /* Joins words to `a, b or c` in the arena; "" when it is full. */
 const char *lb_words_join(struct lb_arena *arena, const char *const *words, const char *last);
 
-/* Calls `visit` for each option of the table and its groups with the member that it filled. */
-void lb_options_walk(const struct lb_option *options, void *state,
-                     void (*visit)(void *context, const struct lb_option *option, void *member), void *context);
+/* Called for each option of a table and its groups with the member that it filled; `path` is "a.b" inside groups. */
+struct lb_visitor {
+    void (*visit)(void *context, const char *path, const struct lb_option *option, void *member);
+    void *context;
+};
+void lb_options_walk(const struct lb_option *options, void *state, const struct lb_visitor *visitor);
 
 #endif

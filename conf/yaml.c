@@ -175,8 +175,8 @@ static bool check_scalar(struct builder *self, const yaml_event_t *event, const 
     if ((style == YAML_FOLDED_SCALAR_STYLE || style == YAML_LITERAL_SCALAR_STYLE) && node->text.len == 0) {
         char indicator = style == YAML_FOLDED_SCALAR_STYLE ? '>' : '|';
 
-        lb_diag_error(self->yaml->diag, node->place,
-                      "\"%c\" begins a block of text, and none follows; quote the value", indicator);
+        lb_diag_error(self->yaml->diag, node->place, "\"%c\" begins a block of text, and none follows; quote the value",
+                      indicator);
     }
     return true;
 }
@@ -358,8 +358,8 @@ static bool read_alias(struct builder *self, const yaml_event_t *event, struct l
     const struct anchor *anchor = find_anchor(self, name);
 
     if (anchor == NULL || !anchor->complete) {
-        lb_diag_error(self->yaml->diag, place, "no anchor \"&%.80s\" stands before this; quote \"*%.80s\" if it is text",
-                      name, name);
+        lb_diag_error(self->yaml->diag, place,
+                      "no anchor \"&%.80s\" stands before this; quote \"*%.80s\" if it is text", name, name);
         return false;
     }
     if (!count_nodes(self, anchor->size, place))
@@ -479,16 +479,6 @@ static bool is_nothing(const struct lb_node *root)
     return root->kind == LB_NODE_SCALAR && !root->quoted && root->text.len == 0;
 }
 
-/* The text without a byte order mark, NUL behind it. */
-static struct lb_str prepare(struct lb_yaml *self, struct lb_str text)
-{
-    static const char mark[] = "\xef\xbb\xbf";
-
-    if (lb_str_starts(text, (struct lb_str){ mark, 3 }))
-        text = (struct lb_str){ text.ptr + 3, text.len - 3 };
-    return lb_arena_copy(self->arena, text);
-}
-
 static bool build(struct builder *self, struct lb_node *root)
 {
     bool ok;
@@ -507,14 +497,15 @@ struct lb_node *lb_yaml_read(struct lb_yaml *self, const char *file, struct lb_s
 {
     struct lb_place start = { file, 1, 1 };
     struct lb_node *root = lb_arena_zalloc(self->arena, sizeof(*root));
-    struct builder builder = { .yaml = self, .source = { .file = file } };
+    struct builder builder = { .yaml = self, .source = { file, text } };
 
     if (text.len > LB_CONF_BYTES_MAX) {
         lb_diag_error(self->diag, start, "the file is larger than %d MiB", LB_CONF_BYTES_MAX / (1024 * 1024));
         return NULL;
     }
-    builder.source.text = prepare(self, text);
-    if (root == NULL || builder.source.text.ptr == NULL) {
+    if (lb_str_starts(text, LB_STR("\xef\xbb\xbf")))
+        builder.source.text = (struct lb_str){ text.ptr + 3, text.len - 3 };
+    if (root == NULL) {
         lb_diag_error(self->diag, start, "the configuration is too large");
         return NULL;
     }

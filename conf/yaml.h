@@ -19,7 +19,8 @@ struct lb_yaml {
 
 /*
  * The root of `text`, an empty map where it holds nothing; NULL with an error where it is no YAML. Faults that do not
- * stop the reading (a key twice) are reported too: look at diag->errors. `file` and the arena outlive the tree.
+ * stop the reading (a key twice) are reported too: look at diag->errors. A NUL stands behind the text. `file` and the
+ * arena outlive the tree.
  */
 struct lb_node *lb_yaml_read(struct lb_yaml *self, const char *file, struct lb_str text);
 
