@@ -165,7 +165,7 @@ static bool read_date(struct time_cursor *at, struct time_parts *parts)
     if (digits == 8 || digits == 14)
         return time_read_number(at, 4, 4, &parts->year) && time_read_number(at, 2, 2, &parts->month) &&
                time_read_number(at, 2, 2, &parts->day);
-    if (!time_read_number(at, digits, digits, &first) || at->ptr == at->end)
+    if (digits > 4 || !time_read_number(at, digits, digits, &first) || at->ptr == at->end)
         return false;
     separator = *at->ptr++;
     if (separator != '-' && separator != '/' && separator != '.' && separator != ' ')

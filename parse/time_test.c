@@ -145,6 +145,7 @@ static void guesses_the_usual_forms(void **state)
         { "12:30:01", NULL },
         { "May the force", NULL },
         { "13:04:05 PM", NULL },
+        { "Wed415409540360466", NULL },
         { "", NULL },
         { "[", NULL },
     };
