@@ -62,6 +62,8 @@ $(LIB): $(SRC:%.c=$(OUT)/%.o)
 
 $(OUT)/tests/%.o $(OUT)/%_test.o: STD += -Itests/harness
 
+$(OUT)/cli/command_version.o: STD += -DLB_VERSION='"$(VERSION)"'
+
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

@@ -1,0 +1,320 @@
+/*
+ * daemon_http.c - the daemon's own HTTP server: /health, /metrics, /api/v1.
+ *
+ * libevent's server on a loop of its own, so that a slow reader of metrics
+ * delays no log. Everything but /health wants the token, unless the server
+ * listens on loopback only. Bodies and headers are bounded.
+ */
+#include "daemon.h"
+
+#include "lb_alloc.h"
+#include "lb_log.h"
+#include "lb_loop.h"
+#include "lb_metrics.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BODY_BYTES_MAX = 64 * 1024,
+    HEADER_BYTES_MAX = 16 * 1024,
+    REPLY_BYTES_MAX = 8 * 1024 * 1024,
+    TIMEOUT_SECONDS = 10
+};
+
+struct http_server {
+    struct lb_daemon *daemon;
+    struct lb_loop *loop;
+    struct evhttp *http;
+    bool open; /* loopback and no token: everybody may ask */
+};
+
+struct endpoint {
+    const char *path;
+    enum evhttp_cmd_type method;
+    bool is_public;                                                                     /* answers without a token */
+    int (*answer)(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out); /* returns the status */
+    const char *content_type;
+};
+
+static int answer_health(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
+{
+    (void)body;
+    return status_write(daemon, out) ? HTTP_OK : HTTP_SERVUNAVAIL;
+}
+
+static int answer_status(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
+{
+    (void)body;
+    status_write(daemon, out);
+    return HTTP_OK;
+}
+
+static int answer_metrics(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
+{
+    (void)daemon;
+    (void)body;
+    lb_metrics_write(out);
+    return HTTP_OK;
+}
+
+static int answer_alerts(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
+{
+    (void)body;
+    if (daemon->alerts != NULL)
+        lb_alert_engine_write(daemon->alerts, out);
+    else
+        lb_buffer_append_str(out, LB_STR("[]"));
+    lb_buffer_append_char(out, '\n');
+    return HTTP_OK;
+}
+
+static int answer_log_level(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
+{
+    (void)daemon;
+    while (body.len > 0 && (body.ptr[body.len - 1] == '\n' || body.ptr[body.len - 1] == '\r'))
+        body.len--;
+
+    uint8_t level = lb_level_parse(body);
+
+    if (level == LB_LEVEL_NONE) {
+        lb_buffer_append_str(out,
+                             LB_STR("{\"error\":\"the body must be a level: error, warn, info, debug or trace\"}\n"));
+        return HTTP_BADREQUEST;
+    }
+    atomic_store(&lb_log_level, level);
+    lb_buffer_print(out, "{\"log_level\":\"%s\"}\n", lb_level_name(level).ptr);
+    return HTTP_OK;
+}
+
+static int answer_index(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
+{
+    (void)daemon;
+    (void)body;
+    lb_buffer_append_str(
+        out, LB_STR("logboom\n\nGET  /health              200 or 503, the state of every component as JSON\n"
+                    "GET  /metrics             Prometheus\n"
+                    "GET  /api/v1/status       as /health, always 200\n"
+                    "GET  /api/v1/alerts       alerts that fire now\n"
+                    "POST /api/v1/log_level    body: error, warn, info, debug or trace\n"));
+    return HTTP_OK;
+}
+
+static const struct endpoint endpoints[] = {
+    { "/", EVHTTP_REQ_GET, false, answer_index, "text/plain; charset=utf-8" },
+    { "/health", EVHTTP_REQ_GET, true, answer_health, "application/json" },
+    { "/metrics", EVHTTP_REQ_GET, false, answer_metrics, "text/plain; version=0.0.4; charset=utf-8" },
+    { "/api/v1/status", EVHTTP_REQ_GET, false, answer_status, "application/json" },
+    { "/api/v1/alerts", EVHTTP_REQ_GET, false, answer_alerts, "application/json" },
+    { "/api/v1/log_level", EVHTTP_REQ_POST, false, answer_log_level, "application/json" },
+};
+
+/* --- requests ------------------------------------------------------------------ */
+
+static bool has_token(const struct http_server *server, struct evhttp_request *request)
+{
+    struct lb_str token = server->daemon->config->http_token;
+    const char *header = evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization");
+
+    if (token.len == 0)
+        return server->open;
+    if (header == NULL || strncmp(header, "Bearer ", 7) != 0 || strlen(header + 7) != token.len)
+        return false;
+    return CRYPTO_memcmp(header + 7, token.ptr, token.len) == 0;
+}
+
+static void reply(struct evhttp_request *request, int status, const char *type, const struct lb_buffer *body)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+
+    evhttp_add_header(headers, "Content-Type", type);
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD)
+        evbuffer_add(evhttp_request_get_output_buffer(request), body->ptr, body->len);
+    evhttp_send_reply(request, status, NULL, NULL);
+}
+
+static const struct endpoint *find_endpoint(const char *path, enum evhttp_cmd_type method, bool *known)
+{
+    if (method == EVHTTP_REQ_HEAD)
+        method = EVHTTP_REQ_GET;
+    for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
+        if (strcmp(endpoints[i].path, path) != 0)
+            continue;
+        *known = true;
+        if (endpoints[i].method == method)
+            return &endpoints[i];
+    }
+    return NULL;
+}
+
+static int answer(struct http_server *server, struct evhttp_request *request, struct lb_buffer *out,
+                  const char **content_type)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+    struct evbuffer *input = evhttp_request_get_input_buffer(request);
+    bool known = false;
+    const struct endpoint *endpoint =
+        find_endpoint(path != NULL ? path : "/", evhttp_request_get_command(request), &known);
+
+    *content_type = "application/json";
+    if (endpoint == NULL && known) {
+        lb_buffer_append_str(
+            out, LB_STR("{\"error\":\"this path does not take that method; GET / lists what there is\"}\n"));
+        return HTTP_BADMETHOD;
+    }
+    if (endpoint == NULL) {
+        lb_buffer_append_str(out, LB_STR("{\"error\":\"there is nothing here; GET / lists what there is\"}\n"));
+        return HTTP_NOTFOUND;
+    }
+    if (!endpoint->is_public && !has_token(server, request)) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "WWW-Authenticate", "Bearer");
+        lb_buffer_append_str(out, LB_STR("{\"error\":\"send the token of http.token as Authorization: Bearer …\"}\n"));
+        return 401;
+    }
+    *content_type = endpoint->content_type;
+    size_t len = evbuffer_get_length(input);
+    const char *body = (const char *)evbuffer_pullup(input, -1);
+    return endpoint->answer(server->daemon, (struct lb_str){ body != NULL ? body : "", len }, out);
+}
+
+static void on_request(struct evhttp_request *request, void *context)
+{
+    struct lb_buffer out;
+    const char *content_type;
+
+    lb_buffer_init(&out, REPLY_BYTES_MAX);
+    int status = answer(context, request, &out, &content_type);
+    if (out.failed)
+        status = HTTP_INTERNAL;
+    reply(request, status, content_type, &out);
+    lb_buffer_free(&out);
+}
+
+/* --- start ---------------------------------------------------------------------- */
+
+/* "host:port", "[::1]:port" or ":port" into host and port. */
+static bool split_listen(struct lb_str listen, char *host, size_t size, uint16_t *port)
+{
+    const char *colon = listen.len > 0 ? memrchr(listen.ptr, ':', listen.len) : NULL;
+    char *end = NULL;
+
+    if (colon == NULL || colon + 1 == listen.ptr + listen.len)
+        return false;
+    unsigned long number = strtoul(colon + 1, &end, 10);
+    size_t len = (size_t)(colon - listen.ptr);
+    const char *from = listen.ptr;
+    if (len >= 2 && from[0] == '[' && from[len - 1] == ']') {
+        from++;
+        len -= 2;
+    }
+    if (end != listen.ptr + listen.len || number > UINT16_MAX || len >= size)
+        return false;
+    memcpy(host, from, len);
+    host[len] = '\0';
+    *port = (uint16_t)number;
+    return true;
+}
+
+static bool is_loopback(const char *host)
+{
+    struct in_addr address;
+
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0)
+        return true;
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+static struct lb_place place_of_listen(const struct lb_config *config)
+{
+    const struct lb_node *http = config->root != NULL ? lb_node_get(config->root, "http") : NULL;
+    const struct lb_node *node = http != NULL ? lb_node_get(http, "listen") : NULL;
+
+    return node != NULL ? node->place : (struct lb_place){ config->file, 0, 0 };
+}
+
+static bool bind_server(struct http_server *server, struct lb_diag *diag)
+{
+    struct lb_config *config = server->daemon->config;
+    struct lb_place place = place_of_listen(config);
+    char host[256];
+    uint16_t port;
+
+    if (!split_listen(config->http_listen, host, sizeof(host), &port)) {
+        lb_diag_error(diag, place,
+                      "http.listen: expected HOST:PORT, for example 127.0.0.1:8686, got \"" LB_STR_FMT "\"",
+                      LB_STR_ARG(config->http_listen));
+        return false;
+    }
+    server->open = is_loopback(host);
+    if (!server->open && config->http_token.len == 0) {
+        lb_diag_error(diag, place,
+                      "http.listen: %s can be reached from other hosts: set http.token too, or listen on "
+                      "127.0.0.1",
+                      host);
+        return false;
+    }
+    if (evhttp_bind_socket(server->http, *host != '\0' ? host : "::", port) != 0) {
+        lb_diag_error(diag, place, "cannot listen on " LB_STR_FMT ": %s", LB_STR_ARG(config->http_listen),
+                      strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static struct http_server *make_server(struct lb_daemon *daemon)
+{
+    struct http_server *server = lb_alloc(sizeof(*server));
+
+    if (server == NULL)
+        return NULL;
+    server->daemon = daemon;
+    server->loop = lb_loop_new("http");
+    if (server->loop != NULL)
+        server->http = evhttp_new(lb_loop_base(server->loop));
+    if (server->http != NULL)
+        return server;
+    http_stop(server);
+    return NULL;
+}
+
+struct http_server *http_start(struct lb_daemon *daemon, struct lb_diag *diag)
+{
+    if (daemon->config->http_listen.len == 0)
+        return NULL;
+
+    struct http_server *server = make_server(daemon);
+
+    if (server == NULL) {
+        lb_diag_error(diag, place_of_listen(daemon->config), "out of memory for the HTTP server");
+        return NULL;
+    }
+    evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
+    evhttp_set_max_body_size(server->http, BODY_BYTES_MAX);
+    evhttp_set_max_headers_size(server->http, HEADER_BYTES_MAX);
+    evhttp_set_timeout(server->http, TIMEOUT_SECONDS);
+    evhttp_set_gencb(server->http, on_request, server);
+    if (bind_server(server, diag) && lb_loop_start(server->loop) == LB_OK)
+        return server;
+    http_stop(server);
+    return NULL;
+}
+
+void http_stop(struct http_server *server)
+{
+    if (server->loop != NULL)
+        lb_loop_stop(server->loop);
+    if (server->http != NULL)
+        evhttp_free(server->http);
+    if (server->loop != NULL)
+        lb_loop_free(server->loop);
+    lb_free(server);
+}

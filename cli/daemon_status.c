@@ -1,0 +1,81 @@
+/* daemon_status.c - the state of every component as JSON, for /health and /api/v1/status. */
+#include "daemon.h"
+
+#include "command.h"
+
+#include "lb_json.h"
+#include "lb_log.h"
+#include "lb_time.h"
+
+static void write_text(struct lb_buffer *out, const char *key, struct lb_str text)
+{
+    lb_buffer_print(out, ",\"%s\":\"", key);
+    lb_json_escape(out, text);
+    lb_buffer_append_char(out, '"');
+}
+
+static void write_time(struct lb_buffer *out, const char *key, int64_t time_ns)
+{
+    char text[LB_TIME_TEXT_SIZE];
+    size_t len = lb_time_write(time_ns, text);
+
+    write_text(out, key, (struct lb_str){ text, len });
+}
+
+static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
+{
+    struct lb_delivery_state state = { 0 };
+
+    lb_delivery_state(sink->delivery, &state);
+    lb_buffer_print(out, "{\"kind\":\"sink\",\"state\":\"%s\",\"queue_batches\":%u", state.ok ? "ok" : "failing",
+                    state.queue_depth);
+    write_text(out, "name", sink->section.name);
+    write_text(out, "type", lb_str_from(sink->type->module.name));
+    if (!state.ok)
+        write_text(out, "problem", lb_str_from(state.text));
+    if (state.blocked_since_ns != 0)
+        write_time(out, "blocked_since", state.blocked_since_ns);
+    lb_buffer_append_char(out, '}');
+    return state.ok;
+}
+
+static void write_source(struct lb_buffer *out, const struct lb_source *source)
+{
+    lb_buffer_print(out, "{\"kind\":\"source\",\"state\":\"ok\",\"bytes_in_flight\":%zu", lb_share_used(source->share));
+    write_text(out, "name", source->section.name);
+    write_text(out, "type", lb_str_from(source->type->module.name));
+    lb_buffer_append_char(out, '}');
+}
+
+static bool write_components(struct lb_daemon *daemon, struct lb_buffer *out)
+{
+    bool ok = true;
+
+    lb_buffer_append_str(out, LB_STR("\"components\":["));
+    for (uint32_t i = 0; i < daemon->sources_open; i++) {
+        if (i > 0)
+            lb_buffer_append_char(out, ',');
+        write_source(out, &daemon->config->sources[i]);
+    }
+    for (uint32_t i = 0; i < daemon->deliveries; i++) {
+        if (daemon->sources_open + i > 0)
+            lb_buffer_append_char(out, ',');
+        ok = write_sink(out, &daemon->config->sinks[i]) && ok;
+    }
+    lb_buffer_append_char(out, ']');
+    return ok;
+}
+
+bool status_write(struct lb_daemon *daemon, struct lb_buffer *out)
+{
+    lb_buffer_append_char(out, '{');
+    bool ok = write_components(daemon, out);
+    lb_buffer_print(out, ",\"status\":\"%s\",\"version\":\"%s\",\"log_level\":\"%s\",\"uptime_seconds\":%lld",
+                    ok ? "ok" : "failing", lb_version, lb_level_name((uint8_t)lb_log_level).ptr,
+                    (long long)((lb_clock_now() - daemon->started_ns) / LB_SECOND));
+    lb_buffer_print(out, ",\"pool_used_bytes\":%zu,\"pool_bytes\":%zu", lb_pool_used(daemon->pool),
+                    lb_pool_max(daemon->pool));
+    write_time(out, "started", daemon->started_ns);
+    lb_buffer_append_str(out, LB_STR("}\n"));
+    return ok;
+}
