@@ -45,7 +45,7 @@ FUZZ    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/*.c))
 
 # --- Build ---------------------------------------------------------------------
 
-.PHONY: all
+.PHONY: all deps bench-programs
 all: $(BIN)   ## build the daemon (default)
 
 $(BIN): $(OUT)/cli/main.o $(LIB)
@@ -74,9 +74,34 @@ $(OUT)/%.o: %.c Makefile
 
 # --- Check ---------------------------------------------------------------------
 
-.PHONY: unit fuzz fuzz-run lint fmt
+PYTHON ?= /usr/bin/python3
+
+.PHONY: run test unit tests bench bench-peers crash fuzz fuzz-run lint fmt
+run:   ## install what it needs, build, and show the main job at work under ./var
+	@tests/deps.sh build && $(MAKE) --no-print-directory all && tests/demo.sh $(BIN)
+
+test:   ## everything: release suite, unit and property tests under ASan+UBSan and TSan, the short crash loop
+	tests/deps.sh
+	$(MAKE) --no-print-directory -j2 all tests bench-programs
+	$(MAKE) --no-print-directory -j2 BUILD=asan tests
+	$(MAKE) --no-print-directory -j2 BUILD=tsan tests
+	$(PYTHON) tests/run.py release asan tsan --integration
+
+tests: $(TESTBIN)
+bench-programs: $(BENCH)
 unit: $(TESTBIN)   ## unit and property tests of this BUILD
-	@for t in $(TESTBIN); do $$t || exit 1; done
+	$(PYTHON) tests/run.py $(BUILD)
+
+bench: all bench-programs   ## CPU seconds of the three loads, and the small benchmarks
+	@for b in $(filter-out %/load,$(BENCH)); do $$b || exit 1; done
+	$(PYTHON) tests/bench/peers.py --only logboom
+bench-peers: all bench-programs   ## the same work by rsyslog and syslog-ng (and fluent-bit, vector on PATH), with ratios
+	tests/peers.sh >/dev/null
+	$(PYTHON) tests/bench/peers.py
+
+N ?= 20
+crash: all   ## kill -9 and restart N (20) times; every line exactly once in the archive
+	LB_CRASHES=$(N) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_crash.py
 
 fuzz:   ## each fuzzer for SECONDS (60) with clang
 	$(MAKE) BUILD=fuzz CC=clang fuzz-run
@@ -104,4 +129,4 @@ clean:   ## remove build/
 	rm -rf build
 
 help:   ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20

@@ -1,0 +1,147 @@
+/*
+ * load.c - makes the three loads of `make bench`, and sends one over TCP.
+ *
+ *   load docker N      N lines of Docker's json-file, a JSON logger inside (396 bytes each)
+ *   load syslog N      N RFC 5424 messages with structured data, one a line (164 bytes)
+ *   load access N      N lines of an access log in combined format (173 bytes)
+ *   load send FILE HOST PORT    writes FILE to a TCP connection and waits until the peer has read it all
+ *
+ * The same N gives the same bytes. Times advance by 1 ms a line from 2026-03-01.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { START = 1772323200 };
+
+static uint64_t state = 88172645463325252u;
+
+static uint32_t random_below(uint32_t bound)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 33) % bound;
+}
+
+static const char *const services[] = { "payments", "auth", "search", "checkout", "mailer" };
+static const char *const levels[] = { "info", "info", "info", "info", "debug", "warn", "info", "error" };
+static const char *const texts[] = {
+    "request handled without trouble in the usual way",
+    "cache miss for the profile of this user, asking the data base",
+    "upstream answered late, the retry succeeded on the second try",
+    "order accepted and handed to the warehouse for packing today",
+    "login refused: wrong password given three times from one address",
+};
+
+static void write_time(char *out, long line, const char *format)
+{
+    time_t second = START + line / 1000;
+    struct tm utc;
+
+    gmtime_r(&second, &utc);
+    strftime(out, 64, format, &utc);
+}
+
+static void docker_line(long line)
+{
+    char date[64];
+
+    write_time(date, line, "%Y-%m-%dT%H:%M:%S");
+    printf("{\"log\":\"{\\\"time\\\":\\\"%s.%03ldZ\\\",\\\"level\\\":\\\"%s\\\",\\\"service\\\":\\\"%s\\\",\\\"msg\\\":"
+           "\\\"%s\\\","
+           "\\\"trace_id\\\":\\\"%08x%08x\\\",\\\"request_id\\\":\\\"%08x-%04x-v1\\\",\\\"user\\\":%u,\\\"route\\\":"
+           "\\\"/api/v1/items/%u\\\",\\\"status\\\":%u,"
+           "\\\"duration_ms\\\":%u.%u,\\\"retry\\\":false}\\n\",\"stream\":\"stdout\",\"time\":\"%s.%03ld123456Z\"}\n",
+           date, line % 1000, levels[random_below(8)], services[random_below(5)], texts[random_below(5)],
+           random_below(UINT32_MAX), random_below(UINT32_MAX), random_below(UINT32_MAX), random_below(65536),
+           random_below(100000), random_below(10000), random_below(20) == 0 ? 500 : 200, random_below(900),
+           random_below(10), date, line % 1000);
+}
+
+static void syslog_line(long line)
+{
+    char date[64];
+
+    write_time(date, line, "%Y-%m-%dT%H:%M:%S");
+    printf("<%u>1 %s.%03ld000Z host%02u.example.org %s %u ID%u [meta@32473 seq=\"%ld\" zone=\"eu\"] %s\n",
+           8 * (1 + random_below(16)) + 3 + random_below(5), date, line % 1000, random_below(40),
+           services[random_below(5)], 1000 + random_below(9000), random_below(100), line, texts[random_below(5)]);
+}
+
+static void access_line(long line)
+{
+    static const char *const methods[] = { "GET", "GET", "GET", "POST" };
+    char date[64];
+
+    write_time(date, line, "%d/%b/%Y:%H:%M:%S +0000");
+    printf("10.%u.%u.%u - - [%s] \"%s /shop/item/%u?page=%u HTTP/1.1\" %u %u \"https://shop.example.org/list\" "
+           "\"Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0\"\n",
+           random_below(256), random_below(256), random_below(256), date, methods[random_below(4)],
+           random_below(100000), random_below(20), random_below(20) == 0 ? 500 : 200, random_below(100000));
+}
+
+static int generate(void (*line_of)(long line), long count)
+{
+    static char buffer[1 << 20];
+
+    setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+    for (long line = 0; line < count; line++)
+        line_of(line);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int connect_to(const char *host, const char *port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1 ||
+        connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        perror("load: connect");
+        return -1;
+    }
+    return fd;
+}
+
+static int send_file(const char *file, const char *host, const char *port)
+{
+    static char buffer[1 << 18];
+    int in = open(file, O_RDONLY);
+    int out = connect_to(host, port);
+    ssize_t len;
+
+    if (in < 0 || out < 0)
+        return 1;
+    while ((len = read(in, buffer, sizeof(buffer))) > 0) {
+        for (ssize_t done = 0, wrote; done < len; done += wrote) {
+            wrote = write(out, buffer + done, (size_t)(len - done));
+            if (wrote <= 0)
+                return 1;
+        }
+    }
+    shutdown(out, SHUT_WR);
+    while (read(out, buffer, sizeof(buffer)) > 0)
+        continue;
+    return len == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 5 && strcmp(argv[1], "send") == 0)
+        return send_file(argv[2], argv[3], argv[4]);
+    if (argc == 3 && strcmp(argv[1], "docker") == 0)
+        return generate(docker_line, atol(argv[2]));
+    if (argc == 3 && strcmp(argv[1], "syslog") == 0)
+        return generate(syslog_line, atol(argv[2]));
+    if (argc == 3 && strcmp(argv[1], "access") == 0)
+        return generate(access_line, atol(argv[2]));
+    fprintf(stderr, "load docker|syslog|access N, load send FILE HOST PORT\n");
+    return 2;
+}

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs what building and testing need on Debian 12: only what is missing, by apt-get, as root or by sudo.
+#   tests/deps.sh build   what `make` and `make run` need
+#   tests/deps.sh         that, and what `make test` and `make lint` need
+set -eu
+build="build-essential pkg-config libevent-dev libcurl4-openssl-dev librdkafka-dev libpcre2-dev libzstd-dev
+       libyaml-dev libxxhash-dev libssl-dev zstd curl"
+tests="$build libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev python3 python3-pytest
+       python3-zstandard bsdutils prometheus openjdk-17-jre-headless maven binutils"
+case "${1:-all}" in build) wanted=$build ;; *) wanted=$tests ;; esac
+
+missing=
+for package in $wanted; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+if [ -z "$missing" ]; then exit 0; fi
+
+root=
+if [ "$(id -u)" -ne 0 ]; then root=sudo; fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086
+$root apt-get install -y -q --no-install-recommends $missing ||
+    { $root apt-get update -q && $root apt-get install -y -q --no-install-recommends $missing; }

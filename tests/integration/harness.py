@@ -1,0 +1,149 @@
+"""What the black-box tests share: a running logboom, waiting for conditions, reading archives.
+
+The binary is LB_BIN (build/release/logboom unless set). Nothing here sleeps for a fixed time to "let things
+happen": wait_for() polls a condition and fails with what was seen.
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import textwrap
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = os.environ.get("LB_BIN", str(ROOT / "build/release/logboom"))
+CORPUS = pathlib.Path(os.environ.get("LB_CORPUS", ROOT / "../shared/corpus"))
+if not CORPUS.is_absolute():
+    CORPUS = (ROOT / CORPUS).resolve()
+
+
+def wait_for(condition, seconds=30, what="the condition"):
+    """Polls until condition() is true and returns its value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
+        time.sleep(0.02)
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def zstd_text(*paths):
+    """The raw text of .zst files through the zstd program, as a user reads them. Fails on any damage."""
+    out = b""
+    for path in paths:
+        run = subprocess.run(["zstd", "-dcq", str(path)], capture_output=True)
+        assert run.returncode == 0, f"zstd -dc {path}: {run.stderr.decode()}"
+        out += run.stdout
+    return out
+
+
+def archive_records(directory):
+    """Every record of every archive below a directory, in order of file name and line."""
+    files = sorted(pathlib.Path(directory).rglob("*.zst"), key=archive_order)
+    return [json.loads(line) for line in zstd_text(*files).splitlines()]
+
+
+def archive_order(path):
+    """2026-01-01.jsonl.zst before 2026-01-01.2.jsonl.zst before …10…"""
+    parts = re.match(r"(.*?)(?:\.(\d+))?((?:\.[a-z]+)?\.zst)$", path.name)
+    return (str(path.parent), parts.group(1), int(parts.group(2) or 1))
+
+
+class Logboom:
+    """One logboom over a directory of its own. `config` is YAML text; {dir} and {http} in it are replaced."""
+
+    def __init__(self, directory, config, *args):
+        self.dir = pathlib.Path(directory)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.http = free_port()
+        self.args = args
+        self.config = self.dir / "logboom.yaml"
+        self.write_config(config)
+        self.process = None
+        self.log_path = self.dir / "stderr.log"
+
+    def write_config(self, config):
+        text = textwrap.dedent(config).replace("{dir}", str(self.dir)).replace("{http}", f"127.0.0.1:{self.http}")
+        if "data_dir:" not in text:
+            text = f"data_dir: {self.dir}/data\n" + text
+        if "http:" not in text:
+            text = f"http: {{listen: '127.0.0.1:{self.http}'}}\n" + text
+        self.config.write_text(text)
+
+    def start(self, *args):
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen([BIN, "run", "-c", str(self.config), *self.args, *args], stderr=log,
+                                        stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        log.close()
+        return self
+
+    def ready(self, seconds=20):
+        """Waits until /health answers."""
+        def answers():
+            assert self.process.poll() is None, f"logboom ended at start:\n{self.log()}"
+            try:
+                return self.get("/health")[0] in (200, 503)
+            except OSError:
+                return False
+        wait_for(answers, seconds, "/health")
+        return self
+
+    def get(self, path, method="GET", body=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", method=method, data=body)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name, **labels):
+        """The sum of all samples of that name whose labels include the given ones."""
+        total = 0.0
+        for line in self.get("/metrics")[1].splitlines():
+            match = re.match(r"([a-z_]+)(?:\{(.*)\})? ([0-9eE.+-]+)$", line)
+            if not match or match.group(1) != name:
+                continue
+            found = dict(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', match.group(2) or ""))
+            if all(found.get(key) == value for key, value in labels.items()):
+                total += float(match.group(3))
+        return total
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def wait(self, seconds=120):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"logboom did not end within {seconds} s:\n{self.log()}") from None
+
+    def stop(self, seconds=60):
+        if self.process is None or self.process.poll() is not None:
+            return self.process and self.process.returncode
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def run_to_end(directory, config, seconds=300):
+    """logboom run --exit-at-eof; returns the finished Logboom. Fails if it does not exit with 0."""
+    daemon = Logboom(directory, config).start("--exit-at-eof")
+    code = daemon.wait(seconds)
+    assert code == 0, f"exit {code}:\n{daemon.log()}"
+    return daemon

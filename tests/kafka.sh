@@ -1,0 +1,112 @@
+#!/bin/sh
+# A real Apache Kafka broker (KRaft, one node) for tests, from its Maven Central artifacts.
+#
+#   tests/kafka.sh fetch               download the jars (kept in ~/.m2 by Maven)
+#   tests/kafka.sh start [DIR] [PORT]  format DIR (build/kafka) if it is new, start, wait until it answers
+#   tests/kafka.sh stop [DIR]          stop it in order        kill [DIR]  kill -9 it
+#   tests/kafka.sh consume DIR PORT TOPIC-REGEX COUNT   Kafka's own consumer: topic, partition, offset, key, value by tab
+#
+# Exit 3: the artifacts cannot be reached; tests then use librdkafka's mock cluster and say so.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+jars=$here/../build/kafka-jars
+command=${1:-help}
+dir=${2:-$here/../build/kafka}
+port=${3:-19092}
+
+fetch() {
+    [ -f "$jars/complete" ] && return 0
+    command -v mvn >/dev/null || { echo "kafka.sh: Maven is missing; run tests/deps.sh" >&2; exit 3; }
+    mkdir -p "$jars"
+    mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" \
+        -DincludeScope=runtime </dev/null >"$jars/fetch.log" 2>&1 ||
+        { echo "kafka.sh: Maven Central cannot be reached; see $jars/fetch.log" >&2; exit 3; }
+    touch "$jars/complete"
+}
+
+configure() {
+    mkdir -p "$dir"
+    cat >"$dir/server.properties" <<CONF
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$((port + 1))
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs=$dir/data
+num.partitions=3
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=true
+CONF
+    if [ ! -d "$dir/data" ]; then
+        java -cp "$jars/*" kafka.tools.StorageTool format -t bG9nYm9vbS10ZXN0cy0x -c "$dir/server.properties" \
+            >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; exit 1; }
+    fi
+}
+
+answers() { python3 - "$port" <<'PY'
+import socket, struct, sys
+# ApiVersions v0: a broker that answers it takes requests.
+request = struct.pack(">hhih", 18, 0, 7, 4) + b"test"
+try:
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1) as s:
+        s.settimeout(2)
+        s.sendall(struct.pack(">i", len(request)) + request)
+        sys.exit(0 if len(s.recv(8)) == 8 else 1)
+except OSError:
+    sys.exit(1)
+PY
+}
+
+start() {
+    fetch
+    configure
+    java -Xmx512m -Xms128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/*" kafka.Kafka "$dir/server.properties" \
+        >"$dir/broker.log" 2>&1 </dev/null &
+    echo $! >"$dir/pid"
+    tries=0
+    until answers; do
+        kill -0 "$(cat "$dir/pid")" 2>/dev/null || { tail -n 20 "$dir/broker.log" >&2; exit 1; }
+        tries=$((tries + 1))
+        [ $tries -lt 240 ] || { echo "kafka.sh: no answer after 2 minutes" >&2; exit 1; }
+        sleep 0.5
+    done
+    echo "127.0.0.1:$port"
+}
+
+finish() {
+    [ -f "$dir/pid" ] || return 0
+    pid=$(cat "$dir/pid")
+    kill "-$1" "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    rm -f "$dir/pid"
+}
+
+# Reads until COUNT messages came or none for 20 s.
+consume() {
+    cat >"$dir/consumer.properties" <<CONF
+auto.offset.reset=earliest
+metadata.max.age.ms=2000
+fetch.min.bytes=100000
+fetch.max.wait.ms=200
+CONF
+    java -Xmx512m -XX:+UseSerialGC -cp "$jars/*" org.apache.kafka.tools.consumer.ConsoleConsumer \
+        --bootstrap-server "127.0.0.1:$port" --include "$4" --max-messages "$5" --timeout-ms 20000 \
+        --consumer.config "$dir/consumer.properties" --property print.partition=true --property print.offset=true \
+        --property print.key=true --property print.headers=true 2>"$dir/consumer.log" || true
+}
+
+case $command in
+consume) consume "$@" ;;
+fetch) fetch ;;
+start) start ;;
+stop) finish TERM ;;
+kill) finish KILL ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac

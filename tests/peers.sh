@@ -1,0 +1,35 @@
+#!/bin/sh
+# Unpacks rsyslog and syslog-ng from Debian's packages side by side under build/peers, without installing either
+# (the packages exclude each other, and nothing of this machine shall change).
+#
+#   tests/peers.sh            prints the folder; then rsyslogd and syslog-ng are run through its bin/
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+dir=$here/../build/peers
+packages="rsyslog syslog-ng-core libestr0 libfastjson4 liblognorm5 libivykis0 libnet1 libpcre3 libwrap0 libjson-c5 libuuid1
+          libcap2 libglib2.0-0 libsystemd0"
+
+unpack() {
+    mkdir -p "$dir/debs" "$dir/root" "$dir/bin"
+    cd "$dir/debs"
+    # shellcheck disable=SC2086
+    apt-get download -q $packages >fetch.log 2>&1 || { apt-get update -q && apt-get download -q $packages; } >>fetch.log 2>&1 ||
+        { echo "peers.sh: Debian's packages cannot be reached; see $dir/debs/fetch.log" >&2; exit 3; }
+    for deb in *.deb; do dpkg-deb -x "$deb" "$dir/root"; done
+    libs=$(cd "$dir/root" && pwd)
+    triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || gcc -dumpmachine)
+    cat >"$dir/bin/rsyslogd" <<RUN
+#!/bin/sh
+LD_LIBRARY_PATH=$libs/usr/lib/$triplet:$libs/lib/$triplet exec $libs/usr/sbin/rsyslogd -M $libs/usr/lib/$triplet/rsyslog "\$@"
+RUN
+    cat >"$dir/bin/syslog-ng" <<RUN
+#!/bin/sh
+LD_LIBRARY_PATH=$libs/usr/lib/$triplet:$libs/lib/$triplet:$libs/usr/lib/syslog-ng exec $libs/usr/sbin/syslog-ng \\
+    --module-path=$libs/usr/lib/syslog-ng/3.38 "\$@"
+RUN
+    chmod +x "$dir/bin/"*
+    touch "$dir/complete"
+}
+
+[ -f "$dir/complete" ] || unpack
+cd "$dir" && pwd
