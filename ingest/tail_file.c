@@ -13,6 +13,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -63,24 +66,24 @@ static void free_file(struct lb_tail_file *file)
 static struct lb_tail_file *new_file(const char *path, const struct stat *status)
 {
     struct lb_tail_file *file = lb_alloc(sizeof(*file));
-    char *real = realpath(path, NULL);
+    char resolved[PATH_MAX];
 
     if (file == NULL)
-        goto out;
+        return NULL;
+    if (realpath(path, resolved) == NULL)
+        snprintf(resolved, sizeof(resolved), "%s", path);
     file->fd = -1;
     file->identity.device = status->st_dev;
     file->identity.inode = status->st_ino;
     file->size = (uint64_t)status->st_size;
     file->modified_ns = lb_tail_mtime(status);
     file->changed_ns = lb_clock_monotonic();
-    file->path = copy_text(real != NULL ? real : path);
-    file->name = real != NULL && strcmp(real, path) != 0 ? copy_text(path) : file->path;
+    file->path = copy_text(resolved);
+    file->name = strcmp(resolved, path) != 0 ? copy_text(path) : file->path;
     if (file->path == NULL || file->name == NULL) {
         free_file(file);
-        file = NULL;
+        return NULL;
     }
-out:
-    free(real); /* realpath() took it from the C library */
     return file;
 }
 
@@ -162,10 +165,9 @@ struct lb_tail_file *lb_tail_find_path(struct lb_tail *self, const char *path)
 
 bool lb_tail_set_path(struct lb_tail *self, struct lb_tail_file *file, const char *path)
 {
-    char *real = realpath(path, NULL);
-    char *copy = copy_text(real != NULL ? real : path);
+    char resolved[PATH_MAX];
+    char *copy = copy_text(realpath(path, resolved) != NULL ? resolved : path);
 
-    free(real);
     if (copy == NULL || !lb_tail_map_put(&self->by_path, path_key(copy), file)) {
         lb_free(copy);
         return false;
