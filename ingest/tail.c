@@ -16,10 +16,10 @@
 
 enum {
     FILES_PER_TURN = 64,
-    STREAMS_PER_SYNC = 1024,   /* opened with one fsync */
-    SAFETY_SECONDS = 5,        /* between scans where inotify sees everything */
-    GONE_SECONDS = 30,         /* a deleted file is let go when its writer was silent for so long */
-    MOVED_AWAY_SECONDS = 300,  /* and one that was moved to where we do not look */
+    STREAMS_PER_SYNC = 1024,  /* opened with one fsync */
+    SAFETY_SECONDS = 5,       /* between scans where inotify sees everything */
+    GONE_SECONDS = 30,        /* a deleted file is let go when its writer was silent for so long */
+    MOVED_AWAY_SECONDS = 300, /* and one that was moved to where we do not look */
     EVENT_BYTES_FIRST = 200,
 };
 
@@ -154,12 +154,8 @@ static enum lb_tail_step read_first(struct lb_tail *self)
 {
     struct lb_tail_file *file = TAILQ_FIRST(&self->ready);
 
-    if (file->stream == NULL) {
+    if (file->stream == NULL)
         lb_tail_open_streams(self, STREAMS_PER_SYNC);
-        file = TAILQ_FIRST(&self->ready); /* opening may have dropped it */
-        if (file == NULL)
-            return LB_TAIL_STEP_DROPPED;
-    }
     TAILQ_REMOVE(&self->ready, file, ready_link);
     file->ready = false;
     if (file->stream == NULL)
@@ -193,16 +189,18 @@ static bool is_deleted(const struct lb_tail_file *file)
 {
     struct stat status;
 
-    return file->fd < 0 || fstat(file->fd, &status) != 0 || status.st_nlink == 0;
+    return fstat(file->fd, &status) != 0 || status.st_nlink == 0;
 }
 
 static bool may_let_go(const struct lb_tail_file *file, int64_t now)
 {
     int64_t silent = now - file->changed_ns;
 
-    if (!file->gone || file->ready || file->offset < file->size || silent < GONE_SECONDS * LB_SECOND)
+    if (!file->gone || file->ready || silent < GONE_SECONDS * LB_SECOND)
         return false;
-    return is_deleted(file) || silent >= MOVED_AWAY_SECONDS * LB_SECOND;
+    if (file->fd < 0)
+        return true; /* nothing can be read of it any more */
+    return file->offset >= file->size && (is_deleted(file) || silent >= MOVED_AWAY_SECONDS * LB_SECOND);
 }
 
 static void tick_file(struct lb_tail *self, struct lb_tail_file *file, int64_t now)

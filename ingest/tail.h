@@ -67,18 +67,18 @@ struct lb_tail_file {
     struct lb_tail_identity identity;
     uint64_t id; /* of the stream that the ledger knows for it; 0: a new one */
     struct lb_stream *stream;
-    char *path; /* where it is, symbolic links resolved */
-    char *name; /* as it was found */
+    char *path;       /* where it is, symbolic links resolved */
+    char *name;       /* as it was found */
     uint64_t offset;  /* all before it was pushed */
     uint64_t size;    /* as last seen */
     uint64_t scanned; /* no line ends in [offset, scanned) */
     uint64_t marker;  /* XXH64 of the `marker_len` bytes before `offset` */
     int64_t modified_ns;
-    int64_t changed_ns; /* monotonic: when it was last seen to grow */
-    int64_t open_ns;    /* monotonic: since when a run of parts waits for its end; 0: none */
-    int64_t hold_ns;    /* monotonic: not read before, it may be a copy of another file; 0: read it */
-    uint32_t index;     /* in tail->files */
-    uint32_t wanted;    /* bytes of the next slab, at least */
+    int64_t changed_ns;  /* monotonic: when it was last seen to grow */
+    int64_t open_ns;     /* monotonic: since when a run of parts waits for its end; 0: none */
+    int64_t hold_ns;     /* monotonic: not read before, it may be a copy of another file; 0: read it */
+    uint32_t index;      /* in tail->files */
+    uint32_t wanted;     /* bytes of the next slab, at least */
     uint32_t generation; /* of the scan that saw it last */
     int fd;
     uint8_t marker_len;
@@ -108,10 +108,10 @@ struct lb_tail_dir {
 };
 
 struct lb_tail_watch {
-    int fd;                      /* -1: inotify is not to be had */
-    struct lb_tail_map by_path;  /* of struct lb_tail_dir */
-    struct lb_tail_map by_wd;    /* one wd may have several paths */
-    bool blind;                  /* some directory can only be polled */
+    int fd;                     /* -1: inotify is not to be had */
+    struct lb_tail_map by_path; /* of struct lb_tail_dir */
+    struct lb_tail_map by_wd;   /* one wd may have several paths */
+    bool blind;                 /* some directory can only be polled */
     bool complained;
 };
 
@@ -144,11 +144,11 @@ struct lb_tail {
     uint32_t known_count;
     struct lb_tail_map known_by_inode;
     struct lb_tail_map known_by_path;
-    bool starting;    /* what is found now was there before us */
+    bool starting; /* what is found now was there before us */
     bool scan_wanted;
     int64_t scan_after_ns; /* monotonic: scans must not eat the loop */
     int64_t scan_due_ns;   /* and the next one that comes by time alone */
-    bool unopened; /* some stream could not be opened: try again at the next tick */
+    bool unopened;         /* some stream could not be opened: try again at the next tick */
     uint32_t generation;
 
     uint32_t event_bytes; /* recent average: how much to read until the event table is full */
@@ -244,8 +244,8 @@ bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd);
 /* `path` leads to the file now. */
 void lb_tail_renamed(struct lb_tail *self, struct lb_tail_file *file, const char *path);
 
-/* file->path leads to it no more: looks for it under another name. May drop it: then false. */
-bool lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file);
+/* file->path leads to it no more: looks for it under another name; if it has none it is `gone`. */
+void lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file);
 
 /* It is shorter than it was, or begins otherwise: a new log in the same file. */
 void lb_tail_truncated(struct lb_tail *self, struct lb_tail_file *file);
@@ -254,8 +254,8 @@ void lb_tail_truncated(struct lb_tail *self, struct lb_tail_file *file);
 bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identity, char *found);
 
 /* Finds a copy of at least `size` bytes, beside `path`, of what was the file of that identity. */
-struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path,
-                                       const struct lb_tail_identity *identity, uint64_t size);
+struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, const struct lb_tail_identity *identity,
+                                       uint64_t size);
 
 /* True when a new file begins like one that is being read: it may be a copy in the making. */
 bool lb_tail_is_copy(struct lb_tail *self, const struct lb_tail_file *file);
@@ -274,13 +274,16 @@ struct lb_tail_file *lb_tail_find(struct lb_tail *self, uint64_t device, uint64_
 struct lb_tail_file *lb_tail_find_path(struct lb_tail *self, const char *path);
 bool lb_tail_set_path(struct lb_tail *self, struct lb_tail_file *file, const char *path);
 
-/* Sees to it that file->fd is open. LB_END: it is no more (and `file` is freed); LB_IO: not now. */
-enum lb_err lb_tail_file_open(struct lb_tail *self, struct lb_tail_file *file) LB_MUST_USE;
+/* Sees to it that file->fd is open. False: not now, or never again if the file is gone. */
+bool lb_tail_file_open(struct lb_tail *self, struct lb_tail_file *file);
 void lb_tail_file_close(struct lb_tail *self, struct lb_tail_file *file);
 
 /* True when a path leads to the file of that identity. */
 bool lb_tail_leads_to(const char *path, const struct lb_tail_identity *identity);
 int64_t lb_tail_mtime(const struct stat *status);
+
+/* Makes room for `bytes` in the arena of a stream, in a chunk of just that size: there may be 10,000 streams. */
+void lb_tail_reserve(struct lb_stream *stream, size_t bytes);
 
 /* --- tail_read.c --------------------------------------------------------------------- */
 
@@ -288,7 +291,6 @@ enum lb_tail_step {
     LB_TAIL_STEP_MORE,
     LB_TAIL_STEP_IDLE,
     LB_TAIL_STEP_NO_CREDIT,
-    LB_TAIL_STEP_DROPPED, /* the file is freed */
 };
 
 /* Pushes at most one batch. */
@@ -322,6 +324,31 @@ struct lb_tail_state {
 };
 
 extern const char *const lb_tail_from_words[];
+
+/* The options that all of them take besides `include`. */
+#define LB_TAIL_OPTIONS                                                                                                \
+    { .name = "exclude",                                                                                               \
+      .kind = LB_OPTION_STRINGS,                                                                                       \
+      .offset = offsetof(struct lb_tail_state, options.exclude),                                                       \
+      .help = "patterns of files to leave out; one without a slash is compared with the last part of the path" },      \
+        { .name = "read_from",                                                                                         \
+          .kind = LB_OPTION_CHOICE,                                                                                    \
+          .offset = offsetof(struct lb_tail_state, options.read_from),                                                 \
+          .fallback = "head",                                                                                          \
+          .help = "where to begin in files that exist at the first start; later ones are read from their head",        \
+          .choices = lb_tail_from_words },                                                                             \
+        { .name = "ignore_older",                                                                                      \
+          .kind = LB_OPTION_DURATION,                                                                                  \
+          .offset = offsetof(struct lb_tail_state, options.ignore_older_ns),                                           \
+          .fallback = "0s",                                                                                            \
+          .help = "of files not changed for so long, skip what they hold; 0s reads all",                               \
+          .max = INT64_MAX },                                                                                          \
+    {                                                                                                                  \
+        .name = "poll", .kind = LB_OPTION_DURATION, .offset = offsetof(struct lb_tail_state, options.poll_ns),         \
+        .fallback = "1s",                                                                                              \
+        .help = "how often to look for changes where inotify cannot tell of them, as on network file systems",         \
+        .min = 100 * LB_MILLISECOND, .max = 3600 * LB_SECOND                                                           \
+    }
 
 enum lb_err lb_tail_source_open(struct lb_source *source, const struct lb_tail_kind *kind, struct lb_diag *diag);
 enum lb_err lb_tail_source_check(struct lb_source *source, struct lb_diag *diag);

@@ -240,26 +240,27 @@ static enum lb_err open_path(struct lb_tail *self, struct lb_tail_file *file)
     return LB_OK;
 }
 
-enum lb_err lb_tail_file_open(struct lb_tail *self, struct lb_tail_file *file)
+bool lb_tail_file_open(struct lb_tail *self, struct lb_tail_file *file)
 {
     if (file->fd >= 0) {
         TAILQ_REMOVE(&self->fds, file, fd_link);
         TAILQ_INSERT_TAIL(&self->fds, file, fd_link);
-        return LB_OK;
+        return true;
     }
+    if (file->gone)
+        return false;
     if (self->fd_count >= LB_TAIL_FDS_MAX)
         close_oldest(self);
     enum lb_err err = open_path(self, file);
     if (err == LB_OK)
-        return LB_OK;
+        return true;
     if (err == LB_END || errno == ENOENT || errno == ENOTDIR || errno == ESTALE) {
-        if (!lb_tail_missing(self, file))
-            return LB_END;
-        return open_path(self, file) == LB_OK ? LB_OK : LB_IO;
+        lb_tail_missing(self, file);
+        return !file->gone && open_path(self, file) == LB_OK;
     }
     if (!file->unreadable)
         LB_ERROR("source.file", "cannot open file, it is tried again when it changes path=%s error=\"%s\"", file->path,
                  strerror(errno));
     file->unreadable = true;
-    return LB_IO;
+    return false;
 }

@@ -28,9 +28,9 @@ enum { IDENTITY_BYTES = PATH_MAX + 128 };
 
 static struct lb_str write_identity(const struct lb_tail_identity *identity, const char *path, char *text)
 {
-    int len = snprintf(text, IDENTITY_BYTES, "%" PRIx64 ":%" PRIx64 ":%" PRIx32 ":%" PRIx64 ":%" PRIx64 ":%s",
-                       identity->device, identity->inode, identity->length, identity->fingerprint, identity->start,
-                       path);
+    int len =
+        snprintf(text, IDENTITY_BYTES, "%" PRIx64 ":%" PRIx64 ":%" PRIx32 ":%" PRIx64 ":%" PRIx64 ":%s",
+                 identity->device, identity->inode, identity->length, identity->fingerprint, identity->start, path);
 
     return (struct lb_str){ text, len < IDENTITY_BYTES ? (size_t)len : IDENTITY_BYTES - 1 };
 }
@@ -293,13 +293,18 @@ void lb_tail_settle_known(struct lb_tail *self)
 
 /* --- streams --------------------------------------------------------------------------- */
 
+void lb_tail_reserve(struct lb_stream *stream, size_t bytes)
+{
+    stream->arena.bytes_max = stream->arena.bytes_held + ((bytes + 7) & ~(size_t)7);
+}
+
 static void describe(struct lb_tail *self, struct lb_tail_file *file)
 {
     struct lb_stream *stream = file->stream;
     struct lb_str name = lb_str_from(file->name);
 
-    if (stream->name.ptr == NULL)
-        stream->name = lb_arena_copy(&stream->arena, name);
+    lb_tail_reserve(stream, name.len + 1);
+    stream->name = lb_arena_copy(&stream->arena, name);
     if (self->kind->describe != NULL)
         self->kind->describe(stream, file->name);
 }
@@ -312,8 +317,8 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     lb_tail_grow_head(&file->identity, file->fd);
     if (file->identity.length == 0)
         return false;
-    if (lb_stream_open(self->source->streams, self->source, file->id,
-                       write_identity(&file->identity, file->path, text), &file->stream) != LB_OK) {
+    if (lb_stream_open(self->source->streams, self->source, file->id, write_identity(&file->identity, file->path, text),
+                       &file->stream) != LB_OK) {
         file->stream = NULL;
         self->unopened = true;
         return false;
@@ -349,7 +354,7 @@ void lb_tail_open_streams(struct lb_tail *self, uint32_t max)
     lb_streams_begin(self->source->streams);
     for (file = TAILQ_FIRST(&self->ready); file != NULL && opened < max; file = next) {
         next = TAILQ_NEXT(file, ready_link);
-        if (file->stream != NULL || file->hold_ns != 0 || lb_tail_file_open(self, file) != LB_OK)
+        if (file->stream != NULL || file->hold_ns != 0 || !lb_tail_file_open(self, file))
             continue;
         file->fresh = open_stream(self, file);
         opened += file->fresh;

@@ -19,12 +19,12 @@
 #include <xxhash.h>
 
 enum {
-    AHEAD_MIN = 2 * 1024,         /* an unfinished line of that size is looked at ahead; the smallest slab holds more */
-    AHEAD_READS = 16,             /* of the scratch, in one turn */
-    LINE_SPAN_MAX = 1 << 30,      /* a line longer than that ends there: record offsets have 32 bits */
-    REST_SECONDS = 5,             /* the last line of a deleted file ends when nothing came for so long, */
-    ROTATED_REST_SECONDS = 10,    /* and of a renamed one */
-    PARTS_SECONDS = 5,            /* a run of parts waits so long for its end */
+    AHEAD_MIN = 2 * 1024,      /* an unfinished line of that size is looked at ahead; the smallest slab holds more */
+    AHEAD_READS = 16,          /* of the scratch, in one turn */
+    LINE_SPAN_MAX = 1 << 30,   /* a line longer than that ends there: record offsets have 32 bits */
+    REST_SECONDS = 5,          /* the last line of a deleted file ends when nothing came for so long, */
+    ROTATED_REST_SECONDS = 10, /* and of a renamed one */
+    PARTS_SECONDS = 5,         /* a run of parts waits so long for its end */
 };
 
 struct reading {
@@ -326,8 +326,8 @@ static enum lb_tail_step look_ahead(struct lb_tail *self, struct lb_tail_file *f
     if (bound - file->offset > LINE_SPAN_MAX)
         bound = file->offset + LINE_SPAN_MAX;
     for (unsigned reads = 0; reads < AHEAD_READS && file->scanned < bound; reads++) {
-        size_t asked = bound - file->scanned < LB_TAIL_SCRATCH_BYTES ? (size_t)(bound - file->scanned)
-                                                                    : LB_TAIL_SCRATCH_BYTES;
+        size_t asked =
+            bound - file->scanned < LB_TAIL_SCRATCH_BYTES ? (size_t)(bound - file->scanned) : LB_TAIL_SCRATCH_BYTES;
         ssize_t got = pread(file->fd, self->scratch, asked, (off_t)file->scanned);
 
         if (got < 0) {
@@ -362,10 +362,8 @@ static enum lb_tail_step look_ahead(struct lb_tail *self, struct lb_tail_file *f
 
 enum lb_tail_step lb_tail_read(struct lb_tail *self, struct lb_tail_file *file)
 {
-    enum lb_err err = lb_tail_file_open(self, file);
-
-    if (err != LB_OK)
-        return err == LB_END ? LB_TAIL_STEP_DROPPED : LB_TAIL_STEP_IDLE;
+    if (!lb_tail_file_open(self, file))
+        return LB_TAIL_STEP_IDLE;
     if (file->scanned >= file->offset + AHEAD_MIN) {
         bool go_on = false;
         enum lb_tail_step step = look_ahead(self, file, &go_on);

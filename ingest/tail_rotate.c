@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { COPY_HEAD_MIN = 16, HOLD_SECONDS = 5 };
+enum { COPY_HEAD_MIN = 16 };
 
 /* --- siblings -------------------------------------------------------------------- */
 
@@ -96,9 +96,9 @@ static bool holds_content(const struct copy_search *search, const char *found)
         return false;
     bool same = lb_tail_same_head(&search->identity, fd);
     if (same && search->marker_len > 0)
-        same = pread(fd, marker, search->marker_len, (off_t)(search->size - search->marker_len)) ==
-                   search->marker_len &&
-               XXH64(marker, search->marker_len, 0) == search->marker;
+        same =
+            pread(fd, marker, search->marker_len, (off_t)(search->size - search->marker_len)) == search->marker_len &&
+            XXH64(marker, search->marker_len, 0) == search->marker;
     close(fd);
     return same;
 }
@@ -138,8 +138,8 @@ static struct lb_tail_file *find_copy(struct copy_search *search)
     return file;
 }
 
-struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path,
-                                       const struct lb_tail_identity *identity, uint64_t size)
+struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, const struct lb_tail_identity *identity,
+                                       uint64_t size)
 {
     struct copy_search search = { .tail = self, .identity = *identity, .path = path, .size = size };
 
@@ -161,7 +161,7 @@ bool lb_tail_is_copy(struct lb_tail *self, const struct lb_tail_file *file)
 
         if (other == file || other->stream == NULL || other->rotated || other->identity.length < COPY_HEAD_MIN)
             continue;
-        copy = lb_str_equal(ours, stem(other->path)) && file->size <= other->size &&
+        copy = lb_str_equal(ours, stem(other->path)) &&
                lb_tail_same_head(&other->identity, fd);
     }
     close(fd);
@@ -183,12 +183,12 @@ void lb_tail_renamed(struct lb_tail *self, struct lb_tail_file *file, const char
     lb_tail_ready(self, file);
 }
 
-bool lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file)
+void lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file)
 {
     char found[PATH_MAX];
 
     if (file->gone)
-        return true;
+        return;
     if (lb_tail_find_inode(file->path, &file->identity, found)) {
         int fd = file->fd >= 0 ? -1 : open(found, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         bool same = fd < 0 || lb_tail_same_head(&file->identity, fd);
@@ -197,21 +197,17 @@ bool lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file)
             close(fd);
         if (same) {
             lb_tail_renamed(self, file, found);
-            return true;
+            return;
         }
     }
-    if (file->fd < 0) {
-        if (file->offset < file->size)
-            LB_WARN("source.file", "file was deleted before it was read path=%s bytes=%" PRIu64, file->path,
-                    file->size - file->offset);
-        lb_tail_drop(self, file);
-        return false;
-    }
-    LB_INFO("source.file", "file was deleted, it is read to its end path=%s", file->path);
+    if (file->fd >= 0)
+        LB_INFO("source.file", "file was deleted, it is read to its end path=%s", file->path);
+    else if (file->offset < file->size)
+        LB_WARN("source.file", "file was deleted before it was read path=%s bytes=%" PRIu64, file->path,
+                file->size - file->offset);
     file->gone = true;
     file->changed_ns = lb_clock_monotonic();
     lb_tail_ready(self, file);
-    return true;
 }
 
 /* --- truncated -------------------------------------------------------------------------- */
@@ -230,8 +226,9 @@ static void hand_over(struct lb_tail *self, struct lb_tail_file *file, struct lb
     copy->marker = file->marker;
     copy->marker_len = file->marker_len;
     file->stream = NULL;
-    LB_INFO("source.file", "file was copied and truncated, the rest is read from the copy path=%s copy=%s bytes=%" PRIu64,
-            file->path, copy->path, copy->size - copy->offset);
+    LB_INFO("source.file",
+            "file was copied and truncated, the rest is read from the copy path=%s copy=%s bytes=%" PRIu64, file->path,
+            copy->path, copy->size - copy->offset);
     lb_tail_identify(copy);
     lb_tail_ready(self, copy);
 }

@@ -48,7 +48,8 @@ static bool is_too_old(const struct lb_tail *self, const struct lb_tail_file *fi
 /* A file that appears while we run is read from its head, and so is the successor of one that we knew. */
 static void choose_start(struct lb_tail *self, struct lb_tail_file *file)
 {
-    bool from_end = self->starting && self->options.read_from == LB_TAIL_FROM_END && !lb_tail_is_known(self, file->path);
+    bool from_end =
+        self->starting && self->options.read_from == LB_TAIL_FROM_END && !lb_tail_is_known(self, file->path);
 
     if (!from_end && !is_too_old(self, file))
         return;
@@ -116,8 +117,8 @@ static void look_at(struct lb_tail *self, const char *path, bool is_match)
         self->scan_wanted = true;
         return;
     }
-    struct lb_tail_file *file = exists && S_ISREG(status.st_mode) ? lb_tail_find(self, status.st_dev, status.st_ino)
-                                                                  : NULL;
+    struct lb_tail_file *file =
+        exists && S_ISREG(status.st_mode) ? lb_tail_find(self, status.st_dev, status.st_ino) : NULL;
     if (before != NULL && before != file && !lb_tail_leads_to(before->path, &before->identity))
         lb_tail_missing(self, before); /* may find that it is the one at `path`'s neighbour */
     if (!exists || !S_ISREG(status.st_mode))

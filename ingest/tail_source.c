@@ -52,18 +52,10 @@ static void finish(struct lb_tail_runner *self)
 static void take_turn(struct lb_tail_runner *self)
 {
     switch (lb_tail_turn(self->tail)) {
-    case LB_TAIL_MORE:
-        turn_in(self, 0);
-        break;
-    case LB_TAIL_SOON:
-        turn_in(self, PAUSE_US);
-        break;
-    case LB_TAIL_WAIT:
-        self->waiting = true;
-        break;
-    case LB_TAIL_DONE:
-        finish(self);
-        break;
+    case LB_TAIL_MORE: turn_in(self, 0); break;
+    case LB_TAIL_SOON: turn_in(self, PAUSE_US); break;
+    case LB_TAIL_WAIT: self->waiting = true; break;
+    case LB_TAIL_DONE: finish(self); break;
     }
 }
 
@@ -252,8 +244,10 @@ static void check_pattern(struct check *self, const char *pattern)
         return;
     }
     if (access(base, R_OK | X_OK) != 0) {
-        lb_diag_error(self->diag, self->place, "cannot look into directory %s (%s); let the user that runs logboom "
-                      "read it", base, strerror(errno));
+        lb_diag_error(self->diag, self->place,
+                      "cannot look into directory %s (%s); let the user that runs logboom "
+                      "read it",
+                      base, strerror(errno));
         return;
     }
     self->matches = 0;

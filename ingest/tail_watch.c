@@ -173,7 +173,7 @@ void lb_tail_watch_sweep(struct lb_tail *self)
         free_directory(watch, dir);
         if (wd >= 0 && lb_tail_map_each(&watch->by_wd, (uint64_t)wd, &cursor) == NULL)
             (void)inotify_rm_watch(watch->fd, wd); /* fails when the directory is gone: then the watch is too */
-        i--; /* removal may have moved another one here */
+        i--;                                       /* removal may have moved another one here */
     }
 }
 
