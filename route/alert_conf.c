@@ -67,6 +67,12 @@ static bool too_large(const struct lb_node *node, struct lb_diag *diag)
     return false;
 }
 
+static void free_where(const struct lb_expr *where)
+{
+    if (where != NULL)
+        lb_expr_free((struct lb_expr *)where);
+}
+
 /* --- routes --------------------------------------------------------------- */
 
 static bool matches_nothing(const struct lb_route *route)
@@ -117,6 +123,7 @@ static bool read_routes(struct lb_config *config, const struct lb_node *node, st
 
         if (!lb_options_fill(config, route_options, &node->values[i], route, diag)) {
             ok = false;
+            free_where(route->where);
             *route = (struct lb_route){ 0 };
             continue;
         }
@@ -136,6 +143,13 @@ static bool reaches_a_sink(const struct lb_alerting *alerting, const struct lb_a
         if (alerting->routes[i].sinks != 0 && !matches_nothing(&alerting->routes[i]))
             return true;
     return false;
+}
+
+/* Of a rule that is not kept; nobody else will. */
+static void free_expressions(struct lb_alert_rule *rule)
+{
+    free_where(rule->where);
+    free_where(rule->inner);
 }
 
 /* `routes_read`: otherwise their faults are told already, and a missing sink is one of them. */
@@ -166,6 +180,8 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
         }
         ok = read && ok;
         alerting->rule_count += read;
+        if (!read)
+            free_expressions(rule);
     }
     return ok;
 }
