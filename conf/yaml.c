@@ -127,6 +127,13 @@ static struct lb_place scalar_begin(struct builder *self, const yaml_event_t *ev
 {
     struct lb_place place = place_of(self, event->start_mark);
 
+    /* `&name text`: libyaml's mark is that of the anchor. */
+    if (event->data.scalar.anchor != NULL) {
+        const char *ptr = source_at(self, event->start_mark);
+        size_t len = strcspn(ptr, " \t\r\n");
+
+        place.column += (uint32_t)(len + strspn(ptr + len, " \t"));
+    }
     switch (event->data.scalar.style) {
     case YAML_SINGLE_QUOTED_SCALAR_STYLE:
     case YAML_DOUBLE_QUOTED_SCALAR_STYLE: place.column++; return place;
@@ -423,7 +430,9 @@ static bool read_anchored(struct builder *self, const yaml_event_t *event, const
     self->anchors[index] = (struct anchor){ .name = lb_arena_copy(self->yaml->arena, lb_str_from(anchor_name(event))) };
     self->anchor_count++;
     self->deepest = self->depth;
-    if (self->anchors[index].name.ptr == NULL || !read_content(self, event, key, node))
+    if (self->anchors[index].name.ptr == NULL)
+        return refuse(self, node->place, "the configuration is too large");
+    if (!read_content(self, event, key, node))
         return false;
     self->anchors[index].node = *node;
     self->anchors[index].size = self->yaml->node_count - count;
