@@ -79,14 +79,14 @@ struct lb_pool {
 
 struct lb_pool *lb_pool_new(size_t bytes_max)
 {
-    struct lb_pool *self = lb_alloc(sizeof(*self));
+    struct lb_pool *pool = lb_alloc(sizeof(*pool));
 
-    if (self == NULL)
+    if (pool == NULL)
         return NULL;
-    pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->woken, NULL);
-    self->bytes_max = bytes_max;
-    return self;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->woken, NULL);
+    pool->bytes_max = bytes_max;
+    return pool;
 }
 
 static void free_slabs(struct lb_batch *batch)
@@ -100,32 +100,32 @@ static void free_slabs(struct lb_batch *batch)
     }
 }
 
-void lb_pool_free(struct lb_pool *self)
+void lb_pool_free(struct lb_pool *pool)
 {
-    if (self == NULL)
+    if (pool == NULL)
         return;
-    assert(self->used == 0);
+    assert(pool->used == 0);
     for (unsigned i = 0; i < CLASS_EXACT; i++)
-        free_slabs(self->free[i]);
-    pthread_cond_destroy(&self->woken);
-    pthread_mutex_destroy(&self->lock);
-    lb_free(self);
+        free_slabs(pool->free[i]);
+    pthread_cond_destroy(&pool->woken);
+    pthread_mutex_destroy(&pool->lock);
+    lb_free(pool);
 }
 
 struct lb_share *lb_share_new(struct lb_pool *pool, size_t bytes_max)
 {
-    struct lb_share *self = lb_alloc(sizeof(*self));
+    struct lb_share *share = lb_alloc(sizeof(*share));
 
-    if (self == NULL)
+    if (share == NULL)
         return NULL;
-    self->pool = pool;
-    self->bytes_max = bytes_max;
+    share->pool = pool;
+    share->bytes_max = bytes_max;
     for (unsigned i = 0; i < CLASS_COUNT; i++)
-        self->ratio[i] = RATIO_ONE;
+        share->ratio[i] = RATIO_ONE;
     pthread_mutex_lock(&pool->lock);
     pool->share_count++;
     pthread_mutex_unlock(&pool->lock);
-    return self;
+    return share;
 }
 
 static void stop_waiting(struct lb_share *share)
@@ -141,23 +141,23 @@ static void stop_waiting(struct lb_share *share)
     share->pool->pool_waiters -= share->wants_pool;
 }
 
-void lb_share_free(struct lb_share *self)
+void lb_share_free(struct lb_share *share)
 {
-    if (self == NULL)
+    if (share == NULL)
         return;
-    struct lb_pool *pool = self->pool;
+    struct lb_pool *pool = share->pool;
 
     pthread_mutex_lock(&pool->lock);
-    stop_waiting(self);
-    self->wake = NULL;
-    while (self->waking > 0)
+    stop_waiting(share);
+    share->wake = NULL;
+    while (share->waking > 0)
         pthread_cond_wait(&pool->woken, &pool->lock);
-    self->closed = true;
+    share->closed = true;
     pool->share_count--;
-    bool last = self->batches == 0;
+    bool last = share->batches == 0;
     pthread_mutex_unlock(&pool->lock);
     if (last)
-        lb_free(self);
+        lb_free(share);
 }
 
 void lb_share_on_credit(struct lb_share *share, void (*wake)(void *context), void *context)
@@ -202,7 +202,8 @@ static bool worth_waking(const struct lb_share *share, size_t promised)
         return false;
     if (share->moving == 0)
         return true;
-    return pool->used + promised + larger(share->wanted, pool->bytes_max / POOL_ROOM) <= pool->bytes_max &&
+    return !must_yield(share, share->wanted) &&
+           pool->used + promised + larger(share->wanted, pool->bytes_max / POOL_ROOM) <= pool->bytes_max &&
            share->used + larger(share->wanted, share->bytes_max / SHARE_ROOM) <= share->bytes_max;
 }
 
