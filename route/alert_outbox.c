@@ -42,7 +42,7 @@ static void drop_first(struct lb_alert_outbox *outbox)
 }
 
 /* False: the batch has no room for it. */
-static bool put_event(struct lb_alert_outbox *outbox, struct lb_batch *batch, const struct lb_alert_event *event)
+static bool put_event(const struct lb_alert_outbox *outbox, struct lb_batch *batch, const struct lb_alert_event *event)
 {
     struct lb_record *record = &batch->records[batch->record_count];
     size_t start = batch->length;
@@ -59,24 +59,23 @@ static bool put_event(struct lb_alert_outbox *outbox, struct lb_batch *batch, co
     return true;
 }
 
-/* Moves events into the batch while they fit; `masks` gets their sinks. */
-static void fill(struct lb_alert_outbox *outbox, struct lb_batch *batch, uint32_t wanted, uint64_t *masks)
+/* Writes events into the batch while they fit; `masks` gets their sinks. False: not even one, or no selections. */
+static bool fill(const struct lb_alert_outbox *outbox, struct lb_batch *batch, uint32_t wanted)
 {
-    batch->records = lb_arena_alloc(&batch->arena, wanted * sizeof(*batch->records));
-    while (batch->records != NULL && batch->record_count < wanted) {
-        uint64_t sinks = outbox->first->sinks;
+    const struct lb_alert_event *event = outbox->first;
+    uint64_t masks[BATCH_EVENTS] = { 0 };
 
-        if (!put_event(outbox, batch, outbox->first))
-            return;
-        masks[batch->record_count - 1] = sinks;
-        drop_first(outbox);
+    batch->records = lb_arena_alloc(&batch->arena, wanted * sizeof(*batch->records));
+    while (batch->records != NULL && batch->record_count < wanted && put_event(outbox, batch, event)) {
+        masks[batch->record_count - 1] = event->sinks;
+        event = event->next;
     }
+    return batch->record_count > 0 && lb_route_select(batch, masks, outbox->sink_count);
 }
 
 static bool deliver_some(struct lb_alert_outbox *outbox)
 {
     uint32_t wanted = outbox->count < BATCH_EVENTS ? outbox->count : BATCH_EVENTS;
-    uint64_t masks[BATCH_EVENTS] = { 0 };
     struct lb_batch *batch = lb_pool_take(outbox->share, wanted * EVENT_BYTES, outbox->stream);
 
     if (batch == NULL)
@@ -84,15 +83,13 @@ static bool deliver_some(struct lb_alert_outbox *outbox)
     batch->counted = true;
     batch->position = outbox->position;
     batch->arrival_ns = lb_clock_now();
-    fill(outbox, batch, wanted, masks);
-    if (batch->record_count == 0 || !lb_route_select(batch, masks, outbox->sink_count)) {
-        LB_ERROR("route.alert", "alert lost, its batch has no memory records=%u", batch->record_count);
-        outbox->lost += batch->record_count > 0 ? batch->record_count : 1;
-        if (batch->record_count == 0)
-            drop_first(outbox);
+    if (!fill(outbox, batch, wanted)) {
+        LB_ERROR("route.alert", "no memory for alerts, trying again count=%u", outbox->count);
         lb_batch_unref(batch);
-        return true;
+        return false;
     }
+    for (uint32_t i = 0; i < batch->record_count; i++)
+        drop_first(outbox);
     outbox->position += batch->record_count;
     batch->position_end = outbox->position;
     lb_pool_settle(batch);

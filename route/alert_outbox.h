@@ -25,13 +25,13 @@ struct lb_alert_outbox {
     struct lb_alert_event *last;
     uint32_t count;
     uint64_t position; /* of the next event in the stream */
-    uint64_t lost;     /* events past the bound, or that no batch can hold */
+    uint64_t lost;     /* events past the bound */
 };
 
 /* Takes the event, which came from lb_alloc(). */
 void lb_alert_outbox_add(struct lb_alert_outbox *outbox, struct lb_alert_event *event);
 
-/* Delivers as many as there is credit for. True when none is left. */
+/* Delivers as many as there is credit and memory for. True when none is left. */
 bool lb_alert_outbox_flush(struct lb_alert_outbox *outbox);
 void lb_alert_outbox_free(struct lb_alert_outbox *outbox);
 
