@@ -4,6 +4,7 @@
 #   tests/kafka.sh fetch               download the jars (kept in ~/.m2 by Maven)
 #   tests/kafka.sh start [DIR] [PORT]  format DIR (build/kafka) if it is new, start, wait until it answers
 #   tests/kafka.sh stop [DIR]          stop it in order        kill [DIR]  kill -9 it
+#   tests/kafka.sh consume DIR PORT TOPIC-REGEX COUNT   Kafka's own consumer: topic, partition, offset, key, value by tab
 #
 # Exit 3: the artifacts cannot be reached; tests then use librdkafka's mock cluster and say so.
 set -eu
@@ -87,10 +88,25 @@ finish() {
     rm -f "$dir/pid"
 }
 
+# Reads until COUNT messages came or none for 20 s.
+consume() {
+    cat >"$dir/consumer.properties" <<CONF
+auto.offset.reset=earliest
+metadata.max.age.ms=2000
+fetch.min.bytes=100000
+fetch.max.wait.ms=200
+CONF
+    java -Xmx512m -XX:+UseSerialGC -cp "$jars/*" org.apache.kafka.tools.consumer.ConsoleConsumer \
+        --bootstrap-server "127.0.0.1:$port" --include "$4" --max-messages "$5" --timeout-ms 20000 \
+        --consumer.config "$dir/consumer.properties" --property print.partition=true --property print.offset=true \
+        --property print.key=true --property print.headers=true 2>"$dir/consumer.log" || true
+}
+
 case $command in
+consume) consume "$@" ;;
 fetch) fetch ;;
 start) start ;;
 stop) finish TERM ;;
 kill) finish KILL ;;
-*) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -1,0 +1,397 @@
+/*
+ * http_queue.c - libcurl's multi interface behind a queue in order.
+ *
+ * A slot is one easy handle with its connection, reused for request after
+ * request. A request that failed keeps its place: with a concurrency of 1
+ * nothing overtakes it.
+ */
+#include "http_queue.h"
+
+#include "lb_alloc.h"
+#include "lb_clock.h"
+#include "lb_log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { ANSWER_BYTES_MAX = 64 * 1024, IDLE_MS = 1000 };
+
+struct http_slot {
+    CURL *easy;
+    struct http_request *request; /* NULL: free */
+    struct curl_slist *headers;
+    char answer[HTTP_REASON_BYTES]; /* the beginning of the answer's body, for the reason */
+    size_t answer_len;
+    size_t received;
+};
+
+int64_t http_backoff_bound(int64_t first_ns, int64_t max_ns, uint32_t attempt)
+{
+    int64_t bound = first_ns;
+
+    while (attempt-- > 1 && bound < max_ns)
+        bound *= 2;
+    return bound < max_ns ? bound : max_ns;
+}
+
+static uint64_t next_random(struct http_queue *queue)
+{
+    queue->random ^= queue->random << 13;
+    queue->random ^= queue->random >> 7;
+    queue->random ^= queue->random << 17;
+    return queue->random;
+}
+
+/* --- requests ----------------------------------------------------------------- */
+
+struct http_request *http_request_new(size_t body_max)
+{
+    struct http_request *request = lb_alloc(sizeof(*request));
+
+    if (request != NULL)
+        lb_buffer_init(&request->body, body_max);
+    return request;
+}
+
+void http_request_free(struct http_request *request)
+{
+    lb_buffer_free(&request->body);
+    lb_free(request->tokens);
+    lb_free(request);
+}
+
+bool http_request_hold(struct http_request *request, struct lb_token *token)
+{
+    if (request->token_count > 0 && request->tokens[request->token_count - 1] == token)
+        return true;
+    if (request->token_count == request->token_capacity) {
+        uint32_t capacity = request->token_capacity > 0 ? request->token_capacity * 2 : 4;
+        struct lb_token **tokens = lb_realloc(request->tokens, capacity * sizeof(struct lb_token *));
+
+        if (tokens == NULL)
+            return false;
+        request->tokens = tokens;
+        request->token_capacity = capacity;
+    }
+    request->tokens[request->token_count++] = token;
+    lb_token_hold(token, 1);
+    return true;
+}
+
+void http_queue_push(struct http_queue *queue, struct http_request *request)
+{
+    request->next = NULL;
+    if (queue->last != NULL)
+        queue->last->next = request;
+    else
+        queue->first = request;
+    queue->last = request;
+    queue->bytes += request->body.len;
+}
+
+bool http_queue_full(const struct http_queue *queue)
+{
+    return queue->bytes >= queue->settings->queue_bytes;
+}
+
+static void unlink_request(struct http_queue *queue, const struct http_request *request)
+{
+    struct http_request **link = &queue->first;
+    struct http_request *before = NULL;
+
+    while (*link != NULL && *link != request) {
+        before = *link;
+        link = &(*link)->next;
+    }
+    assert(*link == request);
+    *link = request->next;
+    if (queue->last == request)
+        queue->last = before;
+    queue->bytes -= request->body.len;
+}
+
+static void end_request(struct http_queue *queue, struct http_request *request, enum lb_outcome outcome,
+                        const char *reason)
+{
+    unlink_request(queue, request);
+    if (outcome == LB_DELIVERED)
+        lb_delivery_count(queue->sink, request->records, request->body.len);
+    for (uint32_t i = 0; i < request->token_count; i++)
+        lb_token_done(request->tokens[i], outcome, reason);
+    http_request_free(request);
+}
+
+/* --- one try ------------------------------------------------------------------- */
+
+/* Keeps the beginning of the answer for the log, counts the rest, ends the transfer when it is absurdly long. */
+static size_t on_answer(char *bytes, size_t size, size_t count, void *context)
+{
+    struct http_slot *slot = context;
+    size_t len = size * count;
+    size_t room = sizeof(slot->answer) - 1 - slot->answer_len;
+    size_t kept = len < room ? len : room;
+
+    memcpy(slot->answer + slot->answer_len, bytes, kept);
+    slot->answer_len += kept;
+    slot->received += len;
+    return slot->received > ANSWER_BYTES_MAX ? 0 : len;
+}
+
+static struct curl_slist *make_headers(struct http_queue *queue, const struct http_request *request)
+{
+    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+    char line[4096];
+
+    list = curl_slist_append(list, "Expect:");
+    for (size_t i = 0; i < queue->settings->headers.count; i++) {
+        const struct lb_pair *pair = &queue->settings->headers.items[i];
+
+        snprintf(line, sizeof(line), LB_STR_FMT ": " LB_STR_FMT, LB_STR_ARG(pair->name), LB_STR_ARG(pair->value));
+        list = curl_slist_append(list, line);
+    }
+    return queue->sign != NULL ? queue->sign(queue->sink, request, list) : list;
+}
+
+static bool start_try(struct http_queue *queue, struct http_slot *slot, struct http_request *request)
+{
+    slot->request = request;
+    slot->answer_len = 0;
+    slot->received = 0;
+    slot->headers = make_headers(queue, request);
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
+    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body.ptr);
+    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    if (curl_multi_add_handle(queue->multi, slot->easy) != CURLM_OK) {
+        curl_slist_free_all(slot->headers);
+        slot->request = NULL;
+        return false;
+    }
+    request->in_flight = true;
+    request->attempt++;
+    queue->in_flight++;
+    return true;
+}
+
+static struct http_slot *free_slot(struct http_queue *queue)
+{
+    for (uint64_t i = 0; i < queue->settings->concurrency; i++) {
+        if (queue->slots[i].request == NULL)
+            return &queue->slots[i];
+    }
+    return NULL;
+}
+
+/* Starts requests in their order; one whose time has not come holds up those behind it. Returns when that is. */
+static int64_t start_due(struct http_queue *queue, int64_t now)
+{
+    for (struct http_request *request = queue->first; request != NULL; request = request->next) {
+        struct http_slot *slot;
+
+        if (request->in_flight)
+            continue;
+        if (request->not_before > now)
+            return request->not_before;
+        slot = free_slot(queue);
+        if (slot == NULL || !start_try(queue, slot, request))
+            break;
+    }
+    return INT64_MAX;
+}
+
+/* --- the end of a try ------------------------------------------------------------ */
+
+static bool may_pass_later(CURLcode code, long status)
+{
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+        return false;
+    return code != CURLE_OK || status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+/* Retry-After says when; otherwise a random time below the bound, so that many senders do not come back together. */
+static int64_t wait_before_next(struct http_queue *queue, const struct http_slot *slot)
+{
+    const struct http_settings *settings = queue->settings;
+    int64_t bound = http_backoff_bound(settings->retry_first_ns, settings->retry_max_ns, slot->request->attempt);
+    curl_off_t seconds = 0;
+
+    curl_easy_getinfo(slot->easy, CURLINFO_RETRY_AFTER, &seconds);
+    if (seconds > 0)
+        return (seconds < 86400 ? seconds : 86400) * LB_SECOND;
+    return (int64_t)(next_random(queue) % (uint64_t)bound) + 1;
+}
+
+static void describe(const struct http_slot *slot, CURLcode code, long status, char *reason)
+{
+    if (code != CURLE_OK) {
+        snprintf(reason, HTTP_REASON_BYTES, "%s", curl_easy_strerror(code));
+        return;
+    }
+    int len = (int)(slot->answer_len < 80 ? slot->answer_len : 80);
+    snprintf(reason, HTTP_REASON_BYTES, "the receiver answered %ld %.*s", status, len, slot->answer);
+}
+
+static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcode code)
+{
+    struct http_request *request = slot->request;
+    char reason[HTTP_REASON_BYTES];
+    long status = 0;
+
+    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    describe(slot, code, status, reason);
+    int64_t wait = wait_before_next(queue, slot);
+    curl_multi_remove_handle(queue->multi, slot->easy);
+    curl_slist_free_all(slot->headers);
+    slot->request = NULL;
+    queue->in_flight--;
+    request->in_flight = false;
+    if (code == CURLE_OK && status >= 200 && status < 300) {
+        lb_delivery_fine(queue->sink);
+        end_request(queue, request, LB_DELIVERED, NULL);
+    } else if (may_pass_later(code, status)) {
+        request->not_before = lb_clock_monotonic() + wait;
+        lb_delivery_problem(queue->sink, "%s; try %u, the next in %.1f s", reason, request->attempt,
+                            (double)wait / (double)LB_SECOND);
+    } else {
+        end_request(queue, request, LB_REFUSED, reason);
+    }
+}
+
+static struct http_slot *slot_of(struct http_queue *queue, const CURL *easy)
+{
+    for (uint64_t i = 0; i < queue->settings->concurrency; i++) {
+        if (queue->slots[i].easy == easy)
+            return &queue->slots[i];
+    }
+    return NULL;
+}
+
+static void finish_answered(struct http_queue *queue)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(queue->multi, &left)) != NULL) {
+        struct http_slot *slot = slot_of(queue, message->easy_handle);
+
+        if (message->msg == CURLMSG_DONE && slot != NULL)
+            finish_try(queue, slot, message->data.result);
+    }
+}
+
+int64_t http_queue_step(struct http_queue *queue, int wait_ms)
+{
+    int running = 0;
+
+    start_due(queue, lb_clock_monotonic());
+    if (queue->in_flight > 0) {
+        curl_multi_perform(queue->multi, &running);
+        if (running == (int)queue->in_flight && wait_ms > 0)
+            curl_multi_poll(queue->multi, NULL, 0, wait_ms, NULL);
+        curl_multi_perform(queue->multi, &running);
+        finish_answered(queue);
+    }
+    int64_t now = lb_clock_monotonic();
+    int64_t due = start_due(queue, now);
+    if (queue->in_flight > 0)
+        return now;
+    return due < INT64_MAX ? due : now + IDLE_MS * LB_MILLISECOND;
+}
+
+/* --- open and close ------------------------------------------------------------------ */
+
+static void set_text(CURL *easy, CURLoption option, struct lb_str text)
+{
+    if (text.len > 0)
+        curl_easy_setopt(easy, option, text.ptr);
+}
+
+static CURL *make_easy(const struct http_settings *settings, struct http_slot *slot)
+{
+    CURL *easy = curl_easy_init();
+
+    if (easy == NULL)
+        return NULL;
+    curl_easy_setopt(easy, CURLOPT_URL, settings->url.ptr);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "logboom");
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(settings->timeout_ns / LB_MILLISECOND));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(settings->connect_timeout_ns / LB_MILLISECOND));
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, settings->verify ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, settings->verify ? 2L : 0L);
+    set_text(easy, CURLOPT_CAINFO, settings->ca);
+    set_text(easy, CURLOPT_SSLCERT, settings->cert);
+    set_text(easy, CURLOPT_SSLKEY, settings->key);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
+    return easy;
+}
+
+static bool check_file(const struct lb_sink *sink, const char *option, struct lb_str path, struct lb_diag *diag)
+{
+    if (path.len == 0 || access(path.ptr, R_OK) == 0)
+        return true;
+    lb_diag_error(diag, lb_section_place(&sink->section, option), "%s: cannot read %s", option, path.ptr);
+    return false;
+}
+
+bool http_settings_check(const struct lb_sink *sink, const struct http_settings *settings, struct lb_diag *diag)
+{
+    CURLU *url = curl_url();
+    char *scheme = NULL;
+    bool good = url != NULL && curl_url_set(url, CURLUPART_URL, settings->url.ptr, 0) == CURLUE_OK &&
+                curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+
+    curl_free(scheme);
+    curl_url_cleanup(url);
+    if (!good)
+        lb_diag_error(diag, lb_section_place(&sink->section, "url"),
+                      "url: expected an http:// or https:// address, for example https://example.org/in");
+    good = check_file(sink, "tls.ca", settings->ca, diag) && good;
+    good = check_file(sink, "tls.cert", settings->cert, diag) && good;
+    return check_file(sink, "tls.key", settings->key, diag) && good;
+}
+
+enum lb_err http_queue_open(struct http_queue *queue, struct lb_sink *sink, const struct http_settings *settings)
+{
+    queue->sink = sink;
+    queue->settings = settings;
+    if (getrandom(&queue->random, sizeof(queue->random), 0) != sizeof(queue->random) || queue->random == 0)
+        queue->random = (uint64_t)lb_clock_now() | 1;
+    queue->multi = curl_multi_init();
+    queue->slots = lb_alloc(settings->concurrency * sizeof(*queue->slots));
+    if (queue->multi == NULL || queue->slots == NULL)
+        return LB_NOMEM;
+    for (uint64_t i = 0; i < settings->concurrency; i++) {
+        queue->slots[i].easy = make_easy(settings, &queue->slots[i]);
+        if (queue->slots[i].easy == NULL)
+            return LB_NOMEM;
+    }
+    return LB_OK;
+}
+
+void http_queue_close(struct http_queue *queue)
+{
+    for (uint64_t i = 0; queue->slots != NULL && i < queue->settings->concurrency; i++) {
+        struct http_slot *slot = &queue->slots[i];
+
+        if (slot->request != NULL) {
+            curl_multi_remove_handle(queue->multi, slot->easy);
+            curl_slist_free_all(slot->headers);
+        }
+        curl_easy_cleanup(slot->easy);
+    }
+    lb_free(queue->slots);
+    if (queue->multi != NULL)
+        curl_multi_cleanup(queue->multi);
+    while (queue->first != NULL) {
+        struct http_request *request = queue->first;
+
+        queue->first = request->next;
+        http_request_free(request);
+    }
+}

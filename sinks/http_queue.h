@@ -1,0 +1,185 @@
+/*
+ * http_queue.h - HTTP requests that are tried until they are answered.
+ *
+ * What every sink that speaks HTTP shares: a bounded queue of requests in
+ * order, at most `concurrency` of them in flight (1 keeps the order), time
+ * limits, and the policy: 2xx is delivered; 408, 425, 429, 5xx and network
+ * faults are tried again after a full-jitter back-off or the Retry-After of
+ * the answer; anything else is refused for good. Redirects are not followed.
+ * One thread: the sink's.
+ */
+#ifndef HTTP_QUEUE_H
+#define HTTP_QUEUE_H
+
+#include "lb_sink.h"
+
+#include <curl/curl.h>
+
+enum { HTTP_ID_BYTES = 64, HTTP_REASON_BYTES = 160 };
+
+/* One request. `tokens` are held once each and let go when it ends. */
+struct http_request {
+    struct http_request *next;
+    struct lb_buffer body;
+    char id[HTTP_ID_BYTES]; /* the same on every try */
+    struct lb_token **tokens;
+    uint32_t token_count;
+    uint32_t token_capacity;
+    uint32_t records;
+    uint32_t attempt;
+    int64_t not_before; /* monotonic */
+    bool in_flight;
+};
+
+/* Filled by options; see http_queue_options. */
+struct http_settings {
+    struct lb_str url;
+    struct lb_pairs headers;
+    int64_t timeout_ns;
+    int64_t connect_timeout_ns;
+    uint64_t concurrency;
+    uint64_t queue_bytes;
+    int64_t retry_first_ns;
+    int64_t retry_max_ns;
+    struct lb_str ca;
+    struct lb_str cert;
+    struct lb_str key;
+    bool verify;
+};
+
+/* The rows of an option table for a member `http` of type struct http_settings in `type`. */
+#define HTTP_QUEUE_OPTIONS(type)                                                                                       \
+    { .name = "url",                                                                                                   \
+      .kind = LB_OPTION_STRING,                                                                                        \
+      .offset = offsetof(type, http.url),                                                                              \
+      .flags = LB_OPTION_REQUIRED | LB_OPTION_SECRET,                                                                  \
+      .help = "where to send, http:// or https://" },                                                                  \
+        { .name = "headers",                                                                                           \
+          .kind = LB_OPTION_PAIRS,                                                                                     \
+          .offset = offsetof(type, http.headers),                                                                      \
+          .flags = LB_OPTION_SECRET,                                                                                   \
+          .help = "further request headers" },                                                                         \
+        { .name = "timeout",                                                                                           \
+          .kind = LB_OPTION_DURATION,                                                                                  \
+          .offset = offsetof(type, http.timeout_ns),                                                                   \
+          .fallback = "15s",                                                                                           \
+          .min = LB_MILLISECOND,                                                                                       \
+          .max = 600 * LB_SECOND,                                                                                      \
+          .help = "longest time for one try" },                                                                        \
+        { .name = "connect_timeout",                                                                                   \
+          .kind = LB_OPTION_DURATION,                                                                                  \
+          .offset = offsetof(type, http.connect_timeout_ns),                                                           \
+          .fallback = "5s",                                                                                            \
+          .min = LB_MILLISECOND,                                                                                       \
+          .max = 600 * LB_SECOND,                                                                                      \
+          .help = "of it, for connecting" },                                                                           \
+        { .name = "concurrency",                                                                                       \
+          .kind = LB_OPTION_COUNT,                                                                                     \
+          .offset = offsetof(type, http.concurrency),                                                                  \
+          .fallback = "1",                                                                                             \
+          .min = 1,                                                                                                    \
+          .max = HTTP_CONCURRENCY_MAX,                                                                                 \
+          .help = "requests in flight; above 1 they may arrive out of order" },                                        \
+        { .name = "queue",                                                                                             \
+          .kind = LB_OPTION_SIZE,                                                                                      \
+          .offset = offsetof(type, http.queue_bytes),                                                                  \
+          .fallback = "4MiB",                                                                                          \
+          .min = 65536,                                                                                                \
+          .max = INT64_C(1) << 30,                                                                                     \
+          .help = "requests in memory that wait for their turn" },                                                     \
+        { .name = "retry",                                                                                             \
+          .kind = LB_OPTION_GROUP,                                                                                     \
+          .group = http_retry_options,                                                                                 \
+          .help = "how a failed request is tried again; it is never given up" },                                       \
+    {                                                                                                                  \
+        .name = "tls", .kind = LB_OPTION_GROUP, .group = http_tls_options, .help = "certificates"                      \
+    }
+
+/* The groups that HTTP_QUEUE_OPTIONS refers to; written once before the table. */
+#define HTTP_QUEUE_GROUPS(type)                                                                                        \
+    static const struct lb_option http_retry_options[] = {                                                             \
+        { .name = "first",                                                                                             \
+          .kind = LB_OPTION_DURATION,                                                                                  \
+          .offset = offsetof(type, http.retry_first_ns),                                                               \
+          .fallback = "1s",                                                                                            \
+          .min = LB_MILLISECOND,                                                                                       \
+          .max = 3600 * LB_SECOND,                                                                                     \
+          .help = "the longest wait before the second try; doubled each time, the wait is random below it" },          \
+        { .name = "max",                                                                                               \
+          .kind = LB_OPTION_DURATION,                                                                                  \
+          .offset = offsetof(type, http.retry_max_ns),                                                                 \
+          .fallback = "5m",                                                                                            \
+          .min = LB_MILLISECOND,                                                                                       \
+          .max = 86400 * LB_SECOND,                                                                                    \
+          .help = "the bound does not grow further" },                                                                 \
+        { 0 },                                                                                                         \
+    };                                                                                                                 \
+    static const struct lb_option http_tls_options[] = {                                                               \
+        { .name = "ca",                                                                                                \
+          .kind = LB_OPTION_STRING,                                                                                    \
+          .offset = offsetof(type, http.ca),                                                                           \
+          .flags = LB_OPTION_PATH,                                                                                     \
+          .help = "certificates that are trusted, PEM; the system's unless given" },                                   \
+        { .name = "cert",                                                                                              \
+          .kind = LB_OPTION_STRING,                                                                                    \
+          .offset = offsetof(type, http.cert),                                                                         \
+          .flags = LB_OPTION_PATH,                                                                                     \
+          .help = "own certificate, PEM" },                                                                            \
+        { .name = "key",                                                                                               \
+          .kind = LB_OPTION_STRING,                                                                                    \
+          .offset = offsetof(type, http.key),                                                                          \
+          .flags = LB_OPTION_PATH,                                                                                     \
+          .help = "its key, PEM" },                                                                                    \
+        { .name = "verify",                                                                                            \
+          .kind = LB_OPTION_BOOL,                                                                                      \
+          .offset = offsetof(type, http.verify),                                                                       \
+          .fallback = "true",                                                                                          \
+          .help = "whether the peer's certificate must be valid" },                                                    \
+        { 0 },                                                                                                         \
+    }
+
+enum { HTTP_CONCURRENCY_MAX = 32 };
+
+struct http_slot;
+
+struct http_queue {
+    struct lb_sink *sink;
+    const struct http_settings *settings;
+
+    /* Appends the headers of one try (signatures, say) to `list`; NULL if there are none. */
+    struct curl_slist *(*sign)(struct lb_sink *sink, const struct http_request *request, struct curl_slist *list);
+
+    CURLM *multi;
+    struct http_slot *slots;
+    struct http_request *first; /* in order, those in flight included */
+    struct http_request *last;
+    size_t bytes;
+    uint32_t in_flight;
+    uint64_t random;
+};
+
+/* Faults of url and certificates to `diag`. */
+bool http_settings_check(const struct lb_sink *sink, const struct http_settings *settings, struct lb_diag *diag);
+
+enum lb_err http_queue_open(struct http_queue *queue, struct lb_sink *sink, const struct http_settings *settings);
+void http_queue_close(struct http_queue *queue); /* what is left stays undelivered */
+
+/* An empty request, or NULL. */
+struct http_request *http_request_new(size_t body_max);
+void http_request_free(struct http_request *request);
+
+/* Keeps the token held until the request ends; false: out of memory. The same one twice in a row is held once. */
+bool http_request_hold(struct http_request *request, struct lb_token *token);
+
+/* Gives the request away. */
+void http_queue_push(struct http_queue *queue, struct http_request *request);
+bool http_queue_full(const struct http_queue *queue);
+
+/* Starts what is due, waits up to `wait_ms` for answers, ends what is answered. Returns when to call again (monotonic).
+ */
+int64_t http_queue_step(struct http_queue *queue, int wait_ms);
+
+/* The bound of the wait before try `attempt` (1 is the second). */
+int64_t http_backoff_bound(int64_t first_ns, int64_t max_ns, uint32_t attempt);
+
+#endif
