@@ -105,11 +105,13 @@ void lb_worker_free(struct lb_worker *worker)
 
 /* --- memory that must be there ------------------------------------------------------ */
 
-static void wait_for_memory(void)
+/* `attempt` counts how often the caller has waited already; the log hears of it every ten seconds. */
+static void wait_for_memory(unsigned attempt)
 {
     const struct timespec pause = { .tv_nsec = WAIT_NS };
 
-    LB_ERROR(MODULE, "out of memory: waiting until some is free; give logboom more, or a smaller `memory`");
+    if (attempt % 100 == 0)
+        LB_ERROR(MODULE, "out of memory: waiting until some is free; give logboom more, or set a smaller `memory`");
     nanosleep(&pause, NULL);
 }
 
@@ -122,12 +124,12 @@ static void extend(struct lb_arena *arena, size_t bytes)
 
 static void reserve_masks(struct lb_worker *self, uint32_t count)
 {
-    while (self->mask_capacity < count) {
+    for (unsigned attempt = 0; self->mask_capacity < count; attempt++) {
         uint32_t capacity = 2 * self->mask_capacity > count ? 2 * self->mask_capacity : count;
         uint64_t *masks = lb_realloc(self->masks, capacity * sizeof(*masks));
 
         if (masks == NULL) {
-            wait_for_memory();
+            wait_for_memory(attempt);
             continue;
         }
         self->masks = masks;
@@ -143,8 +145,8 @@ static void select_records(struct lb_worker *self, struct lb_batch *batch)
     if (lb_route_select(batch, self->masks, self->plan->sink_count))
         return;
     extend(&batch->arena, bytes);
-    while (!lb_route_select(batch, self->masks, self->plan->sink_count)) {
-        wait_for_memory();
+    for (unsigned attempt = 0; !lb_route_select(batch, self->masks, self->plan->sink_count); attempt++) {
+        wait_for_memory(attempt);
         extend(&batch->arena, bytes);
     }
 }
@@ -153,12 +155,16 @@ static void open_envelope(struct lb_batch *batch)
 {
     const struct lb_envelope *envelope = batch->stream->source->type->envelope;
 
-    while (envelope->open(batch) != LB_OK) {
+    batch->records = NULL;
+    batch->record_count = 0;
+    if (batch->event_count == 0)
+        return;
+    for (unsigned attempt = 0; envelope->open(batch) != LB_OK; attempt++) {
         /* A record takes its own bytes, and some for what the envelope finds. */
         size_t bytes = ((size_t)batch->event_count + 1) * 4 * sizeof(struct lb_record) + batch->length;
 
-        if (batch->arena.bytes_max >= batch->arena.bytes_held + bytes)
-            wait_for_memory();
+        if (attempt > 0)
+            wait_for_memory(attempt - 1);
         extend(&batch->arena, bytes);
     }
 }
