@@ -114,7 +114,7 @@ static bool open_ledger(struct lb_daemon *daemon, struct lb_diag *diag)
     if (name_consumers(daemon))
         daemon->streams = lb_streams_new(daemon->ledger, &daemon->consumers);
     if (daemon->streams == NULL)
-        lb_diag_error(diag, nowhere, "out of memory at start");
+        lb_diag_error(diag, nowhere, "cannot write %s (the log above says why)", path);
     return daemon->streams != NULL;
 }
 
