@@ -32,6 +32,9 @@ bool lb_json_valid(struct lb_str text);
 /* The next element of an array's text: starts with *at = 1, LB_END behind the last one. */
 enum lb_err lb_json_next_element(struct lb_str array, size_t *at, struct lb_value *element) LB_MUST_USE;
 
+/* The next member of an object's text: starts with *at = 1. Of members without braces (a record's rest): with 0. */
+enum lb_err lb_json_next_member(struct lb_str members, size_t *at, struct lb_field *member) LB_MUST_USE;
+
 /*
  * Unescapes the inside of a string. `out` has room for text.len bytes and may be text.ptr itself. Lone surrogates
  * become U+FFFD. Returns the length.

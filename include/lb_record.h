@@ -34,7 +34,7 @@ enum lb_value_kind {
 };
 
 enum lb_value_flag {
-    LB_VALUE_BAD_UTF8 = 1, /* of LB_VALUE_ESCAPED: replace invalid sequences by U+FFFD when writing */
+    LB_VALUE_BAD_UTF8 = 1, /* of ESCAPED, OBJECT and ARRAY: replace invalid sequences by U+FFFD when writing */
 };
 
 struct lb_value {

@@ -22,6 +22,7 @@ bool lb_time_epoch(struct lb_str text, int64_t *time_ns);
 bool lb_time_guess(struct lb_str text, int64_t now_ns, int64_t *time_ns);
 
 /* "Mmm dd hh:mm:ss" and its dialects at the front of `text`. `*used` bytes were taken. A missing year follows from now.
+ * False with *used > 0: a stamp by its form, but no such date or time.
  */
 bool lb_time_rfc3164(struct lb_str text, int64_t now_ns, int64_t *time_ns, size_t *used);
 
