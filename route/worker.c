@@ -21,6 +21,7 @@
 #include "lb_stream.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -64,8 +65,8 @@ static void register_metrics(struct lb_worker *self)
         self->dropped_total[i] =
             lb_metric(LB_COUNTER, "logboom_filter_dropped_records_total", "Records that a filter dropped", labels);
     }
-    for (uint8_t i = 0; i <= LB_LEVEL_COUNT; i++) {
-        const char *name = i < LB_LEVEL_COUNT ? lb_level_name(i).ptr : "unknown";
+    for (unsigned i = 0; i <= LB_LEVEL_COUNT; i++) {
+        const char *name = i < LB_LEVEL_COUNT ? lb_level_name((uint8_t)i).ptr : "unknown";
 
         lb_metric_labels(labels, sizeof(labels), "level", name, NULL);
         self->levels_total[i] =
@@ -198,7 +199,7 @@ static void fill_from_stream(struct lb_worker *self, struct lb_batch *batch, str
 
 static struct lb_value offset_value(struct lb_batch *batch, const struct lb_record *record)
 {
-    struct lb_str digits = lb_arena_print(&batch->arena, "%llu", (unsigned long long)(batch->position + record->start));
+    struct lb_str digits = lb_arena_print(&batch->arena, "%" PRIu64, batch->position + record->start);
 
     return lb_value_of(digits, digits.ptr != NULL ? LB_VALUE_NUMBER : LB_VALUE_NONE);
 }
