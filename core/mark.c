@@ -1,0 +1,393 @@
+/*
+ * mark.c - tokens, and the marks that move over them.
+ *
+ * A track is the list of what is on its way to one consumer, oldest first.
+ * Tokens are done in any order; the mark moves to the end of each that is
+ * done at the front. The tricky thing: what goes to nobody needs no token. It
+ * only extends the last one, or moves the mark itself when nothing is before
+ * it.
+ */
+#include "stream.h"
+
+#include "lb_alloc.h"
+#include "lb_limits.h"
+#include "lb_log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MODULE "marks"
+
+enum { TOKENS_PER_BLOCK = 64 };
+
+struct lb_token_block {
+    struct lb_token_block *next;
+    struct lb_token tokens[TOKENS_PER_BLOCK];
+};
+
+static const char *const outcome_names[] = { "delivered", "dead-lettered", "refused" };
+
+/* --- tokens from a list ------------------------------------------------------------- */
+
+static struct lb_metric *count_batches(const char *name, const char *help, struct lb_str consumer)
+{
+    char text[256];
+    char labels[600];
+
+    snprintf(text, sizeof(text), LB_STR_FMT, LB_STR_ARG(consumer));
+    return lb_metric(LB_COUNTER, name, help, lb_metric_labels(labels, sizeof(labels), "sink", text, (char *)NULL));
+}
+
+enum lb_err lb_marks_init(struct lb_streams *streams)
+{
+    uint32_t count = streams->consumer_count;
+
+    assert(count <= LB_SINKS_MAX + 1);
+    streams->outstanding = lb_alloc((count + 1) * sizeof(*streams->outstanding));
+    streams->refused_batches = lb_alloc((size_t)count * sizeof(struct lb_metric *));
+    streams->dead_letter_batches = lb_alloc((size_t)count * sizeof(struct lb_metric *));
+    if (streams->outstanding == NULL || streams->refused_batches == NULL || streams->dead_letter_batches == NULL)
+        return LB_NOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        struct lb_str name = streams->consumers[i];
+
+        streams->refused_batches[i] =
+            count_batches("logboom_refused_batches_total",
+                          "Batches of which the sink refused records for good, which are lost", name);
+        streams->dead_letter_batches[i] =
+            count_batches("logboom_dead_letter_batches_total",
+                          "Batches of which the sink refused records for good, which are kept elsewhere", name);
+    }
+    return LB_OK;
+}
+
+void lb_marks_free(struct lb_streams *streams)
+{
+    struct lb_token_block *block = streams->blocks;
+
+    while (block != NULL) {
+        struct lb_token_block *next = block->next;
+
+        lb_free(block);
+        block = next;
+    }
+    lb_free(streams->outstanding);
+    lb_free((void *)streams->refused_batches);
+    lb_free((void *)streams->dead_letter_batches);
+}
+
+/* With the token lock held. */
+static void add_block(struct lb_streams *streams)
+{
+    struct lb_token_block *block = lb_alloc(sizeof(*block));
+
+    if (block == NULL)
+        return;
+    block->next = streams->blocks;
+    streams->blocks = block;
+    for (unsigned i = 0; i < TOKENS_PER_BLOCK; i++) {
+        block->tokens[i].next = streams->free_tokens;
+        streams->free_tokens = &block->tokens[i];
+    }
+}
+
+static struct lb_token *take_token(struct lb_streams *streams)
+{
+    pthread_mutex_lock(&streams->token_lock);
+    if (streams->free_tokens == NULL)
+        add_block(streams);
+    struct lb_token *token = streams->free_tokens;
+    if (token != NULL)
+        streams->free_tokens = token->next;
+    pthread_mutex_unlock(&streams->token_lock);
+    return token;
+}
+
+/* A chain of them. */
+static void put_tokens(struct lb_streams *streams, struct lb_token *token)
+{
+    pthread_mutex_lock(&streams->token_lock);
+    while (token != NULL) {
+        struct lb_token *next = token->next;
+
+        token->next = streams->free_tokens;
+        streams->free_tokens = token;
+        token = next;
+    }
+    pthread_mutex_unlock(&streams->token_lock);
+}
+
+/* --- the mark ------------------------------------------------------------------------- */
+
+/* Never backwards: after a restart a consumer that was ahead is told of what it has already. */
+static void move_mark(struct lb_track *track, uint64_t end)
+{
+    if (end > track->limit)
+        end = track->limit;
+    if (end > track->mark) {
+        track->mark = end;
+        track->changed = true;
+    }
+}
+
+static void append(struct lb_track *track, struct lb_token *token)
+{
+    if (track->last != NULL)
+        track->last->next = token;
+    else
+        track->first = token;
+    track->last = token;
+}
+
+/* Moves the mark over what is done at the front; the chain of what was passed. */
+static struct lb_token *advance(struct lb_track *track)
+{
+    struct lb_token *passed = track->first;
+    struct lb_token *end = NULL;
+
+    while (track->first != NULL && track->first->done) {
+        end = track->first;
+        move_mark(track, end->end);
+        track->first = end->next;
+    }
+    if (end == NULL)
+        return NULL;
+    end->next = NULL;
+    if (track->first == NULL)
+        track->last = NULL;
+    return passed;
+}
+
+static void issue_empty(struct lb_track *track, uint64_t end)
+{
+    if (track->last == NULL)
+        move_mark(track, end);
+    else if (end > track->last->end)
+        track->last->end = end;
+}
+
+/* Without a token nobody can tell when these records are safe: the mark must not pass them in this run. */
+static void stop_mark(struct lb_stream_entry *entry, struct lb_track *track)
+{
+    LB_ERROR(MODULE, "no memory for a token; what follows in the stream comes again after a restart stream=%016" PRIx64,
+             entry->stream.id);
+    pthread_mutex_lock(&entry->lock);
+    uint64_t limit = track->last != NULL ? track->last->end : track->mark;
+    if (limit < track->limit)
+        track->limit = limit;
+    pthread_mutex_unlock(&entry->lock);
+}
+
+struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uint64_t end, bool empty)
+{
+    struct lb_streams *streams = stream->registry;
+    struct lb_stream_entry *entry = lb_stream_entry(stream);
+
+    assert(consumer < streams->consumer_count);
+    struct lb_track *track = &entry->tracks[consumer];
+    struct lb_token *token = empty ? NULL : take_token(streams);
+    if (token == NULL && !empty) {
+        stop_mark(entry, track);
+        return NULL;
+    }
+    if (token != NULL) {
+        token->stream = stream;
+        token->next = NULL;
+        token->end = end;
+        token->consumer = consumer;
+        token->done = false;
+        atomic_init(&token->holds, 1);
+        atomic_init(&token->outcome, LB_DELIVERED);
+        lb_stream_ref(stream);
+        atomic_fetch_add(&streams->outstanding[consumer], 1);
+        atomic_fetch_add(&streams->outstanding[streams->consumer_count], 1);
+    }
+    pthread_mutex_lock(&entry->lock);
+    if (token != NULL)
+        append(track, token);
+    else
+        issue_empty(track, end);
+    pthread_mutex_unlock(&entry->lock);
+    return token;
+}
+
+void lb_token_hold(struct lb_token *token, uint32_t count)
+{
+    unsigned before = atomic_fetch_add_explicit(&token->holds, count, memory_order_relaxed);
+
+    assert(before > 0);
+    (void)before;
+}
+
+/* Nobody holds it any more. */
+static void finish(struct lb_token *token)
+{
+    struct lb_stream *stream = token->stream;
+    struct lb_streams *streams = stream->registry;
+    struct lb_stream_entry *entry = lb_stream_entry(stream);
+    uint32_t consumer = token->consumer;
+    unsigned outcome = atomic_load_explicit(&token->outcome, memory_order_relaxed);
+
+    if (outcome == LB_REFUSED)
+        lb_metric_add(streams->refused_batches[consumer], 1);
+    else if (outcome == LB_DEAD_LETTERED)
+        lb_metric_add(streams->dead_letter_batches[consumer], 1);
+    pthread_mutex_lock(&entry->lock);
+    token->done = true;
+    struct lb_token *passed = advance(&entry->tracks[consumer]);
+    pthread_mutex_unlock(&entry->lock);
+    uint32_t count = 0;
+    for (struct lb_token *each = passed; each != NULL; each = each->next)
+        count++;
+    if (passed != NULL)
+        put_tokens(streams, passed);
+    for (; count > 0; count--)
+        lb_stream_unref(stream);
+    /* After the marks: who sees 0 here and collects then, finds them moved. */
+    atomic_fetch_sub(&streams->outstanding[consumer], 1);
+    atomic_fetch_sub(&streams->outstanding[streams->consumer_count], 1);
+}
+
+static void note_outcome(struct lb_token *token, enum lb_outcome outcome, const char *reason)
+{
+    const struct lb_streams *streams = token->stream->registry;
+    unsigned worst = atomic_load_explicit(&token->outcome, memory_order_relaxed);
+
+    while (worst < outcome && !atomic_compare_exchange_weak_explicit(&token->outcome, &worst, outcome,
+                                                                     memory_order_relaxed, memory_order_relaxed))
+        ;
+    LB_WARN(MODULE, "records were not accepted sink=" LB_STR_FMT " outcome=%s stream=%016" PRIx64 " reason=\"%s\"",
+            LB_STR_ARG(streams->consumers[token->consumer]), outcome_names[outcome], token->stream->id,
+            reason != NULL ? reason : "none given");
+}
+
+void lb_token_done(struct lb_token *token, enum lb_outcome outcome, const char *reason)
+{
+    if (outcome != LB_DELIVERED)
+        note_outcome(token, outcome, reason);
+    unsigned before = atomic_fetch_sub_explicit(&token->holds, 1, memory_order_acq_rel);
+    assert(before > 0);
+    if (before == 1)
+        finish(token);
+}
+
+uint64_t lb_stream_mark(struct lb_stream *stream, uint32_t consumer)
+{
+    struct lb_stream_entry *entry = lb_stream_entry(stream);
+
+    pthread_mutex_lock(&entry->lock);
+    uint64_t mark = entry->tracks[consumer].mark;
+    pthread_mutex_unlock(&entry->lock);
+    return mark;
+}
+
+uint64_t lb_streams_outstanding(struct lb_streams *streams, uint32_t consumer)
+{
+    return atomic_load(&streams->outstanding[consumer == UINT32_MAX ? streams->consumer_count : consumer]);
+}
+
+/* --- into the ledger --------------------------------------------------------------------- */
+
+/*
+ * Which tracks a collect of `consumer` is about. The last consumer, the alert engine, has no commits of its own: its
+ * marks go with those of consumer 0, as identities do.
+ */
+static bool goes_with(const struct lb_streams *streams, uint32_t consumer, uint32_t track)
+{
+    return consumer == UINT32_MAX || track == consumer || (consumer == 0 && track + 1 == streams->consumer_count);
+}
+
+static bool carries_identities(uint32_t consumer)
+{
+    return consumer == 0 || consumer == UINT32_MAX;
+}
+
+/* What was put the last time is durable: nobody has said that it failed. */
+static void collect_identity(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_ledger_txn *txn)
+{
+    struct lb_stream *stream = &entry->stream;
+
+    if (entry->pending == LB_PENDING_IN_COMMIT) {
+        entry->pending = LB_PENDING_NONE;
+        lb_free((void *)entry->identity.ptr);
+        entry->identity = (struct lb_str){ NULL, 0 };
+    }
+    if (entry->pending != LB_PENDING_CHANGED)
+        return;
+    if (entry->forgotten)
+        lb_stream_delete_all(streams, txn, stream->id);
+    else
+        lb_stream_put_identity(txn, stream->id, lb_source_name(stream->source), entry->identity);
+    entry->pending = LB_PENDING_IN_COMMIT;
+}
+
+static void collect_marks(struct lb_streams *streams, struct lb_stream_entry *entry, uint32_t consumer,
+                          struct lb_ledger_txn *txn)
+{
+    for (uint32_t i = 0; i < streams->consumer_count; i++) {
+        struct lb_track *track = &entry->tracks[i];
+
+        if (!goes_with(streams, consumer, i))
+            continue;
+        pthread_mutex_lock(&entry->lock);
+        uint64_t mark = track->mark;
+        track->in_commit = track->changed;
+        track->changed = false;
+        bool put = track->in_commit;
+        pthread_mutex_unlock(&entry->lock);
+        if (put && !entry->forgotten)
+            lb_stream_put_mark(streams, txn, i, entry->stream.id, mark);
+    }
+}
+
+static void collect_failed(struct lb_streams *streams, struct lb_stream_entry *entry, uint32_t consumer)
+{
+    if (carries_identities(consumer) && entry->pending == LB_PENDING_IN_COMMIT)
+        entry->pending = LB_PENDING_CHANGED;
+    pthread_mutex_lock(&entry->lock);
+    for (uint32_t i = 0; i < streams->consumer_count; i++) {
+        struct lb_track *track = &entry->tracks[i];
+
+        if (!goes_with(streams, consumer, i))
+            continue;
+        track->changed = track->changed || track->in_commit;
+        track->in_commit = false;
+    }
+    pthread_mutex_unlock(&entry->lock);
+}
+
+static void collect_bucket(struct lb_streams *streams, struct lb_stream **link, uint32_t consumer,
+                           struct lb_ledger_txn *txn)
+{
+    while (*link != NULL) {
+        struct lb_stream_entry *entry = lb_stream_entry(*link);
+
+        if (entry->stream.durable && carries_identities(consumer))
+            collect_identity(streams, entry, txn);
+        if (entry->stream.durable)
+            collect_marks(streams, entry, consumer, txn);
+        if (lb_stream_is_over(streams, entry))
+            lb_stream_remove(link);
+        else
+            link = &(*link)->next;
+    }
+}
+
+void lb_streams_collect(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn)
+{
+    pthread_mutex_lock(&streams->lock);
+    for (unsigned i = 0; i < LB_STREAM_BUCKETS; i++)
+        collect_bucket(streams, &streams->buckets[i], consumer, txn);
+    pthread_mutex_unlock(&streams->lock);
+}
+
+void lb_streams_collect_failed(struct lb_streams *streams, uint32_t consumer)
+{
+    pthread_mutex_lock(&streams->lock);
+    for (unsigned i = 0; i < LB_STREAM_BUCKETS; i++) {
+        for (struct lb_stream *stream = streams->buckets[i]; stream != NULL; stream = stream->next)
+            collect_failed(streams, lb_stream_entry(stream), consumer);
+    }
+    pthread_mutex_unlock(&streams->lock);
+}

@@ -1,0 +1,394 @@
+/*
+ * stream.c - the streams of a run, from opening to the last mark.
+ *
+ * The tricky thing is the end: the last reference may go (file closed, all
+ * delivered) before the marks are in the ledger. Such a stream stays in the
+ * registry, without references, until the commit that follows has held; if
+ * its source opens it again before that, its marks are taken over.
+ */
+#include "stream.h"
+
+#include "lb_alloc.h"
+#include "lb_log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#define MODULE "stream"
+
+enum { STREAM_ARENA_BYTES = 1024 * 1024 };
+
+/* --- registry -------------------------------------------------------------------- */
+
+static bool copy_names(struct lb_streams *streams, const struct lb_strs *consumers)
+{
+    size_t bytes = consumers->count * sizeof(struct lb_str);
+
+    for (size_t i = 0; i < consumers->count; i++)
+        bytes += consumers->items[i].len;
+    streams->consumers = lb_alloc(bytes);
+    if (streams->consumers == NULL)
+        return false;
+    streams->consumer_count = (uint32_t)consumers->count;
+    char *text = (char *)(streams->consumers + consumers->count);
+    for (size_t i = 0; i < consumers->count; i++) {
+        struct lb_str name = consumers->items[i];
+
+        if (name.len > 0)
+            memcpy(text, name.ptr, name.len);
+        streams->consumers[i] = (struct lb_str){ text, name.len };
+        text += name.len;
+    }
+    return true;
+}
+
+struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs *consumers)
+{
+    struct lb_streams *streams = lb_alloc(sizeof(*streams));
+
+    if (streams == NULL)
+        return NULL;
+    streams->ledger = ledger;
+    pthread_mutex_init(&streams->lock, NULL);
+    pthread_mutex_init(&streams->token_lock, NULL);
+    lb_ledger_txn_init(&streams->group);
+    if (copy_names(streams, consumers) && lb_marks_init(streams) == LB_OK && lb_streams_adopt(streams) == LB_OK)
+        return streams;
+    lb_streams_free(streams);
+    return NULL;
+}
+
+static void free_entry(struct lb_stream_entry *entry)
+{
+    lb_arena_free(&entry->stream.arena);
+    lb_free((void *)entry->identity.ptr);
+    pthread_mutex_destroy(&entry->lock);
+    lb_free(entry);
+}
+
+/* Streams with records that were never delivered are left at the end of a run, and are freed too. */
+void lb_streams_free(struct lb_streams *streams)
+{
+    if (streams == NULL)
+        return;
+    for (unsigned i = 0; i < LB_STREAM_BUCKETS; i++) {
+        while (streams->buckets[i] != NULL)
+            lb_stream_remove(&streams->buckets[i]);
+    }
+    lb_marks_free(streams);
+    lb_ledger_txn_free(&streams->group);
+    lb_free(streams->consumers);
+    pthread_mutex_destroy(&streams->token_lock);
+    pthread_mutex_destroy(&streams->lock);
+    lb_free(streams);
+}
+
+static struct lb_stream **find_link(struct lb_streams *streams, uint64_t id)
+{
+    struct lb_stream **link = &streams->buckets[id % LB_STREAM_BUCKETS];
+
+    while (*link != NULL && (*link)->id != id)
+        link = &(*link)->next;
+    return link;
+}
+
+static void insert(struct lb_streams *streams, struct lb_stream_entry *entry)
+{
+    struct lb_stream **link = &streams->buckets[entry->stream.id % LB_STREAM_BUCKETS];
+
+    entry->stream.next = *link;
+    *link = &entry->stream;
+}
+
+void lb_stream_remove(struct lb_stream **link)
+{
+    struct lb_stream_entry *entry = lb_stream_entry(*link);
+
+    *link = entry->stream.next;
+    free_entry(entry);
+}
+
+/* --- opening ------------------------------------------------------------------------ */
+
+static uint64_t random_id(void)
+{
+    uint64_t id = 0;
+
+    while (id == 0) {
+        if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+            id = 0;
+    }
+    return id;
+}
+
+static struct lb_stream_entry *new_entry(struct lb_streams *streams, const struct lb_source *source, uint64_t id)
+{
+    struct lb_stream_entry *entry = lb_alloc(sizeof(*entry) + streams->consumer_count * sizeof(struct lb_track));
+
+    if (entry == NULL)
+        return NULL;
+    pthread_mutex_init(&entry->lock, NULL);
+    entry->stream.id = id;
+    entry->stream.source = source;
+    entry->stream.level = LB_LEVEL_NONE;
+    entry->stream.registry = streams;
+    entry->stream.tracks = entry->tracks;
+    atomic_init(&entry->stream.references, 1);
+    lb_arena_init(&entry->stream.arena, STREAM_ARENA_BYTES);
+    for (uint32_t i = 0; i < streams->consumer_count; i++)
+        entry->tracks[i].limit = UINT64_MAX;
+    return entry;
+}
+
+struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_source *source)
+{
+    struct lb_stream_entry *entry = new_entry(streams, source, random_id());
+
+    if (entry == NULL)
+        return NULL;
+    pthread_mutex_lock(&streams->lock);
+    insert(streams, entry);
+    pthread_mutex_unlock(&streams->lock);
+    return &entry->stream;
+}
+
+static bool is_grouping(struct lb_streams *streams)
+{
+    pthread_mutex_lock(&streams->lock);
+    bool grouping = streams->grouping && pthread_equal(streams->grouping_thread, pthread_self());
+    pthread_mutex_unlock(&streams->lock);
+    return grouping;
+}
+
+/* The identity (and of a new stream all marks, so that each consumer has one) is durable, or will be by the group. */
+static enum lb_err write_identity(struct lb_streams *streams, const struct lb_stream_entry *entry,
+                                  struct lb_str identity, bool is_new)
+{
+    struct lb_ledger_txn own;
+    bool grouping = is_grouping(streams);
+
+    lb_ledger_txn_init(&own);
+    struct lb_ledger_txn *txn = grouping ? &streams->group : &own;
+    lb_stream_put_identity(txn, entry->stream.id, lb_source_name(entry->stream.source), identity);
+    for (uint32_t i = 0; is_new && i < streams->consumer_count; i++)
+        lb_stream_put_mark(streams, txn, i, entry->stream.id, 0);
+    enum lb_err err = grouping ? LB_OK : lb_ledger_commit(streams->ledger, txn);
+    lb_ledger_txn_free(&own);
+    return err;
+}
+
+/* What is not in the ledger yet of the same stream, which ended a moment ago. With the lock held. */
+static void take_over(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_stream_entry *old,
+                      struct lb_str identity)
+{
+    for (uint32_t i = 0; i < streams->consumer_count; i++) {
+        entry->tracks[i].mark = old->tracks[i].mark;
+        entry->tracks[i].limit = old->tracks[i].limit;
+        entry->tracks[i].changed = old->tracks[i].changed;
+        entry->tracks[i].in_commit = old->tracks[i].in_commit;
+    }
+    if (old->pending == LB_PENDING_NONE)
+        return;
+    /* The older identity may be committed after ours: put ours once more. */
+    struct lb_str copy = { lb_alloc(identity.len + 1), identity.len };
+    if (copy.ptr == NULL)
+        return;
+    if (identity.len > 0)
+        memcpy((char *)copy.ptr, identity.ptr, identity.len);
+    entry->identity = copy;
+    entry->pending = LB_PENDING_CHANGED;
+}
+
+static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity)
+{
+    enum lb_err err = LB_OK;
+
+    pthread_mutex_lock(&streams->lock);
+    struct lb_stream **link = find_link(streams, entry->stream.id);
+    struct lb_stream_entry *old = *link != NULL ? lb_stream_entry(*link) : NULL;
+    if (old != NULL && old->forgotten)
+        err = LB_END;
+    else if (old != NULL && old->stream.references > 0)
+        err = LB_AGAIN;
+    if (err == LB_OK && old != NULL) {
+        take_over(streams, entry, old, identity);
+        lb_stream_remove(link);
+    }
+    if (err == LB_OK)
+        insert(streams, entry);
+    pthread_mutex_unlock(&streams->lock);
+    return err;
+}
+
+static void note_resume(struct lb_streams *streams, struct lb_stream_entry *entry)
+{
+    struct lb_stream *stream = &entry->stream;
+
+    for (uint32_t i = 0; i < streams->consumer_count; i++) {
+        uint64_t mark = entry->tracks[i].mark;
+
+        if (i == 0 || mark < stream->resume)
+            stream->resume = mark;
+        if (mark > stream->resume_until)
+            stream->resume_until = mark;
+    }
+}
+
+/* Whether it may be opened at all, before anything is written. */
+static enum lb_err check_known(struct lb_streams *streams, const struct lb_stream_entry *entry, struct lb_str identity,
+                               bool *changed)
+{
+    enum lb_err err = LB_OK;
+
+    pthread_mutex_lock(&streams->lock);
+    const struct lb_stream *old = *find_link(streams, entry->stream.id);
+    if (old != NULL && old->references > 0)
+        err = LB_AGAIN;
+    pthread_mutex_unlock(&streams->lock);
+    if (err != LB_OK)
+        return err;
+    return lb_stream_look_up(streams, entry->stream.id, lb_source_name(entry->stream.source), identity, changed);
+}
+
+static enum lb_err open_entry(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity,
+                              bool is_new)
+{
+    bool changed = is_new;
+    enum lb_err err = is_new ? LB_OK : check_known(streams, entry, identity, &changed);
+
+    if (err != LB_OK)
+        return err;
+    if (changed)
+        err = write_identity(streams, entry, identity, is_new);
+    if (err != LB_OK)
+        return err;
+    if (!is_new)
+        lb_stream_load_marks(streams, entry);
+    return join(streams, entry, identity);
+}
+
+enum lb_err lb_stream_open(struct lb_streams *streams, const struct lb_source *source, uint64_t id,
+                           struct lb_str identity, struct lb_stream **stream)
+{
+    struct lb_stream_entry *entry = new_entry(streams, source, id != 0 ? id : random_id());
+
+    if (entry == NULL)
+        return LB_NOMEM;
+    entry->stream.durable = true;
+    enum lb_err err = open_entry(streams, entry, identity, id == 0);
+    if (err != LB_OK) {
+        free_entry(entry);
+        return err;
+    }
+    note_resume(streams, entry);
+    *stream = &entry->stream;
+    return LB_OK;
+}
+
+void lb_streams_begin(struct lb_streams *streams)
+{
+    pthread_mutex_lock(&streams->lock);
+    assert(!streams->grouping);
+    streams->grouping = true;
+    streams->grouping_thread = pthread_self();
+    pthread_mutex_unlock(&streams->lock);
+    lb_ledger_txn_free(&streams->group); /* what an end that failed has left */
+}
+
+enum lb_err lb_streams_end(struct lb_streams *streams)
+{
+    pthread_mutex_lock(&streams->lock);
+    streams->grouping = false;
+    pthread_mutex_unlock(&streams->lock);
+    enum lb_err err = lb_ledger_commit(streams->ledger, &streams->group);
+    if (err == LB_OK)
+        lb_ledger_txn_free(&streams->group);
+    return err;
+}
+
+/* --- changes --------------------------------------------------------------------------- */
+
+void lb_stream_identify(struct lb_stream *stream, struct lb_str identity)
+{
+    struct lb_stream_entry *entry = lb_stream_entry(stream);
+    char *copy = stream->durable ? lb_alloc(identity.len + 1) : NULL;
+
+    if (copy == NULL) {
+        if (stream->durable)
+            LB_WARN(MODULE, "no memory to note a changed file, the ledger keeps what it knew stream=%016llx",
+                    (unsigned long long)stream->id);
+        return;
+    }
+    if (identity.len > 0)
+        memcpy(copy, identity.ptr, identity.len);
+    pthread_mutex_lock(&stream->registry->lock);
+    if (!entry->forgotten) {
+        lb_free((void *)entry->identity.ptr);
+        entry->identity = (struct lb_str){ copy, identity.len };
+        entry->pending = LB_PENDING_CHANGED;
+        copy = NULL;
+    }
+    pthread_mutex_unlock(&stream->registry->lock);
+    lb_free(copy);
+}
+
+void lb_stream_forget(struct lb_stream *stream)
+{
+    struct lb_stream_entry *entry = lb_stream_entry(stream);
+
+    if (!stream->durable)
+        return;
+    pthread_mutex_lock(&stream->registry->lock);
+    if (!entry->forgotten) {
+        entry->forgotten = true;
+        entry->pending = LB_PENDING_CHANGED;
+    }
+    pthread_mutex_unlock(&stream->registry->lock);
+}
+
+/* --- references -------------------------------------------------------------------------- */
+
+void lb_stream_ref(struct lb_stream *stream)
+{
+    unsigned before = atomic_fetch_add_explicit(&stream->references, 1, memory_order_relaxed);
+
+    assert(before > 0);
+    (void)before;
+}
+
+bool lb_stream_is_over(struct lb_streams *streams, struct lb_stream_entry *entry)
+{
+    if (entry->stream.references > 0)
+        return false;
+    if (!entry->stream.durable)
+        return true;
+    if (entry->pending != LB_PENDING_NONE)
+        return false;
+    if (entry->forgotten)
+        return true;
+    for (uint32_t i = 0; i < streams->consumer_count; i++) {
+        if (entry->tracks[i].changed || entry->tracks[i].in_commit)
+            return false;
+    }
+    return true;
+}
+
+/* The last reference goes under the registry's lock, so that nobody finds the stream between going and gone. */
+void lb_stream_unref(struct lb_stream *stream)
+{
+    struct lb_streams *streams = stream->registry;
+    unsigned count = atomic_load_explicit(&stream->references, memory_order_relaxed);
+
+    assert(count > 0);
+    while (count > 1) {
+        if (atomic_compare_exchange_weak_explicit(&stream->references, &count, count - 1, memory_order_release,
+                                                  memory_order_relaxed))
+            return;
+    }
+    pthread_mutex_lock(&streams->lock);
+    if (atomic_fetch_sub_explicit(&stream->references, 1, memory_order_acq_rel) == 1 &&
+        lb_stream_is_over(streams, lb_stream_entry(stream)))
+        lb_stream_remove(find_link(streams, stream->id));
+    pthread_mutex_unlock(&streams->lock);
+}

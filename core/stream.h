@@ -1,0 +1,115 @@
+/*
+ * stream.h - what stream.c (who is there), stream_known.c (what the ledger
+ * knows of them) and mark.c (how far each consumer is) share.
+ *
+ * Locks, in this order: streams->lock, entry->lock; token_lock and the
+ * ledger's own are taken last. No fsync happens under a lock of these.
+ */
+#ifndef LB_CORE_STREAM_H
+#define LB_CORE_STREAM_H
+
+#include "lb_metrics.h"
+#include "lb_stream.h"
+
+#include <pthread.h>
+
+enum { LB_STREAM_BUCKETS = 1024, LB_STREAM_KEY_SIZE = 64, LB_STREAM_ID_DIGITS = 16 };
+
+/* One batch on its way to one consumer. */
+struct lb_token {
+    struct lb_stream *stream; /* a reference is held */
+    struct lb_token *next;
+    uint64_t end;
+    uint32_t consumer;
+    bool done; /* guarded by the lock of the stream's entry */
+    atomic_uint holds;
+    atomic_uint outcome; /* the worst, enum lb_outcome */
+};
+
+/* How far one consumer is in one stream; guarded by the lock of the stream's entry. */
+struct lb_track {
+    uint64_t mark;
+    uint64_t limit; /* the mark goes no further in this run: memory for a token was missing there */
+    bool changed;   /* since it was last put into a transaction */
+    bool in_commit; /* put, and not known to be durable */
+    struct lb_token *first;
+    struct lb_token *last;
+};
+
+/* A change of the identity, or its end, on the way into the ledger. */
+enum lb_pending { LB_PENDING_NONE, LB_PENDING_CHANGED, LB_PENDING_IN_COMMIT };
+
+struct lb_stream_entry {
+    struct lb_stream stream; /* the first member: one is the other */
+    pthread_mutex_t lock;    /* of the tracks */
+
+    /* Guarded by streams->lock. */
+    enum lb_pending pending;
+    bool forgotten;
+    struct lb_str identity; /* on the heap, while it is pending */
+
+    struct lb_track tracks[]; /* one per consumer */
+};
+
+struct lb_token_block;
+
+struct lb_streams {
+    struct lb_ledger *ledger;
+    struct lb_str *consumers; /* names, ours */
+    uint32_t consumer_count;
+
+    pthread_mutex_t lock;
+    struct lb_stream *buckets[LB_STREAM_BUCKETS]; /* by id, chained by `next` */
+
+    bool grouping; /* between begin and end, for one thread */
+    pthread_t grouping_thread;
+    struct lb_ledger_txn group;
+
+    pthread_mutex_t token_lock;
+    struct lb_token *free_tokens;
+    struct lb_token_block *blocks;
+    _Atomic uint64_t *outstanding;      /* per consumer, and of all behind them */
+    struct lb_metric **refused_batches; /* per consumer */
+    struct lb_metric **dead_letter_batches;
+};
+
+static inline struct lb_stream_entry *lb_stream_entry(struct lb_stream *stream)
+{
+    return (struct lb_stream_entry *)(void *)stream;
+}
+
+/* --- stream.c ------------------------------------------------------------------ */
+
+/* Nobody refers to it and nothing of it has to reach the ledger. With streams->lock held. */
+bool lb_stream_is_over(struct lb_streams *streams, struct lb_stream_entry *entry);
+
+/* Takes it out of its bucket (`*link`) and frees it. With streams->lock held. */
+void lb_stream_remove(struct lb_stream **link);
+
+/* --- stream_known.c -------------------------------------------------------------- */
+
+/* At start: marks of consumers and streams that are no more go, new consumers start at the highest mark. */
+enum lb_err lb_streams_adopt(struct lb_streams *streams) LB_MUST_USE;
+
+/* The marks that the ledger has of the stream. */
+void lb_stream_load_marks(struct lb_streams *streams, struct lb_stream_entry *entry);
+
+/* LB_END: the ledger does not know it. `changed`: it has another identity or source. */
+enum lb_err lb_stream_look_up(struct lb_streams *streams, uint64_t id, struct lb_str source, struct lb_str identity,
+                              bool *changed) LB_MUST_USE;
+
+void lb_stream_put_identity(struct lb_ledger_txn *txn, uint64_t id, struct lb_str source, struct lb_str identity);
+void lb_stream_put_mark(const struct lb_streams *streams, struct lb_ledger_txn *txn, uint32_t consumer, uint64_t id,
+                        uint64_t mark);
+
+/* Deletes the identity and every mark. */
+void lb_stream_delete_all(const struct lb_streams *streams, struct lb_ledger_txn *txn, uint64_t id);
+
+struct lb_str lb_source_name(const struct lb_source *source);
+
+/* --- mark.c ------------------------------------------------------------------------ */
+
+enum lb_err lb_marks_init(struct lb_streams *streams) LB_MUST_USE;
+void lb_marks_free(struct lb_streams *streams);
+
+#endif
