@@ -151,8 +151,10 @@ ALWAYS_INLINE const char *read_number(struct json_reader *self, const char *star
     const char *at = start + (*start == '-');
     const char *behind = read_digits(self, at);
 
-    if (behind == NULL || (*at == '0' && behind > at + 1))
-        return json_refuse(self, at, "expected a number");
+    if (behind == NULL)
+        return NULL;
+    if (*at == '0' && behind > at + 1)
+        return json_refuse(self, start, "expected a number without leading zeroes");
     if (behind < self->end && (*behind == '.' || (*behind | 0x20) == 'e')) {
         behind = read_real(self, behind);
         if (behind == NULL)
