@@ -295,7 +295,7 @@ TARGET_AVX2 static bool decode_avx2(struct lb_str text, char *out, struct json_d
         if (progress == UNICODE)
             progress = decode_unicode(&decoder, end) ? GOES_ON : BROKEN;
     }
-    decoded->used = (size_t)(decoder.from - text.ptr) - decoder.carry;
+    decoded->used = (size_t)(decoder.from - text.ptr) - (progress == GOES_ON ? decoder.carry : 0);
     decoded->len = (size_t)(decoder.to - out);
     decoded->high = decoder.high;
     return progress == ENDS || (progress == GOES_ON && decode_plain(text, out, decoded));
