@@ -161,11 +161,17 @@ static void alert_rules_are_a_way_out_for_records(void **state)
     EXPECT_FAULTS(faults);
 }
 
-static void an_excluded_output_is_no_loop(void **state)
+static void finds_loops_and_only_loops(void **state)
 {
     static const struct fault faults[] = {
         { NO_SOURCES "sources: {app: {type: file, include: ['/a/*'], exclude: ['/a/*']}}\n", "" },
         { NO_SOURCES "sources: {app: {type: file, include: ['/a/*.log']}}\n", "" },
+        { "data_dir: ./d\n" SINKS ROUTES "sources: {app: {type: file, include: ['d/*']}}\n",
+          "a.yaml:4:39: error: source \"app\": \"d/*\" matches files in \"data_dir\" (./d); leave them out with "
+          "\"exclude\"\n" },
+        { "data_dir: ./d\n" SINKS ROUTES "sources: {app: {type: file, include: ['./d/*']}}\n",
+          "a.yaml:4:39: error: source \"app\": \"./d/*\" matches files in \"data_dir\" (./d); leave them out with "
+          "\"exclude\"\n" },
     };
 
     (void)state;
@@ -206,7 +212,7 @@ int main(void)
         cmocka_unit_test(reads_a_whole_configuration),
         cmocka_unit_test(what_is_not_written_has_its_fallback),
         cmocka_unit_test(alert_rules_are_a_way_out_for_records),
-        cmocka_unit_test(an_excluded_output_is_no_loop),
+        cmocka_unit_test(finds_loops_and_only_loops),
         cmocka_unit_test(refuses_more_of_a_kind_than_there_is_room_for),
         cmocka_unit_test(survives_the_failure_of_every_allocation),
     };

@@ -105,7 +105,7 @@ bool lb_filling_parsers(const struct lb_filling *self, const struct lb_option *o
                         struct lb_parser_chain **chain)
 {
     struct lb_parser_chain *made = lb_arena_zalloc(self->arena, sizeof(*made));
-    const struct lb_parser **parsers = lb_arena_zalloc(self->arena, CHAIN_MAX * sizeof(*parsers));
+    const struct lb_parser **parsers = lb_arena_zalloc(self->arena, CHAIN_MAX * sizeof(struct lb_parser *));
     struct name_list names;
     bool ok;
 

@@ -185,8 +185,8 @@ static bool read_level(const struct lb_filling *self, const struct lb_option *op
     *member = lb_level_parse(node->text);
     if (*member != LB_LEVEL_NONE)
         return true;
-    for (uint8_t i = 0; i < LB_LEVEL_COUNT; i++)
-        words[i] = lb_level_name(i).ptr;
+    for (int i = 0; i < LB_LEVEL_COUNT; i++)
+        words[i] = lb_level_name((uint8_t)i).ptr;
     return word_fault(self, option, node, words);
 }
 

@@ -112,7 +112,7 @@ static void describe_kind(const struct lb_option *option, char *out)
         append(out, ", at least ");
         append(out, number);
     }
-    if (option->max > 0) {
+    if (option->max > 0 && option->max < INT64_MAX) {
         print_number(option, option->max, number);
         append(out, ", at most ");
         append(out, number);

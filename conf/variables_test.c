@@ -10,6 +10,14 @@ static void set_up_environment(void)
     unsetenv("LB_NONE");
 }
 
+/* A scalar at line 4, column 3; a block's text begins a line below. */
+static struct lb_node scalar(const char *file, struct lb_str text, bool is_block)
+{
+    return (struct lb_node){
+        .kind = LB_NODE_SCALAR, .place = { file, 4, 3 }, .begin = { file, is_block ? 5 : 4, 3 }, .text = text
+    };
+}
+
 static void replaces_variables(void **state)
 {
     static const struct {
@@ -46,13 +54,13 @@ static void replaces_variables(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct lb_arena arena;
         struct lb_diag diag = { 0 };
-        struct lb_str text = lb_str_from(cases[i].text);
+        struct lb_node node = scalar("f", lb_str_from(cases[i].text), false);
 
         lb_arena_init(&arena, 1 << 20);
-        bool ok = lb_variables_expand(&arena, (struct lb_place){ "f", 1, 1 }, &text, &diag);
+        bool ok = lb_variables_expand(&arena, &node, &diag);
         if (ok != (cases[i].result != NULL) || ok != (diag.errors == 0))
             fail_msg("%s", cases[i].text);
-        assert_text(text, ok ? cases[i].result : cases[i].text);
+        assert_text(node.text, ok ? cases[i].result : cases[i].text);
         lb_diag_free(&diag);
         lb_arena_free(&arena);
     }
@@ -65,7 +73,7 @@ static void reads_files_beside_the_configuration(void **state)
     char conf[128];
     struct lb_arena arena;
     struct lb_diag diag = { 0 };
-    struct lb_str text = LB_STR("<${file:token}>");
+    struct lb_node node = scalar(conf, LB_STR("<${file:token}>"), false);
 
     (void)state;
     assert_non_null(mkdtemp(directory));
@@ -76,8 +84,8 @@ static void reads_files_beside_the_configuration(void **state)
     fputs("secret ${LB_WORD}\r\n", file);
     fclose(file);
     lb_arena_init(&arena, 1 << 20);
-    assert_true(lb_variables_expand(&arena, (struct lb_place){ conf, 1, 1 }, &text, &diag));
-    assert_text(text, "<secret ${LB_WORD}>");
+    assert_true(lb_variables_expand(&arena, &node, &diag));
+    assert_text(node.text, "<secret ${LB_WORD}>");
     lb_arena_free(&arena);
     lb_diag_free(&diag);
     unlink(path);
@@ -86,19 +94,23 @@ static void reads_files_beside_the_configuration(void **state)
 
 static void tells_the_place_of_a_fault(void **state)
 {
-    struct lb_arena arena;
-    struct lb_diag diag = { 0 };
-    struct lb_str text = LB_STR("\xc3\xa9 ${LB_WORD}\nab ${LB_NONE} ${LB_NONE}");
+    static const char text[] = "\xc3\xa9 ${LB_WORD}\nab ${LB_NONE} ${LB_NONE}";
 
     (void)state;
     set_up_environment();
-    lb_arena_init(&arena, 1 << 20);
-    assert_false(lb_variables_expand(&arena, (struct lb_place){ "f", 5, 3 }, &text, &diag));
-    assert_int_equal(diag.count, 1);
-    assert_int_equal(diag.entries[0].place.line, 6);
-    assert_int_equal(diag.entries[0].place.column, 6);
-    lb_diag_free(&diag);
-    lb_arena_free(&arena);
+    for (int is_block = 0; is_block < 2; is_block++) {
+        struct lb_node node = scalar("f", LB_STR(text), is_block);
+        struct lb_arena arena;
+        struct lb_diag diag = { 0 };
+
+        lb_arena_init(&arena, 1 << 20);
+        assert_false(lb_variables_expand(&arena, &node, &diag));
+        assert_int_equal(diag.count, 1);
+        assert_int_equal(diag.entries[0].place.line, is_block ? 6 : 4);
+        assert_int_equal(diag.entries[0].place.column, is_block ? 6 : 19);
+        lb_diag_free(&diag);
+        lb_arena_free(&arena);
+    }
 }
 
 /* A million variables in one value neither take for ever nor fill the memory. */
@@ -115,9 +127,9 @@ static void bounds_what_a_value_can_grow_to(void **state)
     setenv("LB_LONG", value, 1);
     for (size_t i = 0; i < COUNT; i++)
         memcpy(bytes + i * 10, "${LB_LONG}", 10);
-    struct lb_str text = { bytes, COUNT * 10 };
+    struct lb_node node = scalar("f", (struct lb_str){ bytes, COUNT * 10 }, false);
     lb_arena_init(&arena, 8 << 20);
-    assert_false(lb_variables_expand(&arena, (struct lb_place){ "f", 1, 1 }, &text, &diag));
+    assert_false(lb_variables_expand(&arena, &node, &diag));
     assert_string_equal(diag.entries[0].text, "the value is too long with its variables replaced");
     lb_diag_free(&diag);
     lb_arena_free(&arena);

@@ -102,23 +102,24 @@ static struct lb_node *collect(struct builder *self, size_t start, size_t step)
 
 /* --- scalars -------------------------------------------------------------- */
 
-/* Of a block: the first line behind the indicator that is not empty. */
+/*
+ * Of a block: the line behind the indicator, at the indentation of the first line that is not empty. Empty lines
+ * before that one are a part of the text, so the text begins above them.
+ */
 static struct lb_place block_begin(struct builder *self, const yaml_event_t *event)
 {
     struct lb_place place = place_of(self, event->start_mark);
     const char *ptr = source_at(self, event->start_mark);
     size_t indent;
 
-    for (;;) {
+    do {
         ptr += strcspn(ptr, "\n");
         if (*ptr == '\0')
-            return place_of(self, event->start_mark);
+            return place;
         ptr++;
-        place.line++;
         indent = strspn(ptr, " ");
-        if (ptr[indent] != '\n' && ptr[indent] != '\r')
-            break;
-    }
+    } while (ptr[indent] == '\n' || ptr[indent] == '\r');
+    place.line++;
     place.column = (uint32_t)indent + 1;
     return place;
 }
@@ -208,7 +209,7 @@ static bool read_value(struct builder *self, const yaml_event_t *event, struct l
     if (!node->quoted)
         note_comment(self, event, node);
     /* A variable that is not set is told, and reading goes on with the text as it is: all faults in one run. */
-    (void)lb_variables_expand(self->yaml->arena, node->begin, &node->text, self->yaml->diag);
+    (void)lb_variables_expand(self->yaml->arena, node, self->yaml->diag);
     return true;
 }
 

@@ -54,7 +54,7 @@ static void keeps_the_place_of_every_key_and_value(void **state)
         { "a: {b: 1}\n", "map 1:1\n text 1:1 1:1 [a]\n  map 1:4 flow\n   text 1:5 1:5 [b]\n    text 1:8 1:8 [1]\n" },
         { "a:\n  - 1\n", "map 1:1\n text 1:1 1:1 [a]\n  list 1:1\n    text 2:5 2:5 [1]\n" },
         { "a: [1]\n", "map 1:1\n text 1:1 1:1 [a]\n  list 1:4 flow\n    text 1:5 1:5 [1]\n" },
-        { "a: >\n\n   b\n   c\n", "map 1:1\n text 1:1 1:1 [a]\n  text 1:4 3:4 [\nb c\n] quoted\n" },
+        { "a: >\n\n   b\n   c\n", "map 1:1\n text 1:1 1:1 [a]\n  text 1:4 2:4 [\nb c\n] quoted\n" },
         { "a: |-\n  b\n", "map 1:1\n text 1:1 1:1 [a]\n  text 1:4 2:3 [b] quoted\n" },
         { "a:\n", "map 1:1\n text 1:1 1:1 [a]\n  text 1:3 1:3 []\n" },
         { "a: b  # c\n", "map 1:1\n text 1:1 1:1 [a]\n  text 1:4 1:4 [b] cut\n" },

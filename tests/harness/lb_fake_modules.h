@@ -138,18 +138,23 @@ static const struct lb_option fake_file_options[] = {
     { 0 },
 };
 
-/* What stands in `exclude` before a final star is left out. */
+static inline bool fake_starts(const struct lb_strs *patterns, const char *path)
+{
+    for (size_t i = 0; i < patterns->count; i++) {
+        struct lb_str prefix = { patterns->items[i].ptr, strcspn(patterns->items[i].ptr, "*") };
+
+        if (lb_str_starts(lb_str_from(path), prefix))
+            return true;
+    }
+    return false;
+}
+
+/* A pattern means what begins with its text before the first star, as it is written. */
 static bool fake_reads(const struct lb_source *source, const char *path)
 {
     const struct fake_source *self = source->state;
 
-    for (size_t i = 0; i < self->exclude.count; i++) {
-        struct lb_str prefix = { self->exclude.items[i].ptr, strcspn(self->exclude.items[i].ptr, "*") };
-
-        if (lb_str_starts(lb_str_from(path), prefix))
-            return false;
-    }
-    return true;
+    return fake_starts(&self->include, path) && !fake_starts(&self->exclude, path);
 }
 
 static enum lb_err fake_source_check(struct lb_source *source, struct lb_diag *diag)
