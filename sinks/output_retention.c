@@ -125,8 +125,9 @@ void output_retain(struct output *self)
     if (self->keep_age_ns == 0 && self->keep_size == 0)
         return;
     output_walk(self, collect, &retention);
-    if (retention.items != NULL)
-        expire(&retention);
+    if (retention.items == NULL)
+        return;
+    expire(&retention);
     for (size_t i = 0; i < retention.count; i++)
         lb_free(retention.items[i].path);
     lb_free(retention.items);

@@ -258,7 +258,7 @@ static void kill_and_check(uint64_t rotate_size, unsigned salt)
     run.last = true;
     assert_int_equal(run_child(&run, 0), 0);
     read_tree(run.dir, NULL);
-    assert_each_once(&run, "zst", rotate_size > 0 ? 9 : 3);
+    assert_each_once(&run, "zst", rotate_size > 0 ? 4 : 3);
     assert_each_once(&run, "plain", 3);
     print_message("%llu records\n", (unsigned long long)*run.total);
     munmap(run.total, sizeof(*run.total));
@@ -275,7 +275,7 @@ static void every_record_is_there_once_after_kills(void **state)
 static void every_record_is_there_once_after_kills_with_many_small_files(void **state)
 {
     (void)state;
-    kill_and_check(20000, 2);
+    kill_and_check(5000, 2);
 }
 
 int main(void)
