@@ -1,6 +1,8 @@
 /* pool_test.c - credit, shares, who is woken when, and what memory is kept. */
 #include "lb_test.h"
 
+#include "lb_limits.h"
+
 #include "pool.c"
 
 enum { KIB = 1024 };
@@ -301,20 +303,20 @@ static void memory_in_use_and_idle_stays_within_the_pool(void **state)
         count++;
     while (count > 0)
         lb_batch_unref(batches[--count]);
-    assert_in_range(self->pool->idle, 256 * KIB, 1024 * KIB);
+    assert_in_range(self->pool->slabs.idle, 256 * KIB, 1024 * KIB);
     struct lb_batch *large = take(self->b, LB_SLAB_LARGE);
     struct lb_batch *another = take(self->a, LB_SLAB_LARGE);
-    assert_in_range(self->pool->idle + lb_pool_used(self->pool), 0, 1024 * KIB);
+    assert_in_range(self->pool->slabs.idle + lb_pool_used(self->pool), 0, 1024 * KIB);
     struct lb_batch *huge = take(self->a, 2048 * KIB);
     assert_null(huge);
     lb_batch_unref(another);
     lb_batch_unref(large);
-    assert_in_range(self->pool->idle, 0, 1024 * KIB);
+    assert_in_range(self->pool->slabs.idle, 0, 1024 * KIB);
     huge = take(self->a, 2048 * KIB);
     assert_non_null(huge);
-    assert_int_equal(self->pool->idle, 0);
+    assert_int_equal(self->pool->slabs.idle, 0);
     lb_batch_unref(huge);
-    assert_int_equal(self->pool->idle, 0); /* larger ones are not kept */
+    assert_int_equal(self->pool->slabs.idle, 0); /* larger ones are not kept */
 }
 
 static void without_memory_the_credit_is_back_and_the_share_waits(void **state)
