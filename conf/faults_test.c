@@ -11,7 +11,7 @@ static void tells_faults_of_top_level_settings(void **state)
         { WHOLE "sorces: {}\n", "a.yaml:5:1: error: unknown key \"sorces\"; did you mean \"sources\"?\n" },
         { WHOLE "service: {flush: 1s}\n",
           "a.yaml:5:1: error: unknown key \"service\"; expected include, sources, parsers, filters, routes, sinks, "
-          "alerting, data_dir, http, workers, shutdown_timeout, log_level or memory\n" },
+          "alerting, data_dir, http, workers, shutdown_timeout, commit_every, log_level or memory\n" },
         { WHOLE "<<: {a: b}\n", "a.yaml:5:1: error: \"<<\" (merge) is not a part of YAML 1.2; write the keys out\n" },
         { "data_dir: ''\n" NO_DATA_DIR, "a.yaml:1:11: error: \"data_dir\": it must not be empty\n" },
         { "data_dir: /dev/null/x\n" NO_DATA_DIR,
