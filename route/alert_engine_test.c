@@ -105,8 +105,10 @@ static void the_thread_applies_what_is_queued_and_marks_it_done(void **state)
 {
     struct fixture *self = open_ground();
     struct lb_stream *stream = lb_stream_new(self->streams, NULL);
+    struct lb_buffer out;
 
     (void)state;
+    lb_buffer_init(&out, 4096);
     self->rules[0] = count_rule("logins", 10 * MINUTE, "at least 20");
     start(self);
     assert_int_equal(lb_alert_engine_start(self->engine), LB_OK);
@@ -124,11 +126,15 @@ static void the_thread_applies_what_is_queued_and_marks_it_done(void **state)
         batch->position = (uint64_t)i;
         batch->position_end = (uint64_t)i + 1;
         lb_alert_engine_push(self->engine, batch, lb_token_issue(stream, SINKS, batch->position_end, false));
+        lb_buffer_reset(&out);
+        lb_alert_engine_write(self->engine, &out);
+        assert_true(lb_json_valid(lb_buffer_str(&out)));
     }
     lb_alert_engine_stop(self->engine);
     assert_int_equal(lb_stream_mark(stream, SINKS), 40);
     assert_int_equal(self->told_count, 1);
     expect_told(self, 0, "logins " IP1 " firing critical", 19);
+    lb_buffer_free(&out);
     lb_stream_unref(stream);
     close_ground(self);
 }
