@@ -21,11 +21,11 @@ static const struct lb_option http_options[] = {
     { .name = "listen",
       .kind = LB_OPTION_STRING,
       .offset = AT(http_listen),
-      .help = "Where /health, /metrics, the dashboard and the API are served: host:port; without it nowhere" },
+      .help = "where /health, /metrics and the API are served: host:port; without it nowhere" },
     { .name = "token",
       .kind = LB_OPTION_STRING,
       .offset = AT(http_token),
-      .help = "The bearer token that requests must carry; required unless `listen` is loopback",
+      .help = "the bearer token that requests must carry; required unless `listen` is loopback",
       .flags = LB_OPTION_SECRET },
     { 0 },
 };
@@ -35,7 +35,7 @@ static const struct lb_option memory_options[] = {
       .kind = LB_OPTION_SIZE,
       .offset = AT(memory),
       .fallback = "8MiB",
-      .help = "Memory for records on their way",
+      .help = "memory for records on their way",
       .min = 2 * 1024 * 1024,
       .max = INT64_C(64) << 30 },
     { 0 },
@@ -46,25 +46,32 @@ const struct lb_option lb_config_options[] = {
       .kind = LB_OPTION_STRING,
       .offset = AT(data_dir),
       .fallback = "/var/lib/logboom",
-      .help = "Positions, spools and the alert journal" },
-    { .name = "http", .kind = LB_OPTION_GROUP, .group = http_options, .help = "The HTTP server" },
+      .help = "positions and marks; one process at a time" },
+    { .name = "http", .kind = LB_OPTION_GROUP, .group = http_options, .help = "the HTTP server" },
     { .name = "workers",
       .kind = LB_OPTION_COUNT,
       .offset = AT(workers),
       .fallback = "0",
-      .help = "Threads that parse and route; 0: as many as the CPU quota allows",
+      .help = "threads that parse and route; 0: as many as the CPU quota allows",
       .max = LB_WORKERS_MAX },
     { .name = "shutdown_timeout",
       .kind = LB_OPTION_DURATION,
       .offset = AT(shutdown_timeout_ns),
       .fallback = "30s",
-      .help = "How long a shutdown may take to deliver what is on its way" },
+      .help = "how long a shutdown may take to deliver what is on its way" },
+    { .name = "commit_every",
+      .kind = LB_OPTION_DURATION,
+      .offset = AT(commit_every_ns),
+      .fallback = "5s",
+      .help = "the longest time between commits of positions and archives; what a crash makes it read again",
+      .min = 10 * INT64_C(1000000),
+      .max = INT64_C(3600000000000) },
     { .name = "log_level",
       .kind = LB_OPTION_LEVEL,
       .offset = AT(log_level),
       .fallback = "info",
-      .help = "The least level of logboom's own log" },
-    { .name = "memory", .kind = LB_OPTION_GROUP, .group = memory_options, .help = "Bounds of memory" },
+      .help = "the least level of logboom's own log" },
+    { .name = "memory", .kind = LB_OPTION_GROUP, .group = memory_options, .help = "bounds of memory" },
     { 0 },
 };
 
@@ -200,9 +207,9 @@ struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct l
     if (copy.ptr == NULL) {
         lb_diag_error(diag, (struct lb_place){ file, 1, 1 }, "out of memory");
     } else {
-        struct lb_loading loading = { .config = config,
-                                      .diag = diag,
-                                      .yaml = { .arena = &config->arena, .diag = diag } };
+        struct lb_loading loading = {
+            .config = config, .diag = diag, .yaml = { .arena = &config->arena, .diag = diag }, .errors = errors
+        };
 
         load_tree(&loading, copy);
     }

@@ -177,6 +177,8 @@ static struct lb_str absolute(struct lb_arena *arena, struct lb_str path)
     char directory[PATH_MAX];
     struct lb_str full = path;
 
+    if (lb_str_starts(path, LB_STR("./")))
+        path = (struct lb_str){ path.ptr + 2, path.len - 2 };
     if (path.len > 0 && path.ptr[0] != '/' && getcwd(directory, sizeof(directory)) != NULL)
         full = lb_arena_print(arena, "%s/" LB_STR_FMT, directory, LB_STR_ARG(path));
     return full.ptr != NULL ? full : path;
@@ -190,13 +192,34 @@ struct loop_check {
     struct lb_place place;
 };
 
+/*
+ * Before it runs a source knows its patterns as they are written, so a path below the working directory is asked for
+ * in each way in which a pattern may name it.
+ */
+static bool source_reads(const struct lb_source *source, const char *path)
+{
+    char text[LB_GLOB_BYTES + 2] = "./";
+    char directory[PATH_MAX];
+    size_t len;
+
+    if (source->type->reads(source, path))
+        return true;
+    if (getcwd(directory, sizeof(directory)) == NULL)
+        return false;
+    len = strlen(directory);
+    if (strncmp(path, directory, len) != 0 || path[len] != '/')
+        return false;
+    memcpy(text + 2, path + len + 1, strlen(path + len + 1) + 1);
+    return source->type->reads(source, text) || source->type->reads(source, text + 2);
+}
+
 static bool reads(const struct loop_check *self, struct lb_str output)
 {
     char example[LB_GLOB_BYTES];
 
     return lb_globs_meet(absolute(&self->config->arena, self->include), absolute(&self->config->arena, output),
                          example) &&
-           self->source->type->reads(self->source, example);
+           source_reads(self->source, example);
 }
 
 static void check_pattern(const struct loop_check *self)

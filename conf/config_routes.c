@@ -19,7 +19,7 @@ const struct lb_option lb_route_options[] = {
     { .name = "where",
       .kind = LB_OPTION_WHERE,
       .offset = AT(where),
-      .help = "The records that match; without it every record" },
+      .help = "the records that match; without it every record" },
     { .name = "to",
       .kind = LB_OPTION_SINKS,
       .offset = AT(sinks),
@@ -29,7 +29,7 @@ const struct lb_option lb_route_options[] = {
       .kind = LB_OPTION_BOOL,
       .offset = AT(stop),
       .fallback = "false",
-      .help = "A record that matches sees no later route" },
+      .help = "a record that matches sees no later route" },
     { 0 },
 };
 

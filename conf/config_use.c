@@ -110,7 +110,7 @@ void lb_loading_cross_check(struct lb_loading *self)
                       "no sources: add for example \"sources: {app: {type: file, include: [/var/log/app.log]}}\"");
     else if (no_way)
         tell_no_way(self, sources->place);
-    /* With no route at all, that nothing is used is no news. */
-    if (!no_way)
+    /* What a fault hides may well be what uses it. */
+    if (self->diag->errors == self->errors)
         warn_unused(self);
 }

@@ -107,9 +107,10 @@ static struct lb_node *joined(struct lb_loading *self, const struct lb_node *a, 
         lb_diag_error(self->diag, b->place, "the configuration is too large");
         return NULL;
     }
-    if (a_count > 0)
+    if (a != NULL && a_count > 0)
         memcpy(nodes, a, a_count * sizeof(*nodes));
-    memcpy(nodes + a_count, b, b_count * sizeof(*nodes));
+    if (b_count > 0)
+        memcpy(nodes + a_count, b, b_count * sizeof(*nodes));
     return nodes;
 }
 

@@ -18,6 +18,7 @@ struct lb_loading {
     struct lb_diag *diag;
     struct lb_yaml yaml;
     struct lb_node *root;
+    uint32_t errors; /* in `diag` before this configuration */
 };
 
 /* Reads a whole file, "-" is stdin; false with errno. EFBIG: larger than a configuration may be. */

@@ -105,7 +105,7 @@ bool lb_filling_parsers(const struct lb_filling *self, const struct lb_option *o
                         struct lb_parser_chain **chain)
 {
     struct lb_parser_chain *made = lb_arena_zalloc(self->arena, sizeof(*made));
-    const struct lb_parser **parsers = lb_arena_zalloc(self->arena, CHAIN_MAX * sizeof(*parsers));
+    const struct lb_parser **parsers = lb_arena_zalloc(self->arena, CHAIN_MAX * sizeof(struct lb_parser *));
     struct name_list names;
     bool ok;
 
@@ -158,8 +158,8 @@ static bool unknown_sink(const struct lb_filling *self, const struct lb_option *
     if (words[0] == NULL)
         return lb_filling_fault(self, option, name->place, "unknown sink \"%.80s\"; no sinks are defined",
                                 name->text.ptr);
-    return lb_filling_fault(self, option, name->place, "unknown sink \"%.80s\"; the sinks are %s", name->text.ptr,
-                            lb_words_join(self->arena, words, "and"));
+    return lb_filling_fault(self, option, name->place, "unknown sink \"%.80s\"; expected %s", name->text.ptr,
+                            lb_words_join(self->arena, words, "or"));
 }
 
 bool lb_filling_sinks(const struct lb_filling *self, const struct lb_option *option, const struct lb_node *node,

@@ -115,6 +115,11 @@ static bool unit_fault(const struct lb_filling *self, const struct lb_option *op
     bool is_size = option->kind == LB_OPTION_SIZE;
     const char *units = is_size ? "B, kB, MB, GB, KiB, MiB or GiB" : "ms, s, m, h, d or w";
 
+    char guess[LB_UNIT_TEXT_SIZE];
+
+    if (result == LB_UNIT_UNKNOWN && lb_unit_guess(node->text, is_size, guess))
+        return lb_filling_fault(self, option, node->place, "unknown unit in \"%.80s\"; did you mean \"%s\"?",
+                                node->text.ptr, guess);
     switch (result) {
     case LB_UNIT_MISSING:
         return lb_filling_fault(self, option, node->place, "give a unit, for example %.40s%s", node->text.ptr,
@@ -180,8 +185,8 @@ static bool read_level(const struct lb_filling *self, const struct lb_option *op
     *member = lb_level_parse(node->text);
     if (*member != LB_LEVEL_NONE)
         return true;
-    for (uint8_t i = 0; i < LB_LEVEL_COUNT; i++)
-        words[i] = lb_level_name(i).ptr;
+    for (int i = 0; i < LB_LEVEL_COUNT; i++)
+        words[i] = lb_level_name((uint8_t)i).ptr;
     return word_fault(self, option, node, words);
 }
 

@@ -10,7 +10,9 @@ static void walk(const struct lb_option *options, const char *group, void *state
     for (const struct lb_option *option = options; option != NULL && option->name != NULL; option++) {
         char path[PATH_BYTES];
 
-        snprintf(path, sizeof(path), "%s%s%s", group, *group != '\0' ? "." : "", option->name);
+        /* A table is a literal: a deeper name than that does not exist. */
+        if (snprintf(path, sizeof(path), "%s%s%s", group, *group != '\0' ? "." : "", option->name) >= PATH_BYTES)
+            continue;
         if (option->kind == LB_OPTION_GROUP)
             walk(option->group, path, state, visitor);
         else

@@ -7,6 +7,7 @@
 #include "units.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 struct unit {
     const char *name;
@@ -146,6 +147,34 @@ enum lb_unit_result lb_size_read(struct lb_str text, uint64_t *size)
         return LB_UNIT_OK;
     result = read_part(&text, size_units, size);
     return result == LB_UNIT_OK && text.len > 0 ? LB_UNIT_UNKNOWN : result;
+}
+
+static const struct {
+    const char *word;
+    const char *unit;
+} guesses[] = {
+    { "k", "KiB" },    { "kb", "KB" },     { "ki", "KiB" },   { "m", "MiB" },     { "mb", "MB" }, { "mi", "MiB" },
+    { "g", "GiB" },    { "gb", "GB" },     { "gi", "GiB" },   { "t", "TiB" },     { "tb", "TB" }, { "b", "B" },
+    { "sec", "s" },    { "secs", "s" },    { "second", "s" }, { "seconds", "s" }, { "min", "m" }, { "mins", "m" },
+    { "minute", "m" }, { "minutes", "m" }, { "hour", "h" },   { "hours", "h" },   { "day", "d" }, { "days", "d" },
+    { "week", "w" },   { "weeks", "w" },   { "msec", "ms" },
+};
+
+bool lb_unit_guess(struct lb_str text, bool is_size, char *out)
+{
+    size_t len = digits(text);
+
+    for (size_t i = 0; i < sizeof(guesses) / sizeof(guesses[0]) && len < 20; i++) {
+        const char *unit = guesses[i].unit;
+        size_t end = strlen(unit) - 1;
+
+        if ((unit[end] == 'B') == is_size && text.len - len == strlen(guesses[i].word) &&
+            strncasecmp(text.ptr + len, guesses[i].word, text.len - len) == 0) {
+            snprintf(out, LB_UNIT_TEXT_SIZE, "%.*s%s", (int)len, text.ptr, unit);
+            return true;
+        }
+    }
+    return false;
 }
 
 void lb_duration_print(int64_t duration_ns, char *out)

@@ -20,8 +20,11 @@ enum lb_unit_result lb_duration_read(struct lb_str text, int64_t *duration_ns);
 /* A number with B kB KB MB GB TB (powers of 1000) or KiB MiB GiB TiB; a bare 0 is a size. */
 enum lb_unit_result lb_size_read(struct lb_str text, uint64_t *size);
 
-/* The shortest exact way to write it. */
+/* What an unknown unit probably means, as it should be written ("64M": 64MiB); false when there is no telling. */
 enum { LB_UNIT_TEXT_SIZE = 64 };
+bool lb_unit_guess(struct lb_str text, bool is_size, char *out);
+
+/* The shortest exact way to write it. */
 void lb_duration_print(int64_t duration_ns, char *out);
 void lb_size_print(uint64_t size, char *out);
 

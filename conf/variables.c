@@ -20,7 +20,8 @@ struct expansion {
     struct lb_arena *arena;
     struct lb_place begin;
     struct lb_str text;
-    size_t at; /* the variable that is being replaced */
+    bool is_block; /* its line ends are those of the file; in quotes they may be escapes */
+    size_t at;     /* the variable that is being replaced */
     struct lb_buffer out;
     struct lb_diag *diag;
 };
@@ -33,7 +34,7 @@ static struct lb_place here(const struct expansion *self)
     for (size_t i = 0; i < self->at; i++) {
         unsigned char c = (unsigned char)self->text.ptr[i];
 
-        if (c == '\n') {
+        if (c == '\n' && self->is_block) {
             place.line++;
             place.column = self->begin.column;
         } else if ((c & 0xc0) != 0x80) {
@@ -212,25 +213,29 @@ static bool expand_all(struct expansion *self)
     return true;
 }
 
-bool lb_variables_expand(struct lb_arena *arena, struct lb_place begin, struct lb_str *text, struct lb_diag *diag)
+bool lb_variables_expand(struct lb_arena *arena, struct lb_node *scalar, struct lb_diag *diag)
 {
-    struct expansion self = { .arena = arena, .begin = begin, .text = *text, .diag = diag };
+    struct expansion self = { .arena = arena,
+                              .begin = scalar->begin,
+                              .text = scalar->text,
+                              .is_block = scalar->begin.line != scalar->place.line,
+                              .diag = diag };
 
-    if (memchr(text->ptr, '$', text->len) == NULL)
+    if (memchr(scalar->text.ptr, '$', scalar->text.len) == NULL)
         return true;
-    lb_buffer_init(&self.out, text->len + LB_CONF_VARIABLE_BYTES);
+    lb_buffer_init(&self.out, scalar->text.len + LB_CONF_VARIABLE_BYTES);
     bool ok = expand_all(&self);
     if (ok && self.out.failed) {
-        lb_diag_error(diag, begin, "the value is too long with its variables replaced");
+        lb_diag_error(diag, scalar->begin, "the value is too long with its variables replaced");
         ok = false;
     }
     if (ok) {
         struct lb_str copy = lb_arena_copy(arena, lb_buffer_str(&self.out));
 
         if (copy.ptr != NULL)
-            *text = copy;
+            scalar->text = copy;
         else
-            lb_diag_error(diag, begin, "the configuration is too large");
+            lb_diag_error(diag, scalar->begin, "the configuration is too large");
         ok = copy.ptr != NULL;
     }
     lb_buffer_free(&self.out);

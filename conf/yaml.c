@@ -102,23 +102,24 @@ static struct lb_node *collect(struct builder *self, size_t start, size_t step)
 
 /* --- scalars -------------------------------------------------------------- */
 
-/* Of a block: the first line behind the indicator that is not empty. */
+/*
+ * Of a block: the line behind the indicator, at the indentation of the first line that is not empty. Empty lines
+ * before that one are a part of the text, so the text begins above them.
+ */
 static struct lb_place block_begin(struct builder *self, const yaml_event_t *event)
 {
     struct lb_place place = place_of(self, event->start_mark);
     const char *ptr = source_at(self, event->start_mark);
     size_t indent;
 
-    for (;;) {
+    do {
         ptr += strcspn(ptr, "\n");
         if (*ptr == '\0')
-            return place_of(self, event->start_mark);
+            return place;
         ptr++;
-        place.line++;
         indent = strspn(ptr, " ");
-        if (ptr[indent] != '\n' && ptr[indent] != '\r')
-            break;
-    }
+    } while (ptr[indent] == '\n' || ptr[indent] == '\r');
+    place.line++;
     place.column = (uint32_t)indent + 1;
     return place;
 }
@@ -127,6 +128,13 @@ static struct lb_place scalar_begin(struct builder *self, const yaml_event_t *ev
 {
     struct lb_place place = place_of(self, event->start_mark);
 
+    /* `&name text`: libyaml's mark is that of the anchor. */
+    if (event->data.scalar.anchor != NULL) {
+        const char *ptr = source_at(self, event->start_mark);
+        size_t len = strcspn(ptr, " \t\r\n");
+
+        place.column += (uint32_t)(len + strspn(ptr + len, " \t"));
+    }
     switch (event->data.scalar.style) {
     case YAML_SINGLE_QUOTED_SCALAR_STYLE:
     case YAML_DOUBLE_QUOTED_SCALAR_STYLE: place.column++; return place;
@@ -201,7 +209,7 @@ static bool read_value(struct builder *self, const yaml_event_t *event, struct l
     if (!node->quoted)
         note_comment(self, event, node);
     /* A variable that is not set is told, and reading goes on with the text as it is: all faults in one run. */
-    (void)lb_variables_expand(self->yaml->arena, node->begin, &node->text, self->yaml->diag);
+    (void)lb_variables_expand(self->yaml->arena, node, self->yaml->diag);
     return true;
 }
 
@@ -423,7 +431,9 @@ static bool read_anchored(struct builder *self, const yaml_event_t *event, const
     self->anchors[index] = (struct anchor){ .name = lb_arena_copy(self->yaml->arena, lb_str_from(anchor_name(event))) };
     self->anchor_count++;
     self->deepest = self->depth;
-    if (self->anchors[index].name.ptr == NULL || !read_content(self, event, key, node))
+    if (self->anchors[index].name.ptr == NULL)
+        return refuse(self, node->place, "the configuration is too large");
+    if (!read_content(self, event, key, node))
         return false;
     self->anchors[index].node = *node;
     self->anchors[index].size = self->yaml->node_count - count;

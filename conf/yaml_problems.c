@@ -152,7 +152,9 @@ static void missing_key(const struct problem *self)
 {
     char last = before(self, self->at);
 
-    if (last == '"' || last == '\'')
+    if (*self->at == ':')
+        lb_diag_error(self->diag, here(self), "a key is missing before \":\"");
+    else if (last == '"' || last == '\'')
         lb_diag_error(self->diag, here(self), "text behind a closing quote; put the whole value in quotes");
     else if (last == '}' || last == ']')
         lb_diag_error(self->diag, here(self), "text behind \"%c\"; quote a value that begins with \"%c\"", last,

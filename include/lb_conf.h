@@ -43,6 +43,7 @@ struct lb_config {
     struct lb_str http_token;
     uint64_t workers; /* 0: as many as the CPU quota of the cgroup allows */
     int64_t shutdown_timeout_ns;
+    int64_t commit_every_ns; /* the longest time between commits of a sink */
     uint8_t log_level;
     uint64_t memory; /* of the pool */
 

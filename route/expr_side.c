@@ -50,6 +50,18 @@ static struct lb_expr_literal literal_of(const struct lb_expr_token *token, stru
     return literal;
 }
 
+/* Reports a word that is none of those that are known. */
+static void report_unknown(struct lb_expr_parser *parser, const char *ptr, const char *what, struct lb_str word,
+                           const char *nearest, const char *known)
+{
+    if (nearest != NULL)
+        lb_expr_error(parser->source, ptr, "unknown %s `" LB_STR_FMT "`; did you mean `%s`?", what, LB_STR_ARG(word),
+                      nearest);
+    else
+        lb_expr_error(parser->source, ptr, "unknown %s `" LB_STR_FMT "`: expected one of %s", what, LB_STR_ARG(word),
+                      known);
+}
+
 static bool add_level(struct lb_expr_parser *parser, struct lb_expr_test *test, unsigned relations)
 {
     static const char *const words[] = { "emergency", "alert", "critical", "error",   "warn",  "notice",
@@ -58,13 +70,8 @@ static bool add_level(struct lb_expr_parser *parser, struct lb_expr_test *test, 
     uint8_t level = lb_level_parse(word);
 
     if (level == LB_LEVEL_NONE) {
-        const char *nearest = lb_nearest(word, words);
-
-        lb_expr_error(parser->source, parser->token.raw.ptr,
-                      "unknown level `" LB_STR_FMT "`%s%s%s: expected emergency, alert, critical, error, warn, notice, "
-                      "info, debug or trace",
-                      LB_STR_ARG(word), nearest != NULL ? "; did you mean `" : "", nearest != NULL ? nearest : "",
-                      nearest != NULL ? "`?" : "");
+        report_unknown(parser, parser->token.raw.ptr, "level", word, lb_nearest(word, words),
+                       "emergency alert critical error warn notice info debug trace");
         return false;
     }
     /* A worse level has the smaller number. */
@@ -124,16 +131,10 @@ static bool read_order(struct lb_expr_parser *parser, struct lb_expr_test *test,
 
     switch (lb_expr_read_number(parser->token.value, test->name, &literal.number, &unit)) {
     case LB_EXPR_NUMBER: test->mask = comparison->relations; return add_literal(parser, test, literal);
-    case LB_EXPR_BAD_UNIT: {
-        const char *nearest = lb_nearest(unit, lb_expr_units());
-
-        lb_expr_error(parser->source, lb_expr_origin(&parser->token, (size_t)(unit.ptr - parser->token.value.ptr)),
-                      "unknown unit `" LB_STR_FMT
-                      "`%s%s%s: expected ns, us, ms, s, m, h, d, w, B, kB, MB, GB, TB, KiB, MiB, GiB, TiB or %%",
-                      LB_STR_ARG(unit), nearest != NULL ? "; did you mean `" : "", nearest != NULL ? nearest : "",
-                      nearest != NULL ? "`?" : "");
+    case LB_EXPR_BAD_UNIT:
+        report_unknown(parser, lb_expr_origin(&parser->token, (size_t)(unit.ptr - parser->token.value.ptr)), "unit",
+                       unit, lb_nearest(unit, lb_expr_units()), "ns us ms s m h d w B kB MB GB TB KiB MiB GiB TiB %");
         return false;
-    }
     case LB_EXPR_NOT_NUMBER: break;
     }
     lb_expr_error(parser->source, start,
