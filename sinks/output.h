@@ -81,6 +81,9 @@ struct output_kind {
 
     /* Appends whole lines; a reader never meets a half. On false errno says why and the file is as it was. */
     bool (*append)(struct output *self, struct output_file *file, struct lb_str lines);
+
+    /* Makes an open file of `size` bytes end with its first file->length; sets file->end. On false errno says why. */
+    bool (*cut)(struct output_file *file, int fd, uint64_t size);
 };
 
 struct output_cache_entry {
