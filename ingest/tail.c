@@ -135,15 +135,15 @@ void lb_tail_start(struct lb_tail *self)
     if (!self->source->exit_at_eof)
         lb_tail_watch_open(self);
     lb_tail_load_known(self);
-    self->started_ns = lb_clock_now();
+    self->started_ns = lb_tail_file_time();
     self->starting = true;
     scan(self);
     lb_tail_settle_known(self);
     lb_tail_watch_searches(self);
-    self->starting = false;
     /* From here on a file that is truncated before its first turn is known to have been another. */
     for (uint32_t opened = 0; opened < self->file_count; opened += STREAMS_PER_SYNC)
         lb_tail_open_streams(self, STREAMS_PER_SYNC);
+    self->starting = false;
     LB_INFO("source.file", "started source=" LB_STR_FMT " files=%u", LB_STR_ARG(self->source->section.name),
             self->file_count);
 }

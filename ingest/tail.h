@@ -221,9 +221,10 @@ void lb_tail_watch_close(struct lb_tail *self);
 void lb_tail_watch_directory(struct lb_tail *self, const char *path);
 void lb_tail_watch_parent(struct lb_tail *self, const char *path); /* the directory that `path` is in */
 void lb_tail_watch_search(struct lb_tail *self, const char *path); /* wants the directory of `path` searched */
-void lb_tail_watch_searches(struct lb_tail *self);                 /* searches all that are wanted */
-void lb_tail_watch_sweep(struct lb_tail *self);                    /* drops those that the last scan did not meet */
-void lb_tail_watch_drain(struct lb_tail *self);                    /* acts on all events that wait */
+void lb_tail_watch_search_all(struct lb_tail *self);
+void lb_tail_watch_searches(struct lb_tail *self); /* searches all that are wanted */
+void lb_tail_watch_sweep(struct lb_tail *self);    /* drops those that the last scan did not meet */
+void lb_tail_watch_drain(struct lb_tail *self);    /* acts on all events that wait */
 
 /* --- tail_identity.c ------------------------------------------------------------ */
 
@@ -282,7 +283,10 @@ bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file
 /* Takes up logs of ours that were rotated in that directory before we saw them. */
 void lb_tail_find_missed(struct lb_tail *self, const char *directory);
 
-/* A log whose position is known was followed since then. */
+/* The clock by which file systems stamp changes; it ticks behind lb_clock_now(), and no test sets it. */
+int64_t lb_tail_file_time(void);
+
+/* A log whose position is known was followed since its stream was made, another one since our start. */
 void lb_tail_note_log(struct lb_tail *self, struct lb_tail_known *known);
 int64_t lb_tail_followed_since(const struct lb_tail *self, const char *log);
 

@@ -347,7 +347,7 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     }
     file->checked = true;
     if (file->id == 0)
-        file->identity.born_ns = lb_clock_now();
+        file->identity.born_ns = lb_tail_file_time();
     if (lb_stream_open(self->source->streams, self->source, file->id, write_identity(&file->identity, file->path, text),
                        &file->stream) != LB_OK) {
         file->stream = NULL;

@@ -65,7 +65,7 @@ static void found_new(struct lb_tail *self, const char *path, const struct stat 
 
     if (file == NULL)
         return;
-    file->checked = self->starting;
+    file->checked = self->starting && file->size > 0;
     if (!lb_tail_adopt(self, file))
         choose_start(self, file);
     if (file->size > file->offset || file->id != 0)
@@ -144,9 +144,6 @@ static void visit_match(void *context, const char *path)
         found_again(self, file, path, &status);
     else
         found_new(self, path, &status);
-    /* Without events there may have been others in this place since we looked. */
-    if (file == NULL && !self->starting && (self->watch.blind || self->watch.missed))
-        lb_tail_watch_search(self, path);
 }
 
 /* Files that no glob led to: rotated away, or deleted. */
@@ -178,7 +175,7 @@ void lb_tail_scan(struct lb_tail *self)
 
     self->scan_wanted = false;
     self->generation++;
-    self->watch.blind = false;
+    self->watch.blind = self->watch.fd < 0;
     for (size_t i = 0; i < self->options.include.count; i++)
         lb_glob_walk(self->options.include.items[i].ptr, &visitor);
     /* Backwards: dropping a file moves the last one into its place. */
@@ -187,6 +184,9 @@ void lb_tail_scan(struct lb_tail *self)
             check_unseen(self, self->files[i]);
         else
             lb_tail_watch_parent(self, self->files[i]->path);
-    self->watch.missed = false;
     lb_tail_watch_sweep(self);
+    /* Without events logs may have come and gone since we looked. */
+    if (self->watch.blind || self->watch.missed)
+        lb_tail_watch_search_all(self);
+    self->watch.missed = false;
 }

@@ -17,13 +17,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 enum {
     COPY_HEAD_MIN = 16, /* what begins alike for less may be chance */
-    CLOCK_STEP_MS = 50, /* the file system's clock may be so far behind ours */
 };
 
 /* --- names ------------------------------------------------------------------------ */
@@ -260,7 +259,7 @@ static bool take_missed(struct visit *self, const char *path)
     if (lb_tail_matches(&tail->options, path) || lb_tail_excludes(&tail->options, path) ||
         !is_rotated_log(tail, path, log) || !is_regular(self))
         return false;
-    if (lb_tail_mtime(&self->status) >= lb_tail_followed_since(tail, log) - CLOCK_STEP_MS * LB_MILLISECOND &&
+    if (lb_tail_mtime(&self->status) >= lb_tail_followed_since(tail, log) &&
         lb_tail_find(tail, self->status.st_dev, self->status.st_ino) == NULL)
         take(tail, path, &self->status);
     return false; /* there may be more */
@@ -291,10 +290,20 @@ void lb_tail_note_log(struct lb_tail *self, struct lb_tail_known *known)
     (void)lb_tail_map_put(&self->known_by_log, key, known);
 }
 
+int64_t lb_tail_file_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return now.tv_sec * LB_SECOND + now.tv_nsec;
+}
+
 int64_t lb_tail_followed_since(const struct lb_tail *self, const char *log)
 {
     uint32_t cursor = 0;
     const struct lb_tail_known *known = lb_tail_map_each(&self->known_by_log, XXH64(log, strlen(log), 0), &cursor);
 
-    return known != NULL ? known->identity.born_ns : self->started_ns;
+    if (known != NULL)
+        return known->identity.born_ns;
+    return self->starting ? INT64_MAX : self->started_ns;
 }

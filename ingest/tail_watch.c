@@ -178,6 +178,16 @@ void lb_tail_watch_search(struct lb_tail *self, const char *path)
     self->search_wanted = true;
 }
 
+void lb_tail_watch_search_all(struct lb_tail *self)
+{
+    for (uint32_t i = 0; i < self->watch.by_path.capacity; i++) {
+        struct lb_tail_dir *dir = self->watch.by_path.slots[i].value;
+
+        if (dir != NULL)
+            dir->search = self->search_wanted = true;
+    }
+}
+
 void lb_tail_watch_searches(struct lb_tail *self)
 {
     char path[PATH_MAX];
