@@ -189,12 +189,27 @@ static void report(void *context, const struct lb_alert_report *report)
 
 /* --- at work -------------------------------------------------------------- */
 
+/* Small steps back are the order of batches; a large one is a clock that was wrong before. */
+static bool set_back(const struct lb_alert_engine *engine, int64_t now)
+{
+    return now < engine->now - AHEAD_MAX_NS && lb_clock_now() < engine->now - AHEAD_MAX_NS;
+}
+
 static void advance(struct lb_alert_engine *engine, int64_t now)
 {
-    if (now > engine->now)
+    bool back = set_back(engine, now);
+
+    if (now > engine->now || back)
         engine->now = now;
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         engine->runners[i].now = engine->now;
+    if (!back)
+        return;
+    LB_WARN(MODULE, "the clock was set back; alert rules begin anew, but for what fires");
+    engine->ticked = now;
+    lb_alert_clocks_free(&engine->clocks);
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        lb_alert_runner_restart(&engine->runners[i]);
 }
 
 static void tick(struct lb_alert_engine *engine, bool last)

@@ -287,6 +287,22 @@ static void one_record_from_the_future_blinds_nobody(void **state)
     close_ground(self);
 }
 
+static void a_clock_that_was_wrong_for_a_while_blinds_nobody(void **state)
+{
+    struct fixture *self = open_ground();
+
+    (void)state;
+    self->rules[0] = count_rule("logins", 10 * MINUTE, "at least 3");
+    start(self);
+    hit(self, 24 * 60 * MINUTE);
+    idle(self, 24 * 60 * MINUTE, 24 * 60 * MINUTE + MINUTE);
+    for (int i = 0; i < 3; i++)
+        hit(self, i * MINUTE);
+    assert_int_equal(self->told_count, 1);
+    expect_told(self, 0, "logins " IP1 " firing critical", 2 * MINUTE);
+    close_ground(self);
+}
+
 static void a_burst_that_is_completed_late_is_found(void **state)
 {
     struct fixture *self = open_ground();
@@ -405,6 +421,7 @@ int main(void)
         cmocka_unit_test(silence_is_told_when_a_whole_window_was_silent_and_none_can_come_late),
         cmocka_unit_test(a_late_heartbeat_is_no_silence),
         cmocka_unit_test(one_record_from_the_future_blinds_nobody),
+        cmocka_unit_test(a_clock_that_was_wrong_for_a_while_blinds_nobody),
         cmocka_unit_test(a_burst_that_is_completed_late_is_found),
         cmocka_unit_test(what_is_too_late_is_counted_and_ignored),
         cmocka_unit_test(old_records_end_in_one_summary),
