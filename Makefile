@@ -60,7 +60,7 @@ $(FUZZ): $(OUT)/%: $(OUT)/%.o $(LIB)
 $(LIB): $(SRC:%.c=$(OUT)/%.o)
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(OUT)/tests/%.o $(OUT)/%_test.o: STD += -Itests/harness
+$(OUT)/tests/%.o $(OUT)/%_test.o: STD += -Itests/harness -I.
 
 $(OUT)/cli/command_version.o: STD += -DLB_VERSION='"$(VERSION)"'
 
