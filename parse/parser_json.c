@@ -234,8 +234,8 @@ static bool take_fields(const struct json_reading *self, struct lb_record *recor
     uint32_t more = batch->stream != NULL ? batch->stream->field_count : 0;
     uint32_t capacity = record->field_count + self->field_count - self->consumed + more;
 
-    if (capacity > UINT16_MAX)
-        return false;
+    if (capacity == 0 || capacity > UINT16_MAX)
+        return capacity == 0;
     struct lb_field *fields = lb_arena_alloc(&batch->arena, capacity * sizeof(*fields));
     if (fields == NULL)
         return false;
