@@ -217,6 +217,8 @@ static enum lb_err open_docker(struct lb_batch *batch)
     struct envelope self = { .batch = batch, .max_line = max_line_of(batch) };
 
     batch->record_count = 0;
+    if (batch->event_count == 0)
+        return LB_OK;
     batch->records = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*batch->records));
     self.stream_fields = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*self.stream_fields));
     if (batch->records == NULL || self.stream_fields == NULL)

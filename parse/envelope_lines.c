@@ -22,6 +22,8 @@ static void fill(struct lb_batch *batch, uint32_t i, struct lb_record *record)
 static enum lb_err open_lines(struct lb_batch *batch)
 {
     batch->record_count = 0;
+    if (batch->event_count == 0)
+        return LB_OK;
     batch->records = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*batch->records));
     if (batch->records == NULL)
         return LB_NOMEM;

@@ -31,8 +31,10 @@ static const struct alias aliases[] = {
     { "date", JSON_TIME, true },
     { "host", JSON_HOST, false },
     { "text", JSON_MESSAGE, true },
+    { "name", JSON_SERVICE, true },
     { "level", JSON_LEVEL, false },
     { "event", JSON_MESSAGE, true },
+    { "fields", JSON_MESSAGE, true },
     { "message", JSON_MESSAGE, false },
     { "service", JSON_SERVICE, false },
     { "asctime", JSON_TIME, true },
@@ -70,8 +72,9 @@ const uint32_t json_key_letters[JSON_KEY_LENGTH_MAX + 1] = {
     [1] = LETTER('t'),
     [2] = LETTER('t') | LETTER('@'),
     [3] = LETTER('m') | LETTER('l') | LETTER('@') | LETTER('a'),
-    [4] = LETTER('t') | LETTER('d') | LETTER('h'),
+    [4] = LETTER('t') | LETTER('d') | LETTER('h') | LETTER('n'),
     [5] = LETTER('l') | LETTER('e'),
+    [6] = LETTER('f'),
     [7] = LETTER('m') | LETTER('s') | LETTER('a'),
     [8] = LETTER('h') | LETTER('s') | LETTER('l') | LETTER('p') | LETTER('d') | LETTER('a'),
     [9] = LETTER('t') | LETTER('e') | LETTER('l') | LETTER('h') | LETTER('_'),
@@ -85,7 +88,7 @@ const uint32_t json_key_letters[JSON_KEY_LENGTH_MAX + 1] = {
 
 /* Where the names of a length begin; those of one length end where the next begin. */
 static const uint8_t first_of_length[JSON_KEY_LENGTH_MAX + 2] = {
-    0, 0, 1, 5, 10, 14, 16, 16, 19, 25, 32, 35, 37, 40, 41, 41, 41, 41, 42, 42, 42, ALIAS_COUNT,
+    0, 0, 1, 5, 10, 15, 17, 18, 21, 27, 34, 37, 39, 42, 43, 43, 43, 43, 44, 44, 44, ALIAS_COUNT,
 };
 
 static inline uint32_t load4(const char *ptr)

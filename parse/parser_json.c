@@ -21,6 +21,8 @@ enum { TEXT_MAX = 64 };
 /* What the object says of the record itself. */
 struct json_leading {
     bool timed;
+    bool compact;  /* the time is `@t`: Serilog's compact format, which leaves out the level of information */
+    bool numbered; /* the level is a number, as pino and bunyan write it */
     int64_t time_ns;
     uint8_t level;
     struct lb_value texts[JSON_ROLE_COUNT]; /* of message, service and host */
@@ -95,7 +97,10 @@ static bool take_value(struct json_reading *self, enum json_role role, struct lb
 
     switch (role) {
     case JSON_TIME: leading->timed = read_time(self, value, &leading->time_ns); return leading->timed;
-    case JSON_LEVEL: leading->level = read_level(value); return leading->level != LB_LEVEL_NONE;
+    case JSON_LEVEL:
+        leading->level = read_level(value);
+        leading->numbered = value.kind == LB_VALUE_NUMBER;
+        return leading->level != LB_LEVEL_NONE;
     case JSON_SERVICE:
     case JSON_HOST:
         if (value.len == 0)
@@ -125,7 +130,10 @@ static void consume(struct json_reading *self, enum json_role role, struct lb_fi
     self->consumed++;
 }
 
-/* ECS nests: {"log":{"level":…}}, {"service":{"name":…}}, {"host":{"name":…}}. The object stays a field. */
+/*
+ * ECS nests: {"log":{"level":…}}, {"service":{"name":…}}, {"host":{"name":…}}; Rust's tracing {"fields":{"message":…}}.
+ * The object stays a field.
+ */
 static void take_nested(struct json_reading *self, const struct lb_field *field)
 {
     struct lb_str key = { field->key.ptr, field->key.len };
@@ -139,6 +147,9 @@ static void take_nested(struct json_reading *self, const struct lb_field *field)
         member = lb_value_member(field->value, LB_STR("name"));
         if (member.kind == LB_VALUE_NONE && role == JSON_HOST)
             member = lb_value_member(field->value, LB_STR("hostname"));
+    } else if (lb_str_is(key, "fields")) {
+        role = JSON_MESSAGE;
+        member = lb_value_member(field->value, LB_STR("message"));
     } else {
         return;
     }
@@ -182,6 +193,16 @@ static void take_usual(struct json_reading *self, uint32_t i)
         return;
     }
     consume(self, key.role, field);
+    if (key.role == JSON_TIME && field->key.len == 2 && *field->key.ptr == '@')
+        self->leading.compact = self->leading.timed;
+}
+
+/* `name` names the service only where bunyan or pino wrote it: beside a number for the level and a host. */
+static bool is_meant(const struct json_reading *self, const struct lb_field *field)
+{
+    bool is_name = field->key.len == 4 && (*field->key.ptr | 0x20) == 'n';
+
+    return !is_name || (self->leading.numbered && has_role(&self->leading, JSON_HOST));
 }
 
 static void take_weak(struct json_reading *self, enum json_role role)
@@ -189,7 +210,7 @@ static void take_weak(struct json_reading *self, enum json_role role)
     uint8_t candidate = self->leading.weak[role];
     struct lb_field *field = candidate > 0 ? &self->fields[candidate - 1] : NULL;
 
-    if (field != NULL && !has_role(&self->leading, role))
+    if (field != NULL && !has_role(&self->leading, role) && is_meant(self, field))
         consume(self, role, field);
 }
 
@@ -213,8 +234,8 @@ static bool take_fields(const struct json_reading *self, struct lb_record *recor
     uint32_t more = batch->stream != NULL ? batch->stream->field_count : 0;
     uint32_t capacity = record->field_count + self->field_count - self->consumed + more;
 
-    if (capacity > UINT16_MAX)
-        return false;
+    if (capacity == 0 || capacity > UINT16_MAX)
+        return capacity == 0;
     struct lb_field *fields = lb_arena_alloc(&batch->arena, capacity * sizeof(*fields));
     if (fields == NULL)
         return false;
@@ -240,6 +261,8 @@ static void apply_leading(const struct json_leading *leading, struct lb_record *
     }
     if (leading->level != LB_LEVEL_NONE)
         record->level = leading->level;
+    else if (leading->compact)
+        record->level = LB_LEVEL_INFO;
     if (leading->texts[JSON_SERVICE].kind != LB_VALUE_NONE)
         record->service = leading->texts[JSON_SERVICE];
     if (leading->texts[JSON_HOST].kind != LB_VALUE_NONE)
