@@ -402,6 +402,7 @@ static void close_parts(struct lb_daemon *daemon)
     for (uint32_t i = 0; i < daemon->sinks_open; i++) {
         if (config->sinks[i].type->close != NULL)
             config->sinks[i].type->close(&config->sinks[i]);
+        lb_delivery_free(&config->sinks[i]);
     }
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);

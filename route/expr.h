@@ -107,7 +107,13 @@ bool lb_expr_regex_literal(struct lb_arena *arena, struct lb_str pattern, struct
 
 /* --- tests and trees ------------------------------------------------------- */
 
-enum lb_expr_field { LB_EXPR_NAMED, LB_EXPR_SERVICE, LB_EXPR_HOST, LB_EXPR_MESSAGE };
+enum lb_expr_field {
+    LB_EXPR_NAMED, /* to be looked for by lb_record_get() */
+    LB_EXPR_PLAIN, /* a field, surely */
+    LB_EXPR_SERVICE,
+    LB_EXPR_HOST,
+    LB_EXPR_MESSAGE,
+};
 
 enum lb_expr_op {
     LB_EXPR_OP_LEVEL,    /* the level is in `mask` */

@@ -5,6 +5,7 @@
  * are told the word that means the same here. There is one spelling of each.
  */
 #include "expr.h"
+#include "fields.h"
 
 #include "lb_limits.h"
 
@@ -152,11 +153,13 @@ static bool note_field(struct lb_expr_parser *parser, struct lb_str name)
 
 static uint8_t field_of(struct lb_str name)
 {
-    if (lb_str_is(name, "service"))
-        return LB_EXPR_SERVICE;
-    if (lb_str_is(name, "message"))
-        return LB_EXPR_MESSAGE;
-    return lb_str_is(name, "host") ? LB_EXPR_HOST : LB_EXPR_NAMED;
+    switch (lb_leading_of(name)) {
+    case LB_LEADING_SERVICE: return LB_EXPR_SERVICE;
+    case LB_LEADING_MESSAGE: return LB_EXPR_MESSAGE;
+    case LB_LEADING_HOST: return LB_EXPR_HOST;
+    case LB_LEADING_NONE: return memchr(name.ptr, '.', name.len) != NULL ? LB_EXPR_NAMED : LB_EXPR_PLAIN;
+    default: return LB_EXPR_NAMED;
+    }
 }
 
 static bool check_parts(struct lb_expr_parser *parser, struct lb_str name)

@@ -13,6 +13,11 @@ static struct lb_value fetch(const struct lb_expr_test *test, const struct lb_re
 {
     struct lb_value value = { .kind = LB_VALUE_NONE };
 
+    if (test->field == LB_EXPR_PLAIN) {
+        const struct lb_field *field = lb_record_field(record, test->name);
+
+        return field != NULL ? field->value : value;
+    }
     if (test->field == LB_EXPR_SERVICE)
         value = record->service;
     else if (test->field == LB_EXPR_HOST)

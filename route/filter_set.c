@@ -30,7 +30,7 @@ static struct lb_value render(const struct lb_template *template, const struct l
     if (lb_template_is_constant(template))
         return lb_value_text(lb_template_prefix(template));
 
-    size_t size = lb_template_size_max(template, record, scratch);
+    size_t size = lb_template_size_max(template, record, scratch) + 1;
     char *ptr = lb_arena_alloc(arena, size);
     if (ptr == NULL)
         return (struct lb_value){ .kind = LB_VALUE_NONE };

@@ -271,7 +271,7 @@ static void remove_reaches_into_nested_objects(void **state)
         const char *expected;
     } rows[] = {
         { "{\"a\":1}", "o.a", "{}" },
-        { "{ \"a\" : 1 }", "o.a", "{ }" },
+        { "{ \"a\" : 1 }", "o.a", "{}" },
         { "{\"a\":1,\"b\":2}", "o.a", "{\"b\":2}" },
         { "{\"a\":1,\"b\":2}", "o.b", "{\"a\":1}" },
         { "{\"a\":1 , \"b\":2 , \"c\":3}", "o.b", "{\"a\":1 ,  \"c\":3}" },

@@ -46,7 +46,7 @@ static void fill(const uint64_t *masks, uint32_t record_count, uint64_t bit, uin
 bool lb_route_select(struct lb_batch *batch, const uint64_t *masks, uint32_t sink_count)
 {
     uint32_t counts[LB_SINKS_MAX + 1] = { 0 };
-    struct lb_selection *selections = lb_arena_zalloc(&batch->arena, sink_count * sizeof(*selections));
+    struct lb_selection *selections = lb_arena_zalloc(&batch->arena, (sink_count + 1) * sizeof(*selections));
 
     if (selections == NULL)
         return false;

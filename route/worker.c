@@ -21,6 +21,7 @@
 #include "lb_stream.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -64,8 +65,8 @@ static void register_metrics(struct lb_worker *self)
         self->dropped_total[i] =
             lb_metric(LB_COUNTER, "logboom_filter_dropped_records_total", "Records that a filter dropped", labels);
     }
-    for (uint8_t i = 0; i <= LB_LEVEL_COUNT; i++) {
-        const char *name = i < LB_LEVEL_COUNT ? lb_level_name(i).ptr : "unknown";
+    for (unsigned i = 0; i <= LB_LEVEL_COUNT; i++) {
+        const char *name = i < LB_LEVEL_COUNT ? lb_level_name((uint8_t)i).ptr : "unknown";
 
         lb_metric_labels(labels, sizeof(labels), "level", name, NULL);
         self->levels_total[i] =
@@ -105,11 +106,13 @@ void lb_worker_free(struct lb_worker *worker)
 
 /* --- memory that must be there ------------------------------------------------------ */
 
-static void wait_for_memory(void)
+/* `attempt` counts how often the caller has waited already; the log hears of it every ten seconds. */
+static void wait_for_memory(unsigned attempt)
 {
     const struct timespec pause = { .tv_nsec = WAIT_NS };
 
-    LB_ERROR(MODULE, "out of memory: waiting until some is free; give logboom more, or a smaller `memory`");
+    if (attempt % 100 == 0)
+        LB_ERROR(MODULE, "out of memory: waiting until some is free; give logboom more, or set a smaller `memory`");
     nanosleep(&pause, NULL);
 }
 
@@ -122,12 +125,12 @@ static void extend(struct lb_arena *arena, size_t bytes)
 
 static void reserve_masks(struct lb_worker *self, uint32_t count)
 {
-    while (self->mask_capacity < count) {
+    for (unsigned attempt = 0; self->mask_capacity < count; attempt++) {
         uint32_t capacity = 2 * self->mask_capacity > count ? 2 * self->mask_capacity : count;
         uint64_t *masks = lb_realloc(self->masks, capacity * sizeof(*masks));
 
         if (masks == NULL) {
-            wait_for_memory();
+            wait_for_memory(attempt);
             continue;
         }
         self->masks = masks;
@@ -143,8 +146,8 @@ static void select_records(struct lb_worker *self, struct lb_batch *batch)
     if (lb_route_select(batch, self->masks, self->plan->sink_count))
         return;
     extend(&batch->arena, bytes);
-    while (!lb_route_select(batch, self->masks, self->plan->sink_count)) {
-        wait_for_memory();
+    for (unsigned attempt = 0; !lb_route_select(batch, self->masks, self->plan->sink_count); attempt++) {
+        wait_for_memory(attempt);
         extend(&batch->arena, bytes);
     }
 }
@@ -153,12 +156,16 @@ static void open_envelope(struct lb_batch *batch)
 {
     const struct lb_envelope *envelope = batch->stream->source->type->envelope;
 
-    while (envelope->open(batch) != LB_OK) {
+    batch->records = NULL;
+    batch->record_count = 0;
+    if (batch->event_count == 0)
+        return;
+    for (unsigned attempt = 0; envelope->open(batch) != LB_OK; attempt++) {
         /* A record takes its own bytes, and some for what the envelope finds. */
         size_t bytes = ((size_t)batch->event_count + 1) * 4 * sizeof(struct lb_record) + batch->length;
 
-        if (batch->arena.bytes_max >= batch->arena.bytes_held + bytes)
-            wait_for_memory();
+        if (attempt > 0)
+            wait_for_memory(attempt - 1);
         extend(&batch->arena, bytes);
     }
 }
@@ -192,7 +199,7 @@ static void fill_from_stream(struct lb_worker *self, struct lb_batch *batch, str
 
 static struct lb_value offset_value(struct lb_batch *batch, const struct lb_record *record)
 {
-    struct lb_str digits = lb_arena_print(&batch->arena, "%llu", (unsigned long long)(batch->position + record->start));
+    struct lb_str digits = lb_arena_print(&batch->arena, "%" PRIu64, batch->position + record->start);
 
     return lb_value_of(digits, digits.ptr != NULL ? LB_VALUE_NUMBER : LB_VALUE_NONE);
 }
