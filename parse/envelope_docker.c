@@ -94,10 +94,11 @@ static struct open_record *open_of(struct envelope *self, const struct docker_li
     return &self->open[line->stream.len == 6 && memcmp(line->stream.ptr, "stderr", 6) == 0 ? STREAM_ERR : STREAM_OUT];
 }
 
-/* What of `text` fits below max_line, cut between characters. */
+/* What of `text` fits below max_line, cut between characters; nothing behind a cut. */
 static struct lb_value fitting(const struct envelope *self, struct open_record *open, struct lb_value text)
 {
-    size_t room = self->max_line - open->len;
+    bool cut = (open->record.flags & LB_RECORD_TRUNCATED) != 0;
+    size_t room = cut ? 0 : self->max_line - open->len;
 
     if (text.len <= room)
         return text;
