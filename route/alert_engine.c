@@ -81,11 +81,12 @@ static void open_rule_metrics(struct rule_metrics *self, const struct lb_alert_r
 
     snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(rule->name));
     for (int i = FIRED; i <= RESOLVED; i++)
-        self->metrics[i] = lb_metric(LB_COUNTER, "logboom_alert_transitions_total", "Changes of an alert's state",
-                                     lb_metric_labels(labels, sizeof(labels), "rule", name, "state", states[i], NULL));
+        self->metrics[i] =
+            lb_metric(LB_COUNTER, "logboom_alert_transitions_total", "Changes of an alert's state",
+                      lb_metric_labels(labels, sizeof(labels), "rule", name, "state", states[i], (char *)NULL));
     for (int i = LATE; i < RULE_METRICS; i++)
         self->metrics[i] = lb_metric(LB_COUNTER, names[i][0], names[i][1],
-                                     lb_metric_labels(labels, sizeof(labels), "rule", name, NULL));
+                                     lb_metric_labels(labels, sizeof(labels), "rule", name, (char *)NULL));
 }
 
 static void open_metrics(struct lb_alert_engine *engine)
@@ -95,8 +96,9 @@ static void open_metrics(struct lb_alert_engine *engine)
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         open_rule_metrics(&engine->rule_metrics[i], &engine->alerting->rules[i]);
     for (int i = 0; i < LB_SEVERITY_COUNT; i++)
-        engine->firing[i] = lb_metric(LB_GAUGE, "logboom_alerts_firing", "Alerts that fire now",
-                                      lb_metric_labels(labels, sizeof(labels), "severity", lb_severity_names[i], NULL));
+        engine->firing[i] =
+            lb_metric(LB_GAUGE, "logboom_alerts_firing", "Alerts that fire now",
+                      lb_metric_labels(labels, sizeof(labels), "severity", lb_severity_names[i], (char *)NULL));
     engine->ahead = lb_metric(LB_COUNTER, "logboom_alert_ahead_records_total",
                               "Records from the future, judged by their time of arrival", NULL);
     engine->depth = lb_metric(LB_GAUGE, "logboom_alert_queue_batches", "Batches that wait for the alert engine", NULL);

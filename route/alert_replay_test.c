@@ -167,9 +167,11 @@ static int64_t corpus_number(struct lb_str value)
 
 static int64_t corpus_time(struct lb_str value)
 {
+    struct lb_str text = corpus_text(value);
     int64_t time = 0;
 
-    assert_true(lb_time_rfc3339(corpus_text(value), &time));
+    assert_true(lb_time_rfc3339(text, &time));
+    free((char *)text.ptr);
     return time;
 }
 
@@ -224,9 +226,12 @@ static void shoot_terms(struct fixture *self, struct lb_str args)
 
     time.len = (size_t)(corpus_skip(time.ptr) - time.ptr);
     terms = inside((struct lb_str){ corpus_skip_blanks(time.ptr + time.len), 1 });
-    while (next_of(&terms, &term))
-        shoot(self, corpus_time(time), corpus_text(corpus_get(term, "key")),
-              corpus_number(corpus_get(term, "doc_count")));
+    while (next_of(&terms, &term)) {
+        struct lb_str key = corpus_text(corpus_get(term, "key"));
+
+        shoot(self, corpus_time(time), key, corpus_number(corpus_get(term, "doc_count")));
+        free((char *)key.ptr);
+    }
 }
 
 static uint32_t count_of(struct lb_str array)
@@ -252,6 +257,7 @@ static void replay(struct lb_str trace)
 
     if (timestamp.len > 0)
         snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(timestamp));
+    free((char *)timestamp.ptr);
     snprintf(text, sizeof(text), "at least %lld", (long long)corpus_number(corpus_get(config, "num_events")));
     self->rules[0] = count_rule(
         "frequency", corpus_number(corpus_get(corpus_get(config, "timeframe"), "seconds")) * LB_SECOND, text);
