@@ -114,7 +114,7 @@ static bool open_ledger(struct lb_daemon *daemon, struct lb_diag *diag)
     if (name_consumers(daemon))
         daemon->streams = lb_streams_new(daemon->ledger, &daemon->consumers);
     if (daemon->streams == NULL)
-        lb_diag_error(diag, nowhere, "out of memory at start");
+        lb_diag_error(diag, nowhere, "cannot write %s (the log above says why)", path);
     return daemon->streams != NULL;
 }
 
@@ -131,7 +131,7 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
         if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
             return false;
         daemon->sinks_open++;
-        if (lb_delivery_start(sink, daemon->streams, LB_COMMIT_EVERY) != LB_OK) {
+        if (lb_delivery_start(sink, daemon->streams, config->commit_every_ns) != LB_OK) {
             lb_diag_error(diag, nowhere, "cannot start a thread for sink \"" LB_STR_FMT "\": %s",
                           LB_STR_ARG(sink->section.name), strerror(errno));
             return false;

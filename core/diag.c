@@ -27,7 +27,7 @@ static void add(struct lb_diag *diag, struct lb_diag_entry entry)
     diag->entries[diag->count++] = entry;
 }
 
-static char *print_text(const char *fmt, va_list args)
+static __attribute__((format(printf, 1, 0))) char *print_text(const char *fmt, va_list args)
 {
     char *text = lb_alloc(TEXT_BYTES);
 

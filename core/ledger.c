@@ -131,16 +131,16 @@ static enum lb_err next_change(struct lb_str *rest, struct change *change)
     return change->kind == CHANGE_PUT || change->kind == CHANGE_DELETE ? LB_OK : LB_BAD_INPUT;
 }
 
-static void release_all(struct lb_ledger *self, struct lb_str changes)
+static void release_all(struct lb_ledger *ledger, struct lb_str changes)
 {
     struct change change;
 
     while (next_change(&changes, &change) == LB_OK)
-        lb_ledger_map_release(&self->map, change.key);
+        lb_ledger_map_release(&ledger->map, change.key);
 }
 
 /* Takes the memory for all changes, or for none. */
-static enum lb_err reserve_all(struct lb_ledger *self, struct lb_str changes)
+static enum lb_err reserve_all(struct lb_ledger *ledger, struct lb_str changes)
 {
     struct lb_str rest = changes;
     struct change change;
@@ -148,62 +148,62 @@ static enum lb_err reserve_all(struct lb_ledger *self, struct lb_str changes)
 
     while ((err = next_change(&rest, &change)) == LB_OK) {
         if (change.kind == CHANGE_PUT)
-            err = lb_ledger_map_reserve(&self->map, change.key, change.value.len);
+            err = lb_ledger_map_reserve(&ledger->map, change.key, change.value.len);
         if (err != LB_OK)
             break;
     }
     if (err == LB_END)
         return LB_OK;
-    release_all(self, changes);
+    release_all(ledger, changes);
     return err;
 }
 
-static void apply_all(struct lb_ledger *self, struct lb_str changes)
+static void apply_all(struct lb_ledger *ledger, struct lb_str changes)
 {
     struct lb_str rest = changes;
     struct change change;
 
     while (next_change(&rest, &change) == LB_OK) {
         if (change.kind == CHANGE_PUT)
-            lb_ledger_map_put(&self->map, change.key, change.value);
+            lb_ledger_map_put(&ledger->map, change.key, change.value);
         else
-            lb_ledger_map_delete(&self->map, change.key);
+            lb_ledger_map_delete(&ledger->map, change.key);
     }
-    release_all(self, changes);
+    release_all(ledger, changes);
 }
 
 static enum lb_err replay(void *context, struct lb_str payload)
 {
-    struct lb_ledger *self = context;
-    enum lb_err err = reserve_all(self, payload);
+    struct lb_ledger *ledger = context;
+    enum lb_err err = reserve_all(ledger, payload);
 
     if (err == LB_OK)
-        apply_all(self, payload);
+        apply_all(ledger, payload);
     return err;
 }
 
 /* --- the file ------------------------------------------------------------------------ */
 
-static uint64_t live_bytes(const struct lb_ledger *self)
+static uint64_t live_bytes(const struct lb_ledger *ledger)
 {
-    return LB_LEDGER_HEADER_BYTES + LB_LEDGER_RECORD_BYTES + self->map.text_bytes +
-           (uint64_t)self->map.count * CHANGE_HEAD_BYTES;
+    return LB_LEDGER_HEADER_BYTES + LB_LEDGER_RECORD_BYTES + ledger->map.text_bytes +
+           (uint64_t)ledger->map.count * CHANGE_HEAD_BYTES;
 }
 
 /* A new file with all that is in the map, and `txn` behind it if there is one. */
-static enum lb_err rewrite(struct lb_ledger *self, struct lb_ledger_txn *txn)
+static enum lb_err rewrite(struct lb_ledger *ledger, struct lb_ledger_txn *txn)
 {
     struct lb_buffer all;
     enum lb_err err = LB_NOMEM;
 
     lb_buffer_init(&all, UINT32_MAX);
-    if (self->map.count > 0)
+    if (ledger->map.count > 0)
         append_record_head(&all);
-    for (struct lb_ledger_node *node = lb_ledger_map_seek(&self->map, LB_STR("")); node != NULL;
+    for (struct lb_ledger_node *node = lb_ledger_map_seek(&ledger->map, LB_STR("")); node != NULL;
          node = lb_ledger_map_next(node))
         append_change(&all, CHANGE_PUT, lb_ledger_node_key(node), lb_ledger_node_value(node));
     if (!all.failed)
-        err = lb_ledger_file_rewrite(&self->file, all.ptr, all.len, txn != NULL ? txn->changes.ptr : NULL,
+        err = lb_ledger_file_rewrite(&ledger->file, all.ptr, all.len, txn != NULL ? txn->changes.ptr : NULL,
                                      txn != NULL ? txn->changes.len : 0);
     int cause = errno;
     lb_buffer_free(&all);
@@ -211,86 +211,87 @@ static enum lb_err rewrite(struct lb_ledger *self, struct lb_ledger_txn *txn)
     return err;
 }
 
-static void rewrite_if_much_is_old(struct lb_ledger *self)
+static void rewrite_if_much_is_old(struct lb_ledger *ledger)
 {
-    uint64_t live = live_bytes(self);
-    uint64_t dead = self->file.length > live ? self->file.length - live : 0;
+    uint64_t live = live_bytes(ledger);
+    uint64_t dead = ledger->file.length > live ? ledger->file.length - live : 0;
 
-    if (dead <= DEAD_BYTES_MIN || dead <= DEAD_FACTOR * live || self->file.length < self->rewrite_at)
+    if (dead <= DEAD_BYTES_MIN || dead <= DEAD_FACTOR * live || ledger->file.length < ledger->rewrite_at)
         return;
-    if (rewrite(self, NULL) == LB_OK) {
-        self->rewrite_at = 0;
+    if (rewrite(ledger, NULL) == LB_OK) {
+        ledger->rewrite_at = 0;
         return;
     }
-    LB_WARN(MODULE, "cannot rewrite the ledger, it goes on growing path=%s error=%s", self->file.path, strerror(errno));
-    self->rewrite_at = self->file.length + self->file.length / 2;
+    LB_WARN(MODULE, "cannot rewrite the ledger, it goes on growing path=%s error=%s", ledger->file.path,
+            strerror(errno));
+    ledger->rewrite_at = ledger->file.length + ledger->file.length / 2;
 }
 
 enum lb_err lb_ledger_open(struct lb_ledger **ledger, const char *path)
 {
-    struct lb_ledger *self = lb_alloc(sizeof(*self));
+    struct lb_ledger *opened = lb_alloc(sizeof(*opened));
 
-    if (self == NULL)
+    if (opened == NULL)
         return LB_NOMEM;
-    lb_ledger_map_init(&self->map);
-    enum lb_err err = lb_ledger_file_open(&self->file, path, replay, self);
+    lb_ledger_map_init(&opened->map);
+    enum lb_err err = lb_ledger_file_open(&opened->file, path, replay, opened);
     if (err != LB_OK) {
         int cause = errno;
 
-        lb_ledger_map_free(&self->map);
-        lb_free(self);
+        lb_ledger_map_free(&opened->map);
+        lb_free(opened);
         errno = cause;
         return err;
     }
-    pthread_mutex_init(&self->lock, NULL);
-    rewrite_if_much_is_old(self);
-    *ledger = self;
+    pthread_mutex_init(&opened->lock, NULL);
+    rewrite_if_much_is_old(opened);
+    *ledger = opened;
     return LB_OK;
 }
 
-void lb_ledger_close(struct lb_ledger *self)
+void lb_ledger_close(struct lb_ledger *ledger)
 {
-    if (self == NULL)
+    if (ledger == NULL)
         return;
-    lb_ledger_file_close(&self->file);
-    lb_ledger_map_free(&self->map);
-    pthread_mutex_destroy(&self->lock);
-    lb_free(self);
+    lb_ledger_file_close(&ledger->file);
+    lb_ledger_map_free(&ledger->map);
+    pthread_mutex_destroy(&ledger->lock);
+    lb_free(ledger);
 }
 
 /* Durable on LB_OK. */
-static enum lb_err write_txn(struct lb_ledger *self, struct lb_ledger_txn *txn)
+static enum lb_err write_txn(struct lb_ledger *ledger, struct lb_ledger_txn *txn)
 {
     enum lb_err err = LB_IO;
 
-    if (!self->file.must_rewrite)
-        err = lb_ledger_file_append(&self->file, txn->changes.ptr, txn->changes.len);
-    if (err != LB_OK && self->file.must_rewrite) {
-        LB_WARN(MODULE, "the ledger cannot be appended to and is written anew path=%s", self->file.path);
-        err = rewrite(self, txn);
+    if (!ledger->file.must_rewrite)
+        err = lb_ledger_file_append(&ledger->file, txn->changes.ptr, txn->changes.len);
+    if (err != LB_OK && ledger->file.must_rewrite) {
+        LB_WARN(MODULE, "the ledger cannot be appended to and is written anew path=%s", ledger->file.path);
+        err = rewrite(ledger, txn);
     }
     return err;
 }
 
-static enum lb_err commit_locked(struct lb_ledger *self, struct lb_ledger_txn *txn)
+static enum lb_err commit_locked(struct lb_ledger *ledger, struct lb_ledger_txn *txn)
 {
     struct lb_str changes = { txn->changes.ptr + LB_LEDGER_RECORD_BYTES, txn->changes.len - LB_LEDGER_RECORD_BYTES };
-    enum lb_err err = reserve_all(self, changes);
+    enum lb_err err = reserve_all(ledger, changes);
 
     if (err != LB_OK)
         return err;
-    err = write_txn(self, txn);
+    err = write_txn(ledger, txn);
     if (err != LB_OK) {
-        release_all(self, changes);
+        release_all(ledger, changes);
         return err;
     }
-    apply_all(self, changes);
+    apply_all(ledger, changes);
     reset_txn(txn);
-    rewrite_if_much_is_old(self);
+    rewrite_if_much_is_old(ledger);
     return LB_OK;
 }
 
-enum lb_err lb_ledger_commit(struct lb_ledger *self, struct lb_ledger_txn *txn)
+enum lb_err lb_ledger_commit(struct lb_ledger *ledger, struct lb_ledger_txn *txn)
 {
     if (txn->changes.failed) { /* some change is missing in it: what is left must not pass for the whole */
         reset_txn(txn);
@@ -298,39 +299,39 @@ enum lb_err lb_ledger_commit(struct lb_ledger *self, struct lb_ledger_txn *txn)
     }
     if (txn->count == 0)
         return LB_OK;
-    pthread_mutex_lock(&self->lock);
-    enum lb_err err = commit_locked(self, txn);
+    pthread_mutex_lock(&ledger->lock);
+    enum lb_err err = commit_locked(ledger, txn);
     int cause = errno;
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_unlock(&ledger->lock);
     errno = cause;
     return err;
 }
 
 /* --- reading -------------------------------------------------------------------------- */
 
-enum lb_err lb_ledger_get(struct lb_ledger *self, struct lb_str key, struct lb_buffer *value)
+enum lb_err lb_ledger_get(struct lb_ledger *ledger, struct lb_str key, struct lb_buffer *value)
 {
     enum lb_err err = LB_END;
 
     lb_buffer_reset(value);
-    pthread_mutex_lock(&self->lock);
-    struct lb_ledger_node *node = lb_ledger_map_seek(&self->map, key);
+    pthread_mutex_lock(&ledger->lock);
+    struct lb_ledger_node *node = lb_ledger_map_seek(&ledger->map, key);
     if (node != NULL && lb_str_equal(lb_ledger_node_key(node), key)) {
         lb_buffer_append_str(value, lb_ledger_node_value(node));
         err = value->failed ? LB_NOMEM : LB_OK;
     }
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_unlock(&ledger->lock);
     return err;
 }
 
-void lb_ledger_each(struct lb_ledger *self, struct lb_str prefix,
+void lb_ledger_each(struct lb_ledger *ledger, struct lb_str prefix,
                     void (*visit)(void *context, struct lb_str key, struct lb_str value), void *context)
 {
-    pthread_mutex_lock(&self->lock);
-    struct lb_ledger_node *node = lb_ledger_map_seek(&self->map, prefix);
+    pthread_mutex_lock(&ledger->lock);
+    struct lb_ledger_node *node = lb_ledger_map_seek(&ledger->map, prefix);
     while (node != NULL && lb_str_starts(lb_ledger_node_key(node), prefix)) {
         visit(context, lb_ledger_node_key(node), lb_ledger_node_value(node));
         node = lb_ledger_map_next(node);
     }
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_unlock(&ledger->lock);
 }

@@ -66,49 +66,49 @@ static bool add_call(struct calls *calls, struct call call)
 }
 
 /* Takes all that was posted; false if there is nothing, and with `end` nothing will be taken any more. */
-static bool take_posted(struct lb_loop *self, bool end)
+static bool take_posted(struct lb_loop *loop, bool end)
 {
-    pthread_mutex_lock(&self->lock);
-    struct calls taken = self->posted;
-    self->posted = self->running;
-    self->posted.count = 0;
-    self->running = taken;
+    pthread_mutex_lock(&loop->lock);
+    struct calls taken = loop->posted;
+    loop->posted = loop->running;
+    loop->posted.count = 0;
+    loop->running = taken;
     bool some = taken.count > 0;
     if (!some && end)
-        self->ended = true;
-    pthread_mutex_unlock(&self->lock);
+        loop->ended = true;
+    pthread_mutex_unlock(&loop->lock);
     return some;
 }
 
-static void run_taken(struct lb_loop *self)
+static void run_taken(struct lb_loop *loop)
 {
-    for (size_t i = 0; i < self->running.count; i++)
-        self->running.items[i].call(self->running.items[i].context);
+    for (size_t i = 0; i < loop->running.count; i++)
+        loop->running.items[i].call(loop->running.items[i].context);
 }
 
 static void run_posted(evutil_socket_t fd, short what, void *context)
 {
-    struct lb_loop *self = context;
+    struct lb_loop *loop = context;
 
     (void)fd;
     (void)what;
-    if (take_posted(self, false))
-        run_taken(self);
+    if (take_posted(loop, false))
+        run_taken(loop);
 }
 
-void lb_loop_post(struct lb_loop *self, void (*call)(void *context), void *context)
+void lb_loop_post(struct lb_loop *loop, void (*call)(void *context), void *context)
 {
-    pthread_mutex_lock(&self->lock);
-    bool first = self->posted.count == 0;
-    bool added = self->ended || add_call(&self->posted, (struct call){ call, context });
-    bool wake = first && !self->ended;
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_lock(&loop->lock);
+    bool first = loop->posted.count == 0;
+    bool added = loop->ended || add_call(&loop->posted, (struct call){ call, context });
+    bool wake = first && !loop->ended;
+    pthread_mutex_unlock(&loop->lock);
     if (!added) { /* a lost wake-up would stall a source for ever; a restart loses nothing */
-        LB_ERROR(MODULE, "out of memory, ending at once loop=%s", self->name);
+        LB_ERROR(MODULE, "out of memory, ending at once loop=%s", loop->name);
         abort();
     }
     if (wake)
-        event_active(self->wake, EV_READ, 0);
+        event_active(loop->wake, EV_READ, 0);
 }
 
 /* --- the loop ---------------------------------------------------------------------------- */
@@ -118,105 +118,105 @@ static void use_threads(void)
     evthread_use_pthreads();
 }
 
-static bool make_base(struct lb_loop *self)
+static bool make_base(struct lb_loop *loop)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, use_threads);
-    self->base = event_base_new();
-    if (self->base != NULL)
-        self->wake = event_new(self->base, -1, EV_PERSIST, run_posted, self);
-    return self->wake != NULL && evthread_make_base_notifiable(self->base) == 0;
+    loop->base = event_base_new();
+    if (loop->base != NULL)
+        loop->wake = event_new(loop->base, -1, EV_PERSIST, run_posted, loop);
+    return loop->wake != NULL && evthread_make_base_notifiable(loop->base) == 0;
 }
 
 struct lb_loop *lb_loop_new(const char *thread_name)
 {
-    struct lb_loop *self = lb_alloc(sizeof(*self));
+    struct lb_loop *loop = lb_alloc(sizeof(*loop));
 
-    if (self == NULL)
+    if (loop == NULL)
         return NULL;
-    pthread_mutex_init(&self->lock, NULL);
-    snprintf(self->name, sizeof(self->name), "%s", thread_name);
-    if (make_base(self))
-        return self;
-    lb_loop_free(self);
+    pthread_mutex_init(&loop->lock, NULL);
+    snprintf(loop->name, sizeof(loop->name), "%s", thread_name);
+    if (make_base(loop))
+        return loop;
+    lb_loop_free(loop);
     return NULL;
 }
 
-void lb_loop_free(struct lb_loop *self)
+void lb_loop_free(struct lb_loop *loop)
 {
-    if (self == NULL)
+    if (loop == NULL)
         return;
-    lb_loop_stop(self);
-    if (self->wake != NULL)
-        event_free(self->wake);
-    if (self->base != NULL)
-        event_base_free(self->base);
-    lb_free(self->posted.items);
-    lb_free(self->running.items);
-    pthread_mutex_destroy(&self->lock);
-    lb_free(self);
+    lb_loop_stop(loop);
+    if (loop->wake != NULL)
+        event_free(loop->wake);
+    if (loop->base != NULL)
+        event_base_free(loop->base);
+    lb_free(loop->posted.items);
+    lb_free(loop->running.items);
+    pthread_mutex_destroy(&loop->lock);
+    lb_free(loop);
 }
 
-struct event_base *lb_loop_base(struct lb_loop *self)
+struct event_base *lb_loop_base(struct lb_loop *loop)
 {
-    return self->base;
+    return loop->base;
 }
 
-static void run_rest(struct lb_loop *self)
+static void run_rest(struct lb_loop *loop)
 {
-    while (take_posted(self, true))
-        run_taken(self);
+    while (take_posted(loop, true))
+        run_taken(loop);
 }
 
 static void *run(void *context)
 {
-    struct lb_loop *self = context;
+    struct lb_loop *loop = context;
 
-    if (event_base_loop(self->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0)
-        LB_ERROR(MODULE, "the event loop failed loop=%s", self->name);
-    run_rest(self);
+    if (event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+        LB_ERROR(MODULE, "the event loop failed loop=%s", loop->name);
+    run_rest(loop);
     return NULL;
 }
 
 /* Signals belong to the main thread, but for those that say that this one has crashed. */
-enum lb_err lb_loop_start(struct lb_loop *self)
+enum lb_err lb_loop_start(struct lb_loop *loop)
 {
     sigset_t all;
     sigset_t before;
 
-    assert(!self->started);
+    assert(!loop->started);
     sigfillset(&all);
     sigdelset(&all, SIGSEGV);
     sigdelset(&all, SIGBUS);
     sigdelset(&all, SIGILL);
     sigdelset(&all, SIGFPE);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&self->thread, NULL, run, self);
+    int failed = pthread_create(&loop->thread, NULL, run, loop);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0)
         return LB_NOMEM;
-    pthread_setname_np(self->thread, self->name);
-    self->started = true;
+    pthread_setname_np(loop->thread, loop->name);
+    loop->started = true;
     return LB_OK;
 }
 
 static void break_loop(void *context)
 {
-    struct lb_loop *self = context;
+    struct lb_loop *loop = context;
 
-    event_base_loopbreak(self->base);
+    event_base_loopbreak(loop->base);
 }
 
-void lb_loop_stop(struct lb_loop *self)
+void lb_loop_stop(struct lb_loop *loop)
 {
-    if (self->stopped)
+    if (loop->stopped)
         return;
-    self->stopped = true;
-    if (self->started) {
-        lb_loop_post(self, break_loop, self);
-        pthread_join(self->thread, NULL);
+    loop->stopped = true;
+    if (loop->started) {
+        lb_loop_post(loop, break_loop, loop);
+        pthread_join(loop->thread, NULL);
     } else {
-        run_rest(self);
+        run_rest(loop);
     }
 }

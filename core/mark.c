@@ -36,7 +36,7 @@ static struct lb_metric *count_batches(const char *name, const char *help, struc
     char labels[600];
 
     snprintf(text, sizeof(text), LB_STR_FMT, LB_STR_ARG(consumer));
-    return lb_metric(LB_COUNTER, name, help, lb_metric_labels(labels, sizeof(labels), "sink", text, NULL));
+    return lb_metric(LB_COUNTER, name, help, lb_metric_labels(labels, sizeof(labels), "sink", text, (char *)NULL));
 }
 
 enum lb_err lb_marks_init(struct lb_streams *streams)

@@ -1,5 +1,5 @@
 /*
- * pool.c - credit, free lists, and whose turn it is.
+ * pool.c - credit, and whose turn it is.
  *
  * The tricky things:
  *  - A share that holds nothing may overdraw the pool by one batch, if the
@@ -13,9 +13,9 @@
 #include "pool.h"
 
 #include "lb_alloc.h"
-#include "lb_limits.h"
 #include "lb_log.h"
 #include "lb_stream.h"
+#include "slab.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -23,25 +23,11 @@
 #define MODULE "pool"
 
 enum {
-    CLASS_COUNT = 4, /* three with free lists; the last are slabs made for one long event, never kept */
-    CLASS_EXACT = 3,
-    SLAB_ALIGNMENT = 64,
     ARENA_KEEP_MIN = 16 * 1024,
-    ARENA_BYTES_MIN = 1024 * 1024,
-    ARENA_FACTOR = 16,
     RATIO_ONE = 1024, /* arena bytes per slab byte, in 1/1024 */
     RATIO_WEIGHT = 8, /* of the batches before, against the newest */
     POOL_ROOM = 8,    /* worth waking: 1/8 of the pool is free */
     SHARE_ROOM = 4,   /* and 1/4 of the share */
-};
-
-static const uint32_t class_bytes[CLASS_EXACT] = { LB_SLAB_SMALL, LB_SLAB_MEDIUM, LB_SLAB_LARGE };
-
-/* A batch with what only the pool knows of it; the slab stands behind it in the same allocation. */
-struct slab {
-    struct lb_batch batch;
-    uint8_t class;
-    bool moving;
 };
 
 struct lb_share {
@@ -49,9 +35,9 @@ struct lb_share {
     size_t bytes_max;
     size_t used;
     uint32_t batches;
-    atomic_uint moving;          /* of them, on their way */
-    uint32_t ratio[CLASS_COUNT]; /* what the arenas of its batches took, learned */
-    bool closed;                 /* freed with its last batch */
+    atomic_uint moving;              /* of them, on their way */
+    uint32_t ratio[LB_SLAB_CLASSES]; /* what the arenas of its batches took, learned */
+    bool closed;                     /* freed with its last batch */
 
     /* While it waits. */
     bool waiting;
@@ -68,8 +54,7 @@ struct lb_pool {
     pthread_cond_t woken; /* a call of `wake` has returned */
     size_t bytes_max;
     _Atomic size_t used; /* credit; written under the lock */
-    size_t idle;         /* bytes in the free lists */
-    struct lb_batch *free[CLASS_EXACT];
+    struct lb_slabs slabs;
     uint32_t share_count;
     uint32_t pool_waiters;
     struct lb_share *waiting; /* the longest first */
@@ -79,53 +64,41 @@ struct lb_pool {
 
 struct lb_pool *lb_pool_new(size_t bytes_max)
 {
-    struct lb_pool *self = lb_alloc(sizeof(*self));
+    struct lb_pool *pool = lb_alloc(sizeof(*pool));
 
-    if (self == NULL)
+    if (pool == NULL)
         return NULL;
-    pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->woken, NULL);
-    self->bytes_max = bytes_max;
-    return self;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->woken, NULL);
+    pool->bytes_max = bytes_max;
+    return pool;
 }
 
-static void free_slabs(struct lb_batch *batch)
+void lb_pool_free(struct lb_pool *pool)
 {
-    while (batch != NULL) {
-        struct lb_batch *next = batch->next;
-
-        lb_arena_free(&batch->arena);
-        lb_free(batch);
-        batch = next;
-    }
-}
-
-void lb_pool_free(struct lb_pool *self)
-{
-    if (self == NULL)
+    if (pool == NULL)
         return;
-    assert(self->used == 0);
-    for (unsigned i = 0; i < CLASS_EXACT; i++)
-        free_slabs(self->free[i]);
-    pthread_cond_destroy(&self->woken);
-    pthread_mutex_destroy(&self->lock);
-    lb_free(self);
+    assert(pool->used == 0);
+    lb_slabs_free(lb_slabs_trim(&pool->slabs, 0));
+    pthread_cond_destroy(&pool->woken);
+    pthread_mutex_destroy(&pool->lock);
+    lb_free(pool);
 }
 
 struct lb_share *lb_share_new(struct lb_pool *pool, size_t bytes_max)
 {
-    struct lb_share *self = lb_alloc(sizeof(*self));
+    struct lb_share *share = lb_alloc(sizeof(*share));
 
-    if (self == NULL)
+    if (share == NULL)
         return NULL;
-    self->pool = pool;
-    self->bytes_max = bytes_max;
-    for (unsigned i = 0; i < CLASS_COUNT; i++)
-        self->ratio[i] = RATIO_ONE;
+    share->pool = pool;
+    share->bytes_max = bytes_max;
+    for (unsigned i = 0; i < LB_SLAB_CLASSES; i++)
+        share->ratio[i] = RATIO_ONE;
     pthread_mutex_lock(&pool->lock);
     pool->share_count++;
     pthread_mutex_unlock(&pool->lock);
-    return self;
+    return share;
 }
 
 static void stop_waiting(struct lb_share *share)
@@ -141,23 +114,23 @@ static void stop_waiting(struct lb_share *share)
     share->pool->pool_waiters -= share->wants_pool;
 }
 
-void lb_share_free(struct lb_share *self)
+void lb_share_free(struct lb_share *share)
 {
-    if (self == NULL)
+    if (share == NULL)
         return;
-    struct lb_pool *pool = self->pool;
+    struct lb_pool *pool = share->pool;
 
     pthread_mutex_lock(&pool->lock);
-    stop_waiting(self);
-    self->wake = NULL;
-    while (self->waking > 0)
+    stop_waiting(share);
+    share->wake = NULL;
+    while (share->waking > 0)
         pthread_cond_wait(&pool->woken, &pool->lock);
-    self->closed = true;
+    share->closed = true;
     pool->share_count--;
-    bool last = self->batches == 0;
+    bool last = share->batches == 0;
     pthread_mutex_unlock(&pool->lock);
     if (last)
-        lb_free(self);
+        lb_free(share);
 }
 
 void lb_share_on_credit(struct lb_share *share, void (*wake)(void *context), void *context)
@@ -202,7 +175,8 @@ static bool worth_waking(const struct lb_share *share, size_t promised)
         return false;
     if (share->moving == 0)
         return true;
-    return pool->used + promised + larger(share->wanted, pool->bytes_max / POOL_ROOM) <= pool->bytes_max &&
+    return !must_yield(share, share->wanted) &&
+           pool->used + promised + larger(share->wanted, pool->bytes_max / POOL_ROOM) <= pool->bytes_max &&
            share->used + larger(share->wanted, share->bytes_max / SHARE_ROOM) <= share->bytes_max;
 }
 
@@ -270,50 +244,15 @@ static void wake_waiting(struct lb_pool *pool)
 
 /* --- taking ------------------------------------------------------------------------- */
 
-static unsigned class_of(size_t bytes)
+static size_t arena_estimate(const struct lb_share *share, unsigned size_class, size_t capacity)
 {
-    unsigned class = 0;
-
-    while (class < CLASS_EXACT && bytes > class_bytes[class])
-        class ++;
-    return class;
+    return (size_t)((uint64_t)capacity * share->ratio[size_class] / RATIO_ONE);
 }
 
-static size_t footprint(const struct lb_batch *batch)
+/* How much of its arena a batch keeps for the next time: what the next one is likely to take. */
+static size_t arena_keep(size_t capacity, size_t estimate)
 {
-    return batch->capacity + batch->arena.bytes_held;
-}
-
-static size_t arena_estimate(const struct lb_share *share, unsigned class, size_t capacity)
-{
-    return (size_t)((uint64_t)capacity * share->ratio[class] / RATIO_ONE);
-}
-
-static struct lb_batch *pop_free(struct lb_pool *pool, unsigned class)
-{
-    struct lb_batch *batch = pool->free[class];
-
-    if (batch != NULL) {
-        pool->free[class] = batch->next;
-        pool->idle -= footprint(batch);
-    }
-    return batch;
-}
-
-/* Takes idle slabs out of the lists, the largest first, until all that is held fits the pool; a chain to be freed. */
-static struct lb_batch *trim(struct lb_pool *pool, size_t idle_max)
-{
-    struct lb_batch *chain = NULL;
-
-    for (unsigned class = CLASS_EXACT; class -- > 0;) {
-        while (pool->idle > idle_max && pool->free[class] != NULL) {
-            struct lb_batch *batch = pop_free(pool, class);
-
-            batch->next = chain;
-            chain = batch;
-        }
-    }
-    return chain;
+    return larger(larger(2 * capacity, estimate + estimate / 2), ARENA_KEEP_MIN);
 }
 
 static size_t idle_max(const struct lb_pool *pool)
@@ -321,20 +260,28 @@ static size_t idle_max(const struct lb_pool *pool)
     return pool->used < pool->bytes_max ? pool->bytes_max - pool->used : 0;
 }
 
-static struct lb_batch *new_slab(unsigned class, size_t capacity)
+/* With the lock held: credit for one batch, or its turn to wait. 0: wait. `*recycled` is a batch to use again, if any.
+ */
+static size_t take_credit(struct lb_share *share, size_t bytes, struct lb_batch **recycled)
 {
-    size_t head = (sizeof(struct slab) + SLAB_ALIGNMENT - 1) / SLAB_ALIGNMENT * SLAB_ALIGNMENT;
-    struct slab *slab = lb_alloc(head + SLAB_ALIGNMENT + capacity);
+    struct lb_pool *pool = share->pool;
+    unsigned size_class = lb_slab_class(bytes);
+    size_t capacity = lb_slab_capacity(bytes);
+    struct lb_batch *batch = lb_slabs_pop(&pool->slabs, size_class);
+    size_t held = batch != NULL ? batch->arena.bytes_held : 0;
+    size_t need = capacity + larger(arena_estimate(share, size_class, capacity), held);
 
-    if (slab == NULL)
-        return NULL;
-    uintptr_t bytes = ((uintptr_t)slab + head + SLAB_ALIGNMENT - 1) & ~(uintptr_t)(SLAB_ALIGNMENT - 1);
-    slab->class = (uint8_t) class;
-    slab->batch.bytes = (char *)slab + (bytes - (uintptr_t)slab);
-    slab->batch.capacity = (uint32_t)capacity;
-    size_t arena_max = capacity * ARENA_FACTOR;
-    lb_arena_init(&slab->batch.arena, arena_max > ARENA_BYTES_MIN ? arena_max : ARENA_BYTES_MIN);
-    return &slab->batch;
+    if (!may_take(share, need, 0) || must_yield(share, need)) {
+        if (batch != NULL)
+            lb_slabs_push(&pool->slabs, batch);
+        start_waiting(share, need);
+        return 0;
+    }
+    stop_waiting(share);
+    add_credit(share, need);
+    share->batches++;
+    *recycled = batch;
+    return need;
 }
 
 /* All but slab and arena as new. */
@@ -350,7 +297,8 @@ static void prepare(struct lb_batch *batch, struct lb_share *share, size_t credi
         .stream = stream,
         .references = 1,
     };
-    ((struct slab *)(void *)batch)->moving = false;
+    lb_slab_of(batch)->moving = false;
+    lb_slab_of(batch)->arena_keep = arena_keep(batch->capacity, 0);
     if (stream != NULL)
         lb_stream_ref(stream);
 }
@@ -369,35 +317,22 @@ static void give_up(struct lb_share *share, size_t need)
 struct lb_batch *lb_pool_take(struct lb_share *share, size_t bytes, struct lb_stream *stream)
 {
     struct lb_pool *pool = share->pool;
-    unsigned class = class_of(bytes);
-    size_t capacity = class < CLASS_EXACT ? class_bytes[class] : (bytes + 7) & ~(size_t)7;
-    struct lb_batch *unwanted = NULL;
+    struct lb_batch *batch = NULL;
 
     assert(bytes <= INT32_MAX);
     pthread_mutex_lock(&pool->lock);
-    struct lb_batch *batch = class < CLASS_EXACT ? pool->free[class] : NULL;
-    size_t held = batch != NULL ? batch->arena.bytes_held : 0;
-    size_t need = capacity + larger(arena_estimate(share, class, capacity), held);
-    if (!may_take(share, need, 0) || must_yield(share, need)) {
-        start_waiting(share, need);
-        pthread_mutex_unlock(&pool->lock);
-        return NULL;
-    }
-    stop_waiting(share);
-    add_credit(share, need);
-    share->batches++;
-    if (batch != NULL)
-        batch = pop_free(pool, class);
-    unwanted = trim(pool, idle_max(pool));
+    size_t credit = take_credit(share, bytes, &batch);
+    struct lb_batch *unwanted = credit > 0 ? lb_slabs_trim(&pool->slabs, idle_max(pool)) : NULL;
     pthread_mutex_unlock(&pool->lock);
-
-    free_slabs(unwanted);
+    if (credit == 0)
+        return NULL;
+    lb_slabs_free(unwanted);
     if (batch == NULL)
-        batch = new_slab(class, capacity);
+        batch = lb_slab_new(bytes);
     if (batch != NULL)
-        prepare(batch, share, need, stream);
+        prepare(batch, share, credit, stream);
     else
-        give_up(share, need);
+        give_up(share, credit);
     return batch;
 }
 
@@ -405,11 +340,9 @@ struct lb_batch *lb_pool_take(struct lb_share *share, size_t bytes, struct lb_st
 
 void lb_pool_moving(struct lb_batch *batch)
 {
-    struct slab *slab = (struct slab *)(void *)batch;
-
-    if (batch->pool == NULL || slab->moving)
+    if (batch->pool == NULL || lb_slab_of(batch)->moving)
         return;
-    slab->moving = true;
+    lb_slab_of(batch)->moving = true;
     atomic_fetch_add(&batch->share->moving, 1);
 }
 
@@ -417,15 +350,17 @@ void lb_pool_settle(struct lb_batch *batch)
 {
     struct lb_pool *pool = batch->pool;
     struct lb_share *share = batch->share;
-    size_t real = footprint(batch);
 
     if (pool == NULL)
         return;
-    uint32_t *ratio = &share->ratio[((struct slab *)(void *)batch)->class];
+    size_t real = lb_slab_footprint(batch);
+    struct lb_slab *slab = lb_slab_of(batch);
+    uint32_t *ratio = &share->ratio[slab->size_class];
     uint64_t seen = (uint64_t)batch->arena.bytes_held * RATIO_ONE / batch->capacity;
 
     pthread_mutex_lock(&pool->lock);
     *ratio = (uint32_t)(((uint64_t)*ratio * (RATIO_WEIGHT - 1) + seen) / RATIO_WEIGHT);
+    slab->arena_keep = arena_keep(batch->capacity, arena_estimate(share, slab->size_class, batch->capacity));
     add_credit(share, real);
     repay_credit(share, batch->credit);
     bool less = real < batch->credit;
@@ -435,49 +370,39 @@ void lb_pool_settle(struct lb_batch *batch)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* How much of its arena a recycled batch keeps: what the next one is likely to take. */
-static size_t arena_keep(const struct lb_share *share, const struct lb_batch *batch, unsigned class)
+/* With the lock held. True if the share was closed, and this was its last batch. */
+static bool return_credit(struct lb_share *share, size_t credit, bool moving)
 {
-    size_t learned = arena_estimate(share, class, batch->capacity);
-
-    return larger(larger(2 * (size_t)batch->capacity, learned + learned / 2), ARENA_KEEP_MIN);
-}
-
-void lb_pool_give_back(struct lb_batch *batch)
-{
-    struct slab *slab = (struct slab *)(void *)batch;
-    struct lb_pool *pool = batch->pool;
-    struct lb_share *share = batch->share;
-    struct lb_stream *stream = batch->stream;
-    size_t credit = batch->credit;
-
-    pthread_mutex_lock(&pool->lock);
-    size_t keep = arena_keep(share, batch, slab->class);
-    pthread_mutex_unlock(&pool->lock);
-    lb_arena_reset(&batch->arena, keep);
-
-    bool moving = slab->moving;
-    bool recycle = slab->class < CLASS_EXACT;
-    if (!recycle) {
-        batch->next = NULL;
-        free_slabs(batch);
-    }
-    pthread_mutex_lock(&pool->lock);
-    if (recycle) {
-        batch->next = pool->free[slab->class];
-        pool->free[slab->class] = batch;
-        pool->idle += footprint(batch);
-    }
     repay_credit(share, credit);
     share->batches--;
     if (moving)
         atomic_fetch_sub(&share->moving, 1);
-    struct lb_share *ended = share->closed && share->batches == 0 ? share : NULL;
+    return share->closed && share->batches == 0;
+}
+
+void lb_pool_give_back(struct lb_batch *batch)
+{
+    struct lb_pool *pool = batch->pool;
+    struct lb_share *share = batch->share;
+    struct lb_stream *stream = batch->stream;
+    struct lb_slab *slab = lb_slab_of(batch);
+    struct lb_batch *exact = NULL;
+
+    lb_arena_reset(&batch->arena, slab->arena_keep);
+    batch->next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    bool share_ended = return_credit(share, batch->credit, slab->moving);
+    if (slab->size_class < LB_SLAB_EXACT)
+        lb_slabs_push(&pool->slabs, batch);
+    else
+        exact = batch;
+    struct lb_batch *unwanted = lb_slabs_trim(&pool->slabs, idle_max(pool));
     wake_waiting(pool);
-    struct lb_batch *unwanted = trim(pool, idle_max(pool));
     pthread_mutex_unlock(&pool->lock);
-    free_slabs(unwanted);
-    lb_free(ended);
+    lb_slabs_free(exact);
+    lb_slabs_free(unwanted);
+    if (share_ended)
+        lb_free(share);
     if (stream != NULL)
         lb_stream_unref(stream);
 }

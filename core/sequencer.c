@@ -26,23 +26,23 @@ struct lb_sequencer {
 
 struct lb_sequencer *lb_sequencer_new(void (*emit)(void *context, struct lb_batch *batch), void *context)
 {
-    struct lb_sequencer *self = lb_alloc(sizeof(*self));
+    struct lb_sequencer *sequencer = lb_alloc(sizeof(*sequencer));
 
-    if (self == NULL)
+    if (sequencer == NULL)
         return NULL;
-    pthread_mutex_init(&self->lock, NULL);
-    self->emit = emit;
-    self->context = context;
-    return self;
+    pthread_mutex_init(&sequencer->lock, NULL);
+    sequencer->emit = emit;
+    sequencer->context = context;
+    return sequencer;
 }
 
 /* Batches behind a gap that nobody will fill (a run that is given up) go back to the pool. */
-void lb_sequencer_free(struct lb_sequencer *self)
+void lb_sequencer_free(struct lb_sequencer *sequencer)
 {
-    if (self == NULL)
+    if (sequencer == NULL)
         return;
     for (unsigned i = 0; i < BUCKETS; i++) {
-        struct lb_batch *batch = self->buckets[i];
+        struct lb_batch *batch = sequencer->buckets[i];
 
         while (batch != NULL) {
             struct lb_batch *next = batch->next;
@@ -51,46 +51,46 @@ void lb_sequencer_free(struct lb_sequencer *self)
             batch = next;
         }
     }
-    pthread_mutex_destroy(&self->lock);
-    lb_free(self);
+    pthread_mutex_destroy(&sequencer->lock);
+    lb_free(sequencer);
 }
 
-static void keep(struct lb_sequencer *self, struct lb_batch *batch)
+static void keep(struct lb_sequencer *sequencer, struct lb_batch *batch)
 {
-    struct lb_batch **link = &self->buckets[batch->sequence % BUCKETS];
+    struct lb_batch **link = &sequencer->buckets[batch->sequence % BUCKETS];
 
-    assert(batch->sequence >= self->turn);
+    assert(batch->sequence >= sequencer->turn);
     while (*link != NULL && (*link)->sequence < batch->sequence)
         link = &(*link)->next;
     batch->next = *link;
     *link = batch;
 }
 
-static struct lb_batch *take_next(struct lb_sequencer *self)
+static struct lb_batch *take_next(struct lb_sequencer *sequencer)
 {
-    struct lb_batch **link = &self->buckets[self->turn % BUCKETS];
+    struct lb_batch **link = &sequencer->buckets[sequencer->turn % BUCKETS];
     struct lb_batch *batch = *link;
 
-    if (batch == NULL || batch->sequence != self->turn)
+    if (batch == NULL || batch->sequence != sequencer->turn)
         return NULL;
     *link = batch->next;
     batch->next = NULL;
-    self->turn++;
+    sequencer->turn++;
     return batch;
 }
 
-void lb_sequencer_done(struct lb_sequencer *self, struct lb_batch *batch)
+void lb_sequencer_done(struct lb_sequencer *sequencer, struct lb_batch *batch)
 {
-    pthread_mutex_lock(&self->lock);
-    keep(self, batch);
-    if (!self->draining) {
-        self->draining = true;
-        while ((batch = take_next(self)) != NULL) {
-            pthread_mutex_unlock(&self->lock);
-            self->emit(self->context, batch);
-            pthread_mutex_lock(&self->lock);
+    pthread_mutex_lock(&sequencer->lock);
+    keep(sequencer, batch);
+    if (!sequencer->draining) {
+        sequencer->draining = true;
+        while ((batch = take_next(sequencer)) != NULL) {
+            pthread_mutex_unlock(&sequencer->lock);
+            sequencer->emit(sequencer->context, batch);
+            pthread_mutex_lock(&sequencer->lock);
         }
-        self->draining = false;
+        sequencer->draining = false;
     }
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_unlock(&sequencer->lock);
 }

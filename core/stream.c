@@ -21,23 +21,23 @@ enum { STREAM_ARENA_BYTES = 1024 * 1024 };
 
 /* --- registry -------------------------------------------------------------------- */
 
-static bool copy_names(struct lb_streams *self, const struct lb_strs *consumers)
+static bool copy_names(struct lb_streams *streams, const struct lb_strs *consumers)
 {
     size_t bytes = consumers->count * sizeof(struct lb_str);
 
     for (size_t i = 0; i < consumers->count; i++)
         bytes += consumers->items[i].len;
-    self->consumers = lb_alloc(bytes);
-    if (self->consumers == NULL)
+    streams->consumers = lb_alloc(bytes);
+    if (streams->consumers == NULL)
         return false;
-    self->consumer_count = (uint32_t)consumers->count;
-    char *text = (char *)(self->consumers + consumers->count);
+    streams->consumer_count = (uint32_t)consumers->count;
+    char *text = (char *)(streams->consumers + consumers->count);
     for (size_t i = 0; i < consumers->count; i++) {
         struct lb_str name = consumers->items[i];
 
         if (name.len > 0)
             memcpy(text, name.ptr, name.len);
-        self->consumers[i] = (struct lb_str){ text, name.len };
+        streams->consumers[i] = (struct lb_str){ text, name.len };
         text += name.len;
     }
     return true;
@@ -45,17 +45,17 @@ static bool copy_names(struct lb_streams *self, const struct lb_strs *consumers)
 
 struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs *consumers)
 {
-    struct lb_streams *self = lb_alloc(sizeof(*self));
+    struct lb_streams *streams = lb_alloc(sizeof(*streams));
 
-    if (self == NULL)
+    if (streams == NULL)
         return NULL;
-    self->ledger = ledger;
-    pthread_mutex_init(&self->lock, NULL);
-    pthread_mutex_init(&self->token_lock, NULL);
-    lb_ledger_txn_init(&self->group);
-    if (copy_names(self, consumers) && lb_marks_init(self) == LB_OK && lb_streams_adopt(self) == LB_OK)
-        return self;
-    lb_streams_free(self);
+    streams->ledger = ledger;
+    pthread_mutex_init(&streams->lock, NULL);
+    pthread_mutex_init(&streams->token_lock, NULL);
+    lb_ledger_txn_init(&streams->group);
+    if (copy_names(streams, consumers) && lb_marks_init(streams) == LB_OK && lb_streams_adopt(streams) == LB_OK)
+        return streams;
+    lb_streams_free(streams);
     return NULL;
 }
 
@@ -68,34 +68,34 @@ static void free_entry(struct lb_stream_entry *entry)
 }
 
 /* Streams with records that were never delivered are left at the end of a run, and are freed too. */
-void lb_streams_free(struct lb_streams *self)
+void lb_streams_free(struct lb_streams *streams)
 {
-    if (self == NULL)
+    if (streams == NULL)
         return;
     for (unsigned i = 0; i < LB_STREAM_BUCKETS; i++) {
-        while (self->buckets[i] != NULL)
-            lb_stream_remove(&self->buckets[i]);
+        while (streams->buckets[i] != NULL)
+            lb_stream_remove(&streams->buckets[i]);
     }
-    lb_marks_free(self);
-    lb_ledger_txn_free(&self->group);
-    lb_free(self->consumers);
-    pthread_mutex_destroy(&self->token_lock);
-    pthread_mutex_destroy(&self->lock);
-    lb_free(self);
+    lb_marks_free(streams);
+    lb_ledger_txn_free(&streams->group);
+    lb_free(streams->consumers);
+    pthread_mutex_destroy(&streams->token_lock);
+    pthread_mutex_destroy(&streams->lock);
+    lb_free(streams);
 }
 
-static struct lb_stream **find_link(struct lb_streams *self, uint64_t id)
+static struct lb_stream **find_link(struct lb_streams *streams, uint64_t id)
 {
-    struct lb_stream **link = &self->buckets[id % LB_STREAM_BUCKETS];
+    struct lb_stream **link = &streams->buckets[id % LB_STREAM_BUCKETS];
 
     while (*link != NULL && (*link)->id != id)
         link = &(*link)->next;
     return link;
 }
 
-static void insert(struct lb_streams *self, struct lb_stream_entry *entry)
+static void insert(struct lb_streams *streams, struct lb_stream_entry *entry)
 {
-    struct lb_stream **link = &self->buckets[entry->stream.id % LB_STREAM_BUCKETS];
+    struct lb_stream **link = &streams->buckets[entry->stream.id % LB_STREAM_BUCKETS];
 
     entry->stream.next = *link;
     *link = &entry->stream;
@@ -122,9 +122,9 @@ static uint64_t random_id(void)
     return id;
 }
 
-static struct lb_stream_entry *new_entry(struct lb_streams *self, const struct lb_source *source, uint64_t id)
+static struct lb_stream_entry *new_entry(struct lb_streams *streams, const struct lb_source *source, uint64_t id)
 {
-    struct lb_stream_entry *entry = lb_alloc(sizeof(*entry) + self->consumer_count * sizeof(struct lb_track));
+    struct lb_stream_entry *entry = lb_alloc(sizeof(*entry) + streams->consumer_count * sizeof(struct lb_track));
 
     if (entry == NULL)
         return NULL;
@@ -132,11 +132,11 @@ static struct lb_stream_entry *new_entry(struct lb_streams *self, const struct l
     entry->stream.id = id;
     entry->stream.source = source;
     entry->stream.level = LB_LEVEL_NONE;
-    entry->stream.registry = self;
+    entry->stream.registry = streams;
     entry->stream.tracks = entry->tracks;
     atomic_init(&entry->stream.references, 1);
     lb_arena_init(&entry->stream.arena, STREAM_ARENA_BYTES);
-    for (uint32_t i = 0; i < self->consumer_count; i++)
+    for (uint32_t i = 0; i < streams->consumer_count; i++)
         entry->tracks[i].limit = UINT64_MAX;
     return entry;
 }
@@ -153,36 +153,36 @@ struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_sour
     return &entry->stream;
 }
 
-static bool is_grouping(struct lb_streams *self)
+static bool is_grouping(struct lb_streams *streams)
 {
-    pthread_mutex_lock(&self->lock);
-    bool grouping = self->grouping && pthread_equal(self->grouping_thread, pthread_self());
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_lock(&streams->lock);
+    bool grouping = streams->grouping && pthread_equal(streams->grouping_thread, pthread_self());
+    pthread_mutex_unlock(&streams->lock);
     return grouping;
 }
 
 /* The identity (and of a new stream all marks, so that each consumer has one) is durable, or will be by the group. */
-static enum lb_err write_identity(struct lb_streams *self, const struct lb_stream_entry *entry, struct lb_str identity,
-                                  bool is_new)
+static enum lb_err write_identity(struct lb_streams *streams, const struct lb_stream_entry *entry,
+                                  struct lb_str identity, bool is_new)
 {
     struct lb_ledger_txn own;
-    bool grouping = is_grouping(self);
-    struct lb_ledger_txn *txn = grouping ? &self->group : &own;
+    bool grouping = is_grouping(streams);
 
     lb_ledger_txn_init(&own);
+    struct lb_ledger_txn *txn = grouping ? &streams->group : &own;
     lb_stream_put_identity(txn, entry->stream.id, lb_source_name(entry->stream.source), identity);
-    for (uint32_t i = 0; is_new && i < self->consumer_count; i++)
-        lb_stream_put_mark(self, txn, i, entry->stream.id, 0);
-    enum lb_err err = grouping ? LB_OK : lb_ledger_commit(self->ledger, txn);
+    for (uint32_t i = 0; is_new && i < streams->consumer_count; i++)
+        lb_stream_put_mark(streams, txn, i, entry->stream.id, 0);
+    enum lb_err err = grouping ? LB_OK : lb_ledger_commit(streams->ledger, txn);
     lb_ledger_txn_free(&own);
     return err;
 }
 
 /* What is not in the ledger yet of the same stream, which ended a moment ago. With the lock held. */
-static void take_over(struct lb_streams *self, struct lb_stream_entry *entry, struct lb_stream_entry *old,
+static void take_over(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_stream_entry *old,
                       struct lb_str identity)
 {
-    for (uint32_t i = 0; i < self->consumer_count; i++) {
+    for (uint32_t i = 0; i < streams->consumer_count; i++) {
         entry->tracks[i].mark = old->tracks[i].mark;
         entry->tracks[i].limit = old->tracks[i].limit;
         entry->tracks[i].changed = old->tracks[i].changed;
@@ -200,32 +200,32 @@ static void take_over(struct lb_streams *self, struct lb_stream_entry *entry, st
     entry->pending = LB_PENDING_CHANGED;
 }
 
-static enum lb_err join(struct lb_streams *self, struct lb_stream_entry *entry, struct lb_str identity)
+static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity)
 {
     enum lb_err err = LB_OK;
 
-    pthread_mutex_lock(&self->lock);
-    struct lb_stream **link = find_link(self, entry->stream.id);
+    pthread_mutex_lock(&streams->lock);
+    struct lb_stream **link = find_link(streams, entry->stream.id);
     struct lb_stream_entry *old = *link != NULL ? lb_stream_entry(*link) : NULL;
     if (old != NULL && old->forgotten)
         err = LB_END;
     else if (old != NULL && old->stream.references > 0)
         err = LB_AGAIN;
     if (err == LB_OK && old != NULL) {
-        take_over(self, entry, old, identity);
+        take_over(streams, entry, old, identity);
         lb_stream_remove(link);
     }
     if (err == LB_OK)
-        insert(self, entry);
-    pthread_mutex_unlock(&self->lock);
+        insert(streams, entry);
+    pthread_mutex_unlock(&streams->lock);
     return err;
 }
 
-static void note_resume(struct lb_streams *self, struct lb_stream_entry *entry)
+static void note_resume(struct lb_streams *streams, struct lb_stream_entry *entry)
 {
     struct lb_stream *stream = &entry->stream;
 
-    for (uint32_t i = 0; i < self->consumer_count; i++) {
+    for (uint32_t i = 0; i < streams->consumer_count; i++) {
         uint64_t mark = entry->tracks[i].mark;
 
         if (i == 0 || mark < stream->resume)
@@ -236,36 +236,36 @@ static void note_resume(struct lb_streams *self, struct lb_stream_entry *entry)
 }
 
 /* Whether it may be opened at all, before anything is written. */
-static enum lb_err check_known(struct lb_streams *self, const struct lb_stream_entry *entry, struct lb_str identity,
+static enum lb_err check_known(struct lb_streams *streams, const struct lb_stream_entry *entry, struct lb_str identity,
                                bool *changed)
 {
     enum lb_err err = LB_OK;
 
-    pthread_mutex_lock(&self->lock);
-    const struct lb_stream *old = *find_link(self, entry->stream.id);
+    pthread_mutex_lock(&streams->lock);
+    const struct lb_stream *old = *find_link(streams, entry->stream.id);
     if (old != NULL && old->references > 0)
         err = LB_AGAIN;
-    pthread_mutex_unlock(&self->lock);
+    pthread_mutex_unlock(&streams->lock);
     if (err != LB_OK)
         return err;
-    return lb_stream_look_up(self, entry->stream.id, lb_source_name(entry->stream.source), identity, changed);
+    return lb_stream_look_up(streams, entry->stream.id, lb_source_name(entry->stream.source), identity, changed);
 }
 
-static enum lb_err open_entry(struct lb_streams *self, struct lb_stream_entry *entry, struct lb_str identity,
+static enum lb_err open_entry(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity,
                               bool is_new)
 {
     bool changed = is_new;
-    enum lb_err err = is_new ? LB_OK : check_known(self, entry, identity, &changed);
+    enum lb_err err = is_new ? LB_OK : check_known(streams, entry, identity, &changed);
 
     if (err != LB_OK)
         return err;
     if (changed)
-        err = write_identity(self, entry, identity, is_new);
+        err = write_identity(streams, entry, identity, is_new);
     if (err != LB_OK)
         return err;
     if (!is_new)
-        lb_stream_load_marks(self, entry);
-    return join(self, entry, identity);
+        lb_stream_load_marks(streams, entry);
+    return join(streams, entry, identity);
 }
 
 enum lb_err lb_stream_open(struct lb_streams *streams, const struct lb_source *source, uint64_t id,

@@ -124,6 +124,7 @@ static inline const struct lb_record *lb_batch_selected(const struct lb_batch *b
 enum { LB_RECORD_ID_SIZE = 34 };
 size_t lb_record_id(const struct lb_batch *batch, const struct lb_record *record, char *id);
 
+/* A batch without a pool (one line to explain, a test) stays with who made it. */
 void lb_batch_ref(struct lb_batch *batch);
 void lb_batch_unref(struct lb_batch *batch);
 

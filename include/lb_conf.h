@@ -18,9 +18,12 @@ enum lb_node_kind { LB_NODE_SCALAR, LB_NODE_LIST, LB_NODE_MAP };
 
 struct lb_node {
     enum lb_node_kind kind;
-    struct lb_place place;
+    struct lb_place place;  /* of a value that is a block (lines of its own): where its key stands */
+    struct lb_place begin;  /* scalar: of the text itself, behind the quote or on the first line of the block */
     struct lb_str text;     /* scalar: the value with variables replaced, NUL behind it */
     bool quoted;            /* scalar: written in quotes or as a block */
+    bool flow;              /* list and map: written in [ ] or { } */
+    bool cut;               /* scalar: a comment follows it on its line; maybe that was meant as text */
     struct lb_node *keys;   /* map: the keys, scalars */
     struct lb_node *values; /* map and list */
     uint32_t count;
@@ -40,6 +43,7 @@ struct lb_config {
     struct lb_str http_token;
     uint64_t workers; /* 0: as many as the CPU quota of the cgroup allows */
     int64_t shutdown_timeout_ns;
+    int64_t commit_every_ns; /* the longest time between commits of a sink */
     uint8_t log_level;
     uint64_t memory; /* of the pool */
 
@@ -60,8 +64,8 @@ struct lb_config *lb_config_load(const char *file, struct lb_diag *diag);
 struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct lb_diag *diag);
 
 /*
- * What only `check` and the start of `run` do: opens parsers (patterns), sinks' certificates, directories; refuses
- * globs that match logboom's own outputs. False with errors in `diag`.
+ * What only `check` and the start of `run` do, once for a configuration: opens parsers and filters (patterns), looks
+ * at sinks' certificates, directories; refuses globs that match logboom's own outputs. False with errors in `diag`.
  */
 bool lb_config_check(struct lb_config *config, struct lb_diag *diag);
 void lb_config_free(struct lb_config *config);

@@ -38,13 +38,17 @@ void lb_ledger_txn_free(struct lb_ledger_txn *txn);
 void lb_ledger_put(struct lb_ledger_txn *txn, struct lb_str key, struct lb_str value);
 void lb_ledger_delete(struct lb_ledger_txn *txn, struct lb_str key);
 
-/* Durable on LB_OK; then `txn` is empty again. LB_IO (say, ENOSPC): nothing changed, `txn` is kept: try again later. */
+/*
+ * Durable on LB_OK; then `txn` is empty again. LB_IO (say, ENOSPC): nothing changed, `txn` is kept: try again later.
+ * LB_NOMEM: nothing changed; a `txn` that lost a change on the way is emptied, since it must not pass for the whole.
+ */
 enum lb_err lb_ledger_commit(struct lb_ledger *ledger, struct lb_ledger_txn *txn) LB_MUST_USE;
 
 /* Copies the value into `value` (reset first). LB_END: no such key. */
 enum lb_err lb_ledger_get(struct lb_ledger *ledger, struct lb_str key, struct lb_buffer *value) LB_MUST_USE;
 
-/* Calls `visit` for every key that starts with `prefix`, in order of the keys. Slices live for the call. */
+/* Calls `visit` for every key that starts with `prefix`, in order of the keys. Slices live for the call, which
+ * must not use the ledger. */
 void lb_ledger_each(struct lb_ledger *ledger, struct lb_str prefix,
                     void (*visit)(void *context, struct lb_str key, struct lb_str value), void *context);
 

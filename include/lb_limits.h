@@ -30,6 +30,16 @@ enum {
     LB_CONNECTIONS_MAX = 1024, /* of one listening source */
     LB_WORKERS_MAX = 64,
 
+    LB_CONF_BYTES_MAX = 16 * 1024 * 1024,  /* of one configuration file */
+    LB_CONF_ARENA_MAX = 256 * 1024 * 1024, /* of one configuration, all files and what is made of them */
+    LB_CONF_FILES_MAX = 256,
+    LB_CONF_NODES_MAX = 200 * 1000, /* values in all files; an alias counts as what it stands for */
+    LB_CONF_DEPTH_MAX = 64,
+    LB_CONF_ANCHORS_MAX = 256,           /* of one file */
+    LB_CONF_VARIABLE_BYTES = 256 * 1024, /* of a value after its variables are replaced, and of a ${file:} */
+    LB_PARSERS_MAX = 256,
+    LB_NAME_BYTES_MAX = 64, /* of a source, parser or sink */
+
     LB_DIAGS_MAX = 100, /* faults reported in one run of check */
 };
 

@@ -22,7 +22,7 @@ void lb_loop_free(struct lb_loop *loop);
 
 struct event_base *lb_loop_base(struct lb_loop *loop);
 
-/* Runs `call(context)` on the loop's thread, in order of posting. Any thread, also before start. */
+/* Runs `call(context)` on the loop's thread, in order of posting. Any thread, also before start; dropped after stop. */
 void lb_loop_post(struct lb_loop *loop, void (*call)(void *context), void *context);
 
 #endif

@@ -23,7 +23,7 @@ struct lb_envelope {
      * them, `message` for the rest, start and end from lb_batch_offset(). A broken frame is a record too: the whole
      * event as message with LB_RECORD_PARSE_ERROR. LB_NOMEM only when the arena cannot even hold the records.
      */
-    enum lb_err (*open)(struct lb_batch *batch) LB_MUST_USE;
+    enum lb_err (*open)(struct lb_batch *batch);
 };
 
 extern const struct lb_envelope lb_envelope_lines;

@@ -6,8 +6,9 @@
  * gets NULL and is called back when bytes are free again. Everything behind
  * the sources therefore has room for the whole pool, and pushing never fails
  * or blocks. An arena that outgrows its estimate is accounted when the batch
- * leaves its worker: the pool may be overdrawn by that much, never more, and
- * takes nothing new until it is repaid.
+ * leaves its worker: the pool may be overdrawn by that much, and by one batch
+ * of a share that holds nothing (so that everybody gets one, however large),
+ * and gives nothing new until it is repaid.
  *
  * Thread-safe. A recycled batch keeps its slab and arena: in a steady state
  * nothing is allocated.
@@ -23,11 +24,11 @@ void lb_pool_free(struct lb_pool *pool); /* every batch is back */
 
 /* A part of the pool for one source, at most `bytes_max`, so that one source cannot starve another. */
 struct lb_share *lb_share_new(struct lb_pool *pool, size_t bytes_max);
-void lb_share_free(struct lb_share *share);
+void lb_share_free(struct lb_share *share); /* its last batches may come back later; `wake` does not run any more */
 
 /*
  * A batch whose slab has at least `bytes` bytes (rounded up to a class), for `stream`, with one reference; or NULL.
- * After NULL, `wake(context)` is called once, from any thread, when it is worth while to try again.
+ * After NULL, `wake(context)` is called once, from any thread, when it is worth while to try again; it holds no lock.
  */
 struct lb_batch *lb_pool_take(struct lb_share *share, size_t bytes, struct lb_stream *stream);
 void lb_share_on_credit(struct lb_share *share, void (*wake)(void *context), void *context);

@@ -24,9 +24,6 @@
 struct lb_sink_type;
 struct lb_delivery;
 
-/* The longest time between commits: how old a record may be that a crash makes us read again. */
-#define LB_COMMIT_EVERY (5 * LB_SECOND)
-
 struct lb_sink {
     const struct lb_sink_type *type;
     struct lb_section section; /* section.name is the sink's name */

@@ -54,26 +54,34 @@ struct lb_stream {
 
 struct lb_streams;
 
-/* All streams of a run. `consumers`: the names of the sinks in order, then "alerts". `ledger` outlives it. */
+/*
+ * All streams of a run. `consumers`: the names of the sinks in order, then "alerts". `ledger` outlives it. Marks of
+ * consumers that are no more are deleted, new ones start at the highest mark of each stream. NULL: out of memory, or
+ * that could not be written (logged).
+ */
 struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs *consumers);
-void lb_streams_free(struct lb_streams *streams);
+void lb_streams_free(struct lb_streams *streams); /* with all its streams; nobody may use them any more */
 
 /* A new ephemeral stream with a random id. NULL: out of memory. */
 struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_source *source);
 
 /*
  * A durable stream. `id` 0: a new one; otherwise one that lb_streams_each_known() told of, its marks loaded.
- * `identity` (what the source needs to know it again) is in the ledger, fsynced, when this returns.
+ * `identity` (what the source needs to know it again) is in the ledger, fsynced, when this returns. LB_AGAIN: the same
+ * stream was closed, but records of it are still on their way. LB_END: nobody knows that id, or it was forgotten.
  */
 enum lb_err lb_stream_open(struct lb_streams *streams, const struct lb_source *source, uint64_t id,
                            struct lb_str identity, struct lb_stream **stream) LB_MUST_USE;
 
-/* Several at once with one fsync: begin, open many, end. Streams are usable after end. */
+/*
+ * Several at once with one fsync: begin, open many, end, on one thread. Streams are usable after end; if that fails,
+ * call it again or let the streams go.
+ */
 void lb_streams_begin(struct lb_streams *streams);
 enum lb_err lb_streams_end(struct lb_streams *streams) LB_MUST_USE;
 
-/* A changed identity (renamed, fingerprint grown), and forgetting a stream and its marks. Durable with the next commit.
- */
+/* A changed identity (renamed, fingerprint grown), and forgetting a stream and its marks. Durable with the next commit
+ * of consumer 0. */
 void lb_stream_identify(struct lb_stream *stream, struct lb_str identity);
 void lb_stream_forget(struct lb_stream *stream);
 
@@ -88,7 +96,8 @@ void lb_stream_unref(struct lb_stream *stream);
 
 /*
  * Called by the sequencer, in order, for every consumer of every batch; `end` is batch->position_end. With
- * `empty` (nothing selected) the token counts as done and NULL is returned. Otherwise the token is held once.
+ * `empty` (nothing selected) the token counts as done and NULL is returned. Otherwise the token is held once. (Without
+ * memory it is NULL too; the mark then stops there for this run, so that the records come again after a restart.)
  */
 struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uint64_t end, bool empty);
 
@@ -100,8 +109,12 @@ void lb_token_done(struct lb_token *token, enum lb_outcome outcome, const char *
 
 uint64_t lb_stream_mark(struct lb_stream *stream, uint32_t consumer);
 
-/* Puts every mark of `consumer` that moved since the last collect into `txn`; after a failed commit call it again with
- * `again`. */
+/*
+ * Puts every mark of `consumer` that moved since the last collect into `txn`; after a failed commit, and before the
+ * next collect, call collect_failed(): they count as moved again. Consumer 0 takes along what has no commits of its
+ * own: changed identities, forgotten streams, and the marks of the last consumer (the alert engine). UINT32_MAX takes
+ * all of everybody; only when no other thread commits.
+ */
 void lb_streams_collect(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn);
 void lb_streams_collect_failed(struct lb_streams *streams, uint32_t consumer);
 

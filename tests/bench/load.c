@@ -40,20 +40,21 @@ static const char *const texts[] = {
     "login refused: wrong password given three times from one address",
 };
 
-static void write_time(char *out, long line, const char *format)
+static struct tm time_of(long line)
 {
     time_t second = START + line / 1000;
     struct tm utc;
 
     gmtime_r(&second, &utc);
-    strftime(out, 64, format, &utc);
+    return utc;
 }
 
 static void docker_line(long line)
 {
+    struct tm utc = time_of(line);
     char date[64];
 
-    write_time(date, line, "%Y-%m-%dT%H:%M:%S");
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
     printf("{\"log\":\"{\\\"time\\\":\\\"%s.%03ldZ\\\",\\\"level\\\":\\\"%s\\\",\\\"service\\\":\\\"%s\\\",\\\"msg\\\":"
            "\\\"%s\\\","
            "\\\"trace_id\\\":\\\"%08x%08x\\\",\\\"request_id\\\":\\\"%08x-%04x-v1\\\",\\\"user\\\":%u,\\\"route\\\":"
@@ -67,9 +68,10 @@ static void docker_line(long line)
 
 static void syslog_line(long line)
 {
+    struct tm utc = time_of(line);
     char date[64];
 
-    write_time(date, line, "%Y-%m-%dT%H:%M:%S");
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
     printf("<%u>1 %s.%03ld000Z host%02u.example.org %s %u ID%u [meta@32473 seq=\"%ld\" zone=\"eu\"] %s\n",
            8 * (1 + random_below(16)) + 3 + random_below(5), date, line % 1000, random_below(40),
            services[random_below(5)], 1000 + random_below(9000), random_below(100), line, texts[random_below(5)]);
@@ -78,9 +80,10 @@ static void syslog_line(long line)
 static void access_line(long line)
 {
     static const char *const methods[] = { "GET", "GET", "GET", "POST" };
+    struct tm utc = time_of(line);
     char date[64];
 
-    write_time(date, line, "%d/%b/%Y:%H:%M:%S +0000");
+    strftime(date, sizeof(date), "%d/%b/%Y:%H:%M:%S +0000", &utc);
     printf("10.%u.%u.%u - - [%s] \"%s /shop/item/%u?page=%u HTTP/1.1\" %u %u \"https://shop.example.org/list\" "
            "\"Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0\"\n",
            random_below(256), random_below(256), random_below(256), date, methods[random_below(4)],

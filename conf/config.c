@@ -1,0 +1,293 @@
+/*
+ * config.c - text → lb_config: the order in which sections are read, and the
+ * top-level settings.
+ *
+ * Parsers and sinks get their names first, since everything else refers to
+ * them. A configuration with errors is freed; its faults stay, and their file
+ * names live as long as the process.
+ */
+#include "loading.h"
+
+#include "lb_alert.h"
+#include "lb_alloc.h"
+#include "lb_expr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define AT(member) offsetof(struct lb_config, member)
+
+static const struct lb_option http_options[] = {
+    { .name = "listen",
+      .kind = LB_OPTION_STRING,
+      .offset = AT(http_listen),
+      .help = "where /health, /metrics and the API are served: host:port; without it nowhere" },
+    { .name = "token",
+      .kind = LB_OPTION_STRING,
+      .offset = AT(http_token),
+      .help = "the bearer token that requests must carry; required unless `listen` is loopback",
+      .flags = LB_OPTION_SECRET },
+    { 0 },
+};
+
+static const struct lb_option memory_options[] = {
+    { .name = "pool",
+      .kind = LB_OPTION_SIZE,
+      .offset = AT(memory),
+      .fallback = "8MiB",
+      .help = "memory for records on their way",
+      .min = 2 * 1024 * 1024,
+      .max = INT64_C(64) << 30 },
+    { 0 },
+};
+
+const struct lb_option lb_config_options[] = {
+    { .name = "data_dir",
+      .kind = LB_OPTION_STRING,
+      .offset = AT(data_dir),
+      .fallback = "/var/lib/logboom",
+      .help = "positions and marks; one process at a time" },
+    { .name = "http", .kind = LB_OPTION_GROUP, .group = http_options, .help = "the HTTP server" },
+    { .name = "workers",
+      .kind = LB_OPTION_COUNT,
+      .offset = AT(workers),
+      .fallback = "0",
+      .help = "threads that parse and route; 0: as many as the CPU quota allows",
+      .max = LB_WORKERS_MAX },
+    { .name = "shutdown_timeout",
+      .kind = LB_OPTION_DURATION,
+      .offset = AT(shutdown_timeout_ns),
+      .fallback = "30s",
+      .help = "how long a shutdown may take to deliver what is on its way" },
+    { .name = "commit_every",
+      .kind = LB_OPTION_DURATION,
+      .offset = AT(commit_every_ns),
+      .fallback = "5s",
+      .help = "the longest time between commits of positions and archives; what a crash makes it read again",
+      .min = 10 * INT64_C(1000000),
+      .max = INT64_C(3600000000000) },
+    { .name = "log_level",
+      .kind = LB_OPTION_LEVEL,
+      .offset = AT(log_level),
+      .fallback = "info",
+      .help = "the least level of logboom's own log" },
+    { .name = "memory", .kind = LB_OPTION_GROUP, .group = memory_options, .help = "bounds of memory" },
+    { 0 },
+};
+
+const char *const lb_config_sections[] = { "include", "sources", "parsers",  "filters",
+                                           "routes",  "sinks",   "alerting", NULL };
+
+const struct lb_node *lb_loading_section(struct lb_loading *self, const char *name, enum lb_node_kind kind)
+{
+    const struct lb_node *node = lb_node_get(self->root, name);
+
+    if (node == NULL || node->kind == kind)
+        return node;
+    lb_diag_error(self->diag, node->place, "\"%s\": expected %s, got %s", name,
+                  kind == LB_NODE_LIST ? "a list" : "a map of names", lb_node_kind_name(node));
+    return NULL;
+}
+
+/* --- http.listen ---------------------------------------------------------- */
+
+/* Splits "host:port" or "[host]:port"; false if it is neither. */
+static bool split_address(struct lb_str text, struct lb_str *host)
+{
+    const char *colon = memrchr(text.ptr, ':', text.len);
+    char *end;
+    unsigned long port;
+
+    if (colon == NULL || colon[1] < '0' || colon[1] > '9')
+        return false;
+    errno = 0;
+    port = strtoul(colon + 1, &end, 10);
+    if (errno != 0 || end != text.ptr + text.len || port > 65535)
+        return false;
+    *host = (struct lb_str){ text.ptr, (size_t)(colon - text.ptr) };
+    if (host->len > 2 && host->ptr[0] == '[' && colon[-1] == ']')
+        *host = (struct lb_str){ host->ptr + 1, host->len - 2 };
+    else if (host->len == 0 || memchr(host->ptr, ':', host->len) != NULL)
+        return false;
+    return true;
+}
+
+static bool is_loopback(struct lb_str host)
+{
+    return lb_str_starts(host, LB_STR("127.")) || lb_str_is(host, "localhost") || lb_str_is(host, "::1");
+}
+
+static void check_http(struct lb_loading *self)
+{
+    const struct lb_config *config = self->config;
+    const struct lb_node *node = lb_node_get(lb_node_get(self->root, "http"), "listen");
+    struct lb_str host;
+
+    if (node == NULL || config->http_listen.len == 0)
+        return;
+    if (!split_address(config->http_listen, &host))
+        lb_diag_error(self->diag, node->place,
+                      "\"http.listen\": expected host:port such as 127.0.0.1:8686, got \"%.80s\"",
+                      config->http_listen.ptr);
+    else if (!is_loopback(host) && config->http_token.len == 0)
+        lb_diag_error(
+            self->diag, node->place,
+            "\"http.listen\": \"%.80s\" can be reached from outside; set \"http.token\" or listen on 127.0.0.1",
+            config->http_listen.ptr);
+}
+
+void lb_loading_settings(struct lb_loading *self)
+{
+    static const struct lb_option *const tables[] = { lb_config_options, NULL };
+    const struct lb_filling filling = { &self->config->arena, self->config, self->diag, "", "" };
+
+    lb_filling_refuse_unknown(&filling, self->root, tables, lb_config_sections);
+    lb_filling_fill(&filling, lb_config_options, self->root, self->root->place, self->config);
+    if (self->config->data_dir.len == 0 && lb_node_get(self->root, "data_dir") != NULL &&
+        !lb_node_is_nothing(lb_node_get(self->root, "data_dir")))
+        lb_diag_error(self->diag, lb_node_get(self->root, "data_dir")->place, "\"data_dir\": it must not be empty");
+    check_http(self);
+}
+
+/* --- loading -------------------------------------------------------------- */
+
+static void load_alerting(struct lb_loading *self)
+{
+    const struct lb_node *section = lb_loading_section(self, "alerting", LB_NODE_MAP);
+
+    if (section != NULL)
+        lb_alerting_read(self->config, section, &self->config->alerting, self->diag);
+}
+
+static void load_sections(struct lb_loading *self)
+{
+    lb_loading_include(self);
+    lb_loading_settings(self);
+    lb_loading_name_parsers(self);
+    lb_loading_name_sinks(self);
+    lb_loading_parsers(self);
+    lb_loading_sinks(self);
+    lb_loading_sources(self);
+    lb_loading_filters(self);
+    lb_loading_routes(self);
+    load_alerting(self);
+    lb_loading_cross_check(self);
+}
+
+static void load_tree(struct lb_loading *self, struct lb_str text)
+{
+    struct lb_config *config = self->config;
+
+    self->root = lb_yaml_read(&self->yaml, config->file, text);
+    if (self->root == NULL)
+        return;
+    config->root = self->root;
+    if (self->root->kind == LB_NODE_MAP)
+        load_sections(self);
+    else
+        lb_diag_error(self->diag, self->root->place, "expected a map of sections (sources, routes, sinks), got %s",
+                      lb_node_kind_name(self->root));
+}
+
+struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct lb_diag *diag)
+{
+    struct lb_config *config = lb_alloc(sizeof(*config));
+    const char *file = lb_file_name(lb_str_from(name));
+    uint32_t errors = diag->errors;
+    struct lb_str copy;
+
+    if (config == NULL) {
+        lb_diag_error(diag, (struct lb_place){ file, 1, 1 }, "out of memory");
+        return NULL;
+    }
+    lb_arena_init(&config->arena, LB_CONF_ARENA_MAX);
+    config->file = file;
+    copy = lb_arena_copy(&config->arena, text);
+    config->text = copy.ptr;
+    if (copy.ptr == NULL) {
+        lb_diag_error(diag, (struct lb_place){ file, 1, 1 }, "out of memory");
+    } else {
+        struct lb_loading loading = {
+            .config = config, .diag = diag, .yaml = { .arena = &config->arena, .diag = diag }, .errors = errors
+        };
+
+        load_tree(&loading, copy);
+    }
+    if (diag->errors == errors)
+        return config;
+    lb_config_free(config);
+    return NULL;
+}
+
+struct lb_config *lb_config_load(const char *file, struct lb_diag *diag)
+{
+    const char *name = strcmp(file, "-") == 0 ? "stdin" : file;
+    struct lb_config *config = NULL;
+    struct lb_buffer text;
+
+    lb_buffer_init(&text, LB_CONF_BYTES_MAX + 1);
+    if (lb_text_read(file, &text))
+        config = lb_config_parse(name, (struct lb_str){ text.ptr, text.len - 1 }, diag);
+    else
+        lb_diag_error(diag, (struct lb_place){ lb_file_name(lb_str_from(name)), 0, 0 }, "cannot be read: %s",
+                      strerror(errno));
+    lb_buffer_free(&text);
+    return config;
+}
+
+/* --- freeing -------------------------------------------------------------- */
+
+static void free_expr(void *context, const char *path, const struct lb_option *option, void *member)
+{
+    (void)context;
+    (void)path;
+    if (option->kind == LB_OPTION_WHERE && *(struct lb_expr **)member != NULL)
+        lb_expr_free(*(struct lb_expr **)member);
+}
+
+static const struct lb_visitor freeing = { free_expr, NULL };
+
+static void free_where(const struct lb_expr *where)
+{
+    if (where != NULL)
+        lb_expr_free((struct lb_expr *)where);
+}
+
+static void free_instances(struct lb_config *config)
+{
+    for (uint32_t i = 0; i < config->source_count; i++) {
+        if (config->sources[i].type != NULL)
+            lb_options_walk(config->sources[i].type->module.options, config->sources[i].state, &freeing);
+    }
+    for (uint32_t i = 0; i < config->sink_count; i++) {
+        if (config->sinks[i].type != NULL)
+            lb_options_walk(config->sinks[i].type->module.options, config->sinks[i].state, &freeing);
+    }
+    for (uint32_t i = 0; i < config->parser_count; i++) {
+        struct lb_parser *parser = &config->parsers[i];
+
+        if (parser->opened && parser->type->close != NULL)
+            parser->type->close(parser);
+        if (parser->type != NULL)
+            lb_options_walk(parser->type->module.options, parser->state, &freeing);
+    }
+}
+
+void lb_config_free(struct lb_config *config)
+{
+    if (config == NULL)
+        return;
+    free_instances(config);
+    for (uint32_t i = 0; i < config->plan.filter_count; i++)
+        lb_options_walk(config->plan.filters[i].type->module.options, config->plan.filters[i].state, &freeing);
+    for (uint32_t i = 0; i < config->plan.route_count; i++)
+        free_where(config->plan.routes[i].where);
+    for (uint32_t i = 0; i < config->alerting.route_count; i++)
+        free_where(config->alerting.routes[i].where);
+    for (uint32_t i = 0; i < config->alerting.rule_count; i++) {
+        free_where(config->alerting.rules[i].where);
+        free_where(config->alerting.rules[i].inner);
+    }
+    lb_arena_free(&config->arena);
+    lb_free(config);
+}

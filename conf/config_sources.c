@@ -1,0 +1,106 @@
+/* config_sources.c - the `sources:` section: options of the type, and those that every source takes. */
+#include "loading.h"
+
+static const struct lb_module *type_at(uint32_t index)
+{
+    const struct lb_source_type *type = lb_source_types()[index];
+
+    return type != NULL ? &type->module : NULL;
+}
+
+static const struct lb_instances kind = { "source", type_at };
+
+#define AT(member) offsetof(struct lb_source_options, member)
+
+const struct lb_option lb_source_common[] = {
+    { .name = "parse",
+      .kind = LB_OPTION_PARSERS,
+      .offset = AT(parse),
+      .help = "how lines are read: a parser's name, a list tried in order, auto or none" },
+    { .name = "service",
+      .kind = LB_OPTION_STRING,
+      .offset = AT(service),
+      .help = "the service of records that do not name one" },
+    { .name = "level", .kind = LB_OPTION_LEVEL, .offset = AT(level), .help = "the level of records that have none" },
+    { .name = "fields",
+      .kind = LB_OPTION_PAIRS,
+      .offset = AT(fields),
+      .help = "fields for records that do not have them" },
+    { .name = "add",
+      .kind = LB_OPTION_STRINGS,
+      .offset = AT(add),
+      .help = "where a record came from, as fields: any of source, file, offset" },
+    { .name = "max_line",
+      .kind = LB_OPTION_SIZE,
+      .offset = AT(max_line),
+      .fallback = "1MiB",
+      .help = "longer events are cut and marked `truncated`",
+      .min = 64,
+      .max = LB_LINE_BYTES_MAX },
+    { 0 },
+};
+
+/* `add: [source, file]` as bits. */
+static unsigned read_add(struct lb_loading *self, const struct lb_source *source)
+{
+    static const char *const words[] = { "source", "file", "offset", NULL };
+    const struct lb_node *node = lb_node_get(source->section.node, "add");
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < source->options.add.count; i++) {
+        struct lb_str word = source->options.add.items[i];
+        unsigned bit = 0;
+
+        while (words[bit] != NULL && !lb_str_is(word, words[bit]))
+            bit++;
+        if (words[bit] != NULL) {
+            bits |= 1U << bit;
+            continue;
+        }
+        const struct lb_node *item = node->kind == LB_NODE_LIST ? &node->values[i] : node;
+        lb_diag_error(self->diag, item->place, "source \"%s\": \"add\": expected source, file or offset, got \"%.80s\"",
+                      source->section.name.ptr, word.ptr != NULL ? word.ptr : "");
+    }
+    return bits;
+}
+
+static void default_parse(struct lb_loading *self, struct lb_source *source)
+{
+    const char *name = source->type->parse != NULL ? source->type->parse : "none";
+    const struct lb_node node = lb_node_of(lb_str_from(name), source->section.node->place);
+    const struct lb_filling filling = { &self->config->arena, self->config, self->diag, "", "" };
+
+    if (source->options.parse == NULL && lb_node_get(source->section.node, "parse") == NULL)
+        lb_filling_parsers(&filling, &lb_source_common[0], &node, &source->options.parse);
+}
+
+static void load_source(struct lb_loading *self, struct lb_source *source, const struct lb_node *key,
+                        const struct lb_node *value)
+{
+    struct lb_instance instance = lb_instance_open(self, &kind, key, value);
+
+    source->section = instance.section;
+    source->state = instance.state;
+    if (instance.module == NULL)
+        return;
+    source->type = lb_source_types()[instance.type];
+    lb_instance_fill(self, &kind, &instance, lb_source_common, &source->options);
+    source->add = read_add(self, source);
+    default_parse(self, source);
+}
+
+void lb_loading_sources(struct lb_loading *self)
+{
+    const struct lb_node *section = lb_loading_section(self, "sources", LB_NODE_MAP);
+    struct lb_config *config = self->config;
+
+    if (section == NULL)
+        return;
+    config->sources = lb_arena_zalloc(&config->arena, (section->count + 1) * sizeof(struct lb_source));
+    if (config->sources == NULL || section->count > LB_SOURCES_MAX) {
+        lb_diag_error(self->diag, section->place, "%u sources; %d is the most", section->count, LB_SOURCES_MAX);
+        return;
+    }
+    for (uint32_t i = 0; i < section->count; i++)
+        load_source(self, &config->sources[config->source_count++], &section->keys[i], &section->values[i]);
+}

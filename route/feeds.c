@@ -1,0 +1,156 @@
+/*
+ * feeds.c - what alert rules need of the records of a batch.
+ *
+ * A feed is written for every record that a rule's `where` matches, whether
+ * its inner predicate holds or not: ratios and least counts need both. A
+ * record that lacks a field of `by` belongs to no key and feeds nothing.
+ */
+#include "feeds.h"
+
+#include "lb_alloc.h"
+#include "lb_expr.h"
+#include "lb_log.h"
+
+#include <math.h>
+
+enum { FEEDS_FIRST = 64, KEY_SEPARATOR = 0x1f };
+
+bool lb_feeder_init(struct lb_feeder *feeder, const struct lb_alerting *alerting)
+{
+    *feeder = (struct lb_feeder){ .alerting = alerting };
+    if (alerting == NULL || alerting->rule_count == 0)
+        return true;
+    feeder->keyless_total = lb_metric(LB_COUNTER, "logboom_alert_keyless_records_total",
+                                      "Records that a rule left out because they lack a field of its `by`", NULL);
+    feeder->lost_total = lb_metric(LB_COUNTER, "logboom_alert_feeds_lost_total",
+                                   "Records that a rule did not see because their batch had no memory left", NULL);
+    feeder->keys = lb_alloc(alerting->rule_count * sizeof(*feeder->keys));
+    return feeder->keys != NULL;
+}
+
+void lb_feeder_free(struct lb_feeder *feeder)
+{
+    lb_free(feeder->keys);
+    feeder->keys = NULL;
+}
+
+void lb_feeder_begin(struct lb_feeder *feeder, struct lb_batch *batch)
+{
+    batch->feeds = NULL;
+    batch->feed_count = 0;
+    feeder->feed_capacity = 0;
+    if (feeder->keys != NULL)
+        memset(feeder->keys, 0, feeder->alerting->rule_count * sizeof(*feeder->keys));
+}
+
+struct key {
+    char bytes[LB_KEY_BYTES_MAX];
+    size_t len;
+};
+
+/* What does not fit is cut, never within a character. */
+static void append(struct key *key, struct lb_str text)
+{
+    size_t room = sizeof(key->bytes) - key->len;
+    size_t len = text.len;
+
+    if (len > room) {
+        len = room;
+        while (len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+            len--;
+    }
+    if (len > 0)
+        memcpy(key->bytes + key->len, text.ptr, len);
+    key->len += len;
+}
+
+/* False: the record lacks one of the fields. */
+static bool make_key(const struct lb_alert_rule *rule, const struct lb_record *record, struct lb_scratch *scratch,
+                     struct key *key)
+{
+    key->len = 0;
+    for (size_t i = 0; i < rule->by.count; i++) {
+        size_t used = scratch->used;
+        struct lb_value value = lb_record_get(record, rule->by.items[i], scratch);
+
+        if (value.kind == LB_VALUE_NONE)
+            return false;
+        if (i > 0)
+            append(key, (struct lb_str){ (const char[]){ KEY_SEPARATOR }, 1 });
+        append(key, rule->by.items[i]);
+        append(key, LB_STR("="));
+        append(key, lb_value_str(value, scratch));
+        scratch->used = used;
+    }
+    return true;
+}
+
+/* The key in the arena. `ptr` NULL: no room. */
+static struct lb_str keep_key(struct lb_str *last, const struct key *key, struct lb_arena *arena)
+{
+    struct lb_str made = { key->bytes, key->len };
+
+    if (last->ptr == NULL || !lb_str_equal(*last, made))
+        *last = key->len > 0 ? lb_arena_copy(arena, made) : LB_STR("");
+    return *last;
+}
+
+static struct lb_feed *next_feed(struct lb_feeder *feeder, struct lb_batch *batch)
+{
+    if (batch->feed_count == feeder->feed_capacity) {
+        uint32_t capacity = feeder->feed_capacity > 0 ? 2 * feeder->feed_capacity : FEEDS_FIRST;
+        struct lb_feed *feeds = lb_arena_alloc(&batch->arena, capacity * sizeof(*feeds));
+
+        if (feeds == NULL)
+            return NULL;
+        if (batch->feed_count > 0)
+            memcpy(feeds, batch->feeds, batch->feed_count * sizeof(*feeds));
+        batch->feeds = feeds;
+        feeder->feed_capacity = capacity;
+    }
+    return &batch->feeds[batch->feed_count++];
+}
+
+static void feed_rule(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t index, uint16_t number,
+                      struct lb_scratch *scratch)
+{
+    const struct lb_alert_rule *rule = &feeder->alerting->rules[number];
+    const struct lb_record *record = &batch->records[index];
+    struct key key;
+
+    if (rule->where != NULL && !lb_expr_match(rule->where, record, scratch))
+        return;
+    if (!make_key(rule, record, scratch, &key)) {
+        feeder->keyless++;
+        return;
+    }
+    struct lb_str kept = keep_key(&feeder->keys[number], &key, &batch->arena);
+    struct lb_feed *feed = kept.ptr != NULL ? next_feed(feeder, batch) : NULL;
+    if (feed == NULL) {
+        feeder->lost++;
+        return;
+    }
+    bool holds = rule->inner == NULL || lb_expr_match(rule->inner, record, scratch);
+    *feed = (struct lb_feed){ .record = index, .rule = number, .bits = holds ? 1 : 0, .number = NAN, .key = kept };
+}
+
+void lb_feeder_add(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t record, struct lb_scratch *scratch)
+{
+    if (feeder->keys == NULL)
+        return;
+    for (uint32_t i = 0; i < feeder->alerting->rule_count; i++)
+        feed_rule(feeder, batch, record, (uint16_t)i, scratch);
+}
+
+void lb_feeder_end(struct lb_feeder *feeder)
+{
+    if (feeder->keyless > 0)
+        lb_metric_add(feeder->keyless_total, (int64_t)feeder->keyless);
+    if (feeder->lost > 0) {
+        lb_metric_add(feeder->lost_total, (int64_t)feeder->lost);
+        LB_WARN("route.feeds", "alert rules did not see some records: no memory left in their batch; count=%llu",
+                (unsigned long long)feeder->lost);
+    }
+    feeder->keyless = 0;
+    feeder->lost = 0;
+}

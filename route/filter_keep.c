@@ -1,0 +1,34 @@
+/* filter_keep.c - keeps the records that an expression matches, and drops all others. */
+#include "lb_expr.h"
+#include "lb_filter.h"
+
+struct state {
+    const struct lb_expr *where;
+};
+
+static const struct lb_option options[] = {
+    { .name = "where",
+      .kind = LB_OPTION_WHERE,
+      .offset = offsetof(struct state, where),
+      .help = "Which records",
+      .flags = LB_OPTION_REQUIRED },
+    { .name = NULL },
+};
+
+static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_arena *arena,
+                             struct lb_scratch *scratch)
+{
+    const struct state *self = state;
+
+    (void)arena;
+    return lb_expr_match(self->where, record, scratch) ? LB_PASS : LB_DROP;
+}
+
+const struct lb_filter_type lb_filter_keep = {
+    .module = { .name = "keep",
+                .help = "Keep only the records that match",
+                .state_size = sizeof(struct state),
+                .options = options,
+                .whole = "where" },
+    .apply = apply,
+};
