@@ -46,7 +46,7 @@ static bool make_room(struct lb_tail *self)
     if (self->file_count < self->file_capacity)
         return true;
     uint32_t capacity = self->file_capacity > 0 ? self->file_capacity * 2 : FIRST_FILES;
-    struct lb_tail_file **files = lb_realloc(self->files, capacity * sizeof(*files));
+    struct lb_tail_file **files = lb_realloc(self->files, capacity * sizeof(void *));
 
     if (files == NULL)
         return false;

@@ -64,7 +64,7 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
     known->path = lb_alloc(text.len - at + 1);
     if (known->path == NULL)
         return false;
-    memcpy(known->path, text.ptr + at, text.len - at);
+    snprintf(known->path, text.len - at + 1, LB_STR_FMT, (int)(text.len - at), text.ptr + at);
     return true;
 }
 
