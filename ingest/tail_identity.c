@@ -36,6 +36,13 @@ static struct lb_str write_identity(const struct lb_tail_identity *identity, con
     return (struct lb_str){ text, len < IDENTITY_BYTES ? (size_t)len : IDENTITY_BYTES - 1 };
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static bool read_identity(struct lb_str text, struct lb_tail_known *known)
 {
     uint64_t numbers[6];
@@ -46,12 +53,11 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
 
         numbers[i] = 0;
         for (; at < text.len && text.ptr[at] != ':'; at++) {
-            const char *digits = "0123456789abcdef";
-            const char *digit = memchr(digits, text.ptr[at], 16);
+            int digit = hex_digit(text.ptr[at]);
 
-            if (digit == NULL || at - start >= 16)
+            if (digit < 0 || at - start >= 16)
                 return false;
-            numbers[i] = numbers[i] << 4 | (uint64_t)(digit - digits);
+            numbers[i] = numbers[i] << 4 | (uint64_t)digit;
         }
         if (at == start || at == text.len)
             return false;
@@ -64,7 +70,7 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
     known->path = lb_alloc(text.len - at + 1);
     if (known->path == NULL)
         return false;
-    memcpy(known->path, text.ptr + at, text.len - at);
+    snprintf(known->path, text.len - at + 1, LB_STR_FMT, (int)(text.len - at), text.ptr + at);
     return true;
 }
 

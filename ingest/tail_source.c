@@ -94,9 +94,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     if (self->stopped)
         return;
     lb_tail_tick(self->tail);
-    if (self->waiting && self->changed != NULL)
-        event_add(self->changed, NULL);
-    if (!self->waiting && evtimer_pending(self->turn, NULL) == 0)
+    self->waiting = false; /* credit or not, trying costs little */
+    if (evtimer_pending(self->turn, NULL) == 0)
         turn_in(self, 0);
 }
 
