@@ -179,7 +179,8 @@ static inline bool stands_as_written(const struct lb_field *field)
     unsigned quote = quote_len(value);
     const char *behind = key.ptr + key.len;
 
-    if (value.ptr != behind + 2 + quote || quote_len(key) == 0 || value.kind <= LB_VALUE_TEXT)
+    if (value.ptr != behind + 2 + quote || quote_len(key) == 0 || value.kind == LB_VALUE_TEXT ||
+        value.kind == LB_VALUE_NONE)
         return false;
     if (memcmp(behind, "\":", 2) != 0 || key.ptr[-1] != '"')
         return false;
