@@ -65,13 +65,20 @@ static void trim_start(const char *bytes, struct frame *frame)
     }
 }
 
-/* The first LF or NUL of [ptr, end), or NULL. */
-static const char *find_end(const char *ptr, const char *end)
+/* The first LF or NUL of bytes[from, length), or length. Each byte is looked at once for NUL, whatever the lines. */
+static size_t find_end(struct framing *self, const char *bytes, size_t from, size_t length)
 {
-    const char *line = memchr(ptr, '\n', (size_t)(end - ptr));
-    const char *nul = memchr(ptr, '\0', (size_t)((line != NULL ? line : end) - ptr));
+    const char *line = memchr(bytes + from, '\n', length - from);
+    size_t line_at = line != NULL ? (size_t)(line - bytes) : length;
+    const char *nul;
 
-    return nul != NULL ? nul : line;
+    if (self->no_nul < from)
+        self->no_nul = from;
+    if (line_at <= self->no_nul)
+        return line_at;
+    nul = memchr(bytes + self->no_nul, '\0', length - self->no_nul);
+    self->no_nul = nul != NULL ? (size_t)(nul - bytes) : length;
+    return line_at < self->no_nul ? line_at : self->no_nul;
 }
 
 /*
@@ -97,21 +104,21 @@ static bool take_frame(struct framing *self, const char *bytes, size_t start, si
 static enum lb_err next_line(struct framing *self, const char *bytes, size_t length, struct frame *frame)
 {
     for (;;) {
-        const char *end = find_end(bytes + self->start + self->scanned, bytes + length);
         size_t start = self->start;
-        size_t line = end != NULL ? (size_t)(end - bytes) - start : length - start;
+        size_t end = find_end(self, bytes, start + self->scanned, length);
+        bool ends = end < length;
         bool skipping = self->skip_line;
 
-        if (end == NULL && !skipping && line < self->frame_max + SPARE) {
-            self->scanned = line;
+        if (!ends && !skipping && end - start < self->frame_max + SPARE) {
+            self->scanned = end - start;
             return LB_AGAIN;
         }
-        self->start = end != NULL ? start + line + 1 : length;
+        self->start = ends ? end + 1 : length;
         self->scanned = 0;
-        self->skip_line = end == NULL;
-        if (!skipping && take_frame(self, bytes, start, line, frame))
+        self->skip_line = !ends;
+        if (!skipping && take_frame(self, bytes, start, end - start, frame))
             return LB_OK;
-        if (end == NULL)
+        if (!ends)
             return LB_AGAIN;
     }
 }

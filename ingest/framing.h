@@ -23,6 +23,7 @@ struct framing {
     size_t frame_max; /* longer frames are cut */
     size_t start;     /* in the buffer: of what is not framed yet */
     size_t scanned;   /* bytes behind `start` that hold no end of line */
+    size_t no_nul;    /* in the buffer: from `start` to here there is no NUL */
     uint64_t skip;    /* counted: bytes to pass over of a frame that was cut */
     bool skip_line;   /* text: up to the end of the line */
     bool whole_count; /* counted: the count of the frame at `start` has been read */
@@ -54,6 +55,7 @@ enum lb_err framing_cut(struct framing *self, const char *bytes, size_t length, 
 static inline void framing_moved(struct framing *self)
 {
     self->start = 0;
+    self->no_nul = 0;
 }
 
 #endif

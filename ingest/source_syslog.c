@@ -130,8 +130,8 @@ static void register_metrics(struct syslog_source *self)
     snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(self->source->section.name));
     lb_metric_labels(labels, sizeof(labels), "source", name, (char *)NULL);
     self->metrics = (struct syslog_metrics){
-        .messages = lb_metric(LB_COUNTER, "logboom_syslog_received_messages_total", "Syslog messages received", labels),
-        .bytes = lb_metric(LB_COUNTER, "logboom_syslog_received_bytes_total", "Bytes of syslog received", labels),
+        .messages = lb_metric(LB_COUNTER, "logboom_syslog_messages_total", "Syslog messages received", labels),
+        .bytes = lb_metric(LB_COUNTER, "logboom_syslog_bytes_total", "Bytes of syslog received", labels),
         .dropped = lb_metric(LB_COUNTER, "logboom_syslog_kernel_dropped_total",
                              "Datagrams that the kernel dropped because the receive buffer was full", labels),
         .truncated = lb_metric(LB_COUNTER, "logboom_syslog_truncated_messages_total",
