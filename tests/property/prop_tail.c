@@ -178,7 +178,8 @@ static void step(struct model *model, unsigned at)
     char letter = letters[below(model, sizeof(letters) - 1)];
 
     model->history[at] = letter;
-    LB_DEBUG("prop", "step=%c generations=%u lines=%u half=%d running=%d", letter, model->count, newest(model)->lines, newest(model)->half, model->running);
+    LB_DEBUG("prop", "step=%c generations=%u lines=%u half=%d running=%d", letter, model->count, newest(model)->lines,
+             newest(model)->half, model->running);
     switch (letter) {
     case 'w': write_lines(model, model->count - 1); break;
     case 'o': write_lines(model, below(model, model->count)); break;
