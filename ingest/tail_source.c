@@ -237,9 +237,8 @@ static void check_pattern(struct check *self, const char *pattern)
     memcpy(base, len > 0 ? pattern : "/", len > 0 ? len : 1);
     base[len > 0 ? len : 1] = '\0';
     if (stat(base, &status) != 0 || !S_ISDIR(status.st_mode)) {
-        lb_diag_error(self->diag, self->place,
-                      "directory %s of the pattern %s does not exist; create it, or correct the pattern", base,
-                      pattern);
+        lb_diag_warn(self->diag, self->place,
+                     "directory %s of the pattern %s does not exist yet; it is read when it appears", base, pattern);
         return;
     }
     if (access(base, R_OK | X_OK) != 0) {
