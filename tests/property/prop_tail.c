@@ -8,7 +8,7 @@
 
 #include <fcntl.h>
 
-enum { RUNS = 150, STEPS = 80, GENERATIONS_MAX = 64, LINE_MAX_BYTES = 10000 };
+enum { RUNS = 60, STEPS = 80, GENERATIONS_MAX = 64, LINE_MAX_BYTES = 10000 };
 
 struct generation {
     unsigned lines;
