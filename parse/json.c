@@ -184,7 +184,7 @@ static const char *read_word(struct json_reader *self, const char *at, struct lb
     return json_refuse(self, at, "expected a value");
 }
 
-static const char *read_nested(struct json_reader *self, const char *at, struct lb_value *value);
+static const char *read_nested(struct json_reader *self, const char *start, struct lb_value *value);
 
 ALWAYS_INLINE const char *read_value(struct json_reader *self, const char *at, struct lb_value *value)
 {

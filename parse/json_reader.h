@@ -34,8 +34,8 @@ void json_reader_init(struct json_reader *self, struct lb_str text, size_t ahead
 /* The first mark at or behind `at`, which is in the window; the end of the window if there is none. */
 const char *json_far_stop(const struct json_reader *self, const char *at);
 
-/* `at` is behind the opening quote; the result behind the closing one. Any string. */
-const char *json_read_any_string(struct json_reader *self, const char *at, struct lb_value *value);
+/* `start` is behind the opening quote; the result behind the closing one. Any string. */
+const char *json_read_any_string(struct json_reader *self, const char *start, struct lb_value *value);
 
 /* `at` is on the first byte of any value. */
 const char *json_read_value(struct json_reader *self, const char *at, struct lb_value *value);
