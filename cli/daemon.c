@@ -364,7 +364,6 @@ static void stop_workers(struct lb_daemon *daemon)
     lb_queue_close(&daemon->intake);
     for (uint32_t i = 0; i < daemon->worker_count; i++)
         pthread_join(daemon->workers[i], NULL);
-    daemon->worker_count = 0;
     if (daemon->alerts != NULL)
         lb_alert_engine_stop(daemon->alerts);
 }
@@ -375,8 +374,16 @@ static bool stop_sinks(struct lb_daemon *daemon, int64_t deadline)
 
     for (uint32_t i = 0; i < daemon->deliveries; i++)
         all = lb_delivery_stop(daemon->config->sinks[i].delivery, deadline) && all;
-    daemon->deliveries = 0;
     return all;
+}
+
+/* Along the flow, once. True: all is delivered. The HTTP server still answers meanwhile. */
+static bool take_down(struct lb_daemon *daemon, int64_t deadline)
+{
+    daemon->down = true;
+    stop_sources(daemon);
+    stop_workers(daemon);
+    return stop_sinks(daemon, deadline);
 }
 
 int lb_daemon_wait(struct lb_daemon *daemon)
@@ -392,9 +399,7 @@ int lb_daemon_wait(struct lb_daemon *daemon)
         close(signal_fd);
     /* A second signal ends at once: what is not delivered is kept for the next start anyway. */
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    stop_sources(daemon);
-    stop_workers(daemon);
-    bool all = stop_sinks(daemon, deadline);
+    bool all = take_down(daemon, deadline);
     if (!all)
         LB_WARN(
             "daemon",
@@ -438,10 +443,8 @@ void lb_daemon_free(struct lb_daemon *daemon)
 {
     if (daemon->http != NULL)
         http_stop(daemon->http);
-    if (daemon->file_loop != NULL && daemon->socket_loop != NULL)
-        stop_sources(daemon);
-    stop_workers(daemon);
-    stop_sinks(daemon, lb_clock_monotonic());
+    if (!daemon->down && daemon->file_loop != NULL && daemon->socket_loop != NULL)
+        take_down(daemon, lb_clock_monotonic());
     close_parts(daemon);
     if (daemon->file_loop != NULL)
         lb_loop_free(daemon->file_loop);
