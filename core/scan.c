@@ -23,6 +23,7 @@ struct scanner {
     const char *name;
     size_t (*string)(const char *ptr, size_t len, unsigned char *high);
     size_t (*lines)(const char *ptr, size_t len, uint32_t *ends, size_t max);
+    bool (*marks)(const char *ptr, size_t len, uint64_t *marks);
 };
 
 /* --- plain ------------------------------------------------------------------ */
@@ -53,7 +54,20 @@ static size_t lines_plain(const char *ptr, size_t len, uint32_t *ends, size_t ma
     return count;
 }
 
-static const struct scanner plain = { "plain", string_plain, lines_plain };
+static bool marks_plain(const char *ptr, size_t len, uint64_t *marks)
+{
+    unsigned char high = 0;
+
+    memset(marks, 0, (len + 63) / 64 * sizeof(*marks));
+    for (size_t i = 0; i < len; i++) {
+        i += string_plain(ptr + i, len - i, &high);
+        if (i < len)
+            marks[i / 64] |= UINT64_C(1) << (i % 64);
+    }
+    return high != 0;
+}
+
+static const struct scanner plain = { "plain", string_plain, lines_plain, marks_plain };
 
 /* --- what all block implementations share ----------------------------------- */
 
@@ -72,6 +86,14 @@ static inline size_t first_stop(struct block_bits bits, unsigned char *high)
     if ((bits.high & ((UINT32_C(1) << n) - 1)) != 0)
         *high |= 0x80;
     return n;
+}
+
+/* The last bytes of an input, in a block of 64 with blanks behind them. */
+static inline const char *padded(const char *ptr, size_t len, char *block)
+{
+    memset(block, ' ', 64);
+    memcpy(block, ptr, len);
+    return block;
 }
 
 /* Notes the line ends of one block whose first byte is byte `base`; at most up to `max`. */
@@ -135,7 +157,31 @@ static size_t lines_sse2(const char *ptr, size_t len, uint32_t *ends, size_t max
     return count;
 }
 
-static const struct scanner sse2 = { "sse2", string_sse2, lines_sse2 };
+static inline uint64_t word_sse2(const char *ptr, uint64_t *high)
+{
+    struct block_bits a = string_bits_sse2(ptr);
+    struct block_bits b = string_bits_sse2(ptr + 16);
+    struct block_bits c = string_bits_sse2(ptr + 32);
+    struct block_bits d = string_bits_sse2(ptr + 48);
+
+    *high |= a.high | b.high | c.high | d.high;
+    return (uint64_t)a.stops | (uint64_t)b.stops << 16 | (uint64_t)c.stops << 32 | (uint64_t)d.stops << 48;
+}
+
+static bool marks_sse2(const char *ptr, size_t len, uint64_t *marks)
+{
+    char rest[64];
+    uint64_t high = 0;
+    size_t whole = len / 64;
+
+    for (size_t i = 0; i < whole; i++)
+        marks[i] = word_sse2(ptr + i * 64, &high);
+    if (len % 64 != 0)
+        marks[whole] = word_sse2(padded(ptr + whole * 64, len % 64, rest), &high);
+    return high != 0;
+}
+
+static const struct scanner sse2 = { "sse2", string_sse2, lines_sse2, marks_sse2 };
 
 #define TARGET_AVX2 __attribute__((target("avx2,bmi")))
 
@@ -188,7 +234,29 @@ TARGET_AVX2 static size_t lines_avx2(const char *ptr, size_t len, uint32_t *ends
     return count;
 }
 
-static const struct scanner avx2 = { "avx2", string_avx2, lines_avx2 };
+TARGET_AVX2 static inline uint64_t word_avx2(const char *ptr, uint64_t *high)
+{
+    struct block_bits a = string_bits_avx2(ptr);
+    struct block_bits b = string_bits_avx2(ptr + 32);
+
+    *high |= a.high | b.high;
+    return (uint64_t)a.stops | (uint64_t)b.stops << 32;
+}
+
+TARGET_AVX2 static bool marks_avx2(const char *ptr, size_t len, uint64_t *marks)
+{
+    char rest[64];
+    uint64_t high = 0;
+    size_t whole = len / 64;
+
+    for (size_t i = 0; i < whole; i++)
+        marks[i] = word_avx2(ptr + i * 64, &high);
+    if (len % 64 != 0)
+        marks[whole] = word_avx2(padded(ptr + whole * 64, len % 64, rest), &high);
+    return high != 0;
+}
+
+static const struct scanner avx2 = { "avx2", string_avx2, lines_avx2, marks_avx2 };
 
 static bool has_avx2(void)
 {
@@ -259,7 +327,31 @@ static size_t lines_neon(const char *ptr, size_t len, uint32_t *ends, size_t max
     return count;
 }
 
-static const struct scanner neon = { "neon", string_neon, lines_neon };
+static inline uint64_t word_neon(const char *ptr, uint64_t *high)
+{
+    struct block_bits a = string_bits_neon(ptr);
+    struct block_bits b = string_bits_neon(ptr + 16);
+    struct block_bits c = string_bits_neon(ptr + 32);
+    struct block_bits d = string_bits_neon(ptr + 48);
+
+    *high |= a.high | b.high | c.high | d.high;
+    return (uint64_t)a.stops | (uint64_t)b.stops << 16 | (uint64_t)c.stops << 32 | (uint64_t)d.stops << 48;
+}
+
+static bool marks_neon(const char *ptr, size_t len, uint64_t *marks)
+{
+    char rest[64];
+    uint64_t high = 0;
+    size_t whole = len / 64;
+
+    for (size_t i = 0; i < whole; i++)
+        marks[i] = word_neon(ptr + i * 64, &high);
+    if (len % 64 != 0)
+        marks[whole] = word_neon(padded(ptr + whole * 64, len % 64, rest), &high);
+    return high != 0;
+}
+
+static const struct scanner neon = { "neon", string_neon, lines_neon, marks_neon };
 #endif
 
 /* --- choosing ------------------------------------------------------------------ */
@@ -305,6 +397,11 @@ static inline const struct scanner *scanner(void)
 size_t lb_scan_string(const char *ptr, size_t len, unsigned char *high)
 {
     return scanner()->string(ptr, len, high);
+}
+
+bool lb_scan_marks(const char *ptr, size_t len, uint64_t *marks)
+{
+    return scanner()->marks(ptr, len, marks);
 }
 
 size_t lb_scan_lines(const char *ptr, size_t len, uint32_t *ends, size_t max)

@@ -81,6 +81,46 @@ static void string_takes_every_other_byte(void **state)
     lb_scan_force(NULL);
 }
 
+static void check_marks(const char *ptr, size_t len)
+{
+    uint64_t marks[ROOM / 64 + 1];
+    bool high = false;
+
+    memset(marks, 0xff, sizeof(marks));
+    bool got = lb_scan_marks(ptr, len, marks);
+    for (size_t i = 0; i < (len + 63) / 64 * 64; i++) {
+        unsigned char byte = i < len ? (unsigned char)ptr[i] : 'a';
+
+        high |= byte >= 0x80;
+        assert_int_equal(marks[i / 64] >> (i % 64) & 1, byte < 0x20 || byte == '"' || byte == '\\');
+    }
+    assert_int_equal(got, high);
+}
+
+static void marks_stand_where_strings_stop(void **state)
+{
+    static const char alphabet[] = "abcdefgh \"\\\n";
+    uint64_t random = lb_seed();
+
+    (void)state;
+    for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+        if (!lb_scan_force(names[n]))
+            continue;
+        for (size_t len = 0; len < ROOM; len++) {
+            char *bytes = at_the_end(len % 3, len);
+
+            for (size_t i = 0; i < len; i++)
+                bytes[len % 3 + i] = alphabet[lb_random(&random) % (sizeof(alphabet) - 1)];
+            check_marks(bytes + len % 3, len);
+            if (len > 0)
+                bytes[len % 3 + lb_random(&random) % len] = (char)0xe2;
+            check_marks(bytes + len % 3, len);
+            free(bytes);
+        }
+    }
+    lb_scan_force(NULL);
+}
+
 static void check_lines(const char *ptr, size_t len, size_t max)
 {
     uint32_t ends[ROOM];
@@ -144,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(string_stops_alike_at_every_place),
         cmocka_unit_test(string_takes_every_other_byte),
+        cmocka_unit_test(marks_stand_where_strings_stop),
         cmocka_unit_test(lines_are_found_up_to_the_maximum),
         cmocka_unit_test(last_line_ends_behind_the_last_newline),
         cmocka_unit_test(an_unknown_implementation_is_refused),

@@ -14,6 +14,7 @@
 
 #include "lb_batch.h"
 #include "lb_module.h"
+#include "lb_time.h"
 
 struct lb_envelope {
     const char *name;
@@ -43,8 +44,9 @@ struct lb_parser {
 struct lb_parse_context {
     struct lb_batch *batch; /* arena and arrival time */
     struct lb_scratch *scratch;
-    const char *reason; /* set on LB_BAD_INPUT: what was expected, a literal */
-    uint32_t reason_at; /* and at which byte of the message */
+    struct lb_time_second second; /* for lb_time_rfc3339_cached(); zeroed at first */
+    const char *reason;           /* set on LB_BAD_INPUT: what was expected, a literal */
+    uint32_t reason_at;           /* and at which byte of the message */
 };
 
 struct lb_parser_type {

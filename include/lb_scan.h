@@ -5,11 +5,18 @@
 #ifndef LB_SCAN_H
 #define LB_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Index of the first `"`, `\` or byte below 0x20, or len. `*high` gets bit 7 set if a byte before it was not ASCII. */
 size_t lb_scan_string(const char *ptr, size_t len, unsigned char *high);
+
+/*
+ * The same for all of [ptr, ptr + len) at once: sets bit i % 64 of marks[i / 64] for each byte i where it would stop,
+ * and clears the others, up to the end of the last word. True if some byte is not ASCII.
+ */
+bool lb_scan_marks(const char *ptr, size_t len, uint64_t *marks);
 
 /*
  * Notes the index of every `\n` in [ptr, ptr + len) in `ends`, at most `max`, rising. Returns how many; when it is

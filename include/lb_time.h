@@ -15,6 +15,17 @@
 /* RFC 3339 (RFC 5424 section 6.2.3), also with a space for T, a comma fraction, or no zone (then UTC). Whole text. */
 bool lb_time_rfc3339(struct lb_str text, int64_t *time_ns);
 
+/* The last second that was read, for a reader of many lines of about one time. Zeroed at first; one thread. */
+struct lb_time_second {
+    char text[19]; /* "2026-01-31T12:34:56" */
+    bool set;
+    int64_t second_ns;
+};
+
+/* The same as lb_time_rfc3339() in a fraction of the time where the text is UTC (`Z`) and its second was read before.
+ */
+bool lb_time_rfc3339_cached(struct lb_time_second *second, struct lb_str text, int64_t *time_ns);
+
 /* A number of seconds, milliseconds, microseconds or nanoseconds since 1970, unit by size; with fraction. */
 bool lb_time_epoch(struct lb_str text, int64_t *time_ns);
 

@@ -100,6 +100,7 @@ static void free_known(struct lb_tail *self)
     lb_free(self->known);
     lb_tail_map_free(&self->known_by_inode);
     lb_tail_map_free(&self->known_by_path);
+    lb_tail_map_free(&self->known_by_log);
 }
 
 void lb_tail_free(struct lb_tail *self)
@@ -134,9 +135,14 @@ void lb_tail_start(struct lb_tail *self)
     if (!self->source->exit_at_eof)
         lb_tail_watch_open(self);
     lb_tail_load_known(self);
+    self->started_ns = lb_tail_file_time();
     self->starting = true;
     scan(self);
     lb_tail_settle_known(self);
+    lb_tail_watch_searches(self);
+    /* From here on a file that is truncated before its first turn is known to have been another. */
+    for (uint32_t opened = 0; opened < self->file_count; opened += STREAMS_PER_SYNC)
+        lb_tail_open_streams(self, STREAMS_PER_SYNC);
     self->starting = false;
     LB_INFO("source.file", "started source=" LB_STR_FMT " files=%u", LB_STR_ARG(self->source->section.name),
             self->file_count);
@@ -156,6 +162,9 @@ static enum lb_tail_step read_first(struct lb_tail *self)
 
     if (file->stream == NULL)
         lb_tail_open_streams(self, STREAMS_PER_SYNC);
+    file = TAILQ_FIRST(&self->ready); /* opening may have put the first one on hold */
+    if (file == NULL)
+        return LB_TAIL_STEP_IDLE;
     TAILQ_REMOVE(&self->ready, file, ready_link);
     file->ready = false;
     if (file->stream == NULL)
@@ -175,10 +184,12 @@ enum lb_tail_next lb_tail_turn(struct lb_tail *self)
     lb_tail_watch_drain(self);
     if (self->scan_wanted && lb_clock_monotonic() >= self->scan_after_ns)
         scan(self);
+    if (self->search_wanted)
+        lb_tail_watch_searches(self);
     for (unsigned i = 0; i < FILES_PER_TURN && !TAILQ_EMPTY(&self->ready); i++)
         if (read_first(self) == LB_TAIL_STEP_NO_CREDIT)
             return LB_TAIL_WAIT;
-    if (!TAILQ_EMPTY(&self->ready))
+    if (!TAILQ_EMPTY(&self->ready) || self->search_wanted)
         return LB_TAIL_MORE;
     return self->scan_wanted ? LB_TAIL_SOON : LB_TAIL_DONE;
 }

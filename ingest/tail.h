@@ -11,9 +11,10 @@
  * its name: renaming it changes nothing but `path`. In reading order:
  *   tail_glob   patterns          tail_identity  who a file is, its stream
  *   tail_scan   finding files     tail_rotate    renamed, deleted, truncated
- *   tail_watch  inotify           tail_file      table of files, descriptors
- *   tail_read   one slab          tail_lines     lines in a slab
- *   tail        turns and ticks   tail_source    the loop around all this
+ *   tail_watch  inotify           tail_siblings  copies, rotated logs
+ *   tail_file   table of files    tail_read      one slab
+ *   tail_lines  lines in a slab   tail           turns and ticks
+ *   tail_source the loop around all this
  */
 #ifndef LB_TAIL_H
 #define LB_TAIL_H
@@ -60,7 +61,8 @@ struct lb_tail_identity {
     uint64_t inode;
     uint64_t fingerprint; /* XXH64 of the first `length` bytes */
     uint32_t length;
-    uint64_t start; /* positions before it are not ours: `read_from: end` */
+    uint64_t start;  /* positions before it are not ours: `read_from: end` */
+    int64_t born_ns; /* Unix time at which its stream was made */
 };
 
 struct lb_tail_file {
@@ -84,6 +86,7 @@ struct lb_tail_file {
     uint8_t marker_len;
     bool ready;
     bool fresh;      /* its stream was opened just now */
+    bool checked;    /* it is no copy of another, or was one before we came */
     bool rotated;    /* it lost its name: nobody should write to it for much longer */
     bool gone;       /* no path leads to it; only the descriptor does */
     bool unreadable; /* told once */
@@ -105,12 +108,14 @@ struct lb_tail_dir {
     char *path;
     int wd;
     uint32_t generation;
+    bool search; /* for logs that were missed */
 };
 
 struct lb_tail_watch {
     int fd;                     /* -1: inotify is not to be had */
     struct lb_tail_map by_path; /* of struct lb_tail_dir */
     struct lb_tail_map by_wd;   /* one wd may have several paths */
+    bool missed;                /* events, since the last scan */
     bool blind;                 /* some directory can only be polled */
     bool complained;
 };
@@ -144,10 +149,13 @@ struct lb_tail {
     uint32_t known_count;
     struct lb_tail_map known_by_inode;
     struct lb_tail_map known_by_path;
-    bool starting; /* what is found now was there before us */
+    struct lb_tail_map known_by_log; /* by the path that a log has, or had before it was rotated */
+    bool starting;                   /* what is found now was there before us */
     bool scan_wanted;
     int64_t scan_after_ns; /* monotonic: scans must not eat the loop */
     int64_t scan_due_ns;   /* and the next one that comes by time alone */
+    int64_t started_ns;    /* Unix time */
+    bool search_wanted;    /* some directory is to be searched for logs that were missed */
     bool unopened;         /* some stream could not be opened: try again at the next tick */
     uint32_t generation;
 
@@ -197,6 +205,7 @@ size_t lb_glob_base(const char *pattern);
 
 /* True when a tail with these options would read a file of that path. */
 bool lb_tail_matches(const struct lb_tail_options *options, const char *path);
+bool lb_tail_excludes(const struct lb_tail_options *options, const char *path);
 
 /* --- tail_scan.c ------------------------------------------------------------- */
 
@@ -211,8 +220,11 @@ void lb_tail_watch_open(struct lb_tail *self);
 void lb_tail_watch_close(struct lb_tail *self);
 void lb_tail_watch_directory(struct lb_tail *self, const char *path);
 void lb_tail_watch_parent(struct lb_tail *self, const char *path); /* the directory that `path` is in */
-void lb_tail_watch_sweep(struct lb_tail *self);                    /* drops those that the last scan did not meet */
-void lb_tail_watch_drain(struct lb_tail *self);                    /* acts on all events that wait */
+void lb_tail_watch_search(struct lb_tail *self, const char *path); /* wants the directory of `path` searched */
+void lb_tail_watch_search_all(struct lb_tail *self);
+void lb_tail_watch_searches(struct lb_tail *self); /* searches all that are wanted */
+void lb_tail_watch_sweep(struct lb_tail *self);    /* drops those that the last scan did not meet */
+void lb_tail_watch_drain(struct lb_tail *self);    /* acts on all events that wait */
 
 /* --- tail_identity.c ------------------------------------------------------------ */
 
@@ -236,6 +248,9 @@ void lb_tail_identify(struct lb_tail_file *file);
 /* True when the first bytes behind `fd` are still those of the identity. */
 bool lb_tail_same_head(const struct lb_tail_identity *identity, int fd);
 
+/* True when the bytes before file->offset are those that were read. */
+bool lb_tail_same_marker(const struct lb_tail_file *file, int fd);
+
 /* As far as there is enough of it now, lets the fingerprint cover more. True when it changed. */
 bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd);
 
@@ -250,15 +265,30 @@ void lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file);
 /* It is shorter than it was, or begins otherwise: a new log in the same file. */
 void lb_tail_truncated(struct lb_tail *self, struct lb_tail_file *file);
 
+/* --- tail_siblings.c ---------------------------------------------------------------- */
+
 /* Finds, in the directory of `path`, the file with that inode. `found` has room for PATH_MAX bytes. */
 bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identity, char *found);
 
-/* Finds a copy of at least `size` bytes, beside `path`, of what was the file of that identity. */
+/*
+ * Finds a copy of at least `size` bytes, beside `path`, of what was the file of that identity. `marked`, or NULL: the
+ * file whose marker the copy must have.
+ */
 struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, const struct lb_tail_identity *identity,
-                                       uint64_t size);
+                                       uint64_t size, const struct lb_tail_file *marked);
 
-/* True when a new file begins like one that is being read: it may be a copy in the making. */
-bool lb_tail_is_copy(struct lb_tail *self, const struct lb_tail_file *file);
+/* True when the new file behind `fd` begins like one that is read: it may be a copy in the making. */
+bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd);
+
+/* Takes up logs of ours that were rotated in that directory before we saw them. */
+void lb_tail_find_missed(struct lb_tail *self, const char *directory);
+
+/* The clock by which file systems stamp changes; it ticks behind lb_clock_now(), and no test sets it. */
+int64_t lb_tail_file_time(void);
+
+/* A log whose position is known was followed since its stream was made, another one since our start. */
+void lb_tail_note_log(struct lb_tail *self, struct lb_tail_known *known);
+int64_t lb_tail_followed_since(const struct lb_tail *self, const char *log);
 
 /* --- tail_file.c -------------------------------------------------------------------- */
 

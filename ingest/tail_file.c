@@ -46,7 +46,7 @@ static bool make_room(struct lb_tail *self)
     if (self->file_count < self->file_capacity)
         return true;
     uint32_t capacity = self->file_capacity > 0 ? self->file_capacity * 2 : FIRST_FILES;
-    struct lb_tail_file **files = lb_realloc(self->files, capacity * sizeof(*files));
+    struct lb_tail_file **files = lb_realloc(self->files, capacity * sizeof(void *));
 
     if (files == NULL)
         return false;
@@ -202,20 +202,14 @@ void lb_tail_file_close(struct lb_tail *self, struct lb_tail_file *file)
 static void close_oldest(struct lb_tail *self)
 {
     struct lb_tail_file *behind = NULL;
-    unsigned tries = 0;
+    struct lb_tail_file *file = TAILQ_FIRST(&self->fds);
 
-    struct lb_tail_file *file;
-    TAILQ_FOREACH(file, &self->fds, fd_link)
-    {
-        if (++tries > CLOSE_TRIES)
-            break;
-        if (file->gone)
-            continue;
-        if (file->offset >= file->size) {
+    for (unsigned tries = 0; file != NULL && tries < CLOSE_TRIES; tries++, file = TAILQ_NEXT(file, fd_link)) {
+        if (!file->gone && file->offset >= file->size) {
             lb_tail_file_close(self, file);
             return;
         }
-        if (behind == NULL)
+        if (!file->gone && behind == NULL)
             behind = file;
     }
     if (behind != NULL)
@@ -242,13 +236,13 @@ static enum lb_err open_path(struct lb_tail *self, struct lb_tail_file *file)
 
 bool lb_tail_file_open(struct lb_tail *self, struct lb_tail_file *file)
 {
+    if (file->fd < 0 && file->gone)
+        return false;
     if (file->fd >= 0) {
         TAILQ_REMOVE(&self->fds, file, fd_link);
         TAILQ_INSERT_TAIL(&self->fds, file, fd_link);
         return true;
     }
-    if (file->gone)
-        return false;
     if (self->fd_count >= LB_TAIL_FDS_MAX)
         close_oldest(self);
     enum lb_err err = open_path(self, file);

@@ -236,18 +236,24 @@ size_t lb_glob_base(const char *pattern)
     return base;
 }
 
-bool lb_tail_matches(const struct lb_tail_options *options, const char *path)
+bool lb_tail_excludes(const struct lb_tail_options *options, const char *path)
 {
-    bool included = false;
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
 
-    for (size_t i = 0; i < options->include.count && !included; i++)
-        included = lb_glob_match(options->include.items[i].ptr, path);
-    for (size_t i = 0; i < options->exclude.count && included; i++) {
+    for (size_t i = 0; i < options->exclude.count; i++) {
         const char *pattern = options->exclude.items[i].ptr;
 
-        included = !(strchr(pattern, '/') != NULL ? lb_glob_match(pattern, path) : fnmatch(pattern, name, 0) == 0);
+        if (strchr(pattern, '/') != NULL ? lb_glob_match(pattern, path) : fnmatch(pattern, name, 0) == 0)
+            return true;
     }
-    return included;
+    return false;
+}
+
+bool lb_tail_matches(const struct lb_tail_options *options, const char *path)
+{
+    for (size_t i = 0; i < options->include.count; i++)
+        if (lb_glob_match(options->include.items[i].ptr, path))
+            return !lb_tail_excludes(options, path);
+    return false;
 }

@@ -2,7 +2,7 @@
  * tail_identity.c - who a file is, and which stream it has.
  *
  * The ledger holds, for each stream, where its file was and what it began
- * with: "device:inode:length:hash:start:path", numbers in hexadecimal. At
+ * with: "device:inode:length:hash:start:born:path", numbers in hexadecimal. At
  * the start each of them is matched with what is on disk. Inode and content
  * decide; the device number (it may change with a reboot) or the path must
  * agree too. An identity is forgotten only when its directory, or the nearest
@@ -22,35 +22,42 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { IDENTITY_BYTES = PATH_MAX + 128 };
+enum { IDENTITY_BYTES = PATH_MAX + 128, HOLD_SECONDS = 5 };
 
 /* --- text -------------------------------------------------------------------- */
 
 static struct lb_str write_identity(const struct lb_tail_identity *identity, const char *path, char *text)
 {
     int len =
-        snprintf(text, IDENTITY_BYTES, "%" PRIx64 ":%" PRIx64 ":%" PRIx32 ":%" PRIx64 ":%" PRIx64 ":%s",
-                 identity->device, identity->inode, identity->length, identity->fingerprint, identity->start, path);
+        snprintf(text, IDENTITY_BYTES, "%" PRIx64 ":%" PRIx64 ":%" PRIx32 ":%" PRIx64 ":%" PRIx64 ":%" PRIx64 ":%s",
+                 identity->device, identity->inode, identity->length, identity->fingerprint, identity->start,
+                 (uint64_t)identity->born_ns, path);
 
     return (struct lb_str){ text, len < IDENTITY_BYTES ? (size_t)len : IDENTITY_BYTES - 1 };
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static bool read_identity(struct lb_str text, struct lb_tail_known *known)
 {
-    uint64_t numbers[5];
+    uint64_t numbers[6];
     size_t at = 0;
 
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 6; i++) {
         size_t start = at;
 
         numbers[i] = 0;
         for (; at < text.len && text.ptr[at] != ':'; at++) {
-            const char *digits = "0123456789abcdef";
-            const char *digit = memchr(digits, text.ptr[at], 16);
+            int digit = hex_digit(text.ptr[at]);
 
-            if (digit == NULL || at - start >= 16)
+            if (digit < 0 || at - start >= 16)
                 return false;
-            numbers[i] = numbers[i] << 4 | (uint64_t)(digit - digits);
+            numbers[i] = numbers[i] << 4 | (uint64_t)digit;
         }
         if (at == start || at == text.len)
             return false;
@@ -58,11 +65,12 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
     }
     if (numbers[2] > LB_TAIL_HEAD_BYTES || at == text.len || text.len - at >= PATH_MAX)
         return false;
-    known->identity = (struct lb_tail_identity){ numbers[0], numbers[1], numbers[3], (uint32_t)numbers[2], numbers[4] };
+    known->identity = (struct lb_tail_identity){ numbers[0],           numbers[1], numbers[3],
+                                                 (uint32_t)numbers[2], numbers[4], (int64_t)numbers[5] };
     known->path = lb_alloc(text.len - at + 1);
     if (known->path == NULL)
         return false;
-    memcpy(known->path, text.ptr + at, text.len - at);
+    snprintf(known->path, text.len - at + 1, LB_STR_FMT, (int)(text.len - at), text.ptr + at);
     return true;
 }
 
@@ -74,6 +82,14 @@ bool lb_tail_same_head(const struct lb_tail_identity *identity, int fd)
 
     return pread(fd, head, identity->length, 0) == (ssize_t)identity->length &&
            XXH64(head, identity->length, 0) == identity->fingerprint;
+}
+
+bool lb_tail_same_marker(const struct lb_tail_file *file, int fd)
+{
+    char marker[LB_TAIL_MARKER_BYTES];
+
+    return pread(fd, marker, file->marker_len, (off_t)(file->offset - file->marker_len)) == file->marker_len &&
+           (file->marker_len == 0 || XXH64(marker, file->marker_len, 0) == file->marker);
 }
 
 bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd)
@@ -143,6 +159,7 @@ void lb_tail_load_known(struct lb_tail *self)
         /* Out of memory: it is not found again, and read from its head. */
         (void)lb_tail_map_put(&self->known_by_inode, known->identity.inode, known);
         (void)lb_tail_map_put(&self->known_by_path, XXH64(known->path, strlen(known->path), 0), known);
+        lb_tail_note_log(self, known);
     }
 }
 
@@ -254,7 +271,7 @@ static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
     if (lb_stream_open(self->source->streams, self->source, known->id,
                        write_identity(&known->identity, known->path, text), &stream) != LB_OK)
         return;
-    struct lb_tail_file *file = lb_tail_find_copy(self, known->path, &known->identity, stream->resume_until);
+    struct lb_tail_file *file = lb_tail_find_copy(self, known->path, &known->identity, stream->resume_until, NULL);
     if (file != NULL) {
         LB_INFO("source.file", "file was copied and truncated, the rest is read from the copy path=%s copy=%s",
                 known->path, file->path);
@@ -286,6 +303,9 @@ void lb_tail_settle_known(struct lb_tail *self)
     for (uint32_t i = 0; i < self->known_count; i++)
         if (!self->known[i].claimed)
             settle(self, &self->known[i]);
+    /* Only now, when each copy and each renamed file is taken. */
+    for (uint32_t i = 0; i < self->known_count; i++)
+        lb_tail_watch_search(self, self->known[i].path);
     if (lb_streams_end(self->source->streams) != LB_OK)
         LB_WARN("source.file", "positions of deleted files are forgotten at the next start error=\"%s\"",
                 strerror(errno));
@@ -309,14 +329,31 @@ static void describe(struct lb_tail *self, struct lb_tail_file *file)
         self->kind->describe(stream, file->name);
 }
 
+/* Until the original was truncated, and this one took over its position; or it is no copy after all. */
+static void hold(struct lb_tail *self, struct lb_tail_file *file)
+{
+    file->hold_ns = lb_clock_monotonic() + HOLD_SECONDS * LB_SECOND;
+    file->checked = true;
+    file->ready = false;
+    TAILQ_REMOVE(&self->ready, file, ready_link);
+}
+
 static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
 {
     char text[IDENTITY_BYTES];
     struct stat status;
+    bool was_truncated = file->id == 0 && file->identity.born_ns != 0;
 
     lb_tail_grow_head(&file->identity, file->fd);
     if (file->identity.length == 0)
         return false;
+    if (!file->checked && file->id == 0 && lb_tail_is_copy(self, file, file->fd)) {
+        hold(self, file);
+        return false;
+    }
+    file->checked = true;
+    if (file->id == 0)
+        file->identity.born_ns = lb_tail_file_time();
     if (lb_stream_open(self->source->streams, self->source, file->id, write_identity(&file->identity, file->path, text),
                        &file->stream) != LB_OK) {
         file->stream = NULL;
@@ -328,6 +365,8 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
         file->offset = file->stream->resume;
     if (fstat(file->fd, &status) == 0)
         file->size = (uint64_t)status.st_size;
+    if (was_truncated) /* perhaps more than once */
+        lb_tail_watch_search(self, file->path);
     return true;
 }
 

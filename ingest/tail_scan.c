@@ -59,23 +59,15 @@ static void choose_start(struct lb_tail *self, struct lb_tail_file *file)
 
 /* --- one file -------------------------------------------------------------------------- */
 
-static void hold(struct lb_tail_file *file)
-{
-    /* By then the original was truncated, and this one took over its position; or it is no copy. */
-    file->hold_ns = lb_clock_monotonic() + 5 * LB_SECOND;
-}
-
 static void found_new(struct lb_tail *self, const char *path, const struct stat *status)
 {
     struct lb_tail_file *file = lb_tail_add(self, path, status);
 
     if (file == NULL)
         return;
-    if (!lb_tail_adopt(self, file)) {
+    file->checked = self->starting && file->size > 0;
+    if (!lb_tail_adopt(self, file))
         choose_start(self, file);
-        if (!self->starting && lb_tail_is_copy(self, file))
-            hold(file);
-    }
     if (file->size > file->offset || file->id != 0)
         lb_tail_ready(self, file);
 }
@@ -107,7 +99,7 @@ static struct lb_tail_file *find_by_name(struct lb_tail *self, const char *path)
     return file != NULL && !file->gone ? file : NULL;
 }
 
-static void look_at(struct lb_tail *self, const char *path, bool is_match)
+void lb_tail_look(struct lb_tail *self, const char *path)
 {
     struct stat status;
     struct lb_tail_file *before = find_by_name(self, path);
@@ -125,13 +117,10 @@ static void look_at(struct lb_tail *self, const char *path, bool is_match)
         return;
     if (file != NULL)
         found_again(self, file, path, &status);
-    else if (is_match)
+    else if (lb_tail_matches(&self->options, path))
         found_new(self, path, &status);
-}
-
-void lb_tail_look(struct lb_tail *self, const char *path)
-{
-    look_at(self, path, lb_tail_matches(&self->options, path));
+    else
+        lb_tail_watch_search(self, path);
 }
 
 /* --- all files --------------------------------------------------------------------------- */
@@ -186,7 +175,7 @@ void lb_tail_scan(struct lb_tail *self)
 
     self->scan_wanted = false;
     self->generation++;
-    self->watch.blind = false;
+    self->watch.blind = self->watch.fd < 0;
     for (size_t i = 0; i < self->options.include.count; i++)
         lb_glob_walk(self->options.include.items[i].ptr, &visitor);
     /* Backwards: dropping a file moves the last one into its place. */
@@ -196,4 +185,8 @@ void lb_tail_scan(struct lb_tail *self)
         else
             lb_tail_watch_parent(self, self->files[i]->path);
     lb_tail_watch_sweep(self);
+    /* Without events logs may have come and gone since we looked. */
+    if (self->watch.blind || self->watch.missed)
+        lb_tail_watch_search_all(self);
+    self->watch.missed = false;
 }

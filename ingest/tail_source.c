@@ -94,9 +94,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     if (self->stopped)
         return;
     lb_tail_tick(self->tail);
-    if (self->waiting && self->changed != NULL)
-        event_add(self->changed, NULL);
-    if (!self->waiting && evtimer_pending(self->turn, NULL) == 0)
+    self->waiting = false; /* credit or not, trying costs little */
+    if (evtimer_pending(self->turn, NULL) == 0)
         turn_in(self, 0);
 }
 
@@ -238,9 +237,8 @@ static void check_pattern(struct check *self, const char *pattern)
     memcpy(base, len > 0 ? pattern : "/", len > 0 ? len : 1);
     base[len > 0 ? len : 1] = '\0';
     if (stat(base, &status) != 0 || !S_ISDIR(status.st_mode)) {
-        lb_diag_error(self->diag, self->place,
-                      "directory %s of the pattern %s does not exist; create it, or correct the pattern", base,
-                      pattern);
+        lb_diag_warn(self->diag, self->place,
+                     "directory %s of the pattern %s does not exist yet; it is read when it appears", base, pattern);
         return;
     }
     if (access(base, R_OK | X_OK) != 0) {

@@ -146,17 +146,62 @@ void lb_tail_watch_directory(struct lb_tail *self, const char *path)
     watch->blind |= dir->wd < 0;
 }
 
-void lb_tail_watch_parent(struct lb_tail *self, const char *path)
+/* The directory that `path` is in, in `parent`; false when it is too long. */
+static bool parent_of(const char *path, char *parent)
 {
-    char parent[PATH_MAX];
     const char *slash = strrchr(path, '/');
 
     if (slash == NULL || slash - path >= PATH_MAX)
-        return;
+        return false;
     size_t len = slash > path ? (size_t)(slash - path) : 1;
     memcpy(parent, path, len);
     parent[len] = '\0';
-    lb_tail_watch_directory(self, parent);
+    return true;
+}
+
+void lb_tail_watch_parent(struct lb_tail *self, const char *path)
+{
+    char parent[PATH_MAX];
+
+    if (parent_of(path, parent))
+        lb_tail_watch_directory(self, parent);
+}
+
+void lb_tail_watch_search(struct lb_tail *self, const char *path)
+{
+    char parent[PATH_MAX];
+    struct lb_tail_dir *dir = parent_of(path, parent) ? find_directory(&self->watch, parent) : NULL;
+
+    if (dir == NULL)
+        return; /* it is gone */
+    dir->search = true;
+    self->search_wanted = true;
+}
+
+void lb_tail_watch_search_all(struct lb_tail *self)
+{
+    for (uint32_t i = 0; i < self->watch.by_path.capacity; i++) {
+        struct lb_tail_dir *dir = self->watch.by_path.slots[i].value;
+
+        if (dir != NULL)
+            dir->search = self->search_wanted = true;
+    }
+}
+
+void lb_tail_watch_searches(struct lb_tail *self)
+{
+    char path[PATH_MAX];
+
+    self->search_wanted = false;
+    for (uint32_t i = 0; i < self->watch.by_path.capacity; i++) {
+        struct lb_tail_dir *dir = self->watch.by_path.slots[i].value;
+
+        if (dir == NULL || !dir->search)
+            continue;
+        dir->search = false;
+        snprintf(path, sizeof(path), "%s", dir->path);
+        lb_tail_find_missed(self, path); /* may watch more directories: those already behind wait for the next time */
+    }
 }
 
 void lb_tail_watch_sweep(struct lb_tail *self)
@@ -213,6 +258,7 @@ static void act(struct lb_tail *self, const struct inotify_event *event)
 
     if (event->mask & IN_Q_OVERFLOW) {
         self->scan_wanted = true;
+        self->watch.missed = true;
         return;
     }
     if (event->mask & (IN_IGNORED | IN_UNMOUNT)) {

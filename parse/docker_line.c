@@ -1,57 +1,22 @@
 /*
  * docker_line.c - {"log":"text\n","stream":"stdout","time":"…"}
  *
- * Nearly every line has exactly this shape and is read in one pass: `log` is
- * unescaped into a small buffer that stays in the nearest cache, the rest is
- * compared with what must stand there, and only when all of it is right does
- * the text go back into its place. So a line that is not right is untouched
- * and goes the long way: any JSON object with a `log`.
+ * Nearly every line has exactly this shape and is read in one pass, and all
+ * that is kept of it is its text. So the text moves down: unescaped straight
+ * into the space that the lines before it left, and only counted as there
+ * when the rest of the line is right too. A line that is not is still whole
+ * and goes the long way: any JSON object with a `log`, unescaped in its place.
  */
 #include "docker_line.h"
 
 #include "json_reader.h"
 #include "json_unescape.h"
 #include "lb_json.h"
-#include "lb_time.h"
+
+#include <assert.h>
 
 /* Docker cuts parts at 16 KiB. Members beyond those that Docker writes are few. */
 enum { DECODE_BYTES = 20 * 1024, MEMBERS_MAX = 32 };
-
-/* "….123456789Z" in nanoseconds; false where it is anything else. */
-static bool read_fraction(const char *at, const char *end, int64_t *nanos)
-{
-    int64_t number = 0;
-    int digits = 0;
-
-    if (at < end && *at == '.') {
-        for (at++; at < end && (unsigned char)(*at - '0') < 10 && digits < 9; at++, digits++)
-            number = number * 10 + (*at - '0');
-        if (digits == 0)
-            return false;
-    }
-    for (; digits < 9; digits++)
-        number *= 10;
-    *nanos = number;
-    return end - at == 1 && *at == 'Z';
-}
-
-static bool read_time(struct docker_clock *clock, struct lb_str text, int64_t *time_ns)
-{
-    int64_t nanos;
-
-    if (text.len < 20 || !read_fraction(text.ptr + 19, text.ptr + text.len, &nanos))
-        return lb_time_rfc3339(text, time_ns);
-    if (clock->set && memcmp(clock->text, text.ptr, sizeof(clock->text)) == 0) {
-        *time_ns = clock->second_ns + nanos;
-        return true;
-    }
-    if (!lb_time_rfc3339(text, time_ns))
-        return false;
-    memcpy(clock->text, text.ptr, sizeof(clock->text));
-    clock->second_ns = *time_ns - nanos;
-    clock->set = true;
-    return true;
-}
 
 /* Takes the newline off; a terminal's carriage return before it too. Returns how many bytes went. */
 static uint32_t strip_newline(struct lb_value *log)
@@ -66,48 +31,72 @@ static uint32_t strip_newline(struct lb_value *log)
 }
 
 /* Behind `log`: both names of a stream have six letters. The fixed parts are compared as one. */
-static bool read_tail(const char *at, const char *end, struct docker_clock *clock, struct docker_line *out)
+static bool read_tail(struct docker_reader *self, const char *at, const char *end, struct docker_line *out)
 {
     static const char stream[] = ",\"stream\":\"std";
     static const char time[] = "\",\"time\":\"";
-    enum { STREAM = sizeof(stream) - 1, TIME = sizeof(time) - 1, NAME = 6 };
+    enum { STREAM = sizeof(stream) - 1, TIME = sizeof(time) - 1 };
 
     if (end - at < STREAM + 3 + TIME + 2 || memcmp(at, stream, STREAM) != 0 || memcmp(end - 2, "\"}", 2) != 0)
         return false;
     at += STREAM;
-    if ((memcmp(at, "out", 3) != 0 && memcmp(at, "err", 3) != 0) || memcmp(at + 3, time, TIME) != 0)
+    if (memcmp(at + 3, time, TIME) != 0)
         return false;
-    out->stream = (struct lb_value){ at - 3, NAME, LB_VALUE_CLEAN, 0 };
+    if (memcmp(at, "out", 3) == 0)
+        out->stream = lb_value_of(LB_STR("stdout"), LB_VALUE_CLEAN);
+    else if (memcmp(at, "err", 3) == 0)
+        out->stream = lb_value_of(LB_STR("stderr"), LB_VALUE_CLEAN);
+    else
+        return false;
     at += 3 + TIME;
-    out->timed = true;
-    return read_time(clock, (struct lb_str){ at, (size_t)(end - 2 - at) }, &out->time_ns);
+    out->timed = lb_time_rfc3339_cached(&self->second, (struct lb_str){ at, (size_t)(end - 2 - at) }, &out->time_ns);
+    return out->timed;
 }
 
-/* Exactly Docker's own shape. `out` is written only on success, but for its slices. */
-static bool read_exact(char *line, size_t len, struct docker_clock *clock, struct docker_line *out)
+/* `text` holds the string; its bytes stand where they shall stay. */
+static void note_log(char *text, const struct json_decoded *decoded, struct docker_line *out)
 {
-    static const char head[] = "{\"log\":\"";
-    enum { HEAD = sizeof(head) - 1 };
+    out->log = (struct lb_value){ text, (uint32_t)decoded->len, LB_VALUE_TEXT, 0 };
+    uint32_t stripped = strip_newline(&out->log);
+    out->whole = stripped > 0;
+    /* Each escape of one letter makes the text one byte shorter, others more: only the line end was escaped. */
+    if (decoded->used - 1 - decoded->len == stripped &&
+        (!decoded->high || lb_utf8_valid((struct lb_str){ out->log.ptr, out->log.len }) == out->log.len))
+        out->log.kind = LB_VALUE_CLEAN;
+}
+
+enum { HEAD = 8 };
+
+/* Exactly Docker's own shape, where the lines before left room. */
+static bool read_exact(struct docker_reader *self, char *line, size_t len, struct docker_line *out)
+{
+    struct json_decoded decoded;
+
+    if (!json_decode_string((struct lb_str){ line + HEAD, len - HEAD }, self->free, &decoded) ||
+        !read_tail(self, line + HEAD + decoded.used, line + len, out))
+        return false;
+    note_log(self->free, &decoded, out);
+    self->free += decoded.len;
+    return true;
+}
+
+/* The same through a buffer: for the first lines of a batch. */
+static bool read_exact_first(struct docker_reader *self, char *line, size_t len, struct docker_line *out)
+{
     char text[DECODE_BYTES + JSON_DECODE_SLACK];
     struct json_decoded decoded;
 
-    if (len < HEAD || len > DECODE_BYTES || memcmp(line, head, HEAD) != 0)
+    if (len > DECODE_BYTES || !json_decode_string((struct lb_str){ line + HEAD, len - HEAD }, text, &decoded) ||
+        !read_tail(self, line + HEAD + decoded.used, line + len, out))
         return false;
-    if (!json_decode_string((struct lb_str){ line + HEAD, len - HEAD }, text, &decoded) ||
-        !read_tail(line + HEAD + decoded.used, line + len, clock, out))
-        return false;
-    memcpy(line + HEAD, text, decoded.len);
-    out->log = (struct lb_value){ line + HEAD, (uint32_t)decoded.len, LB_VALUE_TEXT, 0 };
-    uint32_t stripped = strip_newline(&out->log);
-    out->whole = stripped > 0;
-    if (decoded.escapes == stripped &&
-        (!decoded.high || lb_utf8_valid((struct lb_str){ out->log.ptr, out->log.len }) == out->log.len))
-        out->log.kind = LB_VALUE_CLEAN;
+    memcpy(self->free, text, decoded.len);
+    note_log(self->free, &decoded, out);
+    self->free += decoded.len;
     return true;
 }
 
 /* Takes log, stream and time out of the members. False: one of them is not what Docker writes. */
-static bool take_members(struct lb_field *fields, uint32_t count, struct docker_clock *clock, struct docker_line *out)
+static bool take_members(struct docker_reader *self, struct lb_field *fields, uint32_t count, struct docker_line *out)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct lb_field *field = &fields[i];
@@ -120,7 +109,7 @@ static bool take_members(struct lb_field *fields, uint32_t count, struct docker_
             out->stream = field->value;
         else if (!lb_str_is(key, "time"))
             continue;
-        else if (lb_value_is_string(field->value) && read_time(clock, text, &out->time_ns))
+        else if (lb_value_is_string(field->value) && lb_time_rfc3339_cached(&self->second, text, &out->time_ns))
             out->timed = true;
         else
             return false;
@@ -151,8 +140,7 @@ static bool refuse(struct docker_line *out, const char *reason)
     return false;
 }
 
-static bool read_object(const char *line, size_t len, struct docker_clock *clock, struct lb_arena *arena,
-                        struct docker_line *out)
+static bool read_object(struct docker_reader *self, const char *line, size_t len, struct docker_line *out)
 {
     struct lb_field fields[MEMBERS_MAX];
     struct lb_json_object object = { .fields = fields, .field_max = MEMBERS_MAX };
@@ -161,25 +149,32 @@ static bool read_object(const char *line, size_t len, struct docker_clock *clock
         return refuse(out, object.reason);
     if (json_skip_blanks(line + object.end, line + len) != line + len)
         return refuse(out, "expected nothing behind the object");
-    if (!take_members(fields, object.field_count, clock, out))
+    if (!take_members(self, fields, object.field_count, out))
         return refuse(out, "expected log, stream and time as Docker writes them");
     /* Some drivers write `log` alone; who says where a line came from says when, too. */
     if (out->log.kind == LB_VALUE_NONE || (out->stream.kind != LB_VALUE_NONE) != out->timed)
         return refuse(out, "expected log, stream and time as Docker writes them");
-    if (!keep_others(fields, object.field_count, arena, out))
+    if (!keep_others(fields, object.field_count, self->arena, out))
         return refuse(out, "expected less in one batch");
     out->rest = object.rest;
     return true;
 }
 
-bool docker_read_line(char *line, size_t len, struct docker_clock *clock, struct lb_arena *arena,
-                      struct docker_line *out)
+bool docker_read_line(struct docker_reader *self, char *line, size_t len, struct docker_line *out)
 {
+    static const char head[] = "{\"log\":\"";
+
+    assert(line >= self->free);
     *out = (struct docker_line){ .fields = NULL };
-    if (read_exact(line, len, clock, out))
-        return true;
-    *out = (struct docker_line){ .fields = NULL };
-    if (!read_object(line, len, clock, arena, out))
+    if (len > HEAD && memcmp(line, head, HEAD) == 0) {
+        bool roomy = (size_t)(line - self->free) >= len + JSON_DECODE_SLACK;
+
+        if (roomy ? read_exact(self, line, len, out) : read_exact_first(self, line, len, out))
+            return true;
+        *out = (struct docker_line){ .fields = NULL };
+    }
+    self->free = line + len;
+    if (!read_object(self, line, len, out))
         return false;
     if (out->log.kind == LB_VALUE_ESCAPED) {
         char *text = line + (out->log.ptr - line);

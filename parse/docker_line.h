@@ -5,16 +5,10 @@
 #define DOCKER_LINE_H
 
 #include "lb_batch.h"
-
-/* The last second that was read: lines of one file share it a thousandfold. */
-struct docker_clock {
-    char text[19]; /* "2026-01-31T12:34:56" */
-    bool set;
-    int64_t second_ns;
-};
+#include "lb_time.h"
 
 struct docker_line {
-    struct lb_value log; /* unescaped in its place, TEXT or CLEAN, without its newline */
+    struct lb_value log; /* unescaped, TEXT or CLEAN, without its newline */
     bool whole;          /* there was a newline: otherwise more parts follow */
     struct lb_value stream;
     bool timed;
@@ -25,8 +19,17 @@ struct docker_line {
     const char *reason; /* of a line that is none of Docker's: what was expected, a literal */
 };
 
-/* False: not Docker's; the line's bytes are as they were. */
-bool docker_read_line(char *line, size_t len, struct docker_clock *clock, struct lb_arena *arena,
-                      struct docker_line *out);
+/* Of one batch. Zeroed at first, but for `free`. */
+struct docker_reader {
+    struct lb_arena *arena;
+    char *free; /* from here up to the next line nobody needs the bytes of the slab any more */
+    struct lb_time_second second;
+};
+
+/*
+ * Lines must come in the order in which they stand. What `out` points to is in [free, line + len), and `free` behind
+ * it then. False: not Docker's; the bytes of the line are as they were.
+ */
+bool docker_read_line(struct docker_reader *self, char *line, size_t len, struct docker_line *out);
 
 #endif

@@ -28,11 +28,11 @@ struct open_record {
 
 enum { STREAM_OUT, STREAM_ERR, STREAM_NONE, STREAM_COUNT };
 
-struct docker_reader {
+struct envelope {
     struct lb_batch *batch;
     struct lb_field *stream_fields; /* one for each event */
     size_t max_line;
-    struct docker_clock clock;
+    struct docker_reader reader;
     struct open_record open[STREAM_COUNT];
 };
 
@@ -43,26 +43,32 @@ static size_t max_line_of(const struct lb_batch *batch)
     return source != NULL && source->options.max_line > 0 ? source->options.max_line : LB_LINE_BYTES;
 }
 
-static struct lb_record new_record(const struct lb_batch *batch, uint32_t i)
+/* Where the next record shall stand; it counts once emit() is called. */
+static struct lb_record *next_record(struct envelope *self)
+{
+    return &self->batch->records[self->batch->record_count];
+}
+
+static void emit(struct envelope *self)
+{
+    self->batch->record_count++;
+}
+
+static void begin_record(const struct lb_batch *batch, uint32_t i, struct lb_record *record)
 {
     const struct lb_event *event = lb_batch_event(batch, i);
 
-    return (struct lb_record){
+    *record = (struct lb_record){
         .time_ns = batch->arrival_ns,
         .start = lb_batch_offset(batch, i),
-        .end = lb_batch_offset(batch, i + 1),
+        .end = lb_batch_end(batch, i),
         .message = { batch->bytes + event->start, event->length, LB_VALUE_TEXT, 0 },
         .flags = (uint16_t)(LB_RECORD_NO_TIME | (event->truncated ? LB_RECORD_TRUNCATED : 0)),
         .level = LB_LEVEL_NONE,
     };
 }
 
-static void emit(struct docker_reader *self, const struct lb_record *record)
-{
-    self->batch->records[self->batch->record_count++] = *record;
-}
-
-static void fill(struct docker_reader *self, uint32_t i, const struct docker_line *line, struct lb_record *record)
+static void fill(struct envelope *self, uint32_t i, const struct docker_line *line, struct lb_record *record)
 {
     struct lb_field *field = &self->stream_fields[i];
 
@@ -81,17 +87,18 @@ static void fill(struct docker_reader *self, uint32_t i, const struct docker_lin
         lb_record_add(record, &self->batch->arena, line->fields[n].key, line->fields[n].value);
 }
 
-static struct open_record *open_of(struct docker_reader *self, const struct docker_line *line)
+static struct open_record *open_of(struct envelope *self, const struct docker_line *line)
 {
     if (line->stream.kind == LB_VALUE_NONE)
         return &self->open[STREAM_NONE];
     return &self->open[line->stream.len == 6 && memcmp(line->stream.ptr, "stderr", 6) == 0 ? STREAM_ERR : STREAM_OUT];
 }
 
-/* What of `text` fits below max_line, cut between characters. */
-static struct lb_value fitting(const struct docker_reader *self, struct open_record *open, struct lb_value text)
+/* What of `text` fits below max_line, cut between characters; nothing behind a cut. */
+static struct lb_value fitting(const struct envelope *self, struct open_record *open, struct lb_value text)
 {
-    size_t room = self->max_line - open->len;
+    bool cut = (open->record.flags & LB_RECORD_TRUNCATED) != 0;
+    size_t room = cut ? 0 : self->max_line - open->len;
 
     if (text.len <= room)
         return text;
@@ -102,7 +109,7 @@ static struct lb_value fitting(const struct docker_reader *self, struct open_rec
     return text;
 }
 
-static void begin(struct docker_reader *self, struct open_record *open, const struct lb_record *first)
+static void begin(struct envelope *self, struct open_record *open, const struct lb_record *first)
 {
     *open = (struct open_record){ .is_open = true, .record = *first };
     open->record.message = fitting(self, open, first->message);
@@ -110,7 +117,7 @@ static void begin(struct docker_reader *self, struct open_record *open, const st
     open->tail = &open->more;
 }
 
-static void add_part(struct docker_reader *self, struct open_record *open, struct lb_value text)
+static void add_part(struct envelope *self, struct open_record *open, struct lb_value text)
 {
     struct part *part;
 
@@ -136,7 +143,7 @@ static size_t append(char *text, size_t len, struct lb_value part)
 }
 
 /* Joins the parts. Where the arena has no room for that, the first one stands for all. */
-static void finish(struct docker_reader *self, struct open_record *open)
+static void finish(struct envelope *self, struct open_record *open)
 {
     char *text = open->more != NULL ? lb_arena_alloc(&self->batch->arena, open->len) : NULL;
 
@@ -149,43 +156,44 @@ static void finish(struct docker_reader *self, struct open_record *open)
     } else if (open->more != NULL) {
         open->record.flags |= LB_RECORD_TRUNCATED;
     }
-    emit(self, &open->record);
+    *next_record(self) = open->record;
+    emit(self);
     open->is_open = false;
 }
 
-static void take_event(struct docker_reader *self, uint32_t i)
+static void take_event(struct envelope *self, uint32_t i)
 {
     struct lb_batch *batch = self->batch;
     const struct lb_event *event = lb_batch_event(batch, i);
-    struct lb_record record = new_record(batch, i);
+    struct lb_record *record = next_record(self);
     struct docker_line line;
 
-    if (!docker_read_line(batch->bytes + event->start, event->length, &self->clock, &batch->arena, &line)) {
-        record.flags |= LB_RECORD_PARSE_ERROR;
-        record.reason = lb_str_from(line.reason);
-        emit(self, &record);
+    begin_record(batch, i, record);
+
+    if (!docker_read_line(&self->reader, batch->bytes + event->start, event->length, &line)) {
+        record->flags |= LB_RECORD_PARSE_ERROR;
+        record->reason = lb_str_from(line.reason);
+        emit(self);
         return;
     }
     struct open_record *open = open_of(self, &line);
     if (!open->is_open) {
-        fill(self, i, &line, &record);
+        fill(self, i, &line, record);
         if (line.whole)
-            emit(self, &record);
+            emit(self);
         else
-            begin(self, open, &record);
+            begin(self, open, record);
         return;
     }
-    open->record.end = record.end;
+    open->record.end = record->end;
     add_part(self, open, line.log);
     if (line.whole)
         finish(self, open);
 }
 
 /* What is still open, the one that began first before the others. Their ends must not fall behind. */
-static void finish_all(struct docker_reader *self)
+static void finish_all(struct envelope *self)
 {
-    uint32_t end = lb_batch_offset(self->batch, self->batch->event_count);
-
     while (true) {
         struct open_record *earliest = NULL;
 
@@ -197,23 +205,26 @@ static void finish_all(struct docker_reader *self)
         }
         if (earliest == NULL)
             return;
-        earliest->record.end = end;
+        earliest->record.end = lb_batch_end(self->batch, self->batch->event_count - 1);
         finish(self, earliest);
     }
 }
 
 static enum lb_err open_docker(struct lb_batch *batch)
 {
-    struct docker_reader reader = { .batch = batch, .max_line = max_line_of(batch) };
+    struct envelope self = { .batch = batch, .max_line = max_line_of(batch) };
 
     batch->record_count = 0;
+    if (batch->event_count == 0)
+        return LB_OK;
     batch->records = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*batch->records));
-    reader.stream_fields = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*reader.stream_fields));
-    if (batch->records == NULL || reader.stream_fields == NULL)
+    self.stream_fields = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*self.stream_fields));
+    if (batch->records == NULL || self.stream_fields == NULL)
         return LB_NOMEM;
+    self.reader = (struct docker_reader){ .arena = &batch->arena, .free = batch->bytes };
     for (uint32_t i = 0; i < batch->event_count; i++)
-        take_event(&reader, i);
-    finish_all(&reader);
+        take_event(&self, i);
+    finish_all(&self);
     return LB_OK;
 }
 

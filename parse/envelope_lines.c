@@ -12,7 +12,7 @@ static void fill(struct lb_batch *batch, uint32_t i, struct lb_record *record)
     *record = (struct lb_record){
         .time_ns = batch->arrival_ns,
         .start = lb_batch_offset(batch, i),
-        .end = lb_batch_offset(batch, i + 1),
+        .end = lb_batch_end(batch, i),
         .message = { batch->bytes + event->start, event->length, LB_VALUE_TEXT, 0 },
         .flags = (uint16_t)(LB_RECORD_NO_TIME | (event->truncated ? LB_RECORD_TRUNCATED : 0)),
         .level = LB_LEVEL_NONE,
@@ -22,6 +22,8 @@ static void fill(struct lb_batch *batch, uint32_t i, struct lb_record *record)
 static enum lb_err open_lines(struct lb_batch *batch)
 {
     batch->record_count = 0;
+    if (batch->event_count == 0)
+        return LB_OK;
     batch->records = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*batch->records));
     if (batch->records == NULL)
         return LB_NOMEM;

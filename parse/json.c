@@ -1,9 +1,9 @@
 /*
  * json.c - objects, members and scalars, noted where they stand.
  *
- * Strings take most of the time. Most are short, so the first sixteen bytes
- * are looked at in place; only longer ones and those with escapes pay for a
- * call. UTF-8 is checked only where a byte was not ASCII.
+ * Most strings are plain ASCII without escapes, and their ends are marked
+ * before they are read (json_reader.h). Only the others pay for a call, and
+ * UTF-8 is checked only in those that have a byte that is not ASCII.
  */
 #include "lb_json.h"
 
@@ -13,9 +13,7 @@
 
 #include <assert.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 static bool is_hex(char c)
 {
@@ -40,8 +38,43 @@ size_t json_escape_length(const char *at, const char *end)
     }
 }
 
+/* --- strings ---------------------------------------------------------------- */
+
+/* Moves the window to `at`, which is in the text. */
+static void mark_window(struct json_reader *self, const char *at, size_t ahead)
+{
+    size_t len = (size_t)(self->end - at);
+
+    len = len < ahead ? len : ahead;
+    self->window = at;
+    self->seen = at + len;
+    self->window_end = lb_scan_marks(at, len, self->marks) ? at : self->seen;
+    self->marks[(len + 63) / 64] = UINT64_MAX;
+}
+
+void json_reader_init(struct json_reader *self, struct lb_str text, size_t ahead)
+{
+    self->end = text.ptr + text.len;
+    self->depth = 0;
+    self->bad_utf8 = 0;
+    self->reason = NULL;
+    self->reason_at = NULL;
+    mark_window(self, text.ptr, ahead);
+}
+
+const char *json_far_stop(const struct json_reader *self, const char *at)
+{
+    size_t offset = (size_t)(at - self->window);
+    const uint64_t *mark = &self->marks[offset / 64];
+    uint64_t stops = *mark >> (offset % 64) << (offset % 64);
+
+    while (stops == 0)
+        stops = *++mark;
+    return self->window + (size_t)(mark - self->marks) * 64 + (unsigned)__builtin_ctzll(stops);
+}
+
 /* Text without escapes; `high`: not all of it is ASCII. */
-static inline void note_plain(struct lb_value *value, const char *start, size_t len, bool high)
+static void note_plain(struct lb_value *value, const char *start, size_t len, bool high)
 {
     *value = (struct lb_value){ start, (uint32_t)len, LB_VALUE_CLEAN, 0 };
     if (high && lb_utf8_valid((struct lb_str){ start, len }) != len) {
@@ -50,61 +83,37 @@ static inline void note_plain(struct lb_value *value, const char *start, size_t 
     }
 }
 
-/* The bytes [start, at) were seen, hold no stop, and `high` says whether one is not ASCII. */
-static __attribute__((noinline)) const char *read_long_string(const char *start, const char *at, const char *end,
-                                                              unsigned char high, struct lb_value *value,
-                                                              struct json_fault *fault)
+const char *json_read_any_string(struct json_reader *self, const char *start, struct lb_value *value)
 {
+    const char *end = self->end;
+    const char *at = start;
+    unsigned char high = 0;
     bool escaped = false;
 
     while (true) {
         at += lb_scan_string(at, (size_t)(end - at), &high);
         if (at == end)
-            return json_refuse(fault, at, "expected a closing quote");
+            return json_refuse(self, at, "expected a closing quote");
         if (*at == '"')
             break;
         if (*at != '\\')
-            return json_refuse(fault, at, "expected no control character inside a string");
+            return json_refuse(self, at, "expected no control character inside a string");
         size_t len = json_escape_length(at, end);
         if (len == 0)
-            return json_refuse(fault, at, "expected a valid escape sequence");
+            return json_refuse(self, at, "expected a valid escape sequence");
         escaped = true;
         at += len;
     }
     note_plain(value, start, (size_t)(at - start), high != 0);
+    self->bad_utf8 |= value->flags;
     if (escaped)
         value->kind = LB_VALUE_ESCAPED;
+    if (at >= self->seen)
+        mark_window(self, at, JSON_WINDOW);
     return at + 1;
 }
 
-static inline const char *read_string(const char *at, const char *end, struct lb_value *value, struct json_fault *fault)
-{
-#if defined(__SSE2__)
-    if (end - at >= 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
-        __m128i quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
-        __m128i slashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-        __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-        __m128i stops = _mm_or_si128(_mm_or_si128(quotes, slashes), controls);
-        unsigned stop_bits = (unsigned)_mm_movemask_epi8(stops);
-        unsigned high_bits = (unsigned)_mm_movemask_epi8(bytes);
-
-        if (stop_bits == 0)
-            return read_long_string(at, at + 16, end, high_bits != 0 ? 0x80 : 0, value, fault);
-        unsigned len = (unsigned)__builtin_ctz(stop_bits);
-        if (at[len] == '"') {
-            note_plain(value, at, len, (high_bits & ((1U << len) - 1)) != 0);
-            return at + len + 1;
-        }
-    }
-#endif
-    return read_long_string(at, at, end, 0, value, fault);
-}
-
-const char *json_read_string(const char *at, const char *end, struct lb_value *value, struct json_fault *fault)
-{
-    return read_string(at, end, value, fault);
-}
+/* --- other values ------------------------------------------------------------- */
 
 static inline const char *skip_digits(const char *at, const char *end)
 {
@@ -114,37 +123,48 @@ static inline const char *skip_digits(const char *at, const char *end)
 }
 
 /* Behind a point or an exponent's sign there must be a digit. */
-static const char *read_digits(const char *at, const char *end, struct json_fault *fault)
+static inline const char *read_digits(struct json_reader *self, const char *at)
 {
-    const char *behind = skip_digits(at, end);
+    const char *behind = skip_digits(at, self->end);
 
-    return behind > at ? behind : json_refuse(fault, at, "expected a digit");
+    return behind > at ? behind : json_refuse(self, at, "expected a digit");
 }
 
-static inline const char *read_number(const char *at, const char *end, struct lb_value *value, struct json_fault *fault)
+/* Behind the digits of a whole number: a fraction, an exponent. */
+static const char *read_real(struct json_reader *self, const char *at)
 {
-    const char *start = at;
+    const char *end = self->end;
 
-    if (*at == '-')
-        at++;
-    if (at < end && *at == '0')
-        at++;
-    else
-        at = read_digits(at, end, fault);
-    if (at != NULL && at < end && *at == '.')
-        at = read_digits(at + 1, end, fault);
+    if (*at == '.')
+        at = read_digits(self, at + 1);
     if (at != NULL && at < end && (*at | 0x20) == 'e') {
         at++;
         if (at < end && (*at == '+' || *at == '-'))
             at++;
-        at = read_digits(at, end, fault);
+        at = read_digits(self, at);
     }
-    if (at != NULL)
-        *value = (struct lb_value){ start, (uint32_t)(at - start), LB_VALUE_NUMBER, 0 };
     return at;
 }
 
-static const char *read_word(const char *at, const char *end, struct lb_value *value, struct json_fault *fault)
+ALWAYS_INLINE const char *read_number(struct json_reader *self, const char *start, struct lb_value *value)
+{
+    const char *at = start + (*start == '-');
+    const char *behind = read_digits(self, at);
+
+    if (behind == NULL)
+        return NULL;
+    if (*at == '0' && behind > at + 1)
+        return json_refuse(self, start, "expected a number without leading zeroes");
+    if (behind < self->end && (*behind == '.' || (*behind | 0x20) == 'e')) {
+        behind = read_real(self, behind);
+        if (behind == NULL)
+            return NULL;
+    }
+    *value = (struct lb_value){ start, (uint32_t)(behind - start), LB_VALUE_NUMBER, 0 };
+    return behind;
+}
+
+static const char *read_word(struct json_reader *self, const char *at, struct lb_value *value)
 {
     static const struct {
         struct lb_str text;
@@ -156,22 +176,24 @@ static const char *read_word(const char *at, const char *end, struct lb_value *v
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (lb_str_starts((struct lb_str){ at, (size_t)(end - at) }, words[i].text)) {
+        if (lb_str_starts((struct lb_str){ at, (size_t)(self->end - at) }, words[i].text)) {
             *value = (struct lb_value){ at, (uint32_t)words[i].text.len, words[i].kind, 0 };
             return at + words[i].text.len;
         }
     }
-    return json_refuse(fault, at, "expected a value");
+    return json_refuse(self, at, "expected a value");
 }
 
-static inline const char *read_value(const char *at, const char *end, struct lb_value *value, struct json_fault *fault)
+static const char *read_nested(struct json_reader *self, const char *start, struct lb_value *value);
+
+ALWAYS_INLINE const char *read_value(struct json_reader *self, const char *at, struct lb_value *value)
 {
-    if (at == end)
-        return json_refuse(fault, at, "expected a value");
+    if (at == self->end)
+        return json_refuse(self, at, "expected a value");
     switch (*at) {
-    case '"': return read_string(at + 1, end, value, fault);
+    case '"': return json_read_string(self, at + 1, value);
     case '{':
-    case '[': return json_read_nested(at, end, value, fault);
+    case '[': return read_nested(self, at, value);
     case '-':
     case '0':
     case '1':
@@ -182,48 +204,103 @@ static inline const char *read_value(const char *at, const char *end, struct lb_
     case '6':
     case '7':
     case '8':
-    case '9': return read_number(at, end, value, fault);
-    default: return read_word(at, end, value, fault);
+    case '9': return read_number(self, at, value);
+    default: return read_word(self, at, value);
     }
 }
 
-const char *json_read_value(const char *at, const char *end, struct lb_value *value, struct json_fault *fault)
+const char *json_read_value(struct json_reader *self, const char *at, struct lb_value *value)
 {
-    return read_value(at, end, value, fault);
+    return read_value(self, at, value);
 }
 
-static inline const char *read_member(const char *at, const char *end, struct lb_field *member,
-                                      struct json_fault *fault)
+ALWAYS_INLINE const char *read_member(struct json_reader *self, const char *at, struct lb_field *member)
 {
-    if (at == end || *at != '"')
-        return json_refuse(fault, at, "expected a quoted key");
-    at = read_string(at + 1, end, &member->key, fault);
+    if (at == self->end || *at != '"')
+        return json_refuse(self, at, "expected a quoted key");
+    at = json_read_string(self, at + 1, &member->key);
     if (at == NULL)
         return NULL;
-    at = json_skip_blanks(at, end);
-    if (at == end || *at != ':')
-        return json_refuse(fault, at, "expected a colon behind the key");
-    return read_value(json_skip_blanks(at + 1, end), end, &member->value, fault);
+    if (json_at_pair(at, self->end, ":\""))
+        return json_read_string(self, at + 2, &member->value);
+    at = json_skip_blanks(at, self->end);
+    if (at == self->end || *at != ':')
+        return json_refuse(self, at, "expected a colon behind the key");
+    return read_value(self, json_skip_blanks(at + 1, self->end), &member->value);
 }
 
-const char *json_read_member(const char *at, const char *end, struct lb_field *member, struct json_fault *fault)
+const char *json_read_member(struct json_reader *self, const char *at, struct lb_field *member)
 {
-    return read_member(at, end, member, fault);
+    return read_member(self, at, member);
+}
+
+/* --- objects and arrays --------------------------------------------------------- */
+
+/* Behind an item: to the next one, or with `*more` false behind the closing bracket. */
+ALWAYS_INLINE const char *step(struct json_reader *self, const char *at, char closer, bool *more)
+{
+    if (json_at_pair(at, self->end, ",\"")) {
+        *more = true;
+        return at + 1;
+    }
+    at = json_skip_blanks(at, self->end);
+    *more = at < self->end && *at == ',';
+    if (*more)
+        return json_skip_blanks(at + 1, self->end);
+    if (at < self->end && *at == closer)
+        return at + 1;
+    return json_refuse(self, at, "expected a comma or a closing bracket");
+}
+
+/* `at` is behind the opening bracket. False: the closing one is all that follows. */
+static inline bool has_items(struct json_reader *self, const char **at, char closer)
+{
+    *at = json_skip_blanks(*at, self->end);
+    return *at == self->end || **at != closer;
+}
+
+static const char *read_items(struct json_reader *self, const char *at, char closer)
+{
+    struct lb_field ignored;
+    bool more = true;
+
+    if (!has_items(self, &at, closer))
+        return at + 1;
+    while (at != NULL && more) {
+        at = closer == '}' ? read_member(self, at, &ignored) : json_read_value(self, at, &ignored.value);
+        if (at != NULL)
+            at = step(self, at, closer, &more);
+    }
+    return at;
+}
+
+/* All of a nested value, checked. Recursion is bounded: about 200 bytes of stack a level. */
+static const char *read_nested(struct json_reader *self, const char *start, struct lb_value *value)
+{
+    uint8_t bad_utf8 = self->bad_utf8;
+    bool is_object = *start == '{';
+
+    /* The object that is read is a level of its own. */
+    if (self->depth == LB_JSON_DEPTH_MAX - 1)
+        return json_refuse(self, start, "expected less nesting");
+    self->depth++;
+    self->bad_utf8 = 0;
+    const char *at = read_items(self, start + 1, is_object ? '}' : ']');
+    if (at == NULL)
+        return NULL;
+    *value = (struct lb_value){ start, (uint32_t)(at - start), is_object ? LB_VALUE_OBJECT : LB_VALUE_ARRAY,
+                                self->bad_utf8 };
+    self->bad_utf8 |= bad_utf8;
+    self->depth--;
+    return at;
 }
 
 /* A member that has no room is checked all the same and lengthens `rest`. */
-static inline const char *note_member(struct lb_json_object *object, const char *at, const char *end,
-                                      struct json_fault *fault)
+static const char *note_rest(struct lb_json_object *object, struct json_reader *reader, const char *at)
 {
     struct lb_field spare;
+    const char *behind = json_read_member(reader, at, &spare);
 
-    if (object->field_count < object->field_max) {
-        const char *behind = read_member(at, end, &object->fields[object->field_count], fault);
-
-        object->field_count += behind != NULL;
-        return behind;
-    }
-    const char *behind = read_member(at, end, &spare, fault);
     if (object->rest.ptr == NULL)
         object->rest.ptr = at;
     if (behind != NULL)
@@ -232,41 +309,38 @@ static inline const char *note_member(struct lb_json_object *object, const char 
 }
 
 /* `at` is behind the opening brace. */
-static const char *read_members(struct lb_json_object *object, const char *at, const char *end,
-                                struct json_fault *fault)
+static const char *read_members(struct lb_json_object *object, struct json_reader *reader, const char *at)
 {
-    at = json_skip_blanks(at, end);
-    if (at < end && *at == '}')
+    struct lb_field *fields = object->fields;
+    uint32_t max = object->field_max;
+    uint32_t count = 0;
+    bool more = true;
+
+    if (!has_items(reader, &at, '}'))
         return at + 1;
-    while (true) {
-        at = note_member(object, at, end, fault);
-        if (at == NULL)
-            return NULL;
-        at = json_skip_blanks(at, end);
-        if (at < end && *at == ',') {
-            at = json_skip_blanks(at + 1, end);
-            continue;
-        }
-        if (at < end && *at == '}')
-            return at + 1;
-        return json_refuse(fault, at, "expected a comma or a closing brace");
+    while (at != NULL && more) {
+        at = count < max ? read_member(reader, at, &fields[count++]) : note_rest(object, reader, at);
+        if (at != NULL)
+            at = step(reader, at, '}', &more);
     }
+    object->field_count = count;
+    return at;
 }
 
 enum lb_err lb_json_read_object(struct lb_str text, struct lb_json_object *object)
 {
-    const char *end = text.ptr + text.len;
-    const char *at = json_skip_blanks(text.ptr, end);
-    struct json_fault fault = { NULL, NULL };
+    struct json_reader reader;
+    const char *at = json_skip_blanks(text.ptr, text.ptr + text.len);
 
     assert(text.len <= UINT32_MAX);
+    json_reader_init(&reader, text, JSON_WINDOW);
     object->field_count = 0;
     object->rest = (struct lb_str){ NULL, 0 };
-    at = at < end && *at == '{' ? read_members(object, at + 1, end, &fault)
-                                : json_refuse(&fault, at, "expected an object");
+    at = at < reader.end && *at == '{' ? read_members(object, &reader, at + 1)
+                                       : json_refuse(&reader, at, "expected an object");
     if (at == NULL) {
-        object->reason = fault.reason;
-        object->reason_at = (size_t)(fault.at - text.ptr);
+        object->reason = reader.reason;
+        object->reason_at = (size_t)(reader.reason_at - text.ptr);
         return LB_BAD_INPUT;
     }
     object->end = (size_t)(at - text.ptr);
@@ -275,32 +349,36 @@ enum lb_err lb_json_read_object(struct lb_str text, struct lb_json_object *objec
 
 bool lb_json_valid(struct lb_str text)
 {
-    const char *end = text.ptr + text.len;
-    struct json_fault fault;
+    struct json_reader reader;
     struct lb_value value;
-    const char *at = json_read_value(json_skip_blanks(text.ptr, end), end, &value, &fault);
 
-    return at != NULL && json_skip_blanks(at, end) == end;
+    json_reader_init(&reader, text, JSON_WINDOW);
+    const char *at = json_read_value(&reader, json_skip_blanks(text.ptr, reader.end), &value);
+    return at != NULL && json_skip_blanks(at, reader.end) == reader.end;
 }
 
-/* Behind an item: steps over the comma. `first`: no comma yet. NULL: not one more item. */
-static const char *next_item(const char *at, const char *end, bool first, char closer)
+/* --- one by one ----------------------------------------------------------------- */
+
+/* Where the item after `*at` begins, behind its comma; NULL: there is no more. */
+static const char *next_item(struct lb_str text, size_t at, char closer)
 {
-    at = json_skip_blanks(at, end);
-    if (at == end || *at == closer)
+    const char *end = text.ptr + text.len;
+    const char *item = at <= text.len ? json_skip_blanks(text.ptr + at, end) : end;
+
+    if (item == end || *item == closer)
         return NULL;
-    return first || *at != ',' ? at : json_skip_blanks(at + 1, end);
+    return at <= 1 || *item != ',' ? item : json_skip_blanks(item + 1, end);
 }
 
 enum lb_err lb_json_next_element(struct lb_str array, size_t *at, struct lb_value *element)
 {
-    const char *end = array.ptr + array.len;
-    const char *start = *at <= array.len ? next_item(array.ptr + *at, end, *at <= 1, ']') : NULL;
-    struct json_fault fault;
+    const char *item = next_item(array, *at, ']');
+    struct json_reader reader;
 
-    if (start == NULL)
+    if (item == NULL)
         return LB_END;
-    const char *behind = read_value(start, end, element, &fault);
+    json_reader_init(&reader, (struct lb_str){ item, (size_t)(array.ptr + array.len - item) }, JSON_WINDOW_FIRST);
+    const char *behind = json_read_value(&reader, item, element);
     if (behind == NULL)
         return LB_BAD_INPUT;
     *at = (size_t)(behind - array.ptr);
@@ -309,13 +387,13 @@ enum lb_err lb_json_next_element(struct lb_str array, size_t *at, struct lb_valu
 
 enum lb_err lb_json_next_member(struct lb_str members, size_t *at, struct lb_field *member)
 {
-    const char *end = members.ptr + members.len;
-    const char *start = *at <= members.len ? next_item(members.ptr + *at, end, *at <= 1, '}') : NULL;
-    struct json_fault fault;
+    const char *item = next_item(members, *at, '}');
+    struct json_reader reader;
 
-    if (start == NULL)
+    if (item == NULL)
         return LB_END;
-    const char *behind = read_member(start, end, member, &fault);
+    json_reader_init(&reader, (struct lb_str){ item, (size_t)(members.ptr + members.len - item) }, JSON_WINDOW_FIRST);
+    const char *behind = json_read_member(&reader, item, member);
     if (behind == NULL)
         return LB_BAD_INPUT;
     *at = (size_t)(behind - members.ptr);

@@ -9,8 +9,6 @@
  */
 #include "parser_json.h"
 
-#define FOLD 0x20
-
 struct alias {
     const char *name;
     uint8_t role;
@@ -33,8 +31,10 @@ static const struct alias aliases[] = {
     { "date", JSON_TIME, true },
     { "host", JSON_HOST, false },
     { "text", JSON_MESSAGE, true },
+    { "name", JSON_SERVICE, true },
     { "level", JSON_LEVEL, false },
     { "event", JSON_MESSAGE, true },
+    { "fields", JSON_MESSAGE, true },
     { "message", JSON_MESSAGE, false },
     { "service", JSON_SERVICE, false },
     { "asctime", JSON_TIME, true },
@@ -64,56 +64,72 @@ static const struct alias aliases[] = {
     { "__realtime_timestamp", JSON_TIME, false },
 };
 
-enum { ALIAS_COUNT = sizeof(aliases) / sizeof(aliases[0]), LENGTH_MAX = 20 };
+enum { ALIAS_COUNT = sizeof(aliases) / sizeof(aliases[0]) };
 
 #define LETTER(c) (UINT32_C(1) << ((c)&31))
 
-/* For each length: where its names begin, and the first letters of them. */
-static const struct {
-    uint8_t first;
-    uint32_t letters;
-} lengths[LENGTH_MAX + 2] = {
-    [1] = { 0, LETTER('t') },
-    [2] = { 1, LETTER('t') | LETTER('@') },
-    [3] = { 5, LETTER('m') | LETTER('l') | LETTER('@') | LETTER('a') },
-    [4] = { 10, LETTER('t') | LETTER('d') | LETTER('h') },
-    [5] = { 14, LETTER('l') | LETTER('e') },
-    [6] = { 16, 0 },
-    [7] = { 16, LETTER('m') | LETTER('s') | LETTER('a') },
-    [8] = { 19, LETTER('h') | LETTER('s') | LETTER('l') | LETTER('p') | LETTER('d') | LETTER('a') },
-    [9] = { 25, LETTER('t') | LETTER('e') | LETTER('l') | LETTER('h') | LETTER('_') },
-    [10] = { 32, LETTER('@') | LETTER('l') | LETTER('t') },
-    [11] = { 35, LETTER('a') | LETTER('s') },
-    [12] = { 37, LETTER('s') },
-    [13] = { 40, LETTER('s') },
-    [14] = { 41, 0 },
-    [15] = { 41, 0 },
-    [16] = { 41, 0 },
-    [17] = { 41, LETTER('s') },
-    [18] = { 42, 0 },
-    [19] = { 42, 0 },
-    [20] = { 42, LETTER('_') },
-    [21] = { ALIAS_COUNT, 0 },
+const uint32_t json_key_letters[JSON_KEY_LENGTH_MAX + 1] = {
+    [1] = LETTER('t'),
+    [2] = LETTER('t') | LETTER('@'),
+    [3] = LETTER('m') | LETTER('l') | LETTER('@') | LETTER('a'),
+    [4] = LETTER('t') | LETTER('d') | LETTER('h') | LETTER('n'),
+    [5] = LETTER('l') | LETTER('e'),
+    [6] = LETTER('f'),
+    [7] = LETTER('m') | LETTER('s') | LETTER('a'),
+    [8] = LETTER('h') | LETTER('s') | LETTER('l') | LETTER('p') | LETTER('d') | LETTER('a'),
+    [9] = LETTER('t') | LETTER('e') | LETTER('l') | LETTER('h') | LETTER('_'),
+    [10] = LETTER('@') | LETTER('l') | LETTER('t'),
+    [11] = LETTER('a') | LETTER('s'),
+    [12] = LETTER('s'),
+    [13] = LETTER('s'),
+    [17] = LETTER('s'),
+    [20] = LETTER('_'),
 };
 
-static bool same_folded(const char *a, const char *b, uint32_t len)
+/* Where the names of a length begin; those of one length end where the next begin. */
+static const uint8_t first_of_length[JSON_KEY_LENGTH_MAX + 2] = {
+    0, 0, 1, 5, 10, 15, 17, 18, 21, 27, 34, 37, 39, 42, 43, 43, 43, 43, 44, 44, 44, ALIAS_COUNT,
+};
+
+static inline uint32_t load4(const char *ptr)
 {
-    for (uint32_t i = 0; i < len; i++) {
-        if ((a[i] | FOLD) != (b[i] | FOLD))
-            return false;
+    uint32_t four;
+
+    memcpy(&four, ptr, sizeof(four));
+    return four;
+}
+
+static inline uint64_t load8(const char *ptr)
+{
+    uint64_t eight;
+
+    memcpy(&eight, ptr, sizeof(eight));
+    return eight;
+}
+
+/* From both ends, so that four or eight bytes are compared at once. */
+static inline bool same_folded(const char *a, const char *b, uint32_t len)
+{
+    uint64_t differ = 0;
+
+    if (len >= 8) {
+        for (uint32_t i = 0; i + 8 < len; i += 8)
+            differ |= load8(a + i) ^ load8(b + i);
+        differ |= load8(a + len - 8) ^ load8(b + len - 8);
+    } else if (len >= 4) {
+        differ = (load4(a) ^ load4(b)) | (load4(a + len - 4) ^ load4(b + len - 4));
+    } else {
+        for (uint32_t i = 0; i < len; i++)
+            differ |= (uint64_t)(a[i] ^ b[i]);
     }
-    return true;
+    return (differ & ~UINT64_C(0x2020202020202020)) == 0;
 }
 
 struct json_key json_key_of(struct lb_value key)
 {
-    struct json_key none = { JSON_NO_ROLE, false };
-
-    if (key.len == 0 || key.len > LENGTH_MAX || (lengths[key.len].letters >> (key.ptr[0] & 31) & 1) == 0)
-        return none;
-    for (unsigned i = lengths[key.len].first; i < lengths[key.len + 1].first; i++) {
+    for (unsigned i = first_of_length[key.len]; i < first_of_length[key.len + 1]; i++) {
         if (same_folded(key.ptr, aliases[i].name, key.len))
             return (struct json_key){ aliases[i].role, aliases[i].weak };
     }
-    return none;
+    return (struct json_key){ JSON_NO_ROLE, false };
 }

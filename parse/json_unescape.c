@@ -3,7 +3,7 @@
  *
  * The portable way copies runs up to the next backslash. Docker's lines hold
  * JSON inside a JSON string, a backslash every few bytes, where that would
- * branch all the time; so AVX2 takes 32 bytes, marks the backslashes that
+ * branch all the time; so AVX2 takes 64 bytes, marks the backslashes that
  * begin an escape, and closes the gaps eight bytes at a time by a table of
  * shuffles. Only the letter behind a backslash is then put right one by one,
  * and only \u leaves the block.
@@ -102,7 +102,6 @@ static bool decode_plain(struct lb_str text, char *out, struct json_decoded *dec
             return false;
         at += decode_escape(at, end, len, out + decoded->len, &written);
         decoded->len += written;
-        decoded->escapes++;
     }
 }
 
@@ -110,6 +109,7 @@ static bool decode_plain(struct lb_str text, char *out, struct json_decoded *dec
 #include <immintrin.h>
 
 #define TARGET_AVX2 __attribute__((target("avx2,bmi,popcnt")))
+#define AVX2_INLINE TARGET_AVX2 static inline __attribute__((always_inline))
 
 /* For each set of bytes to leave out of eight: the shuffle that closes the gaps. */
 static struct {
@@ -136,35 +136,15 @@ static bool has_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
 }
 
-/* Of 32 bytes: where quotes, backslashes, control characters and bytes above 0x7f are. */
-struct block {
-    uint32_t quotes;
-    uint32_t slashes;
-    uint32_t controls;
-    uint32_t high;
-};
-
-TARGET_AVX2 static inline struct block look(__m256i bytes)
-{
-    __m256i controls = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
-
-    return (struct block){
-        (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('"'))),
-        (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\\'))),
-        (uint32_t)_mm256_movemask_epi8(controls),
-        (uint32_t)_mm256_movemask_epi8(bytes),
-    };
-}
-
 /* The backslashes that begin an escape: every second one where they stand in a row. */
-static inline uint32_t escapes_of(uint32_t slashes)
+static inline uint64_t escapes_of(uint64_t slashes)
 {
-    uint32_t escapes = 0;
+    uint64_t escapes = 0;
 
     if ((slashes & slashes << 1) == 0)
         return slashes;
     while (slashes != 0) {
-        uint32_t lowest = slashes & -slashes;
+        uint64_t lowest = slashes & -slashes;
 
         escapes |= lowest;
         slashes &= ~(lowest | lowest << 1);
@@ -172,103 +152,153 @@ static inline uint32_t escapes_of(uint32_t slashes)
     return escapes;
 }
 
-/* Stores 32 bytes without those in `drop`. */
-TARGET_AVX2 static inline void store_without(const char *from, uint32_t drop, char *to)
+/* Stores 8 bytes without those in `drop`; returns where the next go. */
+AVX2_INLINE char *store_eight(const char *from, uint64_t drop, char *to)
 {
-    for (unsigned i = 0; i < 4; i++) {
-        unsigned set = drop >> (8 * i) & 0xff;
-        __m128i eight = _mm_loadl_epi64((const __m128i *)(const void *)(from + 8 * (size_t)i));
-        __m128i shuffle = _mm_loadl_epi64((const __m128i *)(const void *)shuffles.of[set]);
+    __m128i eight = _mm_loadl_epi64((const __m128i *)(const void *)from);
+    __m128i shuffle = _mm_loadl_epi64((const __m128i *)(const void *)shuffles.of[drop & 0xff]);
 
-        _mm_storel_epi64((__m128i *)(void *)to, _mm_shuffle_epi8(eight, shuffle));
-        to += 8 - _mm_popcnt_u32(set);
-    }
+    _mm_storel_epi64((__m128i *)(void *)to, _mm_shuffle_epi8(eight, shuffle));
+    return to + 8 - _mm_popcnt_u64(drop & 0xff);
 }
 
-/* Puts the letters in `others` right in what was stored. Returns the first that is no simple one, or 32. */
-TARGET_AVX2 static inline unsigned fix_letters(const char *from, uint32_t others, uint32_t keep, char *to)
+/* The same for 64; written out, as compilers leave the loop. */
+AVX2_INLINE char *store_block(const char *from, uint64_t drop, char *to)
+{
+    to = store_eight(from, drop, to);
+    to = store_eight(from + 8, drop >> 8, to);
+    to = store_eight(from + 16, drop >> 16, to);
+    to = store_eight(from + 24, drop >> 24, to);
+    to = store_eight(from + 32, drop >> 32, to);
+    to = store_eight(from + 40, drop >> 40, to);
+    to = store_eight(from + 48, drop >> 48, to);
+    return store_eight(from + 56, drop >> 56, to);
+}
+
+/* A block of 64 bytes; bit i of a mask is byte i. */
+struct block {
+    __m256i low;
+    __m256i high;
+};
+
+AVX2_INLINE uint64_t mask_of(__m256i low, __m256i high)
+{
+    return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+}
+
+AVX2_INLINE uint64_t equal_to(struct block block, char byte)
+{
+    __m256i pattern = _mm256_set1_epi8(byte);
+
+    return mask_of(_mm256_cmpeq_epi8(block.low, pattern), _mm256_cmpeq_epi8(block.high, pattern));
+}
+
+AVX2_INLINE uint64_t controls_of(struct block block)
+{
+    __m256i last = _mm256_set1_epi8(0x1f);
+
+    return mask_of(_mm256_cmpeq_epi8(_mm256_min_epu8(block.low, last), block.low),
+                   _mm256_cmpeq_epi8(_mm256_min_epu8(block.high, last), block.high));
+}
+
+/* Puts the letters in `others` right in what was stored. Returns the first that is no simple one, or 64. */
+AVX2_INLINE unsigned fix_letters(const char *from, uint64_t others, uint64_t keep, char *to)
 {
     for (; others != 0; others &= others - 1) {
-        unsigned i = (unsigned)__builtin_ctz(others);
+        unsigned i = (unsigned)__builtin_ctzll(others);
         char letter = letters[(unsigned char)from[i]];
 
         if (letter == 0)
             return i;
-        to[_mm_popcnt_u32(keep & ((UINT32_C(1) << i) - 1))] = letter;
+        to[_mm_popcnt_u64(keep & ((UINT64_C(1) << i) - 1))] = letter;
     }
-    return 32;
+    return 64;
 }
 
-static inline uint32_t bits_below(unsigned n)
+static inline uint64_t bits_below(unsigned n)
 {
-    return n >= 32 ? UINT32_MAX : (UINT32_C(1) << n) - 1;
+    return n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
 }
 
 enum progress { GOES_ON, ENDS, UNICODE, BROKEN };
 
-/* One block of 32 bytes. With UNICODE, decoded->used stands on the backslash. */
-TARGET_AVX2 static inline enum progress decode_block(const char *from, char *to, struct json_decoded *decoded)
-{
-    __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)from);
-    struct block block = look(bytes);
-    enum progress progress = GOES_ON;
-    unsigned taken = 32;
+struct decoder {
+    const char *from;
+    char *to;
+    uint64_t carry; /* the byte before `from` was a backslash that escapes the one at `from` */
+    bool high;
+};
 
-    if ((block.quotes | block.slashes | block.controls) == 0) {
-        _mm256_storeu_si256((__m256i *)(void *)to, bytes);
-        decoded->used += 32;
-        decoded->len += 32;
-        decoded->high |= block.high != 0;
-        return GOES_ON;
-    }
-    uint32_t escapes = escapes_of(block.slashes);
-    uint32_t ends = block.quotes & ~(escapes << 1);
+/*
+ * One block of 64 bytes. With ENDS, `from` stands on the closing quote; with UNICODE behind the backslash of what is
+ * perhaps \uXXXX. Blocks follow each other at fixed distances, so that the next one is being loaded meanwhile.
+ */
+AVX2_INLINE enum progress decode_block(struct decoder *self)
+{
+    const char *from = self->from;
+    struct block block = { _mm256_loadu_si256((const __m256i *)(const void *)from),
+                           _mm256_loadu_si256((const __m256i *)(const void *)(from + 32)) };
+    uint64_t quotes = equal_to(block, '"');
+    uint64_t slashes = equal_to(block, '\\');
+    uint64_t escapes = escapes_of(slashes & ~self->carry);
+    uint64_t letters_at = escapes << 1 | self->carry;
+    uint64_t ends = quotes & ~letters_at;
+    uint64_t others = letters_at & ~(quotes | slashes);
+    enum progress progress = GOES_ON;
+    unsigned taken = 64;
+    char *to = self->to;
+
+    to = store_block(from, escapes, to);
     if (ends != 0) {
-        taken = (unsigned)__builtin_ctz(ends);
+        taken = (unsigned)__builtin_ctzll(ends);
+        others &= bits_below(taken);
         progress = ENDS;
-    } else if (escapes >> 31 != 0) {
-        taken = 31;
     }
-    escapes &= bits_below(taken);
-    uint32_t others = escapes << 1 & bits_below(taken) & ~(block.quotes | block.slashes);
-    store_without(from, escapes, to);
-    unsigned stop = others == 0 ? 32 : fix_letters(from, others, ~escapes, to);
-    if (stop < 32) {
-        taken = stop - 1;
-        progress = UNICODE;
+    if (others != 0) {
+        unsigned stop = fix_letters(from, others, ~escapes, self->to);
+
+        if (stop < 64) {
+            taken = stop;
+            progress = UNICODE;
+        }
     }
-    if ((block.controls & bits_below(taken)) != 0)
+    if ((controls_of(block) & bits_below(taken)) != 0)
         return BROKEN;
-    escapes &= bits_below(taken);
-    unsigned dropped = (unsigned)_mm_popcnt_u32(escapes);
-    decoded->used += taken;
-    decoded->len += taken - dropped;
-    decoded->escapes += dropped;
-    decoded->high |= (block.high & bits_below(taken)) != 0;
+    self->high |= (mask_of(block.low, block.high) & bits_below(taken)) != 0;
+    self->from += taken;
+    self->to = progress == GOES_ON ? to : self->to + _mm_popcnt_u64(~escapes & bits_below(taken));
+    self->carry = escapes >> 63;
     return progress;
+}
+
+static bool decode_unicode(struct decoder *self, const char *end)
+{
+    const char *slash = self->from - 1;
+    size_t written;
+
+    if (json_escape_length(slash, end) == 0)
+        return false;
+    self->from = slash + decode_escape(slash, end, 6, self->to, &written);
+    self->to += written;
+    self->carry = 0;
+    return true;
 }
 
 TARGET_AVX2 static bool decode_avx2(struct lb_str text, char *out, struct json_decoded *decoded)
 {
-    while (text.len - decoded->used >= 32) {
-        const char *at = text.ptr + decoded->used;
-        size_t written;
+    struct decoder decoder = { text.ptr, out, 0, false };
+    const char *end = text.ptr + text.len;
+    enum progress progress = GOES_ON;
 
-        switch (decode_block(at, out + decoded->len, decoded)) {
-        case ENDS: return true;
-        case BROKEN: return false;
-        case GOES_ON: break;
-        case UNICODE:
-            at = text.ptr + decoded->used;
-            if (json_escape_length(at, text.ptr + text.len) == 0)
-                return false;
-            decoded->used += decode_escape(at, text.ptr + text.len, 6, out + decoded->len, &written);
-            decoded->len += written;
-            decoded->escapes++;
-            break;
-        }
+    while (progress == GOES_ON && end - decoder.from >= 64) {
+        progress = decode_block(&decoder);
+        if (progress == UNICODE)
+            progress = decode_unicode(&decoder, end) ? GOES_ON : BROKEN;
     }
-    return decode_plain(text, out, decoded);
+    decoded->used = (size_t)(decoder.from - text.ptr) - (progress == GOES_ON ? decoder.carry : 0);
+    decoded->len = (size_t)(decoder.to - out);
+    decoded->high = decoder.high;
+    return progress == ENDS || (progress == GOES_ON && decode_plain(text, out, decoded));
 }
 
 static bool has_simd(void)
@@ -305,7 +335,7 @@ void json_decode_allow_simd(bool allow)
 
 bool json_decode_string(struct lb_str text, char *out, struct json_decoded *decoded)
 {
-    *decoded = (struct json_decoded){ 0, 0, 0, false };
+    *decoded = (struct json_decoded){ 0, 0, false };
     if (!(simd ? decode_avx2(text, out, decoded) : decode_plain(text, out, decoded)))
         return false;
     decoded->used++;

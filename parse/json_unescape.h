@@ -7,13 +7,12 @@
 #include "lb_str.h"
 
 /* `out` has this much more room than the string is long: blocks are stored whole. */
-enum { JSON_DECODE_SLACK = 32 };
+enum { JSON_DECODE_SLACK = 64 };
 
 struct json_decoded {
-    size_t used;    /* of the text: behind the closing quote */
-    size_t len;     /* of what was written */
-    size_t escapes; /* how many there were */
-    bool high;      /* there are bytes that are not ASCII, as they were: not checked */
+    size_t used; /* of the text: behind the closing quote */
+    size_t len;  /* of what was written */
+    bool high;   /* there are bytes that are not ASCII, as they were: not checked */
 };
 
 /*

@@ -21,6 +21,8 @@ enum { TEXT_MAX = 64 };
 /* What the object says of the record itself. */
 struct json_leading {
     bool timed;
+    bool compact;  /* the time is `@t`: Serilog's compact format, which leaves out the level of information */
+    bool numbered; /* the level is a number, as pino and bunyan write it */
     int64_t time_ns;
     uint8_t level;
     struct lb_value texts[JSON_ROLE_COUNT]; /* of message, service and host */
@@ -30,9 +32,11 @@ struct json_leading {
 struct json_reading {
     const struct parser_json *settings;
     int64_t now_ns;
+    struct lb_time_second *second;
     struct json_leading leading;
     struct lb_field *fields;
     uint32_t field_count;
+    uint32_t consumed; /* of them */
 };
 
 /* --- values of a role ------------------------------------------------------- */
@@ -65,7 +69,7 @@ static bool read_time(const struct json_reading *self, struct lb_value value, in
         return lb_time_format_parse(self->settings->time_format, text, self->now_ns, time_ns);
     if (value.kind == LB_VALUE_NUMBER)
         return number_as_time(text, time_ns);
-    return lb_time_rfc3339(text, time_ns) || text_as_time(self, text, time_ns);
+    return lb_time_rfc3339_cached(self->second, text, time_ns) || text_as_time(self, text, time_ns);
 }
 
 static uint8_t read_level(struct lb_value value)
@@ -93,7 +97,10 @@ static bool take_value(struct json_reading *self, enum json_role role, struct lb
 
     switch (role) {
     case JSON_TIME: leading->timed = read_time(self, value, &leading->time_ns); return leading->timed;
-    case JSON_LEVEL: leading->level = read_level(value); return leading->level != LB_LEVEL_NONE;
+    case JSON_LEVEL:
+        leading->level = read_level(value);
+        leading->numbered = value.kind == LB_VALUE_NUMBER;
+        return leading->level != LB_LEVEL_NONE;
     case JSON_SERVICE:
     case JSON_HOST:
         if (value.len == 0)
@@ -115,7 +122,18 @@ static bool is_free(const struct json_reading *self, enum json_role role)
     return self->settings->keys[role].len == 0 && !has_role(&self->leading, role);
 }
 
-/* ECS nests: {"log":{"level":…}}, {"service":{"name":…}}, {"host":{"name":…}}. The object stays a field. */
+static void consume(struct json_reading *self, enum json_role role, struct lb_field *field)
+{
+    if (!take_value(self, role, field->value))
+        return;
+    field->value.kind = LB_VALUE_NONE;
+    self->consumed++;
+}
+
+/*
+ * ECS nests: {"log":{"level":…}}, {"service":{"name":…}}, {"host":{"name":…}}; Rust's tracing {"fields":{"message":…}}.
+ * The object stays a field.
+ */
 static void take_nested(struct json_reading *self, const struct lb_field *field)
 {
     struct lb_str key = { field->key.ptr, field->key.len };
@@ -129,6 +147,9 @@ static void take_nested(struct json_reading *self, const struct lb_field *field)
         member = lb_value_member(field->value, LB_STR("name"));
         if (member.kind == LB_VALUE_NONE && role == JSON_HOST)
             member = lb_value_member(field->value, LB_STR("hostname"));
+    } else if (lb_str_is(key, "fields")) {
+        role = JSON_MESSAGE;
+        member = lb_value_member(field->value, LB_STR("message"));
     } else {
         return;
     }
@@ -145,8 +166,7 @@ static void take_named(struct json_reading *self, enum json_role role)
     struct lb_scratch none = { NULL, 0, 0 };
 
     if (field != NULL) {
-        if (take_value(self, role, field->value))
-            field->value.kind = LB_VALUE_NONE;
+        consume(self, role, field);
     } else if (memchr(name.ptr, '.', name.len) != NULL) {
         take_value(self, role, lb_record_get(&record, name, &none));
     }
@@ -155,8 +175,10 @@ static void take_named(struct json_reading *self, enum json_role role)
 static void take_usual(struct json_reading *self, uint32_t i)
 {
     struct lb_field *field = &self->fields[i];
-    struct json_key key = json_key_of(field->key);
 
+    if (!json_key_is_likely(field->key))
+        return;
+    struct json_key key = json_key_of(field->key);
     if (key.role == JSON_NO_ROLE)
         return;
     if (field->value.kind == LB_VALUE_OBJECT) {
@@ -170,8 +192,17 @@ static void take_usual(struct json_reading *self, uint32_t i)
             self->leading.weak[key.role] = (uint8_t)(i + 1);
         return;
     }
-    if (take_value(self, key.role, field->value))
-        field->value.kind = LB_VALUE_NONE;
+    consume(self, key.role, field);
+    if (key.role == JSON_TIME && field->key.len == 2 && *field->key.ptr == '@')
+        self->leading.compact = self->leading.timed;
+}
+
+/* `name` names the service only where bunyan or pino wrote it: beside a number for the level and a host. */
+static bool is_meant(const struct json_reading *self, const struct lb_field *field)
+{
+    bool is_name = field->key.len == 4 && (*field->key.ptr | 0x20) == 'n';
+
+    return !is_name || (self->leading.numbered && has_role(&self->leading, JSON_HOST));
 }
 
 static void take_weak(struct json_reading *self, enum json_role role)
@@ -179,8 +210,8 @@ static void take_weak(struct json_reading *self, enum json_role role)
     uint8_t candidate = self->leading.weak[role];
     struct lb_field *field = candidate > 0 ? &self->fields[candidate - 1] : NULL;
 
-    if (field != NULL && !has_role(&self->leading, role) && take_value(self, role, field->value))
-        field->value.kind = LB_VALUE_NONE;
+    if (field != NULL && !has_role(&self->leading, role) && is_meant(self, field))
+        consume(self, role, field);
 }
 
 static void find_leading(struct json_reading *self)
@@ -201,13 +232,10 @@ static void find_leading(struct json_reading *self)
 static bool take_fields(const struct json_reading *self, struct lb_record *record, struct lb_batch *batch)
 {
     uint32_t more = batch->stream != NULL ? batch->stream->field_count : 0;
-    uint32_t kept = 0;
+    uint32_t capacity = record->field_count + self->field_count - self->consumed + more;
 
-    for (uint32_t i = 0; i < self->field_count; i++)
-        kept += self->fields[i].value.kind != LB_VALUE_NONE;
-    uint32_t capacity = record->field_count + kept + more;
-    if (capacity > UINT16_MAX)
-        return false;
+    if (capacity == 0 || capacity > UINT16_MAX)
+        return capacity == 0;
     struct lb_field *fields = lb_arena_alloc(&batch->arena, capacity * sizeof(*fields));
     if (fields == NULL)
         return false;
@@ -233,6 +261,8 @@ static void apply_leading(const struct json_leading *leading, struct lb_record *
     }
     if (leading->level != LB_LEVEL_NONE)
         record->level = leading->level;
+    else if (leading->compact)
+        record->level = LB_LEVEL_INFO;
     if (leading->texts[JSON_SERVICE].kind != LB_VALUE_NONE)
         record->service = leading->texts[JSON_SERVICE];
     if (leading->texts[JSON_HOST].kind != LB_VALUE_NONE)
@@ -263,7 +293,9 @@ static enum lb_err parse(const void *state, struct lb_record *record, struct lb_
 {
     struct lb_field fields[LB_RECORD_FIELDS_MAX];
     struct lb_json_object object = { .fields = fields, .field_max = LB_RECORD_FIELDS_MAX };
-    struct json_reading reading = { .settings = state, .now_ns = context->batch->arrival_ns };
+    struct json_reading reading = { .settings = state,
+                                    .now_ns = context->batch->arrival_ns,
+                                    .second = &context->second };
     struct lb_str text;
     enum lb_err err = message_text(record, &context->batch->arena, &text);
 

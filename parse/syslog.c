@@ -39,20 +39,21 @@ static bool read_token(struct syslog_cursor *at, size_t max, struct lb_value *va
 {
     const char *start = at->ptr;
     const char *ptr = start;
-    bool escapes = false;
+    unsigned classes = 0;
     size_t len;
 
-    for (; ptr<at->end && * ptr> ' ' && *ptr < 0x7f; ptr++)
-        escapes |= *ptr == '"' || *ptr == '\\';
+    for (; ptr < at->end && syslog_is(*ptr, SYSLOG_PRINT); ptr++)
+        classes |= syslog_classes[(unsigned char)*ptr];
     len = (size_t)(ptr - start);
     if (len == 0 || (ptr < at->end && *ptr != ' '))
         return false;
     at->ptr = ptr < at->end ? ptr + 1 : ptr;
     if (len == 1 && *start == '-') {
-        *value = (struct lb_value){ .kind = LB_VALUE_NONE };
+        value->kind = LB_VALUE_NONE;
         return true;
     }
-    *value = lb_value_of((struct lb_str){ start, len < max ? len : max }, escapes ? LB_VALUE_TEXT : LB_VALUE_CLEAN);
+    *value = lb_value_of((struct lb_str){ start, len < max ? len : max },
+                         (classes & SYSLOG_ESCAPED) != 0 ? LB_VALUE_TEXT : LB_VALUE_CLEAN);
     return true;
 }
 
@@ -125,27 +126,37 @@ static bool read_fields(struct syslog_cursor *at, struct syslog_message *message
     return read_data_and_message(at, message);
 }
 
+/* From the timestamp on. False: something is not by the grammar; what was read is in `message` with the reason. */
+static bool read_version_1(struct syslog_cursor *at, struct lb_str text, struct syslog_message *message)
+{
+    message->format = SYSLOG_RFC5424;
+    if (!read_stamp(at, message)) {
+        message->message = text;
+        message->reason = "the timestamp is not by RFC 5424";
+        return false;
+    }
+    return read_fields(at, message);
+}
+
 bool syslog_read_5424(struct lb_str text, bool strict, struct syslog_message *message)
 {
     struct syslog_cursor at = { text.ptr, text.ptr + text.len };
-    struct syslog_message found = *message;
+    struct syslog_message before;
 
     while (at.ptr < at.end && is_digit(*at.ptr))
         at.ptr++;
     if (at.ptr == at.end || *at.ptr != ' ')
         return false;
     at.ptr++;
-    found.format = SYSLOG_RFC5424;
-    if (!read_stamp(&at, &found)) {
-        if (strict)
-            return false;
-        found.message = text;
-        found.reason = "the timestamp is not by RFC 5424";
-    } else if (!read_fields(&at, &found) && strict) {
-        return false;
+    if (!strict) {
+        (void)read_version_1(&at, text, message);
+        return true;
     }
-    *message = found;
-    return true;
+    before = *message;
+    if (read_version_1(&at, text, message))
+        return true;
+    *message = before;
+    return false;
 }
 
 /* --- PRI ------------------------------------------------------------------- */

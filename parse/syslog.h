@@ -70,6 +70,19 @@ struct syslog_cursor {
     const char *end;
 };
 
+enum syslog_class {
+    SYSLOG_NAME = 1,    /* may stand in the names of structured data */
+    SYSLOG_PLAIN = 2,   /* in its values: neither the end of one nor to be escaped */
+    SYSLOG_PRINT = 4,   /* PRINTUSASCII */
+    SYSLOG_ESCAPED = 8, /* to be escaped in JSON */
+};
+extern const unsigned char syslog_classes[256];
+
+static inline bool syslog_is(char c, enum syslog_class class)
+{
+    return (syslog_classes[(unsigned char)c] & class) != 0;
+}
+
 /* Everything behind PRI by RFC 3164 and its dialects. */
 void syslog_read_legacy(struct lb_str text, int64_t now_ns, struct syslog_message *message);
 

@@ -11,26 +11,19 @@
 
 enum { NAME_BYTES_MAX = 255, SIGNS_PER_PART = 12 };
 
-enum { CLASS_NAME = 1, CLASS_PLAIN = 2 /* in a value: neither its end nor to be escaped */ };
-
-/* Bytes from 0x80 are neither, so that a value with one is noticed. */
-static const unsigned char classes[256] = {
-    [' '] = 2, ['!'] = 3, ['#'] = 3, ['$'] = 3, ['%'] = 3, ['&'] = 3, ['\''] = 3, ['('] = 3, [')'] = 3, ['*'] = 3,
-    ['+'] = 3, [','] = 3, ['-'] = 3, ['.'] = 3, ['/'] = 3, ['0'] = 3, ['1'] = 3,  ['2'] = 3, ['3'] = 3, ['4'] = 3,
-    ['5'] = 3, ['6'] = 3, ['7'] = 3, ['8'] = 3, ['9'] = 3, [':'] = 3, [';'] = 3,  ['<'] = 3, ['='] = 2, ['>'] = 3,
-    ['?'] = 3, ['@'] = 3, ['A'] = 3, ['B'] = 3, ['C'] = 3, ['D'] = 3, ['E'] = 3,  ['F'] = 3, ['G'] = 3, ['H'] = 3,
-    ['I'] = 3, ['J'] = 3, ['K'] = 3, ['L'] = 3, ['M'] = 3, ['N'] = 3, ['O'] = 3,  ['P'] = 3, ['Q'] = 3, ['R'] = 3,
-    ['S'] = 3, ['T'] = 3, ['U'] = 3, ['V'] = 3, ['W'] = 3, ['X'] = 3, ['Y'] = 3,  ['Z'] = 3, ['['] = 3, ['^'] = 3,
-    ['_'] = 3, ['`'] = 3, ['a'] = 3, ['b'] = 3, ['c'] = 3, ['d'] = 3, ['e'] = 3,  ['f'] = 3, ['g'] = 3, ['h'] = 3,
-    ['i'] = 3, ['j'] = 3, ['k'] = 3, ['l'] = 3, ['m'] = 3, ['n'] = 3, ['o'] = 3,  ['p'] = 3, ['q'] = 3, ['r'] = 3,
-    ['s'] = 3, ['t'] = 3, ['u'] = 3, ['v'] = 3, ['w'] = 3, ['x'] = 3, ['y'] = 3,  ['z'] = 3, ['{'] = 3, ['|'] = 3,
-    ['}'] = 3, ['~'] = 3,
+/* Bits of enum syslog_class. Bytes from 0x80 have none, so that a value with one is noticed. */
+/* clang-format off */
+const unsigned char syslog_classes[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* 0x00 */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* 0x10 */
+    2, 7, 12, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, /* 0x20 */
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 7, 7, /* 0x30 */
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, /* 0x40 */
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 12, 4, 7, 7, /* 0x50 */
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, /* 0x60 */
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, /* 0x70 */
 };
-
-static inline bool is_class(char c, unsigned class)
-{
-    return (classes[(unsigned char)c] & class) != 0;
-}
+/* clang-format on */
 
 /* --- reading ------------------------------------------------------------------ */
 
@@ -40,7 +33,7 @@ static bool read_name(struct syslog_cursor *at, struct lb_str *name)
     const char *start = at->ptr;
     const char *ptr = start;
 
-    while (ptr < at->end && is_class(*ptr, CLASS_NAME))
+    while (ptr < at->end && syslog_is(*ptr, SYSLOG_NAME))
         ptr++;
     at->ptr = ptr;
     *name = (struct lb_str){ start, (size_t)(ptr - start) };
@@ -55,7 +48,7 @@ static bool read_quoted(struct syslog_cursor *at, struct syslog_part *part, bool
 
     part->plain = true;
     for (; ptr < at->end; ptr++) {
-        if (is_class(*ptr, CLASS_PLAIN))
+        if (syslog_is(*ptr, SYSLOG_PLAIN))
             continue;
         if (*ptr == '"' || *ptr == ']')
             break;
@@ -75,7 +68,7 @@ static bool read_unquoted(struct syslog_cursor *at, struct syslog_part *part)
 {
     const char *start = at->ptr;
 
-    while (at->ptr < at->end && *at->ptr != ' ' && is_class(*at->ptr, CLASS_PLAIN))
+    while (at->ptr < at->end && *at->ptr != ' ' && syslog_is(*at->ptr, SYSLOG_PLAIN))
         at->ptr++;
     part->value = (struct lb_str){ start, (size_t)(at->ptr - start) };
     part->plain = true;

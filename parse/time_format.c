@@ -43,14 +43,14 @@ struct reading {
 };
 
 /* Lines come many in a second: the last text that a thread has read, and its time. */
-struct memo {
+struct text_memo {
     uint64_t serial;
     int64_t time_ns;
     size_t len;
     char text[MEMO_BYTES];
 };
 
-static _Thread_local struct memo memo;
+static _Thread_local struct text_memo last_text;
 static atomic_uint_fast64_t serials;
 
 static const char letters[] = "YymdeHkIlMSLfNjbhBaApPzZs";
@@ -332,17 +332,18 @@ static bool parse_remembering(const struct lb_time_format *self, struct lb_str t
 {
     bool dated = false;
 
-    if (memo.serial == self->serial && memo.len == text.len && memcmp(memo.text, text.ptr, text.len) == 0) {
-        *time_ns = memo.time_ns;
+    if (last_text.serial == self->serial && last_text.len == text.len &&
+        memcmp(last_text.text, text.ptr, text.len) == 0) {
+        *time_ns = last_text.time_ns;
         return true;
     }
     if (!parse_steps(self, text, now_ns, time_ns, &dated))
         return false;
     if (dated && text.len <= MEMO_BYTES) {
-        memo.serial = self->serial;
-        memo.time_ns = *time_ns;
-        memo.len = text.len;
-        memcpy(memo.text, text.ptr, text.len);
+        last_text.serial = self->serial;
+        last_text.time_ns = *time_ns;
+        last_text.len = text.len;
+        memcpy(last_text.text, text.ptr, text.len);
     }
     return true;
 }

@@ -385,6 +385,22 @@ void lb_alert_tick(struct lb_alert_runner *runner, bool last)
 
 /* --- the rule ------------------------------------------------------------- */
 
+/* Without `by` there is one key, and it can be missed before it was ever seen. */
+static void add_only_key(struct lb_alert_runner *runner)
+{
+    struct lb_str none = { "", 0 };
+    uint64_t hash = lb_alert_hash(none);
+    struct lb_alert_key *key;
+
+    if (!runner->falling || runner->rule->by.count > 0 || lb_alert_keys_find(&runner->keys, none, hash) != NULL)
+        return;
+    key = lb_alert_keys_add(&runner->keys, none, hash);
+    if (key == NULL)
+        return;
+    begin_key(runner, key, runner->now, runner->now - runner->delay_ns - 1);
+    relist(runner, key, true);
+}
+
 void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_rule *rule,
                           const struct lb_alerting *alerting, int64_t start)
 {
@@ -401,16 +417,15 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
                                                .cooldown_ns = rule->cooldown_ns };
     lb_alert_shape_init(&runner->shape, rule->over_ns, alerting->lateness_ns, falling);
     lb_alert_keys_init(&runner->keys, (uint32_t)alerting->max_keys);
-    /* Without `by` there is one key, and it can be missed before it was ever seen. */
-    if (falling && rule->by.count == 0) {
-        struct lb_str none = { "", 0 };
-        struct lb_alert_key *key = lb_alert_keys_add(&runner->keys, none, lb_alert_hash(none));
+    add_only_key(runner);
+}
 
-        if (key == NULL)
-            return;
-        begin_key(runner, key, start, start - runner->delay_ns - 1);
-        relist(runner, key, true);
-    }
+void lb_alert_runner_restart(struct lb_alert_runner *runner)
+{
+    for (int list = 0; list < LB_ALERT_FIRING; list++)
+        while (runner->keys.lists[list].head != NULL)
+            lb_alert_keys_remove(&runner->keys, runner->keys.lists[list].head);
+    add_only_key(runner);
 }
 
 void lb_alert_runner_free(struct lb_alert_runner *runner)

@@ -70,6 +70,9 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
                           const struct lb_alerting *alerting, int64_t start);
 void lb_alert_runner_free(struct lb_alert_runner *runner);
 
+/* The clock was set back: forgets all keys that do not fire, for what they know lies in the future. */
+void lb_alert_runner_restart(struct lb_alert_runner *runner);
+
 void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input);
 
 /* Time has passed: decides all that can be decided by now. `last`: nothing will come any more. */

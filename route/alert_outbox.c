@@ -59,7 +59,7 @@ static bool put_event(const struct lb_alert_outbox *outbox, struct lb_batch *bat
     return true;
 }
 
-/* Writes events into the batch while they fit; `masks` gets their sinks. False: not even one, or no selections. */
+/* Writes events into the batch while they fit, and who gets them. False: no memory for even one. */
 static bool fill(const struct lb_alert_outbox *outbox, struct lb_batch *batch, uint32_t wanted)
 {
     const struct lb_alert_event *event = outbox->first;

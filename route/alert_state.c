@@ -132,7 +132,9 @@ bool lb_alert_state_next(struct lb_alert_state *state, const struct lb_alert_pol
 
 static bool cooled_down(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t now)
 {
-    return state->notified_ns == LB_TIME_NONE || now - state->notified_ns >= policy->cooldown_ns;
+    /* A notice in the future: the clock was set back since. */
+    return state->notified_ns == LB_TIME_NONE || now < state->notified_ns ||
+           now - state->notified_ns >= policy->cooldown_ns;
 }
 
 /*

@@ -11,6 +11,7 @@
 
 #include "lb_alloc.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { SAMPLES_FIRST = 8 };
@@ -170,8 +171,10 @@ static void step_exact(const struct lb_alert_window *window, const struct lb_ale
 static struct lb_alert_totals *slot_at(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
                                        int64_t slot)
 {
-    int64_t i = slot % (int64_t)shape->slot_ring;
+    int64_t i;
 
+    assert(shape->slot_ring > 0);
+    i = slot % (int64_t)shape->slot_ring;
     return &window->slots[i < 0 ? i + shape->slot_ring : i];
 }
 

@@ -1,36 +1,37 @@
 /*
  * archive_frame.c - a file that grows and is a valid .zst at every instant.
  *
- *   data frame … data frame | reserve: skippable frame of zeros | end
+ *   data frame … data frame | reserve: skippable frame over a hole | end
  *
  * A write of many pages can be cut by kill -9 at any page, and a torn frame
  * makes some readers drop the whole file. So a frame is written inside the
  * reserve's payload first, with the header of a smaller reserve behind it,
  * but for its own first 8 bytes; then one write of 8 bytes turns the
- * reserve's header into the frame's beginning. The reserve itself grows page
- * by page, each a skippable frame of its own until one write of 8 bytes makes
- * the first of them cover all. A write that stays in one page is never cut;
- * all is padded to 8 bytes, so headers never straddle two.
+ * reserve's header into the frame's beginning. All is padded to 8 bytes, so
+ * that no header straddles two pages: a write within one page is never cut.
  *
- * A reader may have seen the end of the file just before it grew, and go on
- * reading there a moment later. The reserve is therefore some frames long
- * (it grows behind a frame, not before the next), so that what was the end
- * stays the beginning of a skippable frame for much longer than that moment.
+ * What a reader saw as the end of the file must stay the beginning of a
+ * frame, for it may go on reading there, an hour later. So a frame that does
+ * not fit goes behind the end, into a new reserve, and what is left of the
+ * old one stays as a pad over a hole. A new file gets its reserve while it is
+ * still hidden, and keeps it over a crash; only where a long file needs
+ * another one are there two steps (grow, header) with an instant between.
  */
 #include "archive_frame.h"
 
 #include "lb_alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 enum {
     HEADER = 8,
     PAD_MAGIC = 0x184D2A5C,
     RESERVE_MAGIC = 0x184D2A5D,
-    RESERVE_FRAMES = 4, /* so many times the last frame */
-    RESERVE_MAX = 2 * 1024 * 1024,
-    PAGE = 4096,                   /* or a part of one */
+    RESERVE_MIN = 1024 * 1024,
+    RESERVE_MAX = 8 * 1024 * 1024,
+    RESERVE_STEP = 4096,
     TAIL_MAX = 3 * HEADER,         /* pad and next header behind a frame */
     FRAME_KEPT = 2 * OUTPUT_CHUNK, /* a longer frame's memory is given back */
 };
@@ -120,47 +121,36 @@ static size_t compress(struct archive_writer *writer, struct lb_str lines)
     return size;
 }
 
-/* One page, or the rest of one, behind the end: a skippable frame. */
-static bool add_page(int fd, uint64_t end, size_t len)
+/* A reserve for at least `size` bytes behind the end; what is left of the old one stays as a pad. */
+static bool add_reserve(struct output_file *file, size_t size)
 {
-    char page[PAGE] = { 0 };
-
-    put_header(page, RESERVE_MAGIC, len);
-    ssize_t n = pwrite(fd, page, len, (off_t)end);
-
-    if (n == (ssize_t)len)
-        return true;
-    int err = n < 0 ? errno : ENOSPC;
-    if (n > 0 && ftruncate(fd, (off_t)end) != 0)
-        err = errno;
-    errno = err;
-    return false;
-}
-
-/* Makes the reserve at least `size` bytes long. If it fails half-way, what was added stays valid and is used later. */
-static bool grow_reserve(struct output_file *file, uint64_t size)
-{
-    uint64_t wanted = (file->length + size + PAGE - 1) / PAGE * PAGE;
-    uint64_t end = file->end;
+    uint64_t wanted = file->length < RESERVE_MIN ? RESERVE_MIN : file->length;
     char header[HEADER];
 
-    while (end < wanted) {
-        size_t len = PAGE - end % PAGE;
+    if (wanted > RESERVE_MAX)
+        wanted = RESERVE_MAX;
+    if (wanted < size)
+        wanted = size;
 
-        if (!add_page(file->fd, end, len))
-            return false;
-        end += len;
-    }
-    put_header(header, RESERVE_MAGIC, end - file->length);
-    if (!write_at(file->fd, header, HEADER, file->length))
+    uint64_t end = (file->end + wanted + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
+
+    put_header(header, RESERVE_MAGIC, end - file->end);
+    if (ftruncate(file->fd, (off_t)end) != 0)
         return false;
+    if (!write_at(file->fd, header, HEADER, file->end)) {
+        int err = errno;
+
+        errno = ftruncate(file->fd, (off_t)file->end) == 0 ? err : errno;
+        return false;
+    }
+    file->length = file->end;
     file->end = end;
     return true;
 }
 
 static bool publish(struct output_file *file, char *frame, size_t size)
 {
-    if (file->end - file->length < size && !grow_reserve(file, size))
+    if (file->end - file->length < size && !add_reserve(file, size))
         return false;
 
     uint64_t left = file->end - file->length - size;
@@ -173,13 +163,26 @@ static bool publish(struct output_file *file, char *frame, size_t size)
     if (!write_at(file->fd, frame, HEADER, file->length))
         return false;
     file->length += size;
-
-    uint64_t ahead = size * RESERVE_FRAMES < RESERVE_MAX ? size * RESERVE_FRAMES : RESERVE_MAX;
-
-    /* Where this fails there is time to say so when the next frame does not fit. */
-    if (file->end - file->length < ahead)
-        (void)grow_reserve(file, ahead);
     return true;
+}
+
+bool archive_cut(struct output_file *file, int fd, uint64_t size)
+{
+    uint64_t left = size - file->length;
+    char header[HEADER];
+
+    /* The reserve stays, and with it what readers saw as the end; what a lost commit left in it becomes a hole. */
+    if (left >= HEADER && left % 8 == 0 && left <= 2 * RESERVE_MAX) {
+        put_header(header, RESERVE_MAGIC, left);
+        if (!write_at(fd, header, HEADER, file->length))
+            return false;
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(file->length + HEADER),
+                        (off_t)(left - HEADER));
+        file->end = size;
+        return true;
+    }
+    file->end = file->length;
+    return ftruncate(fd, (off_t)file->length) == 0;
 }
 
 bool archive_append(struct archive_writer *writer, struct output_file *file, struct lb_str lines)

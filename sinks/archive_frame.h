@@ -21,4 +21,7 @@ void archive_writer_close(struct archive_writer *writer);
 /* Compresses `lines` to one frame and appends it. On false errno says why, and the file is as it was. */
 bool archive_append(struct archive_writer *writer, struct output_file *file, struct lb_str lines);
 
+/* Makes the file of `size` bytes end with its first file->length ones; the rest becomes reserve. */
+bool archive_cut(struct output_file *file, int fd, uint64_t size);
+
 #endif

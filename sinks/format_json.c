@@ -25,10 +25,21 @@ enum leading_key {
 
 /* --- leading keys --------------------------------------------------------- */
 
-/* A leading key is always a string, whatever a filter may have put there. */
-static void append_text(struct lb_buffer *out, const char *prefix, size_t prefix_len, struct lb_value value)
+static inline char *put(char *at, const char *ptr, size_t len)
 {
-    lb_buffer_append(out, prefix, prefix_len);
+    memcpy(at, ptr, len);
+    return at + len;
+}
+
+/* Needs no change to stand between quotes. */
+static inline bool is_copied(struct lb_value value)
+{
+    return value.kind == LB_VALUE_CLEAN || (value.kind == LB_VALUE_ESCAPED && value.flags == 0);
+}
+
+/* A leading key is always a string, whatever a filter may have put there. */
+static void append_changed(struct lb_buffer *out, struct lb_value value)
+{
     if (value.kind == LB_VALUE_OBJECT || value.kind == LB_VALUE_ARRAY)
         value.kind = LB_VALUE_TEXT;
     else if (!lb_value_is_string(value))
@@ -36,37 +47,62 @@ static void append_text(struct lb_buffer *out, const char *prefix, size_t prefix
     lb_json_write_value(out, value);
 }
 
-static const struct lb_str level_members[LB_LEVEL_COUNT] = {
+/* `,"name":"value"`; `name` is all up to the value's quote. */
+static inline void append_text(struct lb_buffer *out, const char *name, size_t name_len, struct lb_value value)
+{
+    if (!lb_buffer_reserve(out, name_len + value.len + 2))
+        return;
+    char *at = put(out->ptr + out->len, name, name_len);
+    if (!is_copied(value)) {
+        out->len = (size_t)(at - out->ptr);
+        append_changed(out, value);
+        return;
+    }
+    *at++ = '"';
+    at = put(at, value.ptr, value.len);
+    *at++ = '"';
+    out->len = (size_t)(at - out->ptr);
+}
+
+/* Padded, so that all are copied by the same few instructions. */
+enum { LEVEL_ROOM = 24 };
+
+static const struct {
+    char text[LEVEL_ROOM];
+    uint8_t len;
+} level_members[LB_LEVEL_COUNT] = {
     { ",\"level\":\"emergency\"", 20 }, { ",\"level\":\"alert\"", 16 }, { ",\"level\":\"critical\"", 19 },
     { ",\"level\":\"error\"", 16 },     { ",\"level\":\"warn\"", 15 },  { ",\"level\":\"notice\"", 17 },
     { ",\"level\":\"info\"", 15 },      { ",\"level\":\"debug\"", 16 }, { ",\"level\":\"trace\"", 16 },
 };
 
+#define NAME(literal) (literal), sizeof(literal) - 1
+
 static unsigned append_leading(struct lb_formatter *formatter, const struct lb_record *record, struct lb_buffer *out)
 {
-    static const char timestamp[] = "{\"timestamp\":\"";
-    static const char service[] = ",\"service\":";
-    static const char host[] = ",\"host\":";
-    static const char message[] = ",\"message\":";
     unsigned written = KEY_TIMESTAMP;
 
-    lb_buffer_append(out, timestamp, sizeof(timestamp) - 1);
-    format_time(formatter, record->time_ns, out);
-    lb_buffer_append_char(out, '"');
+    if (!lb_buffer_reserve(out, 32 + LB_TIME_TEXT_SIZE + LEVEL_ROOM))
+        return written;
+    char *at = put(out->ptr + out->len, NAME("{\"timestamp\":\""));
+    at += lb_time_write_cached(&formatter->time, record->time_ns, at);
+    *at++ = '"';
     if (record->level < LB_LEVEL_COUNT) {
-        lb_buffer_append_str(out, level_members[record->level]);
+        memcpy(at, level_members[record->level].text, LEVEL_ROOM);
+        at += level_members[record->level].len;
         written |= KEY_LEVEL;
     }
+    out->len = (size_t)(at - out->ptr);
     if (record->service.kind != LB_VALUE_NONE) {
-        append_text(out, service, sizeof(service) - 1, record->service);
+        append_text(out, NAME(",\"service\":"), record->service);
         written |= KEY_SERVICE;
     }
     if (record->host.kind != LB_VALUE_NONE) {
-        append_text(out, host, sizeof(host) - 1, record->host);
+        append_text(out, NAME(",\"host\":"), record->host);
         written |= KEY_HOST;
     }
     if (record->message.kind != LB_VALUE_NONE) {
-        append_text(out, message, sizeof(message) - 1, record->message);
+        append_text(out, NAME(",\"message\":"), record->message);
         written |= KEY_MESSAGE;
     }
     return written;
@@ -101,17 +137,25 @@ static unsigned key_named(const char *name, size_t len)
     }
 }
 
-static bool is_taken(struct lb_value key, unsigned written)
+/* Of a key with escapes: nearly none has them. */
+static __attribute__((noinline)) bool is_taken_unescaped(struct lb_value key, unsigned written)
 {
     enum { ESCAPED_MAX = 11 * 6 }; /* the longest name, every letter as \uXXXX */
     char text[ESCAPED_MAX];
 
-    if (key.kind != LB_VALUE_ESCAPED)
-        return (key_named(key.ptr, key.len) & written) != 0;
     if (key.len > sizeof(text))
         return false;
     size_t len = lb_json_unescape((struct lb_str){ key.ptr, key.len }, text);
     return (key_named(text, len) & written) != 0;
+}
+
+static inline bool is_taken(struct lb_value key, unsigned written)
+{
+    enum { LENGTHS = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 11 }; /* of the names above */
+
+    if (key.kind == LB_VALUE_ESCAPED)
+        return is_taken_unescaped(key, written);
+    return key.len < 12 && (LENGTHS >> key.len & 1) != 0 && (key_named(key.ptr, key.len) & written) != 0;
 }
 
 /* --- fields ------------------------------------------------------------------- */
@@ -135,9 +179,10 @@ static inline bool stands_as_written(const struct lb_field *field)
     unsigned quote = quote_len(value);
     const char *behind = key.ptr + key.len;
 
-    if (value.ptr != behind + 2 + quote || quote_len(key) == 0 || value.kind == LB_VALUE_TEXT)
+    if (value.ptr != behind + 2 + quote || quote_len(key) == 0 || value.kind == LB_VALUE_TEXT ||
+        value.kind == LB_VALUE_NONE)
         return false;
-    if (behind[0] != '"' || behind[1] != ':' || key.ptr[-1] != '"')
+    if (memcmp(behind, "\":", 2) != 0 || key.ptr[-1] != '"')
         return false;
     if (quote != 0 && (value.ptr[-1] != '"' || value.ptr[value.len] != '"'))
         return false;
@@ -219,7 +264,7 @@ void format_json(struct lb_formatter *formatter, const struct lb_record *record,
     if (record->rest.len > 0)
         append_rest(record, written, out);
     if ((record->flags & LB_RECORD_PARSE_ERROR) != 0)
-        append_text(out, ",\"parse_error\":", 15, lb_value_text(record->reason));
+        append_text(out, NAME(",\"parse_error\":"), lb_value_text(record->reason));
     if ((record->flags & LB_RECORD_TRUNCATED) != 0)
         format_literal(out, ",\"truncated\":true");
     lb_buffer_append(out, "}\n", 2);

@@ -151,14 +151,9 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
 
 void output_close(struct output *self)
 {
-    while (self->files != NULL) {
-        struct output_file *file = self->files;
-
-        /* Bytes behind the last commit may stay: the next open() cuts them off. */
-        if (!output_file_trim(self, file))
-            LB_WARN("sink", "cannot cut the reserve of a file path=%s reason=%s", file->path, strerror(errno));
-        output_file_remove(self, file);
-    }
+    /* Bytes behind the last commit, and the reserve, may stay: the next open() knows the committed length. */
+    while (self->files != NULL)
+        output_file_remove(self, self->files);
     output_partitions_free(self);
     output_pattern_free(&self->pattern);
     lb_ledger_txn_free(&self->intentions);
@@ -187,6 +182,7 @@ static void roll_back(struct output *self)
         for (struct output_partition *p = self->buckets[i]; p != NULL; p = p->next) {
             if (p->serial != self->serial)
                 continue;
+            self->buffered -= p->buffer.len - p->length_before;
             p->buffer.len = p->length_before;
             p->buffer.failed = false;
         }
@@ -202,6 +198,7 @@ static bool add(struct output *self, const struct lb_batch *batch, const struct 
 
     struct lb_buffer *buffer = &partition->buffer;
     size_t capacity = buffer->capacity;
+    size_t len = buffer->len;
 
     if (partition->serial != self->serial) {
         partition->serial = self->serial;
@@ -212,6 +209,7 @@ static bool add(struct output *self, const struct lb_batch *batch, const struct 
     self->scratch.used = 0;
     lb_format_write(&self->formatter, batch, record, buffer);
     self->held += buffer->capacity - capacity;
+    self->buffered += buffer->len - len;
     if (buffer->len >= self->kind->full && !partition->full) {
         partition->full = true;
         partition->next_full = self->full;

@@ -81,6 +81,9 @@ struct output_kind {
 
     /* Appends whole lines; a reader never meets a half. On false errno says why and the file is as it was. */
     bool (*append)(struct output *self, struct output_file *file, struct lb_str lines);
+
+    /* Makes an open file of `size` bytes end with its first file->length; sets file->end. On false errno says why. */
+    bool (*cut)(struct output_file *file, int fd, uint64_t size);
 };
 
 struct output_cache_entry {
@@ -110,7 +113,7 @@ struct output {
     int64_t keep_at_least_ns;
     int64_t keep_age_ns;
     uint64_t keep_size;
-    uint64_t buffer_bytes; /* of all partitions */
+    uint64_t buffer_bytes; /* so many may wait in all partitions; their memory is at most twice that */
     uint64_t open_max;
 
     struct lb_sink *sink;
@@ -121,7 +124,8 @@ struct output {
     struct lb_buffer path; /* rendered */
     uint64_t serial;
     uint64_t temp_count;
-    size_t held; /* bytes of all partition buffers */
+    size_t buffered; /* bytes that wait in all partition buffers, */
+    size_t held;     /* and the memory of these */
     struct output_partition *full;
     struct output_partition *buckets[OUTPUT_BUCKETS];
     uint32_t partition_count;

@@ -56,6 +56,7 @@ bool output_flush(struct output *self, struct output_partition *partition)
     if (done > 0 && done < buffer->len)
         memmove(buffer->ptr, buffer->ptr + done, buffer->len - done);
     buffer->len -= done;
+    self->buffered -= done;
     return buffer->len == 0;
 }
 
@@ -93,16 +94,28 @@ bool output_flush_aged(struct output *self, int64_t now)
     return true;
 }
 
-static struct output_partition *largest(struct output *self)
+static size_t waiting(const struct output_partition *partition)
+{
+    return partition->buffer.len;
+}
+
+static size_t memory(const struct output_partition *partition)
+{
+    return partition->buffer.capacity;
+}
+
+static struct output_partition *largest(struct output *self,
+                                        size_t (*size_of)(const struct output_partition *partition))
 {
     struct output_partition *found = NULL;
 
     for (size_t i = 0; i < OUTPUT_BUCKETS; i++) {
         for (struct output_partition *p = self->buckets[i]; p != NULL; p = p->next) {
-            if (p->buffer.capacity > 0 && (found == NULL || p->buffer.capacity > found->buffer.capacity))
+            if (size_of(p) > 0 && (found == NULL || size_of(p) > size_of(found)))
                 found = p;
         }
     }
+    assert(found != NULL);
     return found;
 }
 
@@ -116,10 +129,13 @@ bool output_relieve(struct output *self)
         self->full = partition->next_full;
         partition->full = false;
     }
-    while (self->held > self->buffer_bytes) {
-        struct output_partition *partition = largest(self);
+    while (self->buffered > self->buffer_bytes) {
+        if (!output_flush(self, largest(self, waiting)))
+            return false;
+    }
+    while (self->held > 2 * self->buffer_bytes) {
+        struct output_partition *partition = largest(self, memory);
 
-        assert(partition != NULL);
         if (!output_flush(self, partition))
             return false;
         self->held -= partition->buffer.capacity;

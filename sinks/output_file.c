@@ -187,6 +187,14 @@ static bool reopen(struct output *self, struct output_file *file)
     return false;
 }
 
+/* Somebody removed it while it is open: what is written now would be lost. */
+static bool is_deleted(const struct output_file *file)
+{
+    struct stat status;
+
+    return fstat(file->fd, &status) == 0 && status.st_nlink == 0;
+}
+
 bool output_file_trim(struct output *self, struct output_file *file)
 {
     if (file->end == file->length || file->hidden)
@@ -203,14 +211,14 @@ bool output_file_ready(struct output *self, struct output_partition *partition)
 {
     struct output_file *file = partition->file;
 
-    if (file != NULL && file->fd >= 0)
+    if (file != NULL && file->fd >= 0 && !is_deleted(file))
         return true;
     if (!make_room(self))
         return false;
     if (file != NULL) {
-        if (reopen(self, file))
+        if (file->fd < 0 && reopen(self, file))
             return true;
-        if (errno != ENOENT)
+        if (file->fd < 0 && errno != ENOENT)
             return output_trouble(self, "open", file->path);
         LB_WARN("sink", "a file was removed or replaced while it was in use, a new one begins path=%s", file->path);
         output_file_finish(file);

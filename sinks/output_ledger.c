@@ -110,7 +110,7 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
     }
     if (file->length == 0 && self->kind->numbered)
         return unlink(file->path) == 0 ? CUT_GONE : CUT_FAILED;
-    return ftruncate(fd, (off_t)file->length) == 0 ? CUT_OK : CUT_FAILED;
+    return self->kind->cut(file, fd, (uint64_t)status.st_size) ? CUT_OK : CUT_FAILED;
 }
 
 static enum cut cut(const struct output *self, struct output_file *file)

@@ -140,6 +140,7 @@ struct output_partition *output_partition_of(struct output *self, const struct l
 static void free_partition(struct output *self, struct output_partition *partition)
 {
     self->held -= partition->buffer.capacity;
+    self->buffered -= partition->buffer.len;
     self->partition_count--;
     lb_buffer_free(&partition->buffer);
     lb_free(partition);

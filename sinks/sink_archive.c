@@ -59,7 +59,7 @@ static bool append(struct output *self, struct output_file *file, struct lb_str 
     return archive_append(&((struct sink_archive *)self)->writer, file, lines);
 }
 
-static const struct output_kind kind = { .numbered = true, .full = 768 * 1024, .append = append };
+static const struct output_kind kind = { .numbered = true, .full = 768 * 1024, .append = append, .cut = archive_cut };
 
 static bool has_suffix(const struct lb_sink *sink, struct lb_diag *diag)
 {

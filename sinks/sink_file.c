@@ -75,7 +75,13 @@ static bool append(struct output *self, struct output_file *file, struct lb_str 
     return true;
 }
 
-static const struct output_kind kind = { .numbered = false, .full = 128 * 1024, .append = append };
+static bool cut(struct output_file *file, int fd, uint64_t size)
+{
+    file->end = file->length;
+    return size == file->length || ftruncate(fd, (off_t)file->length) == 0;
+}
+
+static const struct output_kind kind = { .numbered = false, .full = 128 * 1024, .append = append, .cut = cut };
 
 static enum lb_err check_file(struct lb_sink *sink, struct lb_diag *diag)
 {

@@ -33,8 +33,7 @@ static struct lb_parser *parser_of(size_t index)
 {
     static const char *const patterns[PATTERN_COUNT] = {
         "^(?<timestamp>\\S+ \\S+) \\[(?<level>\\w+)\\] (?<service>[\\w-]+): (?<message>.*)$",
-        "^(?<client_ip>\\S+) \\S+ (?<user>\\S+) \\[(?<time>[^\\]]+)\\] \"(?<method>\\S+) (?<path>\\S+)[^\"]*\" "
-        "(?<status>\\d+) (?<bytes>\\S+)",
+        "^(?<client_ip>\\S+) \\S+ (?<user>\\S+) \\[(?<time>[^\\]]+)\\] \"(?<path>[^\"]*)\" (?<status>\\d+)",
         "(*UTF)(?<word>\\w+)\\W+(?:(?<rest>.*)|$)",
         "(?<a>(x+)+)?(?<b>.{2,5}?)(?<c>,)?",
     };

@@ -87,14 +87,14 @@ static inline struct lb_sink *rig_sink(struct rig *rig, const struct lb_sink_typ
     return sink;
 }
 
-static inline const struct lb_option *rig_option(const struct lb_option *options, const char *name)
+static inline const struct lb_option *rig_option(const struct lb_option *option, const char *name)
 {
     size_t len = strcspn(name, ".");
 
-    for (; options->name != NULL; options++) {
-        if (strlen(options->name) != len || memcmp(options->name, name, len) != 0)
+    for (; option->name != NULL; option++) {
+        if (strlen(option->name) != len || memcmp(option->name, name, len) != 0)
             continue;
-        return name[len] == '.' ? rig_option(options->group, name + len + 1) : options;
+        return name[len] == '.' ? rig_option(option->group, name + len + 1) : option;
     }
     return NULL;
 }

@@ -135,7 +135,7 @@ static inline void world_take(struct world *self, uint32_t consumer, struct lb_b
         const struct lb_event *event = lb_batch_event(batch, i);
 
         /* As a sink does: what it has from an earlier run it leaves out. */
-        if (batch->position + lb_batch_offset(batch, i + 1) <= mark)
+        if (batch->position + lb_batch_end(batch, i) <= mark)
             continue;
         lines_add(lines, batch->bytes + event->start, event->length, NULL);
         lines->items[lines->count - 1].truncated = event->truncated;

@@ -92,7 +92,7 @@ static int run(uint64_t *random, bool delayed)
     static struct brute brute;
     struct lb_alert_shape shape;
     struct lb_alert_window window = { 0 };
-    int64_t lateness = (int64_t)(lb_random(random) % 30) * SECOND;
+    int64_t lateness = (int64_t)(lb_random(random) % 200) * SECOND;
     int64_t pace = 1 + (int64_t)(lb_random(random) % 3000) * (SECOND / 1000);
     int64_t newest = 1000 * SECOND;
     int slotted = 0;
