@@ -60,7 +60,7 @@ $(FUZZ): $(OUT)/%: $(OUT)/%.o $(LIB)
 $(LIB): $(SRC:%.c=$(OUT)/%.o)
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(OUT)/tests/%.o $(OUT)/%_test.o: STD += -Itests/harness
+$(OUT)/tests/%.o $(OUT)/%_test.o: STD += -Itests/harness -I.
 
 $(OUT)/cli/command_version.o: STD += -DLB_VERSION='"$(VERSION)"'
 
@@ -110,12 +110,17 @@ fuzz-run: $(FUZZ)
 	 $$f -artifact_prefix=$(OUT)/ -max_total_time=$(or $(SECONDS),60) $$f.corpus $(wildcard tests/data/$$(basename $$f)) || exit 1; done
 
 EVERY_C := $(shell find $(STAGES) include tests -name '*.[ch]' | sort -u)
-lint:   ## format, include rules, clang-tidy (function size, complexity), cppcheck
-	! grep -n '#include "\.\./' $(EVERY_C)   # folders meet only in include/
-	for h in include/*.h; do $(CC) $(STD) -fsyntax-only -Werror -x c $$h || exit 1; done
-	clang-format --dry-run --Werror $(EVERY_C)
-	printf '%s\n' $(SRC) cli/main.c | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(STD)' sh
-	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -Iinclude $(SRC) cli/main.c
+.PHONY: lint-format lint-headers lint-tidy lint-cppcheck
+lint: lint-format lint-headers lint-tidy lint-cppcheck   ## format, include rules, clang-tidy (function size, complexity), cppcheck
+lint-format:
+	@clang-format --dry-run --Werror $(EVERY_C)
+lint-headers: # folders meet only in include/, and each header stands alone
+	@! grep -n '#include "\.\./' $(EVERY_C)
+	@for h in include/*.h; do $(CC) $(STD) -fsyntax-only -Werror -x c $$h || exit 1; done
+lint-tidy:
+	@printf '%s\n' $(SRC) cli/main.c | xargs -P 2 -n 4 tests/tidy.sh $(STD) -DLB_VERSION='"0"' --
+lint-cppcheck:
+	@cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -Iinclude $(SRC) cli/main.c
 fmt:   ## format every file in place
 	clang-format -i $(EVERY_C)
 

@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -28,6 +29,13 @@ static const struct lb_place nowhere;
 
 /* --- the way of a batch behind the workers --------------------------------- */
 
+/* Delivering without a token would double records after a restart; ending now loses none. */
+static _Noreturn void end_at_once(void)
+{
+    LB_ERROR("daemon", "out of memory for a token, ending at once; the next start goes on from the last commit");
+    abort();
+}
+
 /* To every sink its selection, with a token; in order of the stream. Takes over the caller's reference. */
 static void deliver(struct lb_daemon *daemon, struct lb_batch *batch)
 {
@@ -35,8 +43,10 @@ static void deliver(struct lb_daemon *daemon, struct lb_batch *batch)
         const struct lb_selection *selection = &batch->selections[i];
         struct lb_token *token = lb_token_issue(batch->stream, i, batch->position_end, selection->count == 0);
 
-        if (token == NULL)
+        if (selection->count == 0)
             continue;
+        if (token == NULL)
+            end_at_once();
         lb_batch_ref(batch);
         lb_delivery_push(daemon->config->sinks[i].delivery, batch, selection, token);
     }
@@ -49,7 +59,10 @@ static void emit(void *context, struct lb_batch *batch)
 
     deliver(daemon, batch);
     struct lb_token *token = lb_token_issue(batch->stream, alerts, batch->position_end, batch->feed_count == 0);
-    if (token != NULL)
+    if (token == NULL && batch->feed_count > 0)
+        end_at_once();
+    /* Batches that feed no rule go there too: their times move the stream's clock. */
+    if (daemon->alerts != NULL)
         lb_alert_engine_push(daemon->alerts, batch, token);
     else
         lb_batch_unref(batch);
@@ -351,7 +364,6 @@ static void stop_workers(struct lb_daemon *daemon)
     lb_queue_close(&daemon->intake);
     for (uint32_t i = 0; i < daemon->worker_count; i++)
         pthread_join(daemon->workers[i], NULL);
-    daemon->worker_count = 0;
     if (daemon->alerts != NULL)
         lb_alert_engine_stop(daemon->alerts);
 }
@@ -362,8 +374,16 @@ static bool stop_sinks(struct lb_daemon *daemon, int64_t deadline)
 
     for (uint32_t i = 0; i < daemon->deliveries; i++)
         all = lb_delivery_stop(daemon->config->sinks[i].delivery, deadline) && all;
-    daemon->deliveries = 0;
     return all;
+}
+
+/* Along the flow, once. True: all is delivered. The HTTP server still answers meanwhile. */
+static bool take_down(struct lb_daemon *daemon, int64_t deadline)
+{
+    daemon->down = true;
+    stop_sources(daemon);
+    stop_workers(daemon);
+    return stop_sinks(daemon, deadline);
 }
 
 int lb_daemon_wait(struct lb_daemon *daemon)
@@ -379,9 +399,7 @@ int lb_daemon_wait(struct lb_daemon *daemon)
         close(signal_fd);
     /* A second signal ends at once: what is not delivered is kept for the next start anyway. */
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    stop_sources(daemon);
-    stop_workers(daemon);
-    bool all = stop_sinks(daemon, deadline);
+    bool all = take_down(daemon, deadline);
     if (!all)
         LB_WARN(
             "daemon",
@@ -402,6 +420,7 @@ static void close_parts(struct lb_daemon *daemon)
     for (uint32_t i = 0; i < daemon->sinks_open; i++) {
         if (config->sinks[i].type->close != NULL)
             config->sinks[i].type->close(&config->sinks[i]);
+        lb_delivery_free(&config->sinks[i]);
     }
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
@@ -424,10 +443,8 @@ void lb_daemon_free(struct lb_daemon *daemon)
 {
     if (daemon->http != NULL)
         http_stop(daemon->http);
-    if (daemon->file_loop != NULL && daemon->socket_loop != NULL)
-        stop_sources(daemon);
-    stop_workers(daemon);
-    stop_sinks(daemon, lb_clock_monotonic());
+    if (!daemon->down && daemon->file_loop != NULL && daemon->socket_loop != NULL)
+        take_down(daemon, lb_clock_monotonic());
     close_parts(daemon);
     if (daemon->file_loop != NULL)
         lb_loop_free(daemon->file_loop);

@@ -17,6 +17,7 @@ struct http_server;
 struct lb_daemon {
     struct lb_config *config;
     bool exit_at_eof;
+    bool down;          /* every stage has been stopped */
     int64_t started_ns; /* Unix time */
     int lock_fd;
 

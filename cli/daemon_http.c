@@ -12,13 +12,10 @@
 #include "lb_loop.h"
 #include "lb_metrics.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <openssl/crypto.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -32,7 +29,6 @@ struct http_server {
     struct lb_daemon *daemon;
     struct lb_loop *loop;
     struct evhttp *http;
-    bool open; /* loopback and no token: everybody may ask */
 };
 
 struct endpoint {
@@ -123,7 +119,7 @@ static bool has_token(const struct http_server *server, struct evhttp_request *r
     const char *header = evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization");
 
     if (token.len == 0)
-        return server->open;
+        return server->daemon->config->http_open;
     if (header == NULL || strncmp(header, "Bearer ", 7) != 0 || strlen(header + 7) != token.len)
         return false;
     return CRYPTO_memcmp(header + 7, token.ptr, token.len) == 0;
@@ -201,38 +197,6 @@ static void on_request(struct evhttp_request *request, void *context)
 
 /* --- start ---------------------------------------------------------------------- */
 
-/* "host:port", "[::1]:port" or ":port" into host and port. */
-static bool split_listen(struct lb_str listen, char *host, size_t size, uint16_t *port)
-{
-    const char *colon = listen.len > 0 ? memrchr(listen.ptr, ':', listen.len) : NULL;
-    char *end = NULL;
-
-    if (colon == NULL || colon + 1 == listen.ptr + listen.len)
-        return false;
-    unsigned long number = strtoul(colon + 1, &end, 10);
-    size_t len = (size_t)(colon - listen.ptr);
-    const char *from = listen.ptr;
-    if (len >= 2 && from[0] == '[' && from[len - 1] == ']') {
-        from++;
-        len -= 2;
-    }
-    if (end != listen.ptr + listen.len || number > UINT16_MAX || len >= size)
-        return false;
-    memcpy(host, from, len);
-    host[len] = '\0';
-    *port = (uint16_t)number;
-    return true;
-}
-
-static bool is_loopback(const char *host)
-{
-    struct in_addr address;
-
-    if (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0)
-        return true;
-    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
-}
-
 static struct lb_place place_of_listen(const struct lb_config *config)
 {
     const struct lb_node *http = config->root != NULL ? lb_node_get(config->root, "http") : NULL;
@@ -243,31 +207,13 @@ static struct lb_place place_of_listen(const struct lb_config *config)
 
 static bool bind_server(struct http_server *server, struct lb_diag *diag)
 {
-    struct lb_config *config = server->daemon->config;
-    struct lb_place place = place_of_listen(config);
-    char host[256];
-    uint16_t port;
+    const struct lb_config *config = server->daemon->config;
 
-    if (!split_listen(config->http_listen, host, sizeof(host), &port)) {
-        lb_diag_error(diag, place,
-                      "http.listen: expected HOST:PORT, for example 127.0.0.1:8686, got \"" LB_STR_FMT "\"",
-                      LB_STR_ARG(config->http_listen));
-        return false;
-    }
-    server->open = is_loopback(host);
-    if (!server->open && config->http_token.len == 0) {
-        lb_diag_error(diag, place,
-                      "http.listen: %s can be reached from other hosts: set http.token too, or listen on "
-                      "127.0.0.1",
-                      host);
-        return false;
-    }
-    if (evhttp_bind_socket(server->http, *host != '\0' ? host : "::", port) != 0) {
-        lb_diag_error(diag, place, "cannot listen on " LB_STR_FMT ": %s", LB_STR_ARG(config->http_listen),
-                      strerror(errno));
-        return false;
-    }
-    return true;
+    if (evhttp_bind_socket(server->http, config->http_host.ptr, config->http_port) == 0)
+        return true;
+    lb_diag_error(diag, place_of_listen(config), "cannot listen on " LB_STR_FMT ": %s", LB_STR_ARG(config->http_listen),
+                  strerror(errno));
+    return false;
 }
 
 static struct http_server *make_server(struct lb_daemon *daemon)

@@ -12,6 +12,7 @@
 #include "lb_alloc.h"
 #include "lb_expr.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -92,18 +93,19 @@ const struct lb_node *lb_loading_section(struct lb_loading *self, const char *na
 /* --- http.listen ---------------------------------------------------------- */
 
 /* Splits "host:port" or "[host]:port"; false if it is neither. */
-static bool split_address(struct lb_str text, struct lb_str *host)
+static bool split_address(struct lb_str text, struct lb_str *host, uint16_t *port)
 {
     const char *colon = memrchr(text.ptr, ':', text.len);
     char *end;
-    unsigned long port;
+    unsigned long number;
 
     if (colon == NULL || colon[1] < '0' || colon[1] > '9')
         return false;
     errno = 0;
-    port = strtoul(colon + 1, &end, 10);
-    if (errno != 0 || end != text.ptr + text.len || port > 65535)
+    number = strtoul(colon + 1, &end, 10);
+    if (errno != 0 || end != text.ptr + text.len || number > UINT16_MAX)
         return false;
+    *port = (uint16_t)number;
     *host = (struct lb_str){ text.ptr, (size_t)(colon - text.ptr) };
     if (host->len > 2 && host->ptr[0] == '[' && colon[-1] == ']')
         *host = (struct lb_str){ host->ptr + 1, host->len - 2 };
@@ -114,22 +116,30 @@ static bool split_address(struct lb_str text, struct lb_str *host)
 
 static bool is_loopback(struct lb_str host)
 {
-    return lb_str_starts(host, LB_STR("127.")) || lb_str_is(host, "localhost") || lb_str_is(host, "::1");
+    struct in_addr address;
+
+    if (lb_str_is(host, "localhost") || lb_str_is(host, "::1"))
+        return true;
+    return inet_pton(AF_INET, host.ptr, &address) == 1 && ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
 static void check_http(struct lb_loading *self)
 {
-    const struct lb_config *config = self->config;
+    struct lb_config *config = self->config;
     const struct lb_node *node = lb_node_get(lb_node_get(self->root, "http"), "listen");
     struct lb_str host;
 
     if (node == NULL || config->http_listen.len == 0)
         return;
-    if (!split_address(config->http_listen, &host))
+    if (!split_address(config->http_listen, &host, &config->http_port)) {
         lb_diag_error(self->diag, node->place,
                       "\"http.listen\": expected host:port such as 127.0.0.1:8686, got \"%.80s\"",
                       config->http_listen.ptr);
-    else if (!is_loopback(host) && config->http_token.len == 0)
+        return;
+    }
+    config->http_host = lb_arena_copy(&config->arena, host);
+    config->http_open = config->http_token.len == 0;
+    if (config->http_open && config->http_host.ptr != NULL && !is_loopback(config->http_host))
         lb_diag_error(
             self->diag, node->place,
             "\"http.listen\": \"%.80s\" can be reached from outside; set \"http.token\" or listen on 127.0.0.1",

@@ -56,10 +56,10 @@ static void says_what_yaml_trips_over(void **state)
           "a.yaml:1:1: error: no sources: add for example \"sources: {app: {type: file, include: "
           "[/var/log/app.log]}}\"\n"
           "a.yaml:1:1: error: unknown key \"a\"; expected include, sources, parsers, filters, routes, sinks, alerting, "
-          "data_dir, http, workers, shutdown_timeout, log_level or memory\n"
+          "data_dir, http, workers, shutdown_timeout, commit_every, log_level or memory\n"
           "a.yaml:1:4: error: \">\" begins a block of text, and none follows; quote the value\n"
           "a.yaml:2:1: error: unknown key \"b\"; expected include, sources, parsers, filters, routes, sinks, alerting, "
-          "data_dir, http, workers, shutdown_timeout, log_level or memory\n" },
+          "data_dir, http, workers, shutdown_timeout, commit_every, log_level or memory\n" },
         { "a: | x\n", "a.yaml:1:4: error: \"|\" begins a block of text; quote the value: '| x'\n" },
         { "a: *.log\n", "a.yaml:1:4: error: a value cannot begin with \"*\"; quote it\n" },
         { "a: *foo\n", "a.yaml:1:4: error: no anchor \"&foo\" stands before this; quote \"*foo\" if it is text\n" },
@@ -68,7 +68,7 @@ static void says_what_yaml_trips_over(void **state)
           "a.yaml:1:1: error: no sources: add for example \"sources: {app: {type: file, include: "
           "[/var/log/app.log]}}\"\n"
           "a.yaml:1:1: error: unknown key \"a\"; expected include, sources, parsers, filters, routes, sinks, alerting, "
-          "data_dir, http, workers, shutdown_timeout, log_level or memory\n"
+          "data_dir, http, workers, shutdown_timeout, commit_every, log_level or memory\n"
           "a.yaml:1:4: error: tags (\"!word\") have no meaning here; quote a value that begins with \"!\"\n" },
         { "a: \"\\S+\"\n",
           "a.yaml:1:5: error: \"\\S\" is no escape inside \"…\"; write '…', where a backslash is a backslash\n" },
@@ -103,15 +103,15 @@ static void says_what_yaml_trips_over(void **state)
           "a.yaml:1:1: error: no sources: add for example \"sources: {app: {type: file, include: "
           "[/var/log/app.log]}}\"\n"
           "a.yaml:1:1: error: unknown key \"a\"; expected include, sources, parsers, filters, routes, sinks, alerting, "
-          "data_dir, http, workers, shutdown_timeout, log_level or memory\n"
+          "data_dir, http, workers, shutdown_timeout, commit_every, log_level or memory\n"
           "a.yaml:2:1: error: unknown key \"b\"; expected include, sources, parsers, filters, routes, sinks, alerting, "
-          "data_dir, http, workers, shutdown_timeout, log_level or memory\n"
+          "data_dir, http, workers, shutdown_timeout, commit_every, log_level or memory\n"
           "a.yaml:3:1: error: \"a\" stands twice; the first is at a.yaml:1:1\n"
           "a.yaml:3:1: error: unknown key \"a\"; expected include, sources, parsers, filters, routes, sinks, alerting, "
-          "data_dir, http, workers, shutdown_timeout, log_level or memory\n"
+          "data_dir, http, workers, shutdown_timeout, commit_every, log_level or memory\n"
           "a.yaml:4:1: error: \"a\" stands twice; the first is at a.yaml:1:1\n"
           "a.yaml:4:1: error: unknown key \"a\"; expected include, sources, parsers, filters, routes, sinks, alerting, "
-          "data_dir, http, workers, shutdown_timeout, log_level or memory\n" },
+          "data_dir, http, workers, shutdown_timeout, commit_every, log_level or memory\n" },
         { "a: \"\\0\"\n", "a.yaml:1:4: error: a NUL character cannot be part of a value\n" },
         { ": 1\n", "a.yaml:1:1: error: a key is missing before \":\"\n" },
     };

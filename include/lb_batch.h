@@ -112,6 +112,17 @@ static inline uint32_t lb_batch_offset(const struct lb_batch *batch, uint32_t i)
     return (uint32_t)(batch->position_end - batch->position);
 }
 
+/*
+ * Behind the last byte of event `i`, relative to batch->position. Terminators and blank lines that follow do not count:
+ * a mark that covers the event is never below it, wherever the batch that held it was cut.
+ */
+static inline uint32_t lb_batch_end(const struct lb_batch *batch, uint32_t i)
+{
+    const struct lb_event *event = lb_batch_event(batch, i);
+
+    return batch->counted ? i + 1 : event->start + event->length;
+}
+
 /* The record behind entry `i` of a selection. */
 static inline const struct lb_record *lb_batch_selected(const struct lb_batch *batch,
                                                         const struct lb_selection *selection, uint32_t i)

@@ -40,6 +40,9 @@ struct lb_config {
 
     struct lb_str data_dir;
     struct lb_str http_listen; /* "host:port"; empty: no server */
+    struct lb_str http_host;   /* its parts; NUL behind the host */
+    uint16_t http_port;
+    bool http_open; /* no token is asked for: it listens on loopback */
     struct lb_str http_token;
     uint64_t workers; /* 0: as many as the CPU quota of the cgroup allows */
     int64_t shutdown_timeout_ns;

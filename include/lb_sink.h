@@ -85,6 +85,9 @@ void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, cons
 /* Writes what is queued, drains, commits and ends the thread, by `deadline` (monotonic). True: all is delivered. */
 bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline);
 
+/* After the sink was closed; a sink that was never started is left alone. */
+void lb_delivery_free(struct lb_sink *sink);
+
 /* True once the thread was told to end at once: a write() that waits shall return LB_AGAIN. */
 bool lb_delivery_stopping(const struct lb_sink *sink);
 

@@ -61,7 +61,7 @@ static void begin_record(const struct lb_batch *batch, uint32_t i, struct lb_rec
     *record = (struct lb_record){
         .time_ns = batch->arrival_ns,
         .start = lb_batch_offset(batch, i),
-        .end = lb_batch_offset(batch, i + 1),
+        .end = lb_batch_end(batch, i),
         .message = { batch->bytes + event->start, event->length, LB_VALUE_TEXT, 0 },
         .flags = (uint16_t)(LB_RECORD_NO_TIME | (event->truncated ? LB_RECORD_TRUNCATED : 0)),
         .level = LB_LEVEL_NONE,
@@ -194,8 +194,6 @@ static void take_event(struct envelope *self, uint32_t i)
 /* What is still open, the one that began first before the others. Their ends must not fall behind. */
 static void finish_all(struct envelope *self)
 {
-    uint32_t end = lb_batch_offset(self->batch, self->batch->event_count);
-
     while (true) {
         struct open_record *earliest = NULL;
 
@@ -207,7 +205,7 @@ static void finish_all(struct envelope *self)
         }
         if (earliest == NULL)
             return;
-        earliest->record.end = end;
+        earliest->record.end = lb_batch_end(self->batch, self->batch->event_count - 1);
         finish(self, earliest);
     }
 }

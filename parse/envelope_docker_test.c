@@ -119,7 +119,7 @@ static void many_lines_keep_their_texts(void **state)
         for (uint32_t i = 0; i < LINES_MAX; i++) {
             assert_text(message_of(&batch, i), expected[i]);
             assert_int_equal(batch.records[i].start, lb_batch_offset(&batch, i));
-            assert_int_equal(batch.records[i].end, lb_batch_offset(&batch, i + 1));
+            assert_int_equal(batch.records[i].end, lb_batch_end(&batch, i));
         }
         lb_test_batch_free(&batch);
     }
@@ -186,10 +186,10 @@ static void parts_are_joined_per_stream(void **state)
     assert_text(message_of(&batch, 0), "err 1, whole err");
     assert_text(field_of(&batch.records[0], "stream"), "stderr");
     assert_int_equal(batch.records[0].start, lb_batch_offset(&batch, 1));
-    assert_int_equal(batch.records[0].end, lb_batch_offset(&batch, 4));
+    assert_int_equal(batch.records[0].end, lb_batch_end(&batch, 3));
     assert_text(message_of(&batch, 1), "out 1, out \"2\", out 3");
     assert_int_equal(batch.records[1].start, 0);
-    assert_int_equal(batch.records[1].end, lb_batch_offset(&batch, 5));
+    assert_int_equal(batch.records[1].end, lb_batch_end(&batch, 4));
     assert_int_equal(batch.records[1].time_ns, INT64_C(1772359200123456789));
     assert_text(message_of(&batch, 2), "next");
     lb_test_batch_free(&batch);
@@ -207,7 +207,7 @@ static void what_is_open_at_the_end_goes_out(void **state)
     assert_text(message_of(&batch, 2), "out 2");
     for (uint32_t i = 1; i < batch.record_count; i++)
         assert_true(batch.records[i].end >= batch.records[i - 1].end);
-    assert_int_equal(batch.records[2].end, lb_batch_offset(&batch, 4));
+    assert_int_equal(batch.records[2].end, lb_batch_end(&batch, 3));
     lb_test_batch_free(&batch);
 }
 
@@ -226,7 +226,7 @@ static void a_joined_record_is_cut_at_max_line_between_characters(void **state)
     assert_int_equal(batch.record_count, 2);
     assert_text(message_of(&batch, 0), "012345678");
     assert_int_equal(batch.records[0].flags, LB_RECORD_TRUNCATED);
-    assert_int_equal(batch.records[0].end, lb_batch_offset(&batch, 3));
+    assert_int_equal(batch.records[0].end, lb_batch_end(&batch, 2));
     assert_text(message_of(&batch, 1), "next");
     lb_test_batch_free(&batch);
 }

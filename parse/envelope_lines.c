@@ -12,7 +12,7 @@ static void fill(struct lb_batch *batch, uint32_t i, struct lb_record *record)
     *record = (struct lb_record){
         .time_ns = batch->arrival_ns,
         .start = lb_batch_offset(batch, i),
-        .end = lb_batch_offset(batch, i + 1),
+        .end = lb_batch_end(batch, i),
         .message = { batch->bytes + event->start, event->length, LB_VALUE_TEXT, 0 },
         .flags = (uint16_t)(LB_RECORD_NO_TIME | (event->truncated ? LB_RECORD_TRUNCATED : 0)),
         .level = LB_LEVEL_NONE,

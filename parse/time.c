@@ -6,6 +6,8 @@
  */
 #include "time_parts.h"
 
+enum { FIXED_BYTES = 19 }; /* "2006-01-02T15:04:05" */
+
 static const unsigned char month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 
 /* Eras of 400 years that begin on a first of March, so that the leap day is the last of its year. */
@@ -42,7 +44,7 @@ static bool date_exists(int year, int month, int day)
     return day <= month_days[month - 1] + (month == 2 && leap);
 }
 
-static inline bool join(const struct time_parts *parts, int year, int64_t *time_ns)
+static bool join(const struct time_parts *parts, int year, int64_t *time_ns)
 {
     int64_t seconds;
 
@@ -95,54 +97,81 @@ static inline int two(const char *ptr, unsigned *bad)
 }
 
 /* "2006-01-02T15:04:05" at fixed places. */
-static inline bool read_fixed(const char *ptr, struct time_parts *parts)
+static bool read_fixed(const char *ptr, int64_t *second)
 {
     unsigned bad = 0;
+    int year = two(ptr, &bad) * 100 + two(ptr + 2, &bad);
+    int month = two(ptr + 5, &bad);
+    int day = two(ptr + 8, &bad);
+    int hour = two(ptr + 11, &bad);
+    int minute = two(ptr + 14, &bad);
+    int seconds = two(ptr + 17, &bad);
 
-    parts->year = two(ptr, &bad) * 100 + two(ptr + 2, &bad);
-    parts->month = two(ptr + 5, &bad);
-    parts->day = two(ptr + 8, &bad);
-    parts->hour = two(ptr + 11, &bad);
-    parts->minute = two(ptr + 14, &bad);
-    parts->second = two(ptr + 17, &bad);
     bad |= (ptr[4] != '-') | (ptr[7] != '-') | (ptr[13] != ':') | (ptr[16] != ':');
     bad |= (ptr[10] != 'T') & (ptr[10] != ' ') & (ptr[10] != 't');
-    return bad == 0 && parts->year >= TIME_YEAR_MIN;
+    bad |= (hour > 23) | (minute > 59) | (seconds > 60);
+    if (bad != 0 || year < TIME_YEAR_MIN || !date_exists(year, month, day))
+        return false;
+    *second = lb_time_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + seconds;
+    return true;
+}
+
+/* Lines come many in a second: the last one that a thread has read. */
+struct second_memo {
+    char text[FIXED_BYTES];
+    bool set;
+    int64_t second;
+};
+
+static _Thread_local struct second_memo memo;
+
+static inline bool read_second(const char *ptr, int64_t *second)
+{
+    if (memo.set && memcmp(memo.text, ptr, FIXED_BYTES) == 0) {
+        *second = memo.second;
+        return true;
+    }
+    if (!read_fixed(ptr, second))
+        return false;
+    memcpy(memo.text, ptr, FIXED_BYTES);
+    memo.second = *second;
+    memo.set = true;
+    return true;
 }
 
 /* What follows the fraction: nothing, or a zone, perhaps behind a blank. */
-static bool read_zone(struct time_cursor *cursor, struct time_parts *parts)
+static bool read_zone(struct time_cursor *cursor, int64_t *second)
 {
+    struct time_parts parts = { 0 };
+
     if (cursor->ptr == cursor->end)
         return true;
-    if (!time_read_offset(cursor, parts)) {
+    if (!time_read_offset(cursor, &parts)) {
         time_skip_blanks(cursor);
-        if (!time_read_offset(cursor, parts) && !time_read_zone_name(cursor, parts))
+        if (!time_read_offset(cursor, &parts) && !time_read_zone_name(cursor, &parts))
             return false;
     }
+    *second -= parts.offset;
     return cursor->ptr == cursor->end;
 }
 
 bool lb_time_rfc3339(struct lb_str text, int64_t *time_ns)
 {
-    struct time_parts parts = { 0 };
     struct time_cursor cursor = time_cursor_of(text);
+    int64_t second;
+    int nanos = 0;
 
-    if (text.len < 19 || !read_fixed(text.ptr, &parts))
+    if (text.len < FIXED_BYTES || !read_second(text.ptr, &second))
         return false;
-    cursor.ptr += 19;
+    cursor.ptr += FIXED_BYTES;
     if (time_at(&cursor, '.') || time_at(&cursor, ',')) {
         cursor.ptr++;
-        if (!time_read_fraction(&cursor, &parts.nanos))
+        if (!time_read_fraction(&cursor, &nanos))
             return false;
     }
-    if (cursor.end - cursor.ptr != 1 || *cursor.ptr != 'Z') {
-        if (!read_zone(&cursor, &parts))
-            return false;
-    }
-    if (parts.hour > 23 || parts.minute > 59 || parts.second > 60)
+    if ((cursor.end - cursor.ptr != 1 || *cursor.ptr != 'Z') && !read_zone(&cursor, &second))
         return false;
-    return join(&parts, parts.year, time_ns);
+    return !__builtin_mul_overflow(second, LB_SECOND, time_ns) && !__builtin_add_overflow(*time_ns, nanos, time_ns);
 }
 
 /* By size: 1e11 seconds are the year 5138, 1e11 milliseconds 1973. */

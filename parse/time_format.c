@@ -3,12 +3,14 @@
  *
  * A pattern becomes a list of steps; a blank in it stands for any blanks. A whole text must be read. What a pattern
  * leaves out is taken from `now` (the year, or the day when there is only a clock) or zero. Without a zone in the text
- * the format's own zone holds.
+ * the format's own zone holds. The last text read is remembered, for a log has many lines of one second.
  */
 #include "time_parts.h"
 #include "time_zone.h"
 
-enum { STEPS_MAX = 64 };
+#include <stdatomic.h>
+
+enum { STEPS_MAX = 64, MEMO_BYTES = 48 };
 
 enum format_kind { KIND_STEPS, KIND_RFC3339, KIND_EPOCH, KIND_EPOCH_MS, KIND_EPOCH_US, KIND_EPOCH_NS, KIND_GUESS };
 
@@ -24,6 +26,7 @@ struct step {
 
 struct lb_time_format {
     enum format_kind kind;
+    uint64_t serial; /* of this format among all of the process: what a memo belongs to */
     uint32_t count;
     struct step steps[STEPS_MAX];
     struct time_zone zone;
@@ -38,6 +41,17 @@ struct reading {
     int day_of_year;
     int half; /* 0: none, 1: AM, 2: PM */
 };
+
+/* Lines come many in a second: the last text that a thread has read, and its time. */
+struct text_memo {
+    uint64_t serial;
+    int64_t time_ns;
+    size_t len;
+    char text[MEMO_BYTES];
+};
+
+static _Thread_local struct text_memo last_text;
+static atomic_uint_fast64_t serials;
 
 static const char letters[] = "YymdeHkIlMSLfNjbhBaApPzZs";
 
@@ -151,6 +165,7 @@ struct lb_time_format *lb_time_format_new(struct lb_arena *arena, struct lb_str 
                       LB_STR_ARG(timezone), reason);
         return NULL;
     }
+    self->serial = atomic_fetch_add(&serials, 1) + 1;
     if (find_word(self, format))
         return self;
     if (memchr(format.ptr, '%', format.len) == NULL) {
@@ -281,7 +296,19 @@ static bool complete(struct reading *reading, int64_t now_ns)
     return true;
 }
 
-static bool parse_steps(const struct lb_time_format *self, struct lb_str text, int64_t now_ns, int64_t *time_ns)
+static bool to_utc(const struct lb_time_format *self, const struct time_parts *parts, int64_t civil, int64_t *time_ns)
+{
+    int64_t second = civil / LB_SECOND - (civil % LB_SECOND < 0);
+
+    *time_ns = civil;
+    if (parts->zoned)
+        return true;
+    return !__builtin_sub_overflow(civil, (second - time_zone_to_utc(&self->zone, second)) * LB_SECOND, time_ns);
+}
+
+/* `*dated` tells that the text alone says when it is: the same text is the same time for ever. */
+static bool parse_steps(const struct lb_time_format *self, struct lb_str text, int64_t now_ns, int64_t *time_ns,
+                        bool *dated)
 {
     struct time_cursor at = time_cursor_of(text);
     struct reading reading = { 0 };
@@ -293,17 +320,30 @@ static bool parse_steps(const struct lb_time_format *self, struct lb_str text, i
     time_skip_blanks(&at);
     if (at.ptr != at.end)
         return false;
-    if (reading.epoch) {
+    *dated = reading.epoch || reading.parts.year != 0;
+    if (reading.epoch)
         return !__builtin_mul_overflow(reading.epoch_second, LB_SECOND, time_ns) &&
                !__builtin_add_overflow(*time_ns, reading.parts.nanos, time_ns);
-    }
-    if (!complete(&reading, now_ns) || !time_from_parts(&reading.parts, now_ns, &civil))
-        return false;
-    *time_ns = civil;
-    if (!reading.parts.zoned) {
-        int64_t second = civil / LB_SECOND - (civil % LB_SECOND < 0);
+    return complete(&reading, now_ns) && time_from_parts(&reading.parts, now_ns, &civil) &&
+           to_utc(self, &reading.parts, civil, time_ns);
+}
 
-        return !__builtin_sub_overflow(civil, (second - time_zone_to_utc(&self->zone, second)) * LB_SECOND, time_ns);
+static bool parse_remembering(const struct lb_time_format *self, struct lb_str text, int64_t now_ns, int64_t *time_ns)
+{
+    bool dated = false;
+
+    if (last_text.serial == self->serial && last_text.len == text.len &&
+        memcmp(last_text.text, text.ptr, text.len) == 0) {
+        *time_ns = last_text.time_ns;
+        return true;
+    }
+    if (!parse_steps(self, text, now_ns, time_ns, &dated))
+        return false;
+    if (dated && text.len <= MEMO_BYTES) {
+        last_text.serial = self->serial;
+        last_text.time_ns = *time_ns;
+        last_text.len = text.len;
+        memcpy(last_text.text, text.ptr, text.len);
     }
     return true;
 }
@@ -311,7 +351,7 @@ static bool parse_steps(const struct lb_time_format *self, struct lb_str text, i
 bool lb_time_format_parse(const struct lb_time_format *format, struct lb_str text, int64_t now_ns, int64_t *time_ns)
 {
     switch (format->kind) {
-    case KIND_STEPS: return parse_steps(format, text, now_ns, time_ns);
+    case KIND_STEPS: return parse_remembering(format, text, now_ns, time_ns);
     case KIND_RFC3339: return lb_time_rfc3339(text, time_ns);
     case KIND_EPOCH: return time_read_epoch(text, LB_SECOND, time_ns);
     case KIND_EPOCH_MS: return time_read_epoch(text, LB_MILLISECOND, time_ns);

@@ -85,6 +85,29 @@ static void reads_what_the_pattern_says(void **state)
         check(&cases[i]);
 }
 
+static void remembers_a_text_but_not_across_formats_or_years(void **state)
+{
+    struct lb_arena arena;
+    struct lb_diag diag = { 0 };
+    struct lb_time_format *formats[3];
+    int64_t time;
+
+    (void)state;
+    lb_arena_init(&arena, 1 << 20);
+    formats[0] = lb_time_format_new(&arena, LB_STR("%Y-%m-%d"), LB_STR(""), place, &diag);
+    formats[1] = lb_time_format_new(&arena, LB_STR("%Y-%d-%m"), LB_STR(""), place, &diag);
+    formats[2] = lb_time_format_new(&arena, LB_STR("%b %d"), LB_STR(""), place, &diag);
+    for (int round = 0; round < 3; round++) {
+        assert_true(lb_time_format_parse(formats[0], LB_STR("2017-02-03"), NOW, &time));
+        assert_int_equal(time, INT64_C(1486080000) * LB_SECOND);
+        assert_true(lb_time_format_parse(formats[1], LB_STR("2017-02-03"), NOW, &time));
+        assert_int_equal(time, INT64_C(1488412800) * LB_SECOND);
+        assert_true(lb_time_format_parse(formats[2], LB_STR("Feb 03"), NOW + round * 365 * 86400 * LB_SECOND, &time));
+        assert_int_equal(time, (INT64_C(1486080000) + round * 365 * 86400) * LB_SECOND);
+    }
+    lb_arena_free(&arena);
+}
+
 static void knows_the_zones_and_their_summers(void **state)
 {
 #define SECONDS "%Y-%m-%d %H:%M:%S"
@@ -274,9 +297,13 @@ static void reads_the_formats_of_the_corpus(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_the_pattern_says),           cmocka_unit_test(knows_the_zones_and_their_summers),
-        cmocka_unit_test(agrees_with_localtime_every_11_hours),  cmocka_unit_test(expands_the_rule_of_a_slim_file),
-        cmocka_unit_test(refuses_rules_and_files_that_are_none), cmocka_unit_test(tells_what_is_wrong_and_where),
+        cmocka_unit_test(reads_what_the_pattern_says),
+        cmocka_unit_test(remembers_a_text_but_not_across_formats_or_years),
+        cmocka_unit_test(knows_the_zones_and_their_summers),
+        cmocka_unit_test(agrees_with_localtime_every_11_hours),
+        cmocka_unit_test(expands_the_rule_of_a_slim_file),
+        cmocka_unit_test(refuses_rules_and_files_that_are_none),
+        cmocka_unit_test(tells_what_is_wrong_and_where),
         cmocka_unit_test(reads_the_formats_of_the_corpus),
     };
 

@@ -18,16 +18,19 @@ static bool read_year(struct time_cursor *cursor, struct time_parts *parts)
     return true;
 }
 
-/* " 2006" where only a blank, a colon or the end follows. */
+/* " 2006" where a blank or the end follows, perhaps behind a colon: "2607:f0d0::1" is a host. */
 static bool read_trailing_year(struct time_cursor *cursor, struct time_parts *parts)
 {
     struct time_cursor at = *cursor;
+    struct time_cursor behind;
     struct time_parts found = { 0 };
 
     time_skip_blanks(&at);
     if (at.ptr == cursor->ptr || !read_year(&at, &found))
         return false;
-    if (at.ptr < at.end && *at.ptr != ' ' && *at.ptr != ':')
+    behind = at;
+    time_take(&behind, ':');
+    if (behind.ptr < behind.end && *behind.ptr != ' ')
         return false;
     parts->year = found.year;
     *cursor = at;
@@ -165,7 +168,7 @@ static bool read_date(struct time_cursor *at, struct time_parts *parts)
     if (digits == 8 || digits == 14)
         return time_read_number(at, 4, 4, &parts->year) && time_read_number(at, 2, 2, &parts->month) &&
                time_read_number(at, 2, 2, &parts->day);
-    if (!time_read_number(at, digits, digits, &first) || at->ptr == at->end)
+    if (digits > 4 || !time_read_number(at, digits, digits, &first) || at->ptr == at->end)
         return false;
     separator = *at->ptr++;
     if (separator != '-' && separator != '/' && separator != '.' && separator != ' ')

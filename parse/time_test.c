@@ -145,6 +145,7 @@ static void guesses_the_usual_forms(void **state)
         { "12:30:01", NULL },
         { "May the force", NULL },
         { "13:04:05 PM", NULL },
+        { "Wed415409540360466", NULL },
         { "", NULL },
         { "[", NULL },
     };
@@ -183,6 +184,7 @@ static void reads_syslog_stamps_and_says_how_far(void **state)
         { "Feb 29 12:00:00 h", NULL, 15 },
         { "Oct 11 25:14:15 h", NULL, 15 },
         { "Oct 11 22:14:15x", NULL, 0 },
+        { "Feb 25 17:32:18 2007:db8::1 x", "2019-02-25T17:32:18Z", 15 },
         { "Oct 11", NULL, 0 },
         { "Okt 11 22:14:15 h", NULL, 0 },
         { "October", NULL, 0 },

@@ -3,26 +3,30 @@
  *
  * A slot is one easy handle with its connection, reused for request after
  * request. A request that failed keeps its place: with a concurrency of 1
- * nothing overtakes it.
+ * nothing overtakes it. What is checked of url and headers is in
+ * http_settings.c.
  */
 #include "http_queue.h"
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
-#include "lb_log.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <sys/random.h>
-#include <unistd.h>
 
-enum { ANSWER_BYTES_MAX = 64 * 1024, IDLE_MS = 1000 };
+enum {
+    ANSWER_BYTES_MAX = 64 * 1024, /* an answer's body is read no further */
+    ANSWER_BYTES_SHOWN = 80,
+    IDLE_MS = 1000,
+    RETRY_AFTER_SECONDS_MAX = 86400,
+};
 
 struct http_slot {
     CURL *easy;
     struct http_request *request; /* NULL: free */
     struct curl_slist *headers;
-    char answer[HTTP_REASON_BYTES]; /* the beginning of the answer's body, for the reason */
+    char answer[ANSWER_BYTES_SHOWN]; /* the beginning of the answer's body, for the reason */
     size_t answer_len;
     size_t received;
 };
@@ -80,6 +84,12 @@ bool http_request_hold(struct http_request *request, struct lb_token *token)
     return true;
 }
 
+/* Small requests weigh more than their bodies. */
+static size_t memory_of(const struct http_request *request)
+{
+    return sizeof(*request) + request->body.capacity + request->token_capacity * sizeof(struct lb_token *);
+}
+
 void http_queue_push(struct http_queue *queue, struct http_request *request)
 {
     request->next = NULL;
@@ -88,7 +98,7 @@ void http_queue_push(struct http_queue *queue, struct http_request *request)
     else
         queue->first = request;
     queue->last = request;
-    queue->bytes += request->body.len;
+    queue->bytes += memory_of(request);
 }
 
 bool http_queue_full(const struct http_queue *queue)
@@ -109,7 +119,7 @@ static void unlink_request(struct http_queue *queue, const struct http_request *
     *link = request->next;
     if (queue->last == request)
         queue->last = before;
-    queue->bytes -= request->body.len;
+    queue->bytes -= memory_of(request);
 }
 
 static void end_request(struct http_queue *queue, struct http_request *request, enum lb_outcome outcome,
@@ -125,12 +135,12 @@ static void end_request(struct http_queue *queue, struct http_request *request, 
 
 /* --- one try ------------------------------------------------------------------- */
 
-/* Keeps the beginning of the answer for the log, counts the rest, ends the transfer when it is absurdly long. */
+/* Keeps the beginning of the answer for the log and counts the rest; ends the transfer where it is absurdly long. */
 static size_t on_answer(char *bytes, size_t size, size_t count, void *context)
 {
     struct http_slot *slot = context;
     size_t len = size * count;
-    size_t room = sizeof(slot->answer) - 1 - slot->answer_len;
+    size_t room = sizeof(slot->answer) - slot->answer_len;
     size_t kept = len < room ? len : room;
 
     memcpy(slot->answer + slot->answer_len, bytes, kept);
@@ -139,27 +149,47 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *context)
     return slot->received > ANSWER_BYTES_MAX ? 0 : len;
 }
 
-static struct curl_slist *make_headers(struct http_queue *queue, const struct http_request *request)
+bool http_headers_add(struct curl_slist **list, const char *line)
 {
-    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
-    char line[4096];
+    struct curl_slist *longer = curl_slist_append(*list, line);
 
-    list = curl_slist_append(list, "Expect:");
-    for (size_t i = 0; i < queue->settings->headers.count; i++) {
-        const struct lb_pair *pair = &queue->settings->headers.items[i];
+    if (longer != NULL)
+        *list = longer;
+    return longer != NULL;
+}
 
-        snprintf(line, sizeof(line), LB_STR_FMT ": " LB_STR_FMT, LB_STR_ARG(pair->name), LB_STR_ARG(pair->value));
-        list = curl_slist_append(list, line);
-    }
-    return queue->sign != NULL ? queue->sign(queue->sink, request, list) : list;
+static bool add_pair(struct curl_slist **list, const struct lb_pair *pair)
+{
+    char line[HTTP_HEADER_BYTES];
+
+    snprintf(line, sizeof(line), LB_STR_FMT ": " LB_STR_FMT, LB_STR_ARG(pair->name), LB_STR_ARG(pair->value));
+    return http_headers_add(list, line);
+}
+
+/* All or nothing: a request without its signature or its token would be refused, and lost. */
+static bool make_headers(struct http_queue *queue, const struct http_request *request, struct curl_slist **list)
+{
+    const struct lb_pairs *pairs = &queue->settings->headers;
+    bool made = http_headers_add(list, "Content-Type: application/json") && http_headers_add(list, "Expect:");
+
+    for (size_t i = 0; made && i < pairs->count; i++)
+        made = add_pair(list, &pairs->items[i]);
+    made = made && (queue->sign == NULL || queue->sign(queue->sink, request, list));
+    if (made)
+        return true;
+    curl_slist_free_all(*list);
+    *list = NULL;
+    return false;
 }
 
 static bool start_try(struct http_queue *queue, struct http_slot *slot, struct http_request *request)
 {
+    slot->headers = NULL;
+    if (!make_headers(queue, request, &slot->headers))
+        return false;
     slot->request = request;
     slot->answer_len = 0;
     slot->received = 0;
-    slot->headers = make_headers(queue, request);
     curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body.ptr);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
@@ -204,9 +234,13 @@ static int64_t start_due(struct http_queue *queue, int64_t now)
 
 static bool may_pass_later(CURLcode code, long status)
 {
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
-        return false;
     return code != CURLE_OK || status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+/* The status counts, though we did not read such an answer to its end: what was accepted must not be sent again. */
+static CURLcode forgive_length(const struct http_slot *slot, CURLcode code)
+{
+    return code == CURLE_WRITE_ERROR && slot->received > ANSWER_BYTES_MAX ? CURLE_OK : code;
 }
 
 /* Retry-After says when; otherwise a random time below the bound, so that many senders do not come back together. */
@@ -218,18 +252,38 @@ static int64_t wait_before_next(struct http_queue *queue, const struct http_slot
 
     curl_easy_getinfo(slot->easy, CURLINFO_RETRY_AFTER, &seconds);
     if (seconds > 0)
-        return (seconds < 86400 ? seconds : 86400) * LB_SECOND;
+        return (seconds < RETRY_AFTER_SECONDS_MAX ? seconds : RETRY_AFTER_SECONDS_MAX) * LB_SECOND;
     return (int64_t)(next_random(queue) % (uint64_t)bound) + 1;
 }
 
+/* For the log and for health. What the receiver says may hold anything; it stays one line. */
 static void describe(const struct http_slot *slot, CURLcode code, long status, char *reason)
 {
     if (code != CURLE_OK) {
         snprintf(reason, HTTP_REASON_BYTES, "%s", curl_easy_strerror(code));
         return;
     }
-    int len = (int)(slot->answer_len < 80 ? slot->answer_len : 80);
-    snprintf(reason, HTTP_REASON_BYTES, "the receiver answered %ld %.*s", status, len, slot->answer);
+    int len = snprintf(reason, HTTP_REASON_BYTES, "the receiver answered %ld %.*s", status, (int)slot->answer_len,
+                       slot->answer);
+    if (len >= HTTP_REASON_BYTES)
+        len = HTTP_REASON_BYTES - 1;
+    for (int i = 0; i < len; i++) {
+        if ((unsigned char)reason[i] < ' ' || (unsigned char)reason[i] > '~')
+            reason[i] = ' ';
+    }
+    while (len > 0 && reason[len - 1] == ' ')
+        len--;
+    reason[len] = '\0';
+}
+
+static void release_slot(struct http_queue *queue, struct http_slot *slot)
+{
+    curl_multi_remove_handle(queue->multi, slot->easy);
+    curl_slist_free_all(slot->headers);
+    slot->headers = NULL;
+    slot->request->in_flight = false;
+    slot->request = NULL;
+    queue->in_flight--;
 }
 
 static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcode code)
@@ -239,13 +293,10 @@ static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcod
     long status = 0;
 
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    code = forgive_length(slot, code);
     describe(slot, code, status, reason);
     int64_t wait = wait_before_next(queue, slot);
-    curl_multi_remove_handle(queue->multi, slot->easy);
-    curl_slist_free_all(slot->headers);
-    slot->request = NULL;
-    queue->in_flight--;
-    request->in_flight = false;
+    release_slot(queue, slot);
     if (code == CURLE_OK && status >= 200 && status < 300) {
         lb_delivery_fine(queue->sink);
         end_request(queue, request, LB_DELIVERED, NULL);
@@ -254,6 +305,7 @@ static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcod
         lb_delivery_problem(queue->sink, "%s; try %u, the next in %.1f s", reason, request->attempt,
                             (double)wait / (double)LB_SECOND);
     } else {
+        lb_delivery_problem(queue->sink, "%s; refused for good, such records are lost", reason);
         end_request(queue, request, LB_REFUSED, reason);
     }
 }
@@ -299,6 +351,17 @@ int64_t http_queue_step(struct http_queue *queue, int wait_ms)
     return due < INT64_MAX ? due : now + IDLE_MS * LB_MILLISECOND;
 }
 
+void http_queue_sleep(struct http_queue *queue, int64_t until)
+{
+    int64_t wait = until - lb_clock_monotonic();
+
+    if (wait <= 0 || queue->in_flight > 0 || queue->first == NULL)
+        return;
+    if (wait > IDLE_MS * LB_MILLISECOND)
+        wait = IDLE_MS * LB_MILLISECOND;
+    curl_multi_poll(queue->multi, NULL, 0, (int)(wait / LB_MILLISECOND) + 1, NULL);
+}
+
 /* --- open and close ------------------------------------------------------------------ */
 
 static void set_text(CURL *easy, CURLoption option, struct lb_str text)
@@ -330,32 +393,6 @@ static CURL *make_easy(const struct http_settings *settings, struct http_slot *s
     return easy;
 }
 
-static bool check_file(const struct lb_sink *sink, const char *option, struct lb_str path, struct lb_diag *diag)
-{
-    if (path.len == 0 || access(path.ptr, R_OK) == 0)
-        return true;
-    lb_diag_error(diag, lb_section_place(&sink->section, option), "%s: cannot read %s", option, path.ptr);
-    return false;
-}
-
-bool http_settings_check(const struct lb_sink *sink, const struct http_settings *settings, struct lb_diag *diag)
-{
-    CURLU *url = curl_url();
-    char *scheme = NULL;
-    bool good = url != NULL && curl_url_set(url, CURLUPART_URL, settings->url.ptr, 0) == CURLUE_OK &&
-                curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
-
-    curl_free(scheme);
-    curl_url_cleanup(url);
-    if (!good)
-        lb_diag_error(diag, lb_section_place(&sink->section, "url"),
-                      "url: expected an http:// or https:// address, for example https://example.org/in");
-    good = check_file(sink, "tls.ca", settings->ca, diag) && good;
-    good = check_file(sink, "tls.cert", settings->cert, diag) && good;
-    return check_file(sink, "tls.key", settings->key, diag) && good;
-}
-
 enum lb_err http_queue_open(struct http_queue *queue, struct lb_sink *sink, const struct http_settings *settings)
 {
     queue->sink = sink;
@@ -379,19 +416,24 @@ void http_queue_close(struct http_queue *queue)
     for (uint64_t i = 0; queue->slots != NULL && i < queue->settings->concurrency; i++) {
         struct http_slot *slot = &queue->slots[i];
 
-        if (slot->request != NULL) {
-            curl_multi_remove_handle(queue->multi, slot->easy);
-            curl_slist_free_all(slot->headers);
-        }
+        if (slot->easy == NULL)
+            continue;
+        /* A name that is still being looked up must not hold up the end. */
+        curl_easy_setopt(slot->easy, CURLOPT_QUICK_EXIT, 1L);
+        if (slot->request != NULL)
+            release_slot(queue, slot);
         curl_easy_cleanup(slot->easy);
     }
     lb_free(queue->slots);
+    queue->slots = NULL;
     if (queue->multi != NULL)
         curl_multi_cleanup(queue->multi);
+    queue->multi = NULL;
     while (queue->first != NULL) {
         struct http_request *request = queue->first;
 
         queue->first = request->next;
         http_request_free(request);
     }
+    queue->last = NULL;
 }

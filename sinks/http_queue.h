@@ -15,7 +15,12 @@
 
 #include <curl/curl.h>
 
-enum { HTTP_ID_BYTES = 64, HTTP_REASON_BYTES = 160 };
+enum {
+    HTTP_ID_BYTES = 64,
+    HTTP_REASON_BYTES = 160,
+    HTTP_HEADER_BYTES = 16 * 1024, /* a header's line at most */
+    HTTP_CONCURRENCY_MAX = 32,
+};
 
 /* One request. `tokens` are held once each and let go when it ends. */
 struct http_request {
@@ -138,35 +143,36 @@ struct http_settings {
         { 0 },                                                                                                         \
     }
 
-enum { HTTP_CONCURRENCY_MAX = 32 };
-
 struct http_slot;
 
 struct http_queue {
     struct lb_sink *sink;
     const struct http_settings *settings;
 
-    /* Appends the headers of one try (signatures, say) to `list`; NULL if there are none. */
-    struct curl_slist *(*sign)(struct lb_sink *sink, const struct http_request *request, struct curl_slist *list);
+    /* Optional: adds the headers of one try (signatures, say) by http_headers_add(). False: cannot; tried again. */
+    bool (*sign)(struct lb_sink *sink, const struct http_request *request, struct curl_slist **list);
 
     CURLM *multi;
     struct http_slot *slots;
     struct http_request *first; /* in order, those in flight included */
     struct http_request *last;
-    size_t bytes;
+    size_t bytes; /* of memory that the requests take */
     uint32_t in_flight;
     uint64_t random;
 };
 
-/* Faults of url and certificates to `diag`. */
+/* http_settings.c: faults of url, headers and times to `diag`. No value is repeated in a message: it may be secret. */
 bool http_settings_check(const struct lb_sink *sink, const struct http_settings *settings, struct lb_diag *diag);
 
 enum lb_err http_queue_open(struct http_queue *queue, struct lb_sink *sink, const struct http_settings *settings);
-void http_queue_close(struct http_queue *queue); /* what is left stays undelivered */
+void http_queue_close(struct http_queue *queue); /* what is left stays undelivered; also after an open that failed */
 
 /* An empty request, or NULL. */
 struct http_request *http_request_new(size_t body_max);
 void http_request_free(struct http_request *request);
+
+/* Adds "Name: value". False: out of memory, the list is as it was. */
+bool http_headers_add(struct curl_slist **list, const char *line);
 
 /* Keeps the token held until the request ends; false: out of memory. The same one twice in a row is held once. */
 bool http_request_hold(struct http_request *request, struct lb_token *token);
@@ -178,6 +184,9 @@ bool http_queue_full(const struct http_queue *queue);
 /* Starts what is due, waits up to `wait_ms` for answers, ends what is answered. Returns when to call again (monotonic).
  */
 int64_t http_queue_step(struct http_queue *queue, int wait_ms);
+
+/* Sleeps until that time (monotonic), at most a second; not at all with nothing queued, or something in flight. */
+void http_queue_sleep(struct http_queue *queue, int64_t until);
 
 /* The bound of the wait before try `attempt` (1 is the second). */
 int64_t http_backoff_bound(int64_t first_ns, int64_t max_ns, uint32_t attempt);

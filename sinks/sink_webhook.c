@@ -2,9 +2,11 @@
  * sink_webhook.c - POSTs records as JSON, signed after Standard Webhooks 1.0.
  *
  * With batch.count 1 (what alerts want) the body is one object; above it, an
- * array. The webhook-id is the id of the first record, so it is the same on
- * every try and after a restart; a receiver that keeps ids sees each record
- * once. Order and retries are http_queue's.
+ * array. The webhook-id follows from the ids of the records, so it is the same
+ * on every try and, for the same records, after a restart: a receiver that
+ * keeps ids sees each request once. It must not be the first record's alone:
+ * after a restart other records may stand behind that one. Order and retries
+ * are http_queue's.
  */
 #include "http_queue.h"
 
@@ -12,11 +14,22 @@
 #include "lb_format.h"
 #include "lb_limits.h"
 
+#include <inttypes.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <stdio.h>
+#include <xxhash.h>
 
-enum { SECRET_BYTES_MAX = 256, STEP_MS = 20, SIGNATURE_BYTES = 32 };
+enum {
+    SECRET_BYTES_MAX = 256,
+    KEY_BYTES_MIN = 24, /* of a whsec_ secret, by the standard */
+    KEY_BYTES_MAX = 64,
+    STEP_MS = 20,
+    SIGNATURE_BYTES = 32,
+};
+
+#define WAIT_MAX LB_SECOND /* of one write() for room in the queue */
 
 struct sink_webhook {
     struct http_settings http;
@@ -28,6 +41,9 @@ struct sink_webhook {
     struct http_queue queue;
     struct http_request *open; /* still taking records */
     int64_t open_since;        /* monotonic */
+    uint64_t open_ids;         /* hash of the ids of its records */
+    uint32_t next;             /* entry of the selection that is taken next, where write() had to give up */
+    bool wrote;                /* since the last tick */
     struct lb_formatter formatter;
     struct lb_scratch scratch;
     unsigned char key[SECRET_BYTES_MAX];
@@ -68,29 +84,49 @@ static const struct lb_option options[] = {
       .kind = LB_OPTION_STRING,
       .offset = AT(secret),
       .flags = LB_OPTION_SECRET,
-      .help = "signs each request (webhook-signature); whsec_ and base64, or any text" },
+      .help = "signs each request (webhook-signature): whsec_ and base64 of 24 to 64 bytes, or any text" },
     { .name = "batch", .kind = LB_OPTION_GROUP, .group = batch_options, .help = "records of one request" },
     { 0 },
 };
 
 /* --- signature (Standard Webhooks 1.0) ------------------------------------------ */
 
+/* Padded base64 (RFC 4648 section 4), nothing else. Returns the length, or 0. `out` has room for KEY_BYTES_MAX + 3. */
+static size_t decode_base64(struct lb_str text, unsigned char *out)
+{
+    size_t padding = 0;
+
+    while (padding < 2 && padding < text.len && text.ptr[text.len - 1 - padding] == '=')
+        padding++;
+    for (size_t i = 0; i + padding < text.len; i++) {
+        char c = text.ptr[i];
+        bool alphanumeric = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+        if (!alphanumeric && c != '+' && c != '/')
+            return 0;
+    }
+    if (text.len == 0 || text.len % 4 != 0 || text.len / 4 * 3 > KEY_BYTES_MAX + 3)
+        return 0;
+    int len = EVP_DecodeBlock(out, (const unsigned char *)text.ptr, (int)text.len);
+    return len > (int)padding ? (size_t)len - padding : 0;
+}
+
+/* Without a secret there is no signature; an empty one is a fault, not a wish for none. */
 static bool decode_secret(struct sink_webhook *self)
 {
+    static const struct lb_str prefix = { "whsec_", 6 };
     struct lb_str secret = self->secret;
 
-    if (!lb_str_starts(secret, LB_STR("whsec_"))) {
-        self->key_len = secret.len < SECRET_BYTES_MAX ? secret.len : SECRET_BYTES_MAX;
-        memcpy(self->key, secret.ptr != NULL ? secret.ptr : "", self->key_len);
-        return secret.len <= SECRET_BYTES_MAX;
+    if (secret.ptr == NULL)
+        return true;
+    if (lb_str_starts(secret, prefix)) {
+        self->key_len = decode_base64((struct lb_str){ secret.ptr + prefix.len, secret.len - prefix.len }, self->key);
+        return self->key_len >= KEY_BYTES_MIN && self->key_len <= KEY_BYTES_MAX;
     }
-    size_t len = secret.len - 6;
-    if (len == 0 || len % 4 != 0 || len / 4 * 3 > SECRET_BYTES_MAX)
+    if (secret.len == 0 || secret.len > SECRET_BYTES_MAX)
         return false;
-    int decoded = EVP_DecodeBlock(self->key, (const unsigned char *)secret.ptr + 6, (int)len);
-    if (decoded < 0)
-        return false;
-    self->key_len = (size_t)decoded - (secret.ptr[secret.len - 1] == '=') - (secret.ptr[secret.len - 2] == '=');
+    memcpy(self->key, secret.ptr, secret.len);
+    self->key_len = secret.len;
     return true;
 }
 
@@ -115,7 +151,7 @@ static bool signature(const struct sink_webhook *self, const char *head, struct 
     return done;
 }
 
-static struct curl_slist *sign(struct lb_sink *sink, const struct http_request *request, struct curl_slist *list)
+static bool sign(struct lb_sink *sink, const struct http_request *request, struct curl_slist **list)
 {
     const struct sink_webhook *self = sink->state;
     long long now = (long long)(lb_clock_now() / LB_SECOND);
@@ -123,16 +159,21 @@ static struct curl_slist *sign(struct lb_sink *sink, const struct http_request *
     char code[64];
 
     snprintf(line, sizeof(line), "webhook-id: %s", request->id);
-    list = curl_slist_append(list, line);
+    if (!http_headers_add(list, line))
+        return false;
     snprintf(line, sizeof(line), "Idempotency-Key: %s", request->id);
-    list = curl_slist_append(list, line);
+    if (!http_headers_add(list, line))
+        return false;
     snprintf(line, sizeof(line), "webhook-timestamp: %lld", now);
-    list = curl_slist_append(list, line);
+    if (!http_headers_add(list, line))
+        return false;
+    if (self->key_len == 0)
+        return true;
     snprintf(line, sizeof(line), "%s.%lld.", request->id, now);
-    if (self->key_len == 0 || !signature(self, line, lb_buffer_str(&request->body), code))
-        return list;
+    if (!signature(self, line, lb_buffer_str(&request->body), code))
+        return false;
     snprintf(line, sizeof(line), "webhook-signature: v1,%s", code);
-    return curl_slist_append(list, line);
+    return http_headers_add(list, line);
 }
 
 /* --- open -------------------------------------------------------------------------- */
@@ -144,8 +185,8 @@ static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
 
     if (!decode_secret(self)) {
         lb_diag_error(diag, lb_section_place(&sink->section, "secret"),
-                      "secret: expected whsec_ and base64 of 24 to 64 bytes, or a text of at most %d bytes",
-                      SECRET_BYTES_MAX);
+                      "secret: expected whsec_ and base64 of %d to %d bytes, or a text of 1 to %d bytes", KEY_BYTES_MIN,
+                      KEY_BYTES_MAX, SECRET_BYTES_MAX);
         good = false;
     }
     return good ? LB_OK : LB_BAD_CONF;
@@ -159,6 +200,7 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
         return LB_BAD_CONF;
     self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
     self->formatter = (struct lb_formatter){ .format = LB_FORMAT_JSON, .scratch = &self->scratch };
+    self->formatter.time.second = INT64_MIN;
     self->queue.sign = sign;
     if (self->scratch.ptr != NULL && http_queue_open(&self->queue, sink, &self->http) == LB_OK)
         return LB_OK;
@@ -172,48 +214,94 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 
 static void finish_request(struct sink_webhook *self)
 {
-    if (self->open == NULL)
+    struct http_request *request = self->open;
+
+    if (request == NULL)
         return;
-    if (self->batch_count > 1)
-        lb_buffer_append_char(&self->open->body, ']');
-    http_queue_push(&self->queue, self->open);
+    if (request->records > 1) {
+        size_t len = strlen(request->id);
+
+        snprintf(request->id + len, sizeof(request->id) - len, "_%016" PRIx64, self->open_ids);
+    }
+    http_queue_push(&self->queue, request);
     self->open = NULL;
 }
 
-static bool open_request(struct sink_webhook *self, const struct lb_batch *batch, const struct lb_record *record)
+static bool open_request(struct sink_webhook *self)
+{
+    if (self->open != NULL)
+        return true;
+    /* A record takes at most six times its line, where every byte has to be escaped. */
+    self->open = http_request_new(self->batch_size + (size_t)8 * LB_LINE_BYTES_MAX);
+    return self->open != NULL;
+}
+
+static void add_id(struct sink_webhook *self, const struct lb_batch *batch, const struct lb_record *record)
 {
     char id[LB_RECORD_ID_SIZE];
     size_t len = lb_record_id(batch, record, id);
 
-    self->open = http_request_new(self->batch_size + LB_LINE_BYTES_MAX);
-    if (self->open == NULL)
-        return false;
-    snprintf(self->open->id, sizeof(self->open->id), "lb_%.*s", (int)len, id);
-    self->open_since = lb_clock_monotonic();
-    if (self->batch_count > 1)
-        lb_buffer_append_char(&self->open->body, '[');
-    return true;
+    if (self->open->records == 0) {
+        snprintf(self->open->id, sizeof(self->open->id), "lb_%.*s", (int)len, id);
+        self->open_since = lb_clock_monotonic();
+        self->open_ids = 0;
+    }
+    self->open_ids = XXH3_64bits_withSeed(id, len, self->open_ids);
+}
+
+/* Puts the record into the body, which is whole before and after: a `]` is there already. False: no memory. */
+static bool add_record(struct sink_webhook *self, const struct lb_batch *batch, const struct lb_record *record)
+{
+    struct lb_buffer *body = &self->open->body;
+    bool array = self->batch_count > 1;
+    size_t before = body->len;
+
+    if (array && before > 0)
+        body->ptr[body->len - 1] = ',';
+    else if (array)
+        lb_buffer_append_char(body, '[');
+    self->scratch.used = 0;
+    lb_format_write(&self->formatter, batch, record, body);
+    if (body->len > 0 && body->ptr[body->len - 1] == '\n')
+        body->len--;
+    if (array)
+        lb_buffer_append_char(body, ']');
+    if (!body->failed)
+        return true;
+    body->failed = false;
+    body->len = before;
+    if (array && before > 0)
+        body->ptr[before - 1] = ']';
+    return false;
 }
 
 static bool write_record(struct sink_webhook *self, const struct lb_batch *batch, const struct lb_record *record,
                          struct lb_token *token)
 {
-    if (self->open == NULL && !open_request(self, batch, record))
+    if (!open_request(self) || !http_request_hold(self->open, token) || !add_record(self, batch, record))
         return false;
-    if (!http_request_hold(self->open, token))
-        return false;
-
-    struct lb_buffer *body = &self->open->body;
-
-    if (self->open->records > 0)
-        lb_buffer_append_char(body, ',');
-    self->scratch.used = 0;
-    lb_format_write(&self->formatter, batch, record, body);
-    if (body->len > 0 && body->ptr[body->len - 1] == '\n')
-        body->len--;
+    add_id(self, batch, record);
     self->open->records++;
-    if (self->open->records >= self->batch_count || body->len >= self->batch_size)
+    if (self->open->records >= self->batch_count || self->open->body.len >= self->batch_size)
         finish_request(self);
+    return true;
+}
+
+/* False: the queue is still full, and the delivery code should say so. */
+static bool wait_for_room(struct lb_sink *sink)
+{
+    struct sink_webhook *self = sink->state;
+    int64_t until = lb_clock_monotonic() + WAIT_MAX;
+
+    while (http_queue_full(&self->queue)) {
+        int64_t next = http_queue_step(&self->queue, STEP_MS);
+
+        if (!http_queue_full(&self->queue))
+            break;
+        if (next >= until || lb_clock_monotonic() >= until || lb_delivery_stopping(sink))
+            return false;
+        http_queue_sleep(&self->queue, next);
+    }
     return true;
 }
 
@@ -222,42 +310,53 @@ static enum lb_err write_batch(struct lb_sink *sink, const struct lb_batch *batc
 {
     struct sink_webhook *self = sink->state;
 
-    if (http_queue_full(&self->queue)) {
-        http_queue_step(&self->queue, STEP_MS);
+    if (!wait_for_room(sink))
         return LB_AGAIN;
+    self->wrote = true;
+    for (; self->next < selection->count; self->next++) {
+        if (!write_record(self, batch, lb_batch_selected(batch, selection, self->next), token)) {
+            lb_delivery_problem(sink, "out of memory: it goes on by itself when there is some");
+            return LB_AGAIN;
+        }
     }
-    for (uint32_t i = 0; i < selection->count; i++) {
-        if (!write_record(self, batch, lb_batch_selected(batch, selection, i), token))
-            return LB_AGAIN; /* out of memory: what is in requests is sent again under the same id */
-    }
+    self->next = 0;
     return LB_OK;
 }
 
+/*
+ * Where batches come in, requests move on without a wait, so that a slow receiver does not slow down the taking of
+ * batches; the wait for answers is for the time after.
+ */
 static int64_t tick(struct lb_sink *sink, int64_t monotonic_ns)
 {
     struct sink_webhook *self = sink->state;
+    bool busy = self->wrote;
     int64_t due = INT64_MAX;
 
-    if (self->open != NULL) {
+    self->wrote = false;
+    if (self->open != NULL && self->open->records > 0) {
         due = self->open_since + self->batch_every_ns;
-        if (due <= monotonic_ns)
+        if (due <= monotonic_ns) {
             finish_request(self);
+            due = INT64_MAX;
+        }
     }
-    int64_t next = http_queue_step(&self->queue, STEP_MS);
-    return due > monotonic_ns && due < next ? due : next;
+    int64_t next = http_queue_step(&self->queue, busy ? 0 : STEP_MS);
+    if (busy && self->queue.in_flight > 0)
+        next = lb_clock_monotonic() + LB_MILLISECOND;
+    return due < next ? due : next;
 }
 
 static void drain(struct lb_sink *sink, int64_t deadline)
 {
     struct sink_webhook *self = sink->state;
 
-    finish_request(self);
+    if (self->open != NULL && self->open->records > 0)
+        finish_request(self);
     while (self->queue.first != NULL && lb_clock_monotonic() < deadline) {
         int64_t next = http_queue_step(&self->queue, STEP_MS);
-        int64_t wait = (next < deadline ? next : deadline) - lb_clock_monotonic();
 
-        if (wait > 0 && self->queue.in_flight == 0)
-            curl_multi_poll(self->queue.multi, NULL, 0, (int)(wait / LB_MILLISECOND) + 1, NULL);
+        http_queue_sleep(&self->queue, next < deadline ? next : deadline);
     }
 }
 
@@ -269,6 +368,7 @@ static void close_sink(struct lb_sink *sink)
         http_request_free(self->open);
     http_queue_close(&self->queue);
     lb_free(self->scratch.ptr);
+    OPENSSL_cleanse(self->key, sizeof(self->key));
 }
 
 const struct lb_sink_type lb_sink_webhook = {

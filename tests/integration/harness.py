@@ -76,9 +76,9 @@ class Logboom:
 
     def write_config(self, config):
         text = textwrap.dedent(config).replace("{dir}", str(self.dir)).replace("{http}", f"127.0.0.1:{self.http}")
-        if "data_dir:" not in text:
+        if not re.search(r"^data_dir:", text, re.M):
             text = f"data_dir: {self.dir}/data\n" + text
-        if "http:" not in text:
+        if not re.search(r"^http:", text, re.M):
             text = f"http: {{listen: '127.0.0.1:{self.http}'}}\n" + text
         self.config.write_text(text)
 

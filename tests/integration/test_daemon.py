@@ -49,7 +49,7 @@ def test_promtool_accepts_the_metrics(daemon):
     _, text = daemon.get("/metrics")
     check = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
     assert check.returncode == 0, check.stdout + check.stderr
-    assert daemon.metric("logboom_source_records_total", source="in") == 1000
+    assert daemon.metric("logboom_records_total", source="in") == 1000
 
 
 def test_unknown_paths_and_methods_are_told(daemon):
@@ -68,7 +68,7 @@ def test_own_log_level_changes_at_run_time(daemon):
 
 
 def test_sigterm_drains_and_commits(daemon, tmp_path):
-    wait_for(lambda: daemon.metric("logboom_source_records_total", source="in") == 1000, 20, "records read")
+    wait_for(lambda: daemon.metric("logboom_records_total", source="in") == 1000, 20, "records read")
     assert daemon.stop() == 0
     assert len(out_lines(tmp_path)) == 1000
 
@@ -95,7 +95,7 @@ def test_beyond_loopback_a_token_is_required(logboom, tmp_path):
            f"sinks:\n  out: {{type: file, path: {tmp_path}/o}}\n"
     (tmp_path / "a.log").write_text("x\n")
     refused = logboom(f"http: {{listen: '0.0.0.0:{port}'}}\n" + base, name="refused").start()
-    assert refused.wait(10) == 1 and "set http.token" in refused.log()
+    assert refused.wait(10) == 1 and "set \"http.token\"" in refused.log()
     daemon = logboom(f"http: {{listen: '0.0.0.0:{port}', token: abc}}\n" + base, name="token")
     daemon.http = port
     daemon.start().ready()

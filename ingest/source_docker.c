@@ -1,0 +1,303 @@
+/*
+ * source_docker.c - the logs of containers, as Docker's json-file driver
+ * writes them, with what Docker knows of each container.
+ *
+ * A line whose `log` does not end in an escaped newline is a part of a longer
+ * one. Ingest only keeps parts together: it cuts a batch where neither stdout
+ * nor stderr has an open part, found backwards from the end; the envelope
+ * joins them. A line that is not surely a part counts as whole.
+ *
+ * Facts stand beside the log in config.v2.json, and the container's id is the
+ * name of its directory. They are read once, when the stream is opened.
+ */
+#include "tail.h"
+
+#include "lb_alloc.h"
+#include "lb_json.h"
+#include "lb_scan.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    CONFIG_BYTES_MAX = 4 * 1024 * 1024,
+    MEMBERS_MAX = 128, /* Docker writes about 40 */
+    TAIL_WINDOW = 128, /* `","stream":"stdout","time":"…"}` fits */
+    FACTS_BYTES_MAX = 16 * 1024,
+};
+
+/* --- parts ------------------------------------------------------------------------- */
+
+enum line_kind { LINE_WHOLE, LINE_PART_OUT, LINE_PART_ERR, LINE_WHOLE_OUT, LINE_WHOLE_ERR };
+
+/* Does the inside of a JSON string end in an escaped newline? */
+static bool ends_line(const char *text, size_t len)
+{
+    size_t backslashes = 0;
+
+    if (len < 2 || text[len - 1] != 'n')
+        return false;
+    while (backslashes < len - 1 && text[len - 2 - backslashes] == '\\')
+        backslashes++;
+    return backslashes % 2 == 1;
+}
+
+/* The end of the string that begins at `text`, or `len`. */
+static size_t string_end(const char *text, size_t len)
+{
+    unsigned char high = 0;
+
+    for (size_t at = 0; at < len; at += 2) {
+        at += lb_scan_string(text + at, len - at, &high);
+        if (at >= len || text[at] != '\\')
+            return at;
+    }
+    return len;
+}
+
+/* Where the value of `log` lies in a line; false if the line is none of Docker's. */
+static bool find_log(const char *line, size_t len, size_t *start, size_t *end)
+{
+    static const char head[] = "{\"log\":";
+    static const char stream[] = "\",\"stream\":\"";
+    size_t at = sizeof(head) - 1;
+
+    if (len < at || memcmp(line, head, at) != 0)
+        return false;
+    while (at < len && line[at] == ' ')
+        at++;
+    if (at == len || line[at] != '"')
+        return false;
+    *start = at + 1;
+    size_t window = len - *start > TAIL_WINDOW ? len - TAIL_WINDOW : *start;
+    /* Inside a string its quotes would be escaped, so this is outside of `log`. */
+    const char *found = memmem(line + window, len - window, stream, sizeof(stream) - 1);
+    *end = found != NULL ? (size_t)(found - line) : *start + string_end(line + *start, len - *start);
+    return *end < len;
+}
+
+static enum line_kind kind_of(const char *line, size_t len)
+{
+    size_t start;
+    size_t end;
+
+    if (!find_log(line, len, &start, &end))
+        return LINE_WHOLE;
+    bool err = memmem(line + end, len - end < TAIL_WINDOW ? len - end : TAIL_WINDOW, "\"stderr\"", 8) != NULL;
+    if (ends_line(line + start, end - start))
+        return err ? LINE_WHOLE_ERR : LINE_WHOLE_OUT;
+    return err ? LINE_PART_ERR : LINE_PART_OUT;
+}
+
+static enum line_kind kind_of_event(const struct lb_batch *batch, uint32_t i)
+{
+    const struct lb_event *event = lb_batch_event(batch, i);
+
+    return event->truncated ? LINE_WHOLE : kind_of(batch->bytes + event->start, event->length);
+}
+
+/*
+ * The last line of each stream must be whole. Backwards: a part moves the cut before itself, and what was seen of
+ * the other stream behind the cut does not count.
+ */
+static uint32_t count_whole(const struct lb_batch *batch)
+{
+    uint32_t whole = batch->event_count;
+    bool out = false;
+    bool err = false;
+
+    for (uint32_t i = batch->event_count; i-- > 0 && !(out && err);) {
+        enum line_kind line = kind_of_event(batch, i);
+
+        if ((line == LINE_PART_OUT && !out) || (line == LINE_PART_ERR && !err)) {
+            whole = i;
+            out = err = false;
+        }
+        out |= line == LINE_WHOLE_OUT;
+        err |= line == LINE_WHOLE_ERR;
+    }
+    return whole;
+}
+
+/* --- facts ---------------------------------------------------------------------------- */
+
+struct facts {
+    struct lb_str id;
+    struct lb_str name;
+    struct lb_str image;
+    struct lb_str service; /* of compose */
+};
+
+/* The file beside the log, in `text`; false if there is none that can be read. */
+static bool read_config(const char *path, struct lb_buffer *text)
+{
+    char config[PATH_MAX];
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL || snprintf(config, sizeof(config), "%.*s/config.v2.json", (int)(slash - path), path) >= PATH_MAX)
+        return false;
+    int fd = open(config, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && lb_buffer_reserve(text, (size_t)status.st_size)) {
+        ssize_t got = pread(fd, text->ptr, (size_t)status.st_size, 0);
+
+        text->len = got > 0 ? (size_t)got : 0;
+    }
+    close(fd);
+    return text->len > 0;
+}
+
+/* In its place: unescaping only shortens. */
+static struct lb_str plain(struct lb_value value)
+{
+    if (value.kind == LB_VALUE_ESCAPED)
+        return (struct lb_str){ value.ptr,
+                                lb_json_unescape((struct lb_str){ value.ptr, value.len }, (char *)value.ptr) };
+    return lb_value_is_string(value) ? (struct lb_str){ value.ptr, value.len } : (struct lb_str){ 0 };
+}
+
+static struct lb_value member(const struct lb_json_object *object, const char *name)
+{
+    for (uint32_t i = 0; i < object->field_count; i++) {
+        struct lb_str key = { object->fields[i].key.ptr, object->fields[i].key.len };
+
+        if (lb_str_is(key, name))
+            return object->fields[i].value;
+    }
+    return (struct lb_value){ .kind = LB_VALUE_NONE };
+}
+
+static void read_facts(struct lb_str text, struct facts *facts)
+{
+    struct lb_field fields[MEMBERS_MAX];
+    struct lb_json_object object = { .fields = fields, .field_max = MEMBERS_MAX };
+
+    if (lb_json_read_object(text, &object) != LB_OK)
+        return;
+    struct lb_value config = member(&object, "Config");
+    struct lb_value labels = lb_value_member(config, LB_STR("Labels"));
+    facts->name = plain(member(&object, "Name"));
+    if (facts->name.len > 0 && facts->name.ptr[0] == '/')
+        facts->name = (struct lb_str){ facts->name.ptr + 1, facts->name.len - 1 };
+    facts->image = plain(lb_value_member(config, LB_STR("Image")));
+    facts->service = plain(lb_value_member(labels, LB_STR("com.docker.compose.service")));
+}
+
+static struct lb_str container_id(const char *path)
+{
+    const char *end = strrchr(path, '/');
+    const char *start = end;
+
+    while (start != NULL && start > path && start[-1] != '/')
+        start--;
+    return start != NULL ? (struct lb_str){ start, (size_t)(end - start) } : (struct lb_str){ 0 };
+}
+
+/* --- the static part of a stream --------------------------------------------------------- */
+
+static void write_member(struct lb_buffer *out, const char *name, struct lb_str value)
+{
+    if (value.len == 0)
+        return;
+    lb_buffer_print(out, "%s\"%s\":\"", out->len > 1 ? "," : "", name);
+    lb_json_escape(out, value);
+    lb_buffer_append_char(out, '"');
+}
+
+static void add_object(struct lb_stream *stream, struct lb_str key, struct lb_buffer *object)
+{
+    lb_buffer_append_char(object, '}');
+    if (object->failed || object->len <= 2)
+        return;
+    lb_tail_reserve(stream, object->len + 1);
+    struct lb_str copy = lb_arena_copy(&stream->arena, lb_buffer_str(object));
+    if (copy.ptr != NULL)
+        stream->fields[stream->field_count++] =
+            (struct lb_field){ lb_value_of(key, LB_VALUE_CLEAN), lb_value_of(copy, LB_VALUE_OBJECT) };
+}
+
+static void set_service(struct lb_stream *stream, const struct facts *facts)
+{
+    struct lb_str service = facts->service.len > 0 ? facts->service : facts->name;
+
+    /* What the configuration says of the source wins over what Docker says. */
+    if (service.len == 0 || stream->source->options.service.len > 0)
+        return;
+    lb_tail_reserve(stream, service.len + 1);
+    struct lb_str copy = lb_arena_copy(&stream->arena, service);
+    if (copy.ptr != NULL)
+        stream->service = lb_value_text(copy);
+}
+
+static void set_facts(struct lb_stream *stream, const struct facts *facts)
+{
+    struct lb_buffer object;
+
+    lb_tail_reserve(stream, 2 * sizeof(struct lb_field));
+    stream->fields = lb_arena_alloc(&stream->arena, 2 * sizeof(struct lb_field));
+    if (stream->fields == NULL)
+        return;
+    lb_buffer_init(&object, FACTS_BYTES_MAX);
+    lb_buffer_append_char(&object, '{');
+    write_member(&object, "id", facts->id);
+    write_member(&object, "name", facts->name);
+    write_member(&object, "image", facts->image);
+    add_object(stream, LB_STR("container"), &object);
+    lb_buffer_reset(&object);
+    lb_buffer_append_char(&object, '{');
+    write_member(&object, "service", facts->service);
+    add_object(stream, LB_STR("compose"), &object);
+    lb_buffer_free(&object);
+    set_service(stream, facts);
+}
+
+static void describe(struct lb_stream *stream, const char *path)
+{
+    struct facts facts = { .id = container_id(path) };
+    struct lb_buffer text;
+
+    lb_buffer_init(&text, CONFIG_BYTES_MAX);
+    if (read_config(path, &text))
+        read_facts(lb_buffer_str(&text), &facts);
+    set_facts(stream, &facts);
+    lb_buffer_free(&text);
+}
+
+/* --- the source ---------------------------------------------------------------------------- */
+
+static const struct lb_option options[] = {
+    { .name = "include",
+      .kind = LB_OPTION_STRINGS,
+      .offset = offsetof(struct lb_tail_state, options.include),
+      .fallback = "/var/lib/docker/containers/*/*-json.log",
+      .help = "patterns of the log files" },
+    LB_TAIL_OPTIONS,
+    { .name = NULL },
+};
+
+static const struct lb_tail_kind kind = { .describe = describe, .whole = count_whole };
+
+static enum lb_err open_source(struct lb_source *source, struct lb_diag *diag)
+{
+    return lb_tail_source_open(source, &kind, diag);
+}
+
+const struct lb_source_type lb_source_docker = {
+    .module = { .name = "docker",
+                .help =
+                    "follows the logs of Docker containers (json-file), with the container's name, image and service",
+                .state_size = sizeof(struct lb_tail_state),
+                .options = options },
+    .file_like = true,
+    .envelope = &lb_envelope_docker,
+    .parse = "auto",
+    .check = lb_tail_source_check,
+    .reads = lb_tail_source_reads,
+    .open = open_source,
+    .stop = lb_tail_source_stop,
+    .close = lb_tail_source_close,
+};

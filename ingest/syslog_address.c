@@ -1,0 +1,174 @@
+/*
+ * syslog_address.c - `udp://HOST:PORT` to bound sockets.
+ *
+ * An empty host, or `*`, is every address of IPv4 and IPv6 through one socket. A name may stand for several addresses,
+ * then each gets a socket. Every error says which address, what failed and what would help.
+ */
+#include "syslog_source.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024, HOST_MAX = 255, PORT_MAX = 31 };
+
+static const char known[] = "udp://HOST:PORT or tcp://HOST:PORT";
+
+/* Takes a known scheme off the front of `rest`. */
+static bool read_scheme(struct lb_str *rest, int *type)
+{
+    static const struct lb_str udp = { "udp://", 6 };
+    static const struct lb_str tcp = { "tcp://", 6 };
+
+    if (!lb_str_starts(*rest, udp) && !lb_str_starts(*rest, tcp))
+        return false;
+    *type = rest->ptr[0] == 'u' ? SOCK_DGRAM : SOCK_STREAM;
+    *rest = (struct lb_str){ rest->ptr + 6, rest->len - 6 };
+    return true;
+}
+
+/* "host:port", "[::1]:port", ":port"; the parts as C strings. */
+static bool split(struct lb_str text, char *host, char *port)
+{
+    const char *colon = memrchr(text.ptr, ':', text.len);
+    struct lb_str name;
+    struct lb_str number;
+
+    if (colon == NULL)
+        return false;
+    name = (struct lb_str){ text.ptr, (size_t)(colon - text.ptr) };
+    number = (struct lb_str){ colon + 1, text.len - name.len - 1 };
+    if (name.len > 1 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']')
+        name = (struct lb_str){ name.ptr + 1, name.len - 2 };
+    else if (memchr(name.ptr, ':', name.len) != NULL)
+        return false;
+    if (name.len > HOST_MAX || number.len == 0 || number.len > PORT_MAX)
+        return false;
+    snprintf(host, HOST_MAX + 1, LB_STR_FMT, LB_STR_ARG(name));
+    snprintf(port, PORT_MAX + 1, LB_STR_FMT, LB_STR_ARG(number));
+    return true;
+}
+
+static int resolve(struct syslog_address *address, const char *host, const char *port)
+{
+    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = address->type, .ai_flags = AI_PASSIVE };
+    int failed;
+
+    address->every = host[0] == '\0' || strcmp(host, "*") == 0;
+    if (!address->every)
+        return getaddrinfo(host, port, &hints, &address->found);
+    hints.ai_family = AF_INET6;
+    failed = getaddrinfo(NULL, port, &hints, &address->found);
+    if (failed != 0 || access("/proc/net/if_inet6", F_OK) == 0)
+        return failed;
+    freeaddrinfo(address->found);
+    hints.ai_family = AF_INET;
+    return getaddrinfo(NULL, port, &hints, &address->found);
+}
+
+bool syslog_address_read(struct syslog_address *address, struct lb_str text, const struct lb_section *section,
+                         struct lb_diag *diag)
+{
+    struct lb_place place = lb_section_place(section, "listen");
+    struct lb_str rest = text;
+    char host[HOST_MAX + 1];
+    char port[PORT_MAX + 1];
+    int failed;
+
+    *address = (struct syslog_address){ .text = text };
+    if (!read_scheme(&rest, &address->type)) {
+        lb_diag_error(diag, place, "cannot listen on '" LB_STR_FMT "'; expected %s", LB_STR_ARG(text), known);
+        return false;
+    }
+    if (!split(rest, host, port)) {
+        lb_diag_error(diag, place,
+                      "'" LB_STR_FMT "' has no host and port; expected %s, an IPv6 address in brackets as in "
+                      "udp://[::1]:514",
+                      LB_STR_ARG(text), known);
+        return false;
+    }
+    failed = resolve(address, host, port);
+    if (failed != 0) {
+        lb_diag_error(diag, place, "cannot listen on '" LB_STR_FMT "': %s; expected an address or name of this host",
+                      LB_STR_ARG(text), failed == EAI_SYSTEM ? strerror(errno) : gai_strerror(failed));
+        return false;
+    }
+    return true;
+}
+
+void syslog_address_free(struct syslog_address *address)
+{
+    if (address->found != NULL)
+        freeaddrinfo(address->found);
+    address->found = NULL;
+}
+
+static const char *advice(int error)
+{
+    switch (error) {
+    case EACCES: return "; ports below 1024 need root or CAP_NET_BIND_SERVICE, or choose a higher one";
+    case EADDRINUSE: return "; another process has it, `ss -lnpu` or `ss -lnpt` shows which";
+    case EADDRNOTAVAIL: return "; this host has no such address";
+    default: return "";
+    }
+}
+
+static void set(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static int bind_socket(const struct syslog_address *address, const struct addrinfo *found)
+{
+    int fd = socket(found->ai_family, address->type | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
+    int error;
+
+    if (fd < 0)
+        return -1;
+    if (address->type == SOCK_STREAM)
+        set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    /* [::] beside 0.0.0.0 must work, and no host at all means both: whatever the system's default is. */
+    if (found->ai_family == AF_INET6)
+        set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !address->every);
+    if (bind(fd, found->ai_addr, found->ai_addrlen) == 0 && (address->type == SOCK_DGRAM || listen(fd, BACKLOG) == 0))
+        return fd;
+    error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+int syslog_address_bind(const struct syslog_address *address, const struct addrinfo *found,
+                        const struct lb_section *section, struct lb_diag *diag)
+{
+    int fd = bind_socket(address, found);
+
+    if (fd < 0)
+        lb_diag_error(diag, lb_section_place(section, "listen"), "cannot listen on '" LB_STR_FMT "': %s%s",
+                      LB_STR_ARG(address->text), strerror(errno), advice(errno));
+    return fd;
+}
+
+size_t syslog_host_text(const struct sockaddr_storage *address, char *out)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+    const char *text = NULL;
+
+    if (address->ss_family == AF_INET)
+        text = inet_ntop(AF_INET, &v4->sin_addr, out, SYSLOG_HOST_BYTES);
+    else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        text = inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, out, SYSLOG_HOST_BYTES);
+    else if (address->ss_family == AF_INET6)
+        text = inet_ntop(AF_INET6, &v6->sin6_addr, out, SYSLOG_HOST_BYTES);
+    return text != NULL ? strlen(text) : 0;
+}
+
+uint16_t syslog_port_of(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+}

@@ -1,0 +1,477 @@
+/*
+ * syslog_tcp.c - connections: accept, read, cut into frames, push.
+ *
+ * A connection owns nothing of the pool between two callbacks. When it can be read it takes a slab, puts its unfinished
+ * bytes in front, reads behind them, notes the frames in place and pushes; what is left goes back to its buffer. A
+ * message that is longer than a slab's worth is read into the buffer itself until it is whole. All buffers of a source
+ * share one bound; past it an unfinished message is cut, its rest passed over.
+ */
+#include "syslog_source.h"
+
+#include "framing.h"
+#include "lb_alloc.h"
+#include "lb_log.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    LONG_BYTES = 16 * 1024, /* unfinished bytes from here on are read into the buffer, not through slabs */
+    READ_BYTES = 64 * 1024, /* of one such read */
+    READS_PER_TURN = 8,
+    ACCEPTS_PER_TURN = 64,
+    ROOM_FOR_EVENTS = 32, /* a 32nd of a slab is kept for the table of events */
+};
+
+enum outcome {
+    READ_MORE,    /* there may be more to read */
+    READ_DRAINED, /* not now */
+    READ_WAIT,    /* no credit; it will be resumed */
+    READ_ENDED,   /* deliver what is left, then close */
+    READ_BROKEN,  /* close */
+};
+
+struct syslog_connection {
+    struct syslog_waiter waiter;
+    struct syslog_source *owner;
+    struct syslog_connection *next;
+    struct syslog_connection **link; /* what points to it */
+    struct lb_stream *stream;
+    struct event *readable;
+    int fd;
+    struct framing framing; /* of `unfinished`, which begins at its start */
+    struct lb_buffer unfinished;
+    bool whole; /* `unfinished` may hold whole frames */
+    bool ended; /* the peer has closed */
+    uint64_t position;
+    size_t slab_size;
+};
+
+struct syslog_listener {
+    struct syslog_source *owner;
+    struct syslog_listener *next;
+    struct event *acceptable;
+    int fd;
+};
+
+static void destroy(struct syslog_connection *self)
+{
+    struct syslog_source *owner = self->owner;
+
+    syslog_stop_waiting(owner, &self->waiter);
+    *self->link = self->next;
+    if (self->next != NULL)
+        self->next->link = self->link;
+    owner->connection_count--;
+    owner->unfinished_bytes -= self->unfinished.capacity;
+    lb_metric_set(owner->metrics.connections, owner->connection_count);
+    lb_buffer_free(&self->unfinished);
+    if (self->readable != NULL)
+        event_free(self->readable);
+    if (self->stream != NULL)
+        lb_stream_unref(self->stream);
+    if (self->fd >= 0)
+        close(self->fd);
+    lb_free(self);
+}
+
+/* --- frames ------------------------------------------------------------------------- */
+
+/* Keeps bytes[framing.start, length) for later. False when there is no memory for them. */
+static bool keep_unfinished(struct syslog_connection *self, const char *bytes, size_t length)
+{
+    size_t rest = length - self->framing.start;
+    size_t capacity = self->unfinished.capacity;
+    bool kept = true;
+
+    if (rest == 0 && capacity > 0) {
+        lb_buffer_free(&self->unfinished);
+        lb_buffer_init(&self->unfinished, SIZE_MAX);
+    } else if (rest > 0) {
+        lb_buffer_reset(&self->unfinished);
+        lb_buffer_append(&self->unfinished, bytes + self->framing.start, rest);
+        kept = !self->unfinished.failed;
+    }
+    self->owner->unfinished_bytes += self->unfinished.capacity - capacity;
+    framing_moved(&self->framing);
+    return kept;
+}
+
+/* Notes frames until the bytes are used up (LB_AGAIN), the batch's table is full (LB_LIMIT), or the peer errs. */
+static enum lb_err note_frames(struct syslog_connection *self, struct lb_batch *batch)
+{
+    struct frame frame;
+
+    while (lb_batch_room(batch, 1) > 0) {
+        enum lb_err err = framing_next(&self->framing, batch->bytes, batch->length, &frame);
+
+        if (err != LB_OK)
+            return err;
+        syslog_note(self->owner, batch, frame.start, frame.length, frame.truncated);
+    }
+    return LB_LIMIT;
+}
+
+/* The last frame of a peer that has closed, or of one whose message must be cut. */
+static void note_last(struct syslog_connection *self, struct lb_batch *batch)
+{
+    struct frame frame;
+    enum lb_err err = self->ended ? framing_finish(&self->framing, batch->bytes, batch->length, &frame)
+                                  : framing_cut(&self->framing, batch->bytes, batch->length, &frame);
+
+    if (err == LB_OK)
+        syslog_note(self->owner, batch, frame.start, frame.length, frame.truncated);
+}
+
+static void tell_framing_error(struct syslog_connection *self)
+{
+    lb_metric_add(self->owner->metrics.framing_errors, 1);
+    LB_WARN("source.syslog",
+            "closing a connection, it does not send syslog source=" LB_STR_FMT " peer=" LB_STR_FMT " reason=\"%s\"",
+            LB_STR_ARG(self->owner->source->section.name), LB_STR_ARG(self->stream->name), self->framing.reason);
+}
+
+static bool is_over_budget(const struct syslog_connection *self, size_t rest)
+{
+    return rest > LONG_BYTES && self->owner->unfinished_bytes + rest > SYSLOG_UNFINISHED_BYTES &&
+           self->owner->unfinished_bytes + rest > 4 * self->owner->source->options.max_line;
+}
+
+/* Frames all of `batch`, pushes it, and keeps the rest. */
+static enum outcome deliver(struct syslog_connection *self, struct lb_batch *batch)
+{
+    enum lb_err err = note_frames(self, batch);
+    enum outcome outcome = READ_MORE;
+
+    self->whole = err == LB_LIMIT;
+    if (err == LB_BAD_INPUT) {
+        tell_framing_error(self);
+        outcome = READ_BROKEN;
+    } else if (err == LB_AGAIN && (self->ended || is_over_budget(self, batch->length - self->framing.start)) &&
+               lb_batch_room(batch, 1) > 0) {
+        note_last(self, batch);
+    }
+    if (outcome != READ_BROKEN && !keep_unfinished(self, batch->bytes, batch->length)) {
+        LB_ERROR("source.syslog", "closing a connection, no memory for its unfinished message peer=" LB_STR_FMT,
+                 LB_STR_ARG(self->stream->name));
+        outcome = READ_BROKEN;
+    }
+    syslog_push(self->owner, batch, &self->position);
+    return outcome;
+}
+
+/* --- reading -------------------------------------------------------------------------- */
+
+static enum outcome received(struct syslog_connection *self, ssize_t got, size_t asked)
+{
+    if (got > 0) {
+        lb_metric_add(self->owner->metrics.bytes, got);
+        return (size_t)got < asked ? READ_DRAINED : READ_MORE;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return READ_DRAINED;
+    if (got < 0)
+        LB_INFO("source.syslog", "a connection broke peer=" LB_STR_FMT " error=\"%s\"", LB_STR_ARG(self->stream->name),
+                strerror(errno));
+    self->ended = true;
+    return READ_ENDED;
+}
+
+/* A slab with the unfinished bytes in front, or NULL. */
+static struct lb_batch *begin(struct syslog_connection *self)
+{
+    size_t rest = self->unfinished.len;
+    size_t need = rest + rest / ROOM_FOR_EVENTS + LB_SLAB_SMALL / 2;
+    size_t wanted = need > self->slab_size ? need : self->slab_size;
+    struct lb_batch *batch = syslog_take(self->owner, wanted, self->stream, &self->waiter);
+
+    if (batch != NULL && rest > 0)
+        memcpy(batch->bytes, self->unfinished.ptr, rest);
+    if (batch != NULL)
+        batch->length = (uint32_t)rest;
+    return batch;
+}
+
+/* Reads through a slab. */
+static enum outcome read_slab(struct syslog_connection *self)
+{
+    struct lb_batch *batch = begin(self);
+    enum outcome outcome = READ_MORE;
+    enum outcome delivered;
+
+    if (batch == NULL)
+        return READ_WAIT;
+    if (!self->whole && !self->ended) {
+        size_t room = lb_batch_room(batch, batch->capacity / ROOM_FOR_EVENTS / sizeof(struct lb_event));
+        ssize_t got = recv(self->fd, batch->bytes + batch->length, room, 0);
+
+        outcome = received(self, got, room);
+        if (got <= 0 && !self->ended) {
+            lb_batch_unref(batch);
+            return outcome;
+        }
+        if (got > 0)
+            batch->length += (uint32_t)got;
+    }
+    delivered = deliver(self, batch);
+    if (delivered == READ_BROKEN)
+        return READ_BROKEN;
+    if (self->whole)
+        return READ_MORE;
+    return self->ended ? READ_ENDED : outcome;
+}
+
+/* Takes over what a look at the buffer has found out: nothing is whole, but some of it may be passed over. */
+static void adopt(struct syslog_connection *self, const struct framing *probe)
+{
+    self->framing = *probe;
+    if (probe->start == 0)
+        return;
+    self->unfinished.len -= probe->start;
+    memmove(self->unfinished.ptr, self->unfinished.ptr + probe->start, self->unfinished.len);
+    framing_moved(&self->framing);
+}
+
+/* Reads into the buffer of a long message, until a frame in it is whole. */
+static enum outcome read_long(struct syslog_connection *self)
+{
+    struct framing probe;
+    struct frame frame;
+    size_t capacity = self->unfinished.capacity;
+    enum outcome outcome;
+    ssize_t got;
+    bool reserved = lb_buffer_reserve(&self->unfinished, READ_BYTES);
+
+    self->owner->unfinished_bytes += self->unfinished.capacity - capacity;
+    if (!reserved)
+        return READ_BROKEN;
+    got = recv(self->fd, self->unfinished.ptr + self->unfinished.len, READ_BYTES, 0);
+    outcome = received(self, got, READ_BYTES);
+    if (got > 0)
+        self->unfinished.len += (size_t)got;
+    /* On a copy: the frames are taken for good when there is a slab for them. */
+    probe = self->framing;
+    self->whole = framing_next(&probe, self->unfinished.ptr, self->unfinished.len, &frame) != LB_AGAIN ||
+                  is_over_budget(self, self->unfinished.len);
+    if (!self->whole)
+        adopt(self, &probe);
+    return self->whole || self->ended ? READ_MORE : outcome;
+}
+
+static enum outcome read_once(struct syslog_connection *self)
+{
+    if (self->unfinished.len >= LONG_BYTES && !self->whole && !self->ended)
+        return read_long(self);
+    return read_slab(self);
+}
+
+static size_t next_slab_size(size_t bytes)
+{
+    if (bytes <= LB_SLAB_SMALL / 2)
+        return LB_SLAB_SMALL;
+    return bytes <= LB_SLAB_MEDIUM / 2 ? LB_SLAB_MEDIUM : LB_SLAB_LARGE;
+}
+
+/* Reads until the socket is empty or it is others' turn. The connection may be gone afterwards. */
+static void turn(struct syslog_connection *self)
+{
+    enum outcome outcome = READ_MORE;
+    int64_t before = self->owner->metrics.bytes->value;
+
+    for (int i = 0; i < READS_PER_TURN && outcome == READ_MORE; i++)
+        outcome = read_once(self);
+    if (outcome == READ_BROKEN || outcome == READ_ENDED) {
+        destroy(self);
+        return;
+    }
+    if (outcome == READ_WAIT) {
+        event_del(self->readable);
+        return;
+    }
+    /* The counter is written by this thread alone. */
+    self->slab_size = next_slab_size((size_t)(self->owner->metrics.bytes->value - before));
+    if (outcome == READ_MORE && (self->whole || self->ended))
+        event_active(self->readable, EV_READ, 0);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_connection *self = context;
+
+    (void)fd;
+    if ((what & EV_TIMEOUT) != 0) {
+        LB_INFO("source.syslog", "closing an idle connection peer=" LB_STR_FMT, LB_STR_ARG(self->stream->name));
+        self->ended = true;
+    }
+    turn(self);
+}
+
+static bool watch(struct syslog_connection *self)
+{
+    int64_t idle = self->owner->idle_timeout_ns;
+    struct timeval timeout = { idle / LB_SECOND, idle % LB_SECOND / 1000 };
+
+    return event_add(self->readable, idle > 0 ? &timeout : NULL) == 0;
+}
+
+static void resume_connection(struct syslog_waiter *waiter)
+{
+    struct syslog_connection *self = (struct syslog_connection *)(void *)waiter;
+
+    if (!watch(self))
+        LB_ERROR("source.syslog", "no memory to watch a connection peer=" LB_STR_FMT, LB_STR_ARG(self->stream->name));
+    turn(self);
+}
+
+/* --- accepting --------------------------------------------------------------------------- */
+
+static void name_peer(struct lb_stream *stream, const struct sockaddr_storage *address)
+{
+    char host[SYSLOG_HOST_BYTES];
+    struct lb_str text = { host, syslog_host_text(address, host) };
+    bool v6 = memchr(host, ':', text.len) != NULL;
+    struct lb_str kept = lb_arena_copy(&stream->arena, text);
+
+    if (kept.ptr != NULL && kept.len > 0)
+        stream->host = lb_value_of(kept, LB_VALUE_CLEAN);
+    stream->name = lb_arena_print(&stream->arena, "%s" LB_STR_FMT "%s:%u", v6 ? "[" : "", LB_STR_ARG(text),
+                                  v6 ? "]" : "", syslog_port_of(address));
+    if (stream->name.ptr == NULL)
+        stream->name = LB_STR("");
+}
+
+static void open_connection(struct syslog_source *owner, int fd, const struct sockaddr_storage *address)
+{
+    struct syslog_connection *self = lb_alloc(sizeof(*self));
+
+    if (self == NULL) {
+        close(fd);
+        return;
+    }
+    *self = (struct syslog_connection){
+        .waiter = { .resume = resume_connection },
+        .owner = owner,
+        .next = owner->connections,
+        .link = &owner->connections,
+        .fd = fd,
+        .slab_size = LB_SLAB_SMALL,
+    };
+    if (self->next != NULL)
+        self->next->link = &self->next;
+    owner->connections = self;
+    owner->connection_count++;
+    lb_metric_set(owner->metrics.connections, owner->connection_count);
+    lb_buffer_init(&self->unfinished, SIZE_MAX);
+    framing_init(&self->framing, owner->source->options.max_line);
+    self->stream = lb_stream_new(owner->source->streams, owner->source);
+    self->readable = event_new(lb_loop_base(owner->source->loop), fd, EV_READ | EV_PERSIST, on_readable, self);
+    if (self->stream == NULL || self->readable == NULL || !watch(self)) {
+        LB_ERROR("source.syslog", "no memory for a connection source=" LB_STR_FMT,
+                 LB_STR_ARG(owner->source->section.name));
+        destroy(self);
+        return;
+    }
+    name_peer(self->stream, address);
+}
+
+static void accept_again(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_listener *self = context;
+
+    (void)fd, (void)what;
+    if (!self->owner->stopped)
+        event_add(self->acceptable, NULL);
+}
+
+/* Out of file descriptors, say: a pause, for the connection stays acceptable and would be tried without end. */
+static void pause_accepting(struct syslog_listener *self, int error)
+{
+    struct timeval second = { 1, 0 };
+
+    LB_ERROR("source.syslog", "cannot accept connections source=" LB_STR_FMT " error=\"%s\"",
+             LB_STR_ARG(self->owner->source->section.name), strerror(error));
+    event_del(self->acceptable);
+    if (event_base_once(lb_loop_base(self->owner->source->loop), -1, EV_TIMEOUT, accept_again, self, &second) != 0)
+        event_add(self->acceptable, NULL);
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_listener *self = context;
+    struct syslog_source *owner = self->owner;
+
+    (void)what;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct sockaddr_storage address = { 0 };
+        socklen_t size = sizeof(address);
+        int accepted = accept4(fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (accepted < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+            return;
+        if (accepted < 0) {
+            pause_accepting(self, errno);
+            return;
+        }
+        if (owner->connection_count >= owner->max_connections) {
+            lb_metric_add(owner->metrics.refused, 1);
+            LB_WARN("source.syslog", "refused a connection, raise max_connections source=" LB_STR_FMT " open=%u",
+                    LB_STR_ARG(owner->source->section.name), owner->connection_count);
+            close(accepted);
+            continue;
+        }
+        open_connection(owner, accepted, &address);
+    }
+}
+
+/* --- open and close --------------------------------------------------------------------- */
+
+enum lb_err syslog_listener_open(struct syslog_source *self, int fd, struct lb_str name)
+{
+    struct syslog_listener *listener = lb_alloc(sizeof(*listener));
+
+    (void)name;
+    if (listener == NULL) {
+        close(fd);
+        return LB_NOMEM;
+    }
+    *listener = (struct syslog_listener){ .owner = self, .next = self->listeners, .fd = fd };
+    self->listeners = listener;
+    listener->acceptable =
+        event_new(lb_loop_base(self->source->loop), fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+    if (listener->acceptable == NULL || event_add(listener->acceptable, NULL) != 0)
+        return LB_NOMEM;
+    return LB_OK;
+}
+
+void syslog_listeners_stop(struct syslog_source *self)
+{
+    struct syslog_connection *next;
+
+    for (struct syslog_listener *listener = self->listeners; listener != NULL; listener = listener->next)
+        event_del(listener->acceptable);
+    for (struct syslog_connection *connection = self->connections; connection != NULL; connection = next) {
+        next = connection->next;
+        connection->ended = true;
+        while (connection->unfinished.len > 0 && read_slab(connection) == READ_MORE)
+            ;
+        destroy(connection);
+    }
+}
+
+void syslog_listeners_close(struct syslog_source *self)
+{
+    while (self->connections != NULL)
+        destroy(self->connections);
+    while (self->listeners != NULL) {
+        struct syslog_listener *listener = self->listeners;
+
+        self->listeners = listener->next;
+        if (listener->acceptable != NULL)
+            event_free(listener->acceptable);
+        close(listener->fd);
+        lb_free(listener);
+    }
+}

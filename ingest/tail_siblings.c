@@ -1,0 +1,309 @@
+/*
+ * tail_siblings.c - what stands beside a log: the same file under another
+ * name, copies that copytruncate makes, and logs that came and were rotated
+ * away before we saw them.
+ *
+ * A copy shares the stem of the name, begins like the original and is at
+ * least as long as what was read. A missed log has the name of one of ours
+ * with a number or a date, matches no glob itself, and was written since we
+ * follow that log: all older ones are none of ours, and all that we ever
+ * followed are known. Directories are read once for all their logs.
+ */
+#include "tail.h"
+
+#include "lb_log.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum {
+    COPY_HEAD_MIN = 16, /* what begins alike for less may be chance */
+};
+
+/* --- names ------------------------------------------------------------------------ */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* "app" of "/log/app.2.log": what the names of a log and its copies share. */
+static struct lb_str stem(const char *path)
+{
+    const char *name = base_name(path);
+
+    return (struct lb_str){ name, strcspn(name + (*name == '.'), ".-_") + (*name == '.') };
+}
+
+static bool are_related(const char *a, const char *b)
+{
+    struct lb_str left = { a, (size_t)(base_name(a) - a) };
+    struct lb_str right = { b, (size_t)(base_name(b) - b) };
+
+    return lb_str_equal(left, right) && lb_str_equal(stem(a), stem(b));
+}
+
+static bool is_packed(const char *name)
+{
+    static const char *const endings[] = { ".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip", ".Z" };
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        size_t ending = strlen(endings[i]);
+
+        if (len > ending && strcmp(name + len - ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void copy_text(char *to, const char *from, size_t len)
+{
+    memcpy(to, from, len);
+    to[len] = '\0';
+}
+
+/*
+ * Would `path` be a rotated log of ours? app.log.1, app.log-20260101, app.1.log and app-20260101.log are names of
+ * app.log, whose path goes to `log`.
+ */
+static bool is_rotated_log(const struct lb_tail *self, const char *path, char *log)
+{
+    const char *name = base_name(path);
+    const char *dot = strrchr(name, '.');
+
+    if (is_packed(name) || strlen(path) >= PATH_MAX)
+        return false;
+    for (const char *at = name + (*name != '\0'); *at != '\0'; at++) {
+        if (strchr(".-_", *at) == NULL || !isdigit((unsigned char)at[1]))
+            continue;
+        copy_text(log, path, (size_t)(at - path));
+        if (lb_tail_matches(&self->options, log))
+            return true;
+        if (dot <= at)
+            continue;
+        copy_text(log + (at - path), dot, strlen(dot));
+        if (lb_tail_matches(&self->options, log))
+            return true;
+    }
+    return false;
+}
+
+/* --- directories -------------------------------------------------------------------- */
+
+struct visit {
+    bool (*test)(struct visit *visit, const char *path); /* true: stop here */
+    struct lb_tail *tail;
+    const char *beside;
+    const struct lb_tail_identity *identity;
+    uint64_t size;
+    const struct lb_tail_file *marked; /* or NULL */
+    struct stat status;                /* of the path that was found */
+    char path[PATH_MAX];
+};
+
+static bool is_regular(struct visit *self)
+{
+    return lstat(self->path, &self->status) == 0 && S_ISREG(self->status.st_mode);
+}
+
+/* `len`: of the directory's path at the front of `beside`. True when a test stopped; then visit->path is its path. */
+static bool visit_directory(struct visit *self, const char *beside, size_t len)
+{
+    bool hit = false;
+
+    if (len + 2 >= PATH_MAX)
+        return false;
+    memcpy(self->path, beside, len);
+    copy_text(self->path + len, "/", 1);
+    DIR *directory = opendir(self->path);
+    if (directory == NULL)
+        return false;
+    for (struct dirent *entry = readdir(directory); entry != NULL && !hit; entry = readdir(directory)) {
+        size_t name_len = strlen(entry->d_name);
+
+        if ((entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN) || len + name_len + 2 > PATH_MAX)
+            continue;
+        copy_text(self->path + len + 1, entry->d_name, name_len);
+        hit = self->test(self, self->path);
+    }
+    closedir(directory);
+    return hit;
+}
+
+static bool visit_siblings(struct visit *self)
+{
+    size_t len = (size_t)(base_name(self->beside) - self->beside);
+
+    return visit_directory(self, self->beside, len > 0 ? len - 1 : 0);
+}
+
+/* --- the same file --------------------------------------------------------------------- */
+
+static bool has_inode(struct visit *self, const char *path)
+{
+    (void)path;
+    return is_regular(self) && self->status.st_ino == self->identity->inode &&
+           self->status.st_dev == self->identity->device;
+}
+
+bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identity, char *found)
+{
+    struct visit visit = { .test = has_inode, .beside = path, .identity = identity };
+
+    if (!visit_siblings(&visit))
+        return false;
+    copy_text(found, visit.path, strlen(visit.path));
+    return true;
+}
+
+/* --- copies ------------------------------------------------------------------------------- */
+
+static bool holds_content(const struct visit *visit)
+{
+    int fd = open(visit->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0)
+        return false;
+    bool same =
+        lb_tail_same_head(visit->identity, fd) && (visit->marked == NULL || lb_tail_same_marker(visit->marked, fd));
+    close(fd);
+    return same;
+}
+
+static bool is_the_copy(struct visit *self, const char *path)
+{
+    if (!lb_str_equal(stem(self->beside), stem(path)) || !is_regular(self) ||
+        (uint64_t)self->status.st_size < self->size || has_inode(self, path))
+        return false;
+    struct lb_tail_file *file = lb_tail_find(self->tail, self->status.st_dev, self->status.st_ino);
+    if (file != NULL && (file->stream != NULL || file->id != 0))
+        return false;
+    return holds_content(self);
+}
+
+struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, const struct lb_tail_identity *identity,
+                                       uint64_t size, const struct lb_tail_file *marked)
+{
+    struct lb_tail_identity original = *identity;
+    struct visit visit = { .test = is_the_copy, .tail = self, .beside = path, .identity = &original, .marked = marked };
+
+    visit.size = size > original.length ? size : original.length;
+    if (original.length < COPY_HEAD_MIN || !visit_siblings(&visit))
+        return NULL;
+    struct lb_tail_file *file = lb_tail_find(self, visit.status.st_dev, visit.status.st_ino);
+    if (file == NULL)
+        file = lb_tail_add(self, visit.path, &visit.status);
+    if (file != NULL) {
+        file->rotated = true;
+        file->hold_ns = 0;
+    }
+    return file;
+}
+
+bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd)
+{
+    char head[LB_TAIL_HEAD_BYTES];
+    ssize_t len = pread(fd, head, sizeof(head), 0);
+    uint32_t hashed = 0; /* bytes under `hash`: most heads are of one length */
+    uint64_t hash = 0;
+
+    for (uint32_t i = 0; i < self->file_count; i++) {
+        const struct lb_tail_file *other = self->files[i];
+        uint32_t length = other->identity.length;
+
+        if (other == file || length < COPY_HEAD_MIN || (ssize_t)length > len)
+            continue;
+        if (length != hashed) {
+            hash = XXH64(head, length, 0);
+            hashed = length;
+        }
+        if (hash == other->identity.fingerprint && are_related(other->path, file->path))
+            return true;
+    }
+    return false;
+}
+
+/* --- missed logs ---------------------------------------------------------------------------- */
+
+static void take(struct lb_tail *self, const char *path, const struct stat *status)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct lb_tail_file *file = fd >= 0 ? lb_tail_add(self, path, status) : NULL;
+
+    if (file != NULL && !lb_tail_adopt(self, file) && lb_tail_is_copy(self, file, fd)) {
+        lb_tail_release(self, file);
+        file = NULL;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (file == NULL)
+        return;
+    LB_INFO("source.file", "file was rotated before it was seen path=%s", path);
+    file->rotated = true;
+    lb_tail_ready(self, file);
+}
+
+static bool take_missed(struct visit *self, const char *path)
+{
+    struct lb_tail *tail = self->tail;
+    char log[PATH_MAX];
+
+    if (lb_tail_matches(&tail->options, path) || lb_tail_excludes(&tail->options, path) ||
+        !is_rotated_log(tail, path, log) || !is_regular(self))
+        return false;
+    if (lb_tail_mtime(&self->status) >= lb_tail_followed_since(tail, log) &&
+        lb_tail_find(tail, self->status.st_dev, self->status.st_ino) == NULL)
+        take(tail, path, &self->status);
+    return false; /* there may be more */
+}
+
+void lb_tail_find_missed(struct lb_tail *self, const char *directory)
+{
+    struct visit visit = { .test = take_missed, .tail = self };
+
+    visit_directory(&visit, directory, strcmp(directory, "/") == 0 ? 0 : strlen(directory));
+}
+
+/* Hashes of different paths may be equal; then the earlier time counts for both, which does no harm. */
+void lb_tail_note_log(struct lb_tail *self, struct lb_tail_known *known)
+{
+    char log[PATH_MAX];
+    const char *path = known->path;
+    uint32_t cursor = 0;
+
+    if (!lb_tail_matches(&self->options, path) && is_rotated_log(self, path, log))
+        path = log;
+    uint64_t key = XXH64(path, strlen(path), 0);
+    struct lb_tail_known *before = lb_tail_map_each(&self->known_by_log, key, &cursor);
+    if (before != NULL && before->identity.born_ns <= known->identity.born_ns)
+        return;
+    if (before != NULL)
+        lb_tail_map_remove(&self->known_by_log, key, before);
+    (void)lb_tail_map_put(&self->known_by_log, key, known);
+}
+
+int64_t lb_tail_file_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return now.tv_sec * LB_SECOND + now.tv_nsec;
+}
+
+int64_t lb_tail_followed_since(const struct lb_tail *self, const char *log)
+{
+    uint32_t cursor = 0;
+    const struct lb_tail_known *known = lb_tail_map_each(&self->known_by_log, XXH64(log, strlen(log), 0), &cursor);
+
+    if (known != NULL)
+        return known->identity.born_ns;
+    return self->starting ? INT64_MAX : self->started_ns;
+}

@@ -1,0 +1,24 @@
+/*
+ * alert_conf.h - what the readers of the `alerting:` section share.
+ */
+#ifndef LB_ROUTE_ALERT_CONF_H
+#define LB_ROUTE_ALERT_CONF_H
+
+#include "lb_alert.h"
+#include "lb_conf.h"
+
+/* The place `offset` bytes behind the beginning of a text. */
+struct lb_place lb_place_at(struct lb_place place, size_t offset);
+
+/* `count()`, `count(EXPR)` or `ratio(EXPR)` into the rule. False with an error. */
+bool lb_alert_value_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_rule *rule,
+                         struct lb_diag *diag);
+
+/* One rule; all its faults are told. */
+bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
+                        struct lb_alert_rule *rule, struct lb_diag *diag);
+
+/* "info" … "critical". */
+extern const char *const lb_severity_names[];
+
+#endif

@@ -1,0 +1,299 @@
+/*
+ * alert_event.c - event → record.
+ *
+ * Fields are named for people and for `where:` of alerting.routes: `severity`
+ * is always one of the five words, so that `severity >= high` compares; the
+ * words of alerting.severities stand beside it in `severity_text`.
+ */
+#include "alert_event.h"
+
+#include "alert_conf.h"
+#include "alert_text.h"
+#include "lb_json.h"
+#include "lb_time.h"
+
+#include <xxhash.h>
+
+enum { FIELDS_MAX = 24, JSON_BYTES = 16 * 1024 };
+
+/* --- filling -------------------------------------------------------------- */
+
+/* The same for one (rule, key) for ever, whatever its severity. */
+static void fingerprint(const struct lb_alert_rule *rule, struct lb_str key, uint64_t *halves)
+{
+    XXH128_hash_t hash = XXH3_128bits_withSeed(key.ptr, key.len, lb_alert_hash(rule->name));
+
+    halves[0] = hash.high64;
+    halves[1] = hash.low64;
+}
+
+/* Those that the incident's windows can hold, the oldest first. */
+static void copy_texts(struct lb_alert_event *event, const struct lb_alert_texts *texts)
+{
+    int first = texts->count < LB_ALERT_TEXTS ? 0 : texts->next;
+
+    for (int i = 0; i < texts->count; i++) {
+        int from = (first + i) % LB_ALERT_TEXTS;
+
+        if (texts->times[from] <= event->started - event->rule->over_ns)
+            continue;
+        event->text_lengths[event->text_count] = texts->lengths[from];
+        memcpy(event->texts[event->text_count], texts->bytes[from], texts->lengths[from]);
+        event->text_count++;
+    }
+}
+
+static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *key)
+{
+    event->started = key->state.started_ns;
+    event->value = key->value;
+    event->judged = key->judged;
+    event->peak = key->peak;
+    event->count = key->totals.count;
+    event->id = key->id;
+    event->sequence = key->sequence;
+    event->key_length = key->length;
+    memcpy(event->key, key->text, key->length);
+    if (key->texts != NULL)
+        copy_texts(event, key->texts);
+    fingerprint(event->rule, lb_alert_key_text(key), event->fingerprint);
+}
+
+void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_alert_report *report)
+{
+    const struct lb_alert_summary *summary = &report->runner->summary;
+
+    *event = (struct lb_alert_event){ .rule = report->runner->rule,
+                                      .notice = report->notice,
+                                      .severity = report->severity,
+                                      .previous = report->previous,
+                                      .late = report->late,
+                                      .at = report->at };
+    if (report->key != NULL) {
+        fill_key(event, report->key);
+        return;
+    }
+    event->summary = true;
+    event->started = summary->first;
+    event->alerts = summary->alerts;
+    fingerprint(event->rule, LB_STR("summary"), event->fingerprint);
+}
+
+/* --- JSON ----------------------------------------------------------------- */
+
+static void write_string(struct lb_buffer *out, struct lb_str text)
+{
+    lb_buffer_append_char(out, '"');
+    lb_json_escape(out, text);
+    lb_buffer_append_char(out, '"');
+}
+
+void lb_alert_key_write(struct lb_buffer *out, const struct lb_alert_rule *rule, struct lb_str key)
+{
+    struct lb_str value;
+    size_t at = 0;
+
+    lb_buffer_append_char(out, '{');
+    for (size_t i = 0; lb_alert_key_next(rule, key, i, &at, &value); i++) {
+        if (i > 0)
+            lb_buffer_append_char(out, ',');
+        write_string(out, rule->by.items[i]);
+        lb_buffer_append_char(out, ':');
+        write_string(out, value);
+    }
+    lb_buffer_append_char(out, '}');
+}
+
+static void write_texts(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    lb_buffer_append_char(out, '[');
+    for (int i = 0; i < event->text_count; i++) {
+        if (i > 0)
+            lb_buffer_append_char(out, ',');
+        write_string(out, (struct lb_str){ event->texts[i], event->text_lengths[i] });
+    }
+    lb_buffer_append_char(out, ']');
+}
+
+static void write_time(struct lb_buffer *out, int64_t time)
+{
+    char text[LB_TIME_TEXT_SIZE];
+
+    lb_buffer_append(out, text, lb_time_write(time, text));
+}
+
+void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *runner, const struct lb_alert_key *key)
+{
+    const struct lb_alert_rule *rule = runner->rule;
+    uint64_t halves[2];
+
+    fingerprint(rule, lb_alert_key_text(key), halves);
+    lb_buffer_append(out, "{\"rule\":", 8);
+    write_string(out, rule->name);
+    lb_buffer_print(out, ",\"state\":\"firing\",\"severity\":\"%s\",\"key\":", lb_severity_names[key->state.severity]);
+    lb_alert_key_write(out, rule, lb_alert_key_text(key));
+    lb_buffer_print(out, ",\"value\":%.15g,\"threshold\":", key->value);
+    write_string(out, rule->threshold_texts[key->state.severity]);
+    lb_buffer_append(out, ",\"over\":\"", 9);
+    lb_alert_duration_write(out, rule->over_ns);
+    lb_buffer_print(out, "\",\"count\":%llu,\"started_at\":\"", (unsigned long long)key->totals.count);
+    write_time(out, key->state.started_ns);
+    lb_buffer_print(out, "\",\"told\":%s,\"alert_id\":\"%016llx\",\"fingerprint\":\"%016llx%016llx\"}",
+                    key->state.told != LB_ALERT_QUIET ? "true" : "false", (unsigned long long)key->id,
+                    (unsigned long long)halves[0], (unsigned long long)halves[1]);
+}
+
+/* --- the record ----------------------------------------------------------- */
+
+/* A record under construction: where it goes, and the buffer in which values are made. */
+struct maker {
+    struct lb_arena *arena;
+    struct lb_record *record;
+    struct lb_buffer made;
+    bool full;
+};
+
+static struct lb_str keep(struct maker *maker)
+{
+    struct lb_str kept = lb_arena_copy(maker->arena, lb_buffer_str(&maker->made));
+
+    if (kept.ptr == NULL || maker->made.failed)
+        maker->full = true;
+    lb_buffer_reset(&maker->made);
+    return kept.ptr != NULL ? kept : LB_STR("");
+}
+
+static void add(struct maker *maker, const char *name, struct lb_str bytes, enum lb_value_kind kind)
+{
+    struct lb_field *field = &maker->record->fields[maker->record->field_count++];
+
+    field->key = lb_value_of(lb_str_from(name), LB_VALUE_CLEAN);
+    field->value = lb_value_of(bytes, kind);
+}
+
+static void add_made(struct maker *maker, const char *name, enum lb_value_kind kind)
+{
+    add(maker, name, keep(maker), kind);
+}
+
+static void add_number(struct maker *maker, const char *name, double number)
+{
+    lb_buffer_print(&maker->made, "%.15g", number);
+    add_made(maker, name, LB_VALUE_NUMBER);
+}
+
+static void add_word(struct maker *maker, const char *name, const char *word)
+{
+    add(maker, name, lb_str_from(word), LB_VALUE_CLEAN);
+}
+
+static const char *state_name(const struct lb_alert_event *event)
+{
+    static const char *const names[] = { [LB_NOTICE_NONE] = "",
+                                         [LB_NOTICE_FIRING] = "firing",
+                                         [LB_NOTICE_UPDATED] = "updated",
+                                         [LB_NOTICE_RESOLVED] = "resolved" };
+
+    return event->summary ? "summary" : names[event->notice];
+}
+
+static void add_what(struct maker *maker, const struct lb_alert_event *event, const struct lb_alerting *alerting)
+{
+    const struct lb_alert_rule *rule = event->rule;
+    struct lb_str word = alerting->severities[event->severity];
+
+    add_word(maker, "event", "alert");
+    add(maker, "rule", rule->name, LB_VALUE_TEXT);
+    add_word(maker, "state", state_name(event));
+    add_word(maker, "severity", lb_severity_names[event->severity]);
+    if (word.len > 0)
+        add(maker, "severity_text", word, LB_VALUE_TEXT);
+    if (event->previous != LB_ALERT_QUIET)
+        add_word(maker, "previous_severity", lb_severity_names[event->previous]);
+    if (event->late)
+        add(maker, "late", LB_STR("true"), LB_VALUE_BOOL);
+    if (event->summary)
+        add_number(maker, "alerts", (double)event->alerts);
+}
+
+static void add_measure(struct maker *maker, const struct lb_alert_event *event)
+{
+    const struct lb_alert_rule *rule = event->rule;
+
+    if (event->judged)
+        add_number(maker, "value", event->value);
+    if (event->notice == LB_NOTICE_RESOLVED)
+        add_number(maker, "peak", event->peak);
+    add(maker, "threshold", rule->threshold_texts[event->severity], LB_VALUE_TEXT);
+    lb_alert_duration_write(&maker->made, rule->over_ns);
+    add_made(maker, "over", LB_VALUE_CLEAN);
+    lb_alert_key_write(&maker->made, rule, (struct lb_str){ event->key, event->key_length });
+    add_made(maker, "key", LB_VALUE_OBJECT);
+    add_number(maker, "count", (double)event->count);
+}
+
+static void add_identity(struct maker *maker, const struct lb_alert_event *event)
+{
+    lb_buffer_print(&maker->made, "%016llx%016llx", (unsigned long long)event->fingerprint[0],
+                    (unsigned long long)event->fingerprint[1]);
+    add_made(maker, "fingerprint", LB_VALUE_CLEAN);
+    if (!event->summary) {
+        lb_buffer_print(&maker->made, "%016llx", (unsigned long long)event->id);
+        add_made(maker, "alert_id", LB_VALUE_CLEAN);
+        add_number(maker, "sequence", event->sequence);
+    }
+    write_time(&maker->made, event->started);
+    add_made(maker, "started_at", LB_VALUE_CLEAN);
+    if (event->text_count > 0) {
+        write_texts(&maker->made, event);
+        add_made(maker, "samples", LB_VALUE_ARRAY);
+    }
+}
+
+static uint8_t level_of(const struct lb_alert_event *event)
+{
+    static const uint8_t levels[] = { LB_LEVEL_INFO, LB_LEVEL_NOTICE, LB_LEVEL_WARN, LB_LEVEL_ERROR,
+                                      LB_LEVEL_CRITICAL };
+
+    return event->notice == LB_NOTICE_RESOLVED || event->summary ? LB_LEVEL_INFO : levels[event->severity];
+}
+
+/* The service of the key, if the rule has one alert for each service. */
+static struct lb_value service_of(struct maker *maker, const struct lb_alert_event *event)
+{
+    struct lb_str key = { event->key, event->key_length };
+    struct lb_str value;
+    size_t at = 0;
+
+    for (size_t i = 0; lb_alert_key_next(event->rule, key, i, &at, &value); i++) {
+        if (!lb_str_is(event->rule->by.items[i], "service"))
+            continue;
+        lb_buffer_append_str(&maker->made, value);
+        return lb_value_text(keep(maker));
+    }
+    return (struct lb_value){ 0 };
+}
+
+bool lb_alert_event_record(const struct lb_alert_event *event, const struct lb_alerting *alerting,
+                           struct lb_arena *arena, struct lb_record *record)
+{
+    struct maker maker = { .arena = arena, .record = record };
+
+    *record = (struct lb_record){ .time_ns = event->at, .level = level_of(event), .flags = LB_RECORD_ALERT };
+    record->fields = lb_arena_alloc(arena, FIELDS_MAX * sizeof(*record->fields));
+    if (record->fields == NULL)
+        return false;
+    record->field_capacity = FIELDS_MAX;
+    lb_buffer_init(&maker.made, JSON_BYTES);
+    lb_alert_message_write(&maker.made, event, alerting);
+    if (maker.made.len > LB_ALERT_MESSAGE_BYTES)
+        maker.made.len = LB_ALERT_MESSAGE_BYTES;
+    record->message = lb_value_text(keep(&maker));
+    record->service = service_of(&maker, event);
+    add_what(&maker, event, alerting);
+    if (!event->summary)
+        add_measure(&maker, event);
+    add_identity(&maker, event);
+    lb_buffer_free(&maker.made);
+    return !maker.full;
+}

@@ -1,0 +1,103 @@
+/*
+ * alert_keys.h - the keys of one rule, and what is known of each.
+ *
+ * A map of at most `max` keys, and three lists in order of activity: idle
+ * ones, those to look at as time passes, and those that fire. When the map is
+ * full the key that was idle for the longest time makes room, then one that
+ * does not fire yet; a firing one never. Keys that were let go are used again
+ * with their memory, so a flood of keys allocates nothing. One thread.
+ */
+#ifndef LB_ALERT_KEYS_H
+#define LB_ALERT_KEYS_H
+
+#include "alert_state.h"
+#include "alert_window.h"
+#include "lb_limits.h"
+#include "lb_str.h"
+
+enum { LB_ALERT_TEXTS = 5, LB_ALERT_TEXT_BYTES = 160 };
+
+/* Messages of the newest records, to show. */
+struct lb_alert_texts {
+    uint8_t count;
+    uint8_t next;
+    int64_t newest; /* time of the last one taken */
+    int64_t times[LB_ALERT_TEXTS];
+    uint8_t lengths[LB_ALERT_TEXTS];
+    char bytes[LB_ALERT_TEXTS][LB_ALERT_TEXT_BYTES];
+};
+
+enum lb_alert_list { LB_ALERT_IDLE, LB_ALERT_WATCHED, LB_ALERT_FIRING, LB_ALERT_LISTS };
+
+struct lb_alert_key {
+    struct lb_alert_key *previous; /* in its list */
+    struct lb_alert_key *next;
+    enum lb_alert_list list;
+    uint64_t hash;
+    uint16_t length;
+    char text[LB_KEY_BYTES_MAX];
+
+    struct lb_alert_window window;
+    struct lb_alert_state state;
+
+    /* Its time: that of the stream which brought its newest record. */
+    uint64_t stream;
+    int64_t newest;
+    int64_t arrival;
+    int64_t first; /* known since: before, nothing can be said of what is missing */
+
+    /* The last verdict, and the newest one that had enough records. */
+    struct lb_alert_totals totals;
+    double value;
+    bool judged; /* `value` means something */
+    uint8_t mask;
+    int64_t judged_until;
+
+    /* Of the incident. */
+    double peak;
+    uint64_t id;
+    uint32_t sequence;
+    bool summarised;
+    uint64_t told_sinks;
+    struct lb_alert_texts *texts; /* NULL until first needed */
+};
+
+struct lb_alert_key_list {
+    struct lb_alert_key *head; /* the least active */
+    struct lb_alert_key *tail;
+};
+
+struct lb_alert_keys {
+    struct lb_alert_key **table; /* open addressing */
+    uint32_t capacity;           /* a power of two; 0 at first */
+    uint32_t count;
+    uint32_t max;
+    struct lb_alert_key_list lists[LB_ALERT_LISTS];
+    struct lb_alert_key *spare;
+    uint64_t evicted;
+    uint64_t refused;
+};
+
+void lb_alert_keys_init(struct lb_alert_keys *keys, uint32_t max);
+void lb_alert_keys_free(struct lb_alert_keys *keys);
+
+struct lb_alert_key *lb_alert_keys_find(const struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
+
+/*
+ * A new key, as the newest of the idle ones; all but its text and list is the caller's to set (window and texts keep
+ * memory). `key->window` has to be initialised. NULL: all keys fire, or no memory; counted as refused.
+ */
+struct lb_alert_key *lb_alert_keys_add(struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
+void lb_alert_keys_remove(struct lb_alert_keys *keys, struct lb_alert_key *key);
+
+/* Makes it the most active one of a list. */
+void lb_alert_keys_move(struct lb_alert_keys *keys, struct lb_alert_key *key, enum lb_alert_list list);
+
+uint64_t lb_alert_hash(struct lb_str text);
+
+static inline struct lb_str lb_alert_key_text(const struct lb_alert_key *key)
+{
+    return (struct lb_str){ key->text, key->length };
+}
+
+#endif

@@ -1,0 +1,325 @@
+/*
+ * alert_rule.c - one rule of `alerting.rules`, read.
+ *
+ * Severities are keys, so a rule reads as a sentence; each may be written by
+ * its name or an alias (warning, P1 to P4). The levels of a rule must get
+ * harder with severity, and all look the same way.
+ */
+#include "alert_conf.h"
+
+#include "lb_clock.h"
+#include "lb_expr.h"
+
+const char *const lb_severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
+
+#define DAYS (24 * 3600 * LB_SECOND)
+
+enum { BY_MAX = 16 };
+
+/* --- value ---------------------------------------------------------------- */
+
+static const char value_examples[] = "count(), count(level >= error) or ratio(level >= error)";
+
+static struct lb_str trim(struct lb_str text)
+{
+    while (text.len > 0 && strchr(" \t\r\n", text.ptr[0]) != NULL) {
+        text.ptr++;
+        text.len--;
+    }
+    while (text.len > 0 && strchr(" \t\r\n", text.ptr[text.len - 1]) != NULL)
+        text.len--;
+    return text;
+}
+
+static bool value_fault(const struct lb_node *node, const char *ptr, struct lb_diag *diag, const char *what,
+                        struct lb_str word)
+{
+    lb_diag_error(diag, lb_place_at(node->begin, (size_t)(ptr - node->text.ptr)), "%s \"" LB_STR_FMT "\"; expected %s",
+                  what, LB_STR_ARG(word), value_examples);
+    return false;
+}
+
+static bool unknown_function(const struct lb_node *node, struct lb_str word, struct lb_diag *diag)
+{
+    static const char *const functions[] = { "count", "ratio", NULL };
+    const char *near = lb_nearest(word, functions);
+
+    if (near == NULL)
+        return value_fault(node, word.ptr, diag, "unknown function", word);
+    lb_diag_error(diag, lb_place_at(node->begin, (size_t)(word.ptr - node->text.ptr)),
+                  "unknown function \"" LB_STR_FMT "\"; did you mean \"%s\"?", LB_STR_ARG(word), near);
+    return false;
+}
+
+/* The text does not end with a parenthesis. */
+static bool unended(const struct lb_node *node, struct lb_str text, size_t close, struct lb_diag *diag)
+{
+    struct lb_str rest = trim((struct lb_str){ text.ptr + close + 1, text.len - close - 1 });
+
+    if (!lb_str_starts(rest, LB_STR("over ")) && !lb_str_starts(rest, LB_STR("by ")))
+        return value_fault(node, rest.ptr, diag, "unexpected", rest);
+    lb_diag_error(diag, lb_place_at(node->begin, (size_t)(rest.ptr - node->text.ptr)),
+                  "\"over\" and \"by\" are keys of their own: write them beside \"value\"");
+    return false;
+}
+
+static size_t last_index(struct lb_str text, char c)
+{
+    const char *found = memrchr(text.ptr, c, text.len);
+
+    return found != NULL ? (size_t)(found - text.ptr) : text.len;
+}
+
+bool lb_alert_value_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_rule *rule,
+                         struct lb_diag *diag)
+{
+    struct lb_str text = trim(node->text);
+    const char *open = memchr(text.ptr, '(', text.len);
+    size_t close = last_index(text, ')');
+    struct lb_str inner;
+    struct lb_str word;
+
+    rule->value_text = text;
+    if (open == NULL)
+        return value_fault(node, text.ptr, diag, "not a function:", text);
+    word = trim((struct lb_str){ text.ptr, (size_t)(open - text.ptr) });
+    if (!lb_str_is(word, "count") && !lb_str_is(word, "ratio"))
+        return unknown_function(node, word, diag);
+    if (close == text.len || text.ptr + close < open)
+        return value_fault(node, text.ptr + text.len, diag, "missing the closing parenthesis of", text);
+    if (close != text.len - 1)
+        return unended(node, text, close, diag);
+    inner = trim((struct lb_str){ open + 1, (size_t)(text.ptr + close - open) - 1 });
+    rule->function = lb_str_is(word, "ratio") ? LB_ALERT_RATIO : LB_ALERT_COUNT;
+    if (inner.len == 0 && rule->function == LB_ALERT_COUNT)
+        return true;
+    if (inner.len == 0)
+        return value_fault(node, open + 1, diag, "ratio needs an expression: which part of the records?", text);
+    rule->inner =
+        lb_expr_new(&config->arena, inner, lb_place_at(node->begin, (size_t)(inner.ptr - node->text.ptr)), diag);
+    return rule->inner != NULL;
+}
+
+/* --- levels --------------------------------------------------------------- */
+
+struct level_key {
+    const char *name;
+    enum lb_severity severity;
+};
+
+static const struct level_key level_keys[] = {
+    { "info", LB_SEVERITY_INFO },   { "low", LB_SEVERITY_LOW },           { "medium", LB_SEVERITY_MEDIUM },
+    { "high", LB_SEVERITY_HIGH },   { "critical", LB_SEVERITY_CRITICAL }, { "warning", LB_SEVERITY_MEDIUM },
+    { "P4", LB_SEVERITY_LOW },      { "P3", LB_SEVERITY_MEDIUM },         { "P2", LB_SEVERITY_HIGH },
+    { "P1", LB_SEVERITY_CRITICAL },
+};
+
+enum { LEVEL_KEYS = sizeof(level_keys) / sizeof(level_keys[0]) };
+
+struct rule_options {
+    struct lb_alert_rule rule;
+    const struct lb_node *levels[LEVEL_KEYS];
+    struct lb_str value;
+};
+
+#define MEMBER(name) offsetof(struct rule_options, rule.name)
+#define LEVEL(i) offsetof(struct rule_options, levels[i])
+
+static const struct lb_option rule_options[] = {
+    { "where", LB_OPTION_WHERE, MEMBER(where), NULL, "Only records that match are looked at", 0, NULL, NULL, 0, 0 },
+    { "value", LB_OPTION_STRING, offsetof(struct rule_options, value), NULL,
+      "What is measured: count(), count(EXPR) or ratio(EXPR)", LB_OPTION_REQUIRED, NULL, NULL, 0, 0 },
+    { "over", LB_OPTION_DURATION, MEMBER(over_ns), NULL, "How far the window goes back, such as 5m", LB_OPTION_REQUIRED,
+      NULL, NULL, LB_SECOND, 31 * DAYS },
+    { "by", LB_OPTION_STRINGS, MEMBER(by), NULL, "Fields: one alert for each of their values", 0, NULL, NULL, 0, 0 },
+    { "info", LB_OPTION_NODE, LEVEL(0), NULL, "Threshold of severity info, such as above 5%", 0, NULL, NULL, 0, 0 },
+    { "low", LB_OPTION_NODE, LEVEL(1), NULL, "Threshold of severity low", 0, NULL, NULL, 0, 0 },
+    { "medium", LB_OPTION_NODE, LEVEL(2), NULL, "Threshold of severity medium", 0, NULL, NULL, 0, 0 },
+    { "high", LB_OPTION_NODE, LEVEL(3), NULL, "Threshold of severity high", 0, NULL, NULL, 0, 0 },
+    { "critical", LB_OPTION_NODE, LEVEL(4), NULL, "Threshold of severity critical", 0, NULL, NULL, 0, 0 },
+    { "warning", LB_OPTION_NODE, LEVEL(5), NULL, "The same as medium", 0, NULL, NULL, 0, 0 },
+    { "P4", LB_OPTION_NODE, LEVEL(6), NULL, "The same as low", 0, NULL, NULL, 0, 0 },
+    { "P3", LB_OPTION_NODE, LEVEL(7), NULL, "The same as medium", 0, NULL, NULL, 0, 0 },
+    { "P2", LB_OPTION_NODE, LEVEL(8), NULL, "The same as high", 0, NULL, NULL, 0, 0 },
+    { "P1", LB_OPTION_NODE, LEVEL(9), NULL, "The same as critical", 0, NULL, NULL, 0, 0 },
+    { "min_count", LB_OPTION_COUNT, MEMBER(min_count), NULL, "Records that the window needs before its value is judged",
+      0, NULL, NULL, 0, 0 },
+    { "cooldown", LB_OPTION_DURATION, MEMBER(cooldown_ns), NULL,
+      "After a notice, no other of the same or a lower severity for this long", 0, NULL, NULL, 0, 31 * DAYS },
+    { "for", LB_OPTION_DURATION, MEMBER(for_ns), NULL, "How long a threshold must be crossed before it fires", 0, NULL,
+      NULL, 0, 31 * DAYS },
+    { "text", LB_OPTION_STRING, MEMBER(text), NULL, "Words for people; {service} and {value} are replaced", 0, NULL,
+      NULL, 0, 0 },
+    { "to", LB_OPTION_SINKS, MEMBER(sinks), NULL, "Sinks for this rule, besides those of alerting.routes", 0, NULL,
+      NULL, 0, 0 },
+    { 0 },
+};
+
+static bool read_level(const struct lb_node *node, enum lb_severity severity, struct lb_alert_rule *rule,
+                       struct lb_diag *diag)
+{
+    if (node->kind != LB_NODE_SCALAR || node->text.len == 0) {
+        lb_diag_error(diag, node->place, "expected a threshold such as `above 5%%` or `'> 5%%'` (in quotes)");
+        return false;
+    }
+    if (rule->thresholds[severity].set) {
+        lb_diag_error(diag, node->place, "severity %s has a threshold already, by its other name",
+                      lb_severity_names[severity]);
+        return false;
+    }
+    rule->threshold_texts[severity] = trim(node->text);
+    return lb_threshold_read(node->text, rule->function == LB_ALERT_RATIO, &rule->thresholds[severity], node->begin,
+                             diag);
+}
+
+static bool looks_down(enum lb_comparison comparison)
+{
+    return comparison == LB_BELOW || comparison == LB_AT_MOST;
+}
+
+/* True if whatever crosses `higher` also crosses `lower`, and not the other way round. */
+static bool is_harder(const struct lb_threshold *higher, const struct lb_threshold *lower)
+{
+    bool strict = higher->comparison == LB_ABOVE || higher->comparison == LB_BELOW;
+    bool lax = lower->comparison == LB_AT_LEAST || lower->comparison == LB_AT_MOST;
+
+    if (higher->number == lower->number)
+        return strict && lax;
+    return looks_down(higher->comparison) ? higher->number < lower->number : higher->number > lower->number;
+}
+
+static bool check_pair(const struct lb_alert_rule *rule, int lower, int higher, struct lb_place place,
+                       struct lb_diag *diag)
+{
+    const struct lb_threshold *low = &rule->thresholds[lower];
+    const struct lb_threshold *high = &rule->thresholds[higher];
+
+    if (looks_down(low->comparison) != looks_down(high->comparison)) {
+        lb_diag_error(diag, place,
+                      "thresholds of one rule look the same way; make two rules of `" LB_STR_FMT "` and `" LB_STR_FMT
+                      "`",
+                      LB_STR_ARG(rule->threshold_texts[lower]), LB_STR_ARG(rule->threshold_texts[higher]));
+        return false;
+    }
+    if (is_harder(high, low))
+        return true;
+    lb_diag_error(diag, place,
+                  "%s (" LB_STR_FMT ") must be harder to reach than %s (" LB_STR_FMT "); did you swap them?",
+                  lb_severity_names[higher], LB_STR_ARG(rule->threshold_texts[higher]), lb_severity_names[lower],
+                  LB_STR_ARG(rule->threshold_texts[lower]));
+    return false;
+}
+
+static bool read_levels(const struct rule_options *options, struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    struct lb_place places[LB_SEVERITY_COUNT] = { 0 };
+    bool any = false;
+    bool ok = true;
+    int lower = -1;
+
+    for (size_t i = 0; i < LEVEL_KEYS; i++) {
+        const struct lb_node *node = options->levels[i];
+
+        if (node == NULL)
+            continue;
+        any = true;
+        places[level_keys[i].severity] = node->place;
+        ok = read_level(node, level_keys[i].severity, rule, diag) && ok;
+    }
+    if (!any) {
+        lb_diag_error(diag, rule->place, "rule \"" LB_STR_FMT "\" has no threshold; add one such as critical: %s",
+                      LB_STR_ARG(rule->name), rule->function == LB_ALERT_RATIO ? "above 5%" : "at least 5");
+        return false;
+    }
+    for (int i = 0; ok && i < LB_SEVERITY_COUNT; i++) {
+        if (!rule->thresholds[i].set)
+            continue;
+        ok = lower < 0 || check_pair(rule, lower, i, places[i], diag);
+        lower = i;
+    }
+    return ok;
+}
+
+/* --- by and text ---------------------------------------------------------- */
+
+static bool check_by(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
+{
+    if (rule->by.count > BY_MAX) {
+        lb_diag_error(diag, node->place, "more than %d fields in \"by\"", BY_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < rule->by.count; i++) {
+        bool twice = false;
+
+        for (size_t j = 0; j < i; j++)
+            twice = twice || lb_str_equal(rule->by.items[i], rule->by.items[j]);
+        if (!twice && rule->by.items[i].len > 0)
+            continue;
+        lb_diag_error(diag, node->place,
+                      twice ? "\"by\" names the field \"" LB_STR_FMT "\" twice" : "\"by\" has an empty name" LB_STR_FMT,
+                      LB_STR_ARG(rule->by.items[i]));
+        return false;
+    }
+    return true;
+}
+
+static bool known_in_text(const struct lb_alert_rule *rule, struct lb_str name)
+{
+    static const char *const names[] = { "rule", "value", "severity", "threshold", "over", NULL };
+
+    for (int i = 0; names[i] != NULL; i++)
+        if (lb_str_is(name, names[i]))
+            return true;
+    for (size_t i = 0; i < rule->by.count; i++)
+        if (lb_str_equal(name, rule->by.items[i]))
+            return true;
+    return false;
+}
+
+static bool check_text(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
+{
+    const char *end = rule->text.ptr + rule->text.len;
+    const char *open = memchr(rule->text.ptr, '{', rule->text.len);
+
+    while (open != NULL) {
+        const char *close = memchr(open, '}', (size_t)(end - open));
+        struct lb_place place = lb_place_at(node->begin, (size_t)(open - rule->text.ptr));
+
+        if (close == NULL) {
+            lb_diag_error(diag, place, "\"text\": `{` without `}`");
+            return false;
+        }
+        if (!known_in_text(rule, (struct lb_str){ open + 1, (size_t)(close - open) - 1 })) {
+            lb_diag_error(diag, place,
+                          "\"text\": unknown %.*s; expected {rule}, {value}, {severity}, {threshold}, {over} or a "
+                          "field of \"by\"",
+                          (int)(close - open) + 1, open);
+            return false;
+        }
+        open = memchr(close, '{', (size_t)(end - close));
+    }
+    return true;
+}
+
+bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
+                        struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    struct rule_options options = { 0 };
+    bool filled = lb_options_fill(config, rule_options, node, &options, diag);
+    const struct lb_node *value;
+    bool ok;
+
+    *rule = options.rule;
+    rule->name = name->text;
+    rule->place = name->place;
+    if (node->kind != LB_NODE_MAP)
+        return false;
+    value = lb_node_get(node, "value");
+    ok = value == NULL || value->kind != LB_NODE_SCALAR || value->text.len == 0 ||
+         lb_alert_value_read(config, value, rule, diag);
+    if (rule->by.count > 0)
+        ok = check_by(rule, lb_node_get(node, "by"), diag) && ok;
+    if (rule->text.len > 0)
+        ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;
+    return read_levels(&options, rule, diag) && ok && filled;
+}

@@ -1,0 +1,103 @@
+/*
+ * alert_window.h - what happened to one (rule, key) in the last `over`, by
+ * the time of the events.
+ *
+ * A window is a function of its end: at end e it holds the samples with
+ * e - over < time <= e. It changes only where a sample enters or leaves;
+ * between two such points lies a segment. lb_alert_window_next() walks the
+ * segments in order up to a limit, and lb_alert_window_seek() goes back to
+ * those that a late sample has changed. So what is found does not depend on
+ * when somebody looks.
+ *
+ * Up to LB_ALERT_EXACT samples within over + lateness are kept one by one:
+ * exact to the nanosecond. Beyond that slots of over / 60 are counted, wrong
+ * by at most the content of one slot, until the exact ones cover it all again.
+ * One thread.
+ */
+#ifndef LB_ALERT_WINDOW_H
+#define LB_ALERT_WINDOW_H
+
+#include "lb_err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LB_ALERT_EXACT = 256, LB_ALERT_SLOTS = 60, LB_ALERT_SLOTS_MAX = 300 };
+
+struct lb_alert_totals {
+    uint64_t count;
+    double sum; /* of the samples' numbers */
+};
+
+/* The same for all windows of a rule. */
+struct lb_alert_shape {
+    int64_t over_ns;
+    int64_t lateness_ns;
+    bool delayed; /* the end follows `lateness` behind the newest sample, so samples lie ahead of it */
+    int64_t slot_ns;
+    int64_t slots_over; /* slots in a window */
+    uint32_t slot_ring; /* slots kept: a window and its lateness */
+};
+
+struct lb_alert_sample {
+    int64_t time_ns;
+    double number;
+};
+
+/* A window at one end. Exact: `before` samples are too old for it, `until` lie at or before the end. */
+struct lb_alert_cursor {
+    int64_t end;
+    struct lb_alert_totals totals;
+    uint32_t before;
+    uint32_t until;
+    int64_t low; /* slots (low, high] are counted */
+    int64_t high;
+    bool whole; /* counts only slots that lie before the end as a whole, as samples may lie ahead of it */
+};
+
+struct lb_alert_window {
+    struct lb_alert_cursor cursor;   /* all ends up to cursor.end were walked */
+    struct lb_alert_sample *samples; /* a ring in order of time: the newest LB_ALERT_EXACT */
+    uint32_t capacity;
+    uint32_t start;
+    uint32_t count;
+    int64_t dropped;               /* time of the newest sample that found no room among them */
+    struct lb_alert_totals *slots; /* a ring; NULL until first needed */
+    int64_t slot_newest;
+    bool slotted; /* the totals come from slots now */
+};
+
+/* Ends [from, to], which all have these totals. */
+struct lb_alert_segment {
+    int64_t from;
+    int64_t to;
+    struct lb_alert_totals totals;
+};
+
+void lb_alert_shape_init(struct lb_alert_shape *shape, int64_t over_ns, int64_t lateness_ns, bool delayed);
+
+/* Ends up to and with `end` count as walked. Allocates nothing; memory of an earlier use is kept. */
+void lb_alert_window_init(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t end);
+void lb_alert_window_free(struct lb_alert_window *window);
+
+/*
+ * A sample ahead of the cursor is found by walking on (walk up to it before adding it); one at or before the cursor
+ * changes what is behind: look back with lb_alert_window_seek(). LB_LIMIT: older than any window still open; ignored.
+ */
+enum lb_err lb_alert_window_add(struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                                struct lb_alert_sample sample) LB_MUST_USE;
+
+/* The next segment, cut at `limit`; the cursor moves to its end. False when the cursor has reached the limit. */
+bool lb_alert_window_next(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t limit,
+                          struct lb_alert_segment *segment);
+
+/* A cursor for looking back over the ends from `from` on, and its steps. */
+struct lb_alert_cursor lb_alert_window_seek(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                                            int64_t from);
+bool lb_alert_cursor_next(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                          struct lb_alert_cursor *cursor, int64_t limit, struct lb_alert_segment *segment);
+
+/* True when no window ending at or after the cursor can hold a sample that is known. */
+bool lb_alert_window_empty(const struct lb_alert_window *window);
+
+#endif

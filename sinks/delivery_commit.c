@@ -1,0 +1,97 @@
+/*
+ * delivery_commit.c - what a sink has becomes what the ledger knows.
+ *
+ * For a sink with commit(), the lengths of its files and the marks of its
+ * streams go into one transaction: after a crash either both are there or
+ * neither. When the ledger cannot take it, the files are longer than it
+ * knows, which does no harm; nothing more is written before a later try,
+ * made from the same facts, succeeds. A sink without commit() has only marks;
+ * it goes on, for a lost try costs nothing but repeats.
+ */
+#include "delivery.h"
+
+#include <errno.h>
+
+void delivery_written(struct lb_delivery *self, struct lb_token *token, uint64_t bytes)
+{
+    if (self->sink->type->commit == NULL) {
+        if (token != NULL)
+            lb_token_done(token, LB_DELIVERED, NULL);
+        return;
+    }
+    if (self->pending_count == 0)
+        self->pending_since = lb_clock_monotonic();
+    self->pending[self->pending_count++] = token;
+    self->pending_bytes += bytes;
+}
+
+int64_t delivery_commit_at(const struct lb_delivery *self)
+{
+    if (self->files_due)
+        return 0;
+    if (self->pending_count == PENDING_MAX || self->pending_bytes >= PENDING_BYTES_MAX)
+        return 0;
+    return self->pending_count > 0 ? self->pending_since + self->commit_ns : self->marks_at;
+}
+
+static void reset_txn(struct lb_delivery *self)
+{
+    lb_ledger_txn_free(&self->txn);
+    lb_ledger_txn_init(&self->txn);
+}
+
+static bool commit_files(struct lb_delivery *self)
+{
+    if (self->sink->type->commit(self->sink, &self->txn) != LB_OK)
+        return false;
+    for (uint32_t i = 0; i < self->pending_count; i++) {
+        if (self->pending[i] != NULL)
+            lb_token_done(self->pending[i], LB_DELIVERED, NULL);
+    }
+    self->pending_count = 0;
+    self->pending_bytes = 0;
+    return true;
+}
+
+/* True: go on all the same. */
+static bool ledger_failed(struct lb_delivery *self, enum lb_err err)
+{
+    lb_delivery_problem(self->sink, "cannot save positions below " LB_STR_FMT ": %s; it goes on when that is mended",
+                        LB_STR_ARG(self->sink->data_dir), err == LB_IO ? strerror(errno) : lb_err_name(err));
+    self->ledger_failed = true;
+    lb_streams_collect_failed(self->streams, self->sink->index);
+    reset_txn(self);
+    self->marks_at = lb_clock_monotonic() + MARKS_EVERY;
+    return !self->files_due;
+}
+
+static void note_commit(struct lb_delivery *self)
+{
+    lb_metric_add(self->metrics.commits, 1);
+    lb_metric_set(self->metrics.last_commit, lb_clock_now());
+    if (self->sink->type->committed != NULL)
+        self->sink->type->committed(self->sink);
+}
+
+bool delivery_commit(struct lb_delivery *self)
+{
+    self->files_due = self->files_due || self->pending_count > 0;
+    if (self->files_due && !commit_files(self)) {
+        reset_txn(self);
+        return false;
+    }
+    lb_streams_collect(self->streams, self->sink->index, &self->txn);
+
+    enum lb_err err = lb_ledger_commit(self->sink->ledger, &self->txn);
+
+    if (err != LB_OK)
+        return ledger_failed(self, err);
+    if (self->ledger_failed)
+        lb_delivery_fine(self->sink);
+    if (self->files_due)
+        note_commit(self);
+    self->ledger_failed = false;
+    self->files_due = false;
+    self->marks_at = lb_clock_monotonic() + (self->sink->type->commit != NULL ? self->commit_ns : MARKS_EVERY);
+    return true;
+}

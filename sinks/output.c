@@ -1,0 +1,330 @@
+/*
+ * output.c - the life of a sink that writes files: open, write, tick, commit,
+ * close.
+ *
+ * write() takes a whole batch into the buffers before anything goes to disk,
+ * so it takes all or nothing. When a write to disk fails, the sink stalls:
+ * the next write() tries the disk first and takes nothing until that works.
+ */
+#include "output.h"
+
+#include "lb_alloc.h"
+#include "lb_log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RETAIN_EVERY (60 * LB_SECOND)
+
+/* --- trouble --------------------------------------------------------------------- */
+
+static const char *advice_for(int err)
+{
+    switch (err) {
+    case ENOSPC:
+    case EDQUOT: return "free some space there";
+    case EACCES:
+    case EPERM: return "let logboom's user write there";
+    case EROFS: return "mount it writable";
+    case EMFILE:
+    case ENFILE: return "raise the limit of open files or lower max_open";
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST: return "something else is in its place";
+    default: return "see the kernel's log";
+    }
+}
+
+bool output_trouble(struct output *self, const char *what, const char *path)
+{
+    int err = errno;
+
+    if (self->broken)
+        return false;
+    self->stalled = true;
+    lb_delivery_problem(self->sink, "cannot %s %s: %s; %s, it goes on by itself", what, path, strerror(err),
+                        advice_for(err));
+    if (err == ENOSPC || err == EDQUOT)
+        self->retention_at = 0;
+    return false;
+}
+
+static void fine(struct output *self)
+{
+    if (!self->stalled)
+        return;
+    self->stalled = false;
+    lb_delivery_fine(self->sink);
+}
+
+static void retain_when_due(struct output *self)
+{
+    int64_t now = lb_clock_monotonic();
+
+    if (now < self->retention_at)
+        return;
+    self->retention_at = now + RETAIN_EVERY;
+    output_retain(self);
+}
+
+/* --- open and close ----------------------------------------------------------------- */
+
+static bool check_keep(const struct output *self, struct lb_sink *sink, struct lb_diag *diag)
+{
+    if (self->keep_age_ns == 0 || self->keep_age_ns >= self->keep_at_least_ns)
+        return true;
+    lb_diag_error(diag, lb_section_place(&sink->section, "keep.age"),
+                  "keep.age is less than keep.at_least, so it says nothing; make it longer or leave one out");
+    return false;
+}
+
+/* The nearest directory above the files that exists must be writable. */
+static bool check_directory(const struct output *self, struct lb_sink *sink, struct lb_diag *diag)
+{
+    char path[PATH_MAX];
+    size_t len = self->pattern.root_len;
+
+    if (len >= sizeof(path)) {
+        lb_diag_error(diag, lb_section_place(&sink->section, "path"), "the path is too long");
+        return false;
+    }
+    memcpy(path, self->pattern.text, len);
+    path[len] = '\0';
+    while (len > 1 && access(path, F_OK) != 0) {
+        do
+            len--;
+        while (len > 0 && path[len - 1] != '/');
+        path[len] = '\0';
+    }
+    if (access(len > 0 ? path : ".", W_OK | X_OK) == 0)
+        return true;
+    lb_diag_error(diag, lb_section_place(&sink->section, "path"),
+                  "cannot write below %s: %s; let logboom's user write there", len > 0 ? path : ".", strerror(errno));
+    return false;
+}
+
+enum lb_err output_check(struct output *self, struct lb_sink *sink, struct lb_diag *diag)
+{
+    if (!output_pattern_open(&self->pattern, self->template))
+        return LB_NOMEM;
+    bool ok = check_keep(self, sink, diag);
+    ok = check_directory(self, sink, diag) && ok;
+    output_pattern_free(&self->pattern);
+    return ok ? LB_OK : LB_BAD_CONF;
+}
+
+static void remove_temporary(void *context, const struct output_found *found)
+{
+    (void)context;
+    if (found->temporary && unlink(found->path) != 0)
+        LB_WARN("sink", "cannot delete a file left by a crash path=%s reason=%s", found->path, strerror(errno));
+}
+
+enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct output_kind *kind, struct lb_diag *diag)
+{
+    self->sink = sink;
+    self->kind = kind;
+    self->files_tail = &self->files;
+    self->flush_at = INT64_MAX;
+    lb_ledger_txn_init(&self->intentions);
+    lb_buffer_init(&self->path, PATH_MAX * 4);
+    self->scratch.ptr = lb_alloc(LB_SCRATCH_BYTES);
+    self->scratch.size = LB_SCRATCH_BYTES;
+    self->formatter = (struct lb_formatter){ .format = (enum lb_format)self->format, .scratch = &self->scratch };
+    self->formatter.time.second = INT64_MIN;
+
+    enum lb_err err = LB_NOMEM;
+
+    if (self->scratch.ptr != NULL && output_pattern_open(&self->pattern, self->template)) {
+        output_walk(self, remove_temporary, NULL);
+        err = output_ledger_load(self, diag);
+    }
+    if (err == LB_NOMEM)
+        lb_diag_error(diag, lb_section_place(&sink->section, "path"), "out of memory at start");
+    if (err != LB_OK)
+        output_close(self);
+    return err;
+}
+
+void output_close(struct output *self)
+{
+    /* Bytes behind the last commit, and the reserve, may stay: the next open() knows the committed length. */
+    while (self->files != NULL)
+        output_file_remove(self, self->files);
+    output_partitions_free(self);
+    output_pattern_free(&self->pattern);
+    lb_ledger_txn_free(&self->intentions);
+    lb_buffer_free(&self->path);
+    lb_free(self->scratch.ptr);
+    self->scratch.ptr = NULL;
+}
+
+bool output_writes(const struct output *self, const char *path)
+{
+    struct output_pattern pattern = { 0 };
+
+    if (!output_pattern_open(&pattern, self->template))
+        return false;
+    bool matches = output_pattern_matches(&pattern, path);
+    output_pattern_free(&pattern);
+    return matches;
+}
+
+/* --- write --------------------------------------------------------------------------- */
+
+/* Takes back what this write() put into buffers. */
+static void roll_back(struct output *self)
+{
+    for (size_t i = 0; i < OUTPUT_BUCKETS; i++) {
+        for (struct output_partition *p = self->buckets[i]; p != NULL; p = p->next) {
+            if (p->serial != self->serial)
+                continue;
+            self->buffered -= p->buffer.len - p->length_before;
+            p->buffer.len = p->length_before;
+            p->buffer.failed = false;
+        }
+    }
+}
+
+static bool add(struct output *self, const struct lb_batch *batch, const struct lb_record *record, int64_t now)
+{
+    struct output_partition *partition = output_partition_of(self, batch, record);
+
+    if (partition == NULL)
+        return false;
+
+    struct lb_buffer *buffer = &partition->buffer;
+    size_t capacity = buffer->capacity;
+    size_t len = buffer->len;
+
+    if (partition->serial != self->serial) {
+        partition->serial = self->serial;
+        partition->length_before = buffer->len;
+    }
+    if (buffer->len == 0)
+        partition->oldest = now;
+    self->scratch.used = 0;
+    lb_format_write(&self->formatter, batch, record, buffer);
+    self->held += buffer->capacity - capacity;
+    self->buffered += buffer->len - len;
+    if (buffer->len >= self->kind->full && !partition->full) {
+        partition->full = true;
+        partition->next_full = self->full;
+        self->full = partition;
+    }
+    return !buffer->failed;
+}
+
+/* True when the disk takes writes again. */
+static bool recover(struct output *self)
+{
+    retain_when_due(self);
+    if (!output_flush_all(self) || !output_publish(self) || !output_relieve(self))
+        return false;
+    fine(self);
+    return true;
+}
+
+enum lb_err output_write(struct output *self, const struct lb_batch *batch, const struct lb_selection *selection)
+{
+    int64_t now = lb_clock_monotonic();
+
+    if (self->broken || (self->stalled && !recover(self)))
+        return LB_AGAIN;
+    self->serial++;
+    for (uint32_t i = 0; i < selection->count; i++) {
+        if (add(self, batch, lb_batch_selected(batch, selection, i), now))
+            continue;
+        roll_back(self);
+        errno = ENOMEM;
+        output_trouble(self, "take", "a batch");
+        return LB_AGAIN;
+    }
+    lb_delivery_count(self->sink, selection->count, 0);
+    if (now + self->flush_ns < self->flush_at)
+        self->flush_at = now + self->flush_ns;
+    /* If this fails it is not this batch's fault, which is taken: the next one finds the sink stalled. */
+    output_relieve(self);
+    return LB_OK;
+}
+
+int64_t output_tick(struct output *self, int64_t now)
+{
+    if (self->broken || self->stalled)
+        return INT64_MAX; /* write() and commit() find out when it is better */
+    if (now >= self->flush_at)
+        output_flush_aged(self, now);
+    return self->flush_at;
+}
+
+/* --- commit --------------------------------------------------------------------------- */
+
+/* Whether a file has got all that it shall get. */
+static void finish_when_due(struct output *self, struct output_file *file, int64_t now)
+{
+    bool aged = self->rotate_every_ns > 0 && now - file->first_ns >= self->rotate_every_ns;
+    bool large = self->rotate_size > 0 && file->length >= self->rotate_size;
+    bool idle = now - file->last_ns >= OUTPUT_IDLE_MAX;
+
+    if (file->finished || file->length == 0 || !(aged || large || idle))
+        return;
+    file->renaming = !self->kind->numbered && (aged || large);
+    output_file_finish(file);
+}
+
+static bool settle(struct output *self, struct output_file *file)
+{
+    if (file->finished && !output_file_trim(self, file))
+        return output_trouble(self, "cut", file->path);
+    return output_file_sync(self, file);
+}
+
+static bool settle_all(struct output *self)
+{
+    int64_t now = lb_clock_now();
+
+    for (struct output_file *file = self->files; file != NULL; file = file->next) {
+        finish_when_due(self, file, now);
+        if (!settle(self, file))
+            return false;
+    }
+    return output_sync_directories(self);
+}
+
+enum lb_err output_commit(struct output *self, struct lb_ledger_txn *txn)
+{
+    if (self->broken || !output_flush_all(self) || !output_publish(self) || !settle_all(self))
+        return LB_AGAIN;
+    for (struct output_file *file = self->files; file != NULL; file = file->next) {
+        if (file->finished)
+            output_ledger_delete(self, txn, file);
+        else if (file->length != file->committed || !file->known)
+            output_ledger_put(self, txn, file);
+    }
+    fine(self);
+    return LB_OK;
+}
+
+void output_committed(struct output *self)
+{
+    struct output_file *next;
+    bool finished = false;
+
+    for (struct output_file *file = self->files; file != NULL; file = next) {
+        next = file->next;
+        file->committed = file->length;
+        file->fresh = false;
+        if (!file->finished)
+            continue;
+        if (file->renaming)
+            output_file_rename_full(self, file);
+        output_file_remove(self, file);
+        finished = true;
+    }
+    if (finished)
+        output_partitions_prune(self);
+    retain_when_due(self);
+}

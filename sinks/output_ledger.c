@@ -1,0 +1,187 @@
+/*
+ * output_ledger.c - what the ledger knows of files: "file/SINK/PATH" is
+ * "LENGTH INODE NUMBER BEGUN".
+ *
+ * Whatever lies behind LENGTH was written by a run whose commit never came,
+ * and comes again; so opening cuts it off. The inode tells our file from one
+ * that somebody else put in its place, which is left alone.
+ */
+#include "output.h"
+
+#include "lb_alloc.h"
+#include "lb_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { KEY_SIZE = PATH_MAX + 512 };
+
+static struct lb_str key_of(const struct output *self, const char *path, char *key)
+{
+    int len = snprintf(key, KEY_SIZE, "file/" LB_STR_FMT "/%s", LB_STR_ARG(self->sink->section.name), path);
+
+    return (struct lb_str){ key, (size_t)len < KEY_SIZE ? (size_t)len : KEY_SIZE - 1 };
+}
+
+void output_ledger_put(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file)
+{
+    char key[KEY_SIZE];
+    char value[96];
+    /* A hidden file is not there yet: its length is 0 until a commit says otherwise. */
+    uint64_t length = file->hidden ? 0 : file->length;
+    int len = snprintf(value, sizeof(value), "%" PRIu64 " %" PRIu64 " %u %" PRId64, length, file->inode, file->number,
+                       file->first_ns);
+
+    lb_ledger_put(txn, key_of(self, file->path, key), (struct lb_str){ value, (size_t)len });
+}
+
+void output_ledger_delete(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file)
+{
+    char key[KEY_SIZE];
+
+    lb_ledger_delete(txn, key_of(self, file->path, key));
+}
+
+struct loader {
+    struct output *self;
+    size_t prefix_len;
+    bool failed;
+};
+
+static bool read_value(struct lb_str value, struct output_file *file)
+{
+    char text[96];
+
+    if (value.len >= sizeof(text))
+        return false;
+    memcpy(text, value.ptr, value.len);
+    text[value.len] = '\0';
+    return sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNd64, &file->length, &file->inode, &file->number,
+                  &file->first_ns) == 4;
+}
+
+/* One key: a file in the list, not yet looked at. */
+static void note(void *context, struct lb_str key, struct lb_str value)
+{
+    struct loader *loader = context;
+    struct output_file *file = output_file_new(loader->self);
+    size_t len = key.len - loader->prefix_len;
+
+    if (file != NULL)
+        file->path = lb_alloc(len + 1);
+    if (file == NULL || file->path == NULL) {
+        loader->failed = true;
+        return;
+    }
+    memcpy(file->path, key.ptr + loader->prefix_len, len);
+    file->path_hash = XXH3_64bits(file->path, len);
+    file->known = true;
+    if (!read_value(value, file)) {
+        LB_WARN("sink", "the ledger's entry of a file is not readable, the file is left as it is path=%s", file->path);
+        file->finished = true;
+    }
+    file->committed = file->length;
+    file->end = file->length;
+}
+
+enum cut { CUT_OK, CUT_GONE, CUT_FAILED };
+
+/* Cuts an open file to what was committed. */
+static enum cut cut_open(const struct output *self, struct output_file *file, int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return CUT_FAILED;
+    if (!S_ISREG(status.st_mode) || status.st_ino != file->inode) {
+        LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
+        return CUT_GONE;
+    }
+    if ((uint64_t)status.st_size < file->length) {
+        LB_ERROR("sink", "a file is shorter than it was, somebody cut it path=%s bytes_missing=%" PRIu64, file->path,
+                 file->length - (uint64_t)status.st_size);
+        return CUT_GONE;
+    }
+    if (file->length == 0 && self->kind->numbered)
+        return unlink(file->path) == 0 ? CUT_GONE : CUT_FAILED;
+    return self->kind->cut(file, fd, (uint64_t)status.st_size) ? CUT_OK : CUT_FAILED;
+}
+
+static enum cut cut(const struct output *self, struct output_file *file)
+{
+    int fd = open(file->path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? CUT_GONE : CUT_FAILED;
+    enum cut result = cut_open(self, file, fd);
+    int err = errno;
+    close(fd);
+    errno = err;
+    return result;
+}
+
+/* The file goes on in its partition, unless a later one is there. */
+static bool attach(struct output *self, struct output_file *file)
+{
+    char base[PATH_MAX];
+    struct lb_str path = lb_str_from(file->path);
+
+    if (path.len >= sizeof(base)) {
+        output_file_finish(file);
+        return true;
+    }
+    struct output_partition *partition =
+        output_partition_get(self, output_path_base(&self->pattern, path, file->number, base));
+
+    if (partition == NULL)
+        return false;
+    if (partition->file != NULL && partition->file->number > file->number) {
+        output_file_finish(file);
+        return true;
+    }
+    if (partition->file != NULL)
+        output_file_finish(partition->file);
+    partition->file = file;
+    file->partition = partition;
+    return true;
+}
+
+static enum lb_err settle(struct output *self, struct output_file *file, struct lb_diag *diag)
+{
+    enum cut result = file->finished ? CUT_GONE : cut(self, file);
+
+    if (result == CUT_FAILED) {
+        lb_diag_error(diag, lb_section_place(&self->sink->section, "path"), "cannot cut %s to its committed length: %s",
+                      file->path, strerror(errno));
+        return LB_IO;
+    }
+    if (result == CUT_GONE)
+        output_file_finish(file);
+    else if (!attach(self, file))
+        return LB_NOMEM;
+    return LB_OK;
+}
+
+enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag)
+{
+    char prefix[KEY_SIZE];
+    struct lb_str slice = key_of(self, "", prefix);
+    struct loader loader = { self, slice.len, false };
+
+    lb_ledger_each(self->sink->ledger, slice, note, &loader);
+    if (loader.failed)
+        return LB_NOMEM;
+    for (struct output_file *file = self->files; file != NULL; file = file->next) {
+        enum lb_err err = settle(self, file, diag);
+
+        if (err != LB_OK)
+            return err;
+    }
+    return LB_OK;
+}

@@ -1,0 +1,105 @@
+"""Alert rules from the log line to the sink, in the running program."""
+import datetime
+import json
+import subprocess
+
+from harness import BIN, wait_for
+
+CONFIG = """
+    sources:
+      app: {type: file, include: ['{dir}/app.log'], parse: json}
+    routes:
+      - to: all
+    sinks:
+      all: {type: file, path: '{dir}/all.log', flush: 200ms}
+      alerts: {type: file, path: '{dir}/alerts.log', flush: 200ms}
+      pager: {type: file, path: '{dir}/pager.log', flush: 200ms}
+    alerting:
+      lateness: 1s
+      severities: {critical: P1}
+      routes:
+        - to: alerts
+        - {where: severity >= high, to: pager}
+      rules:
+        logins:
+          where: message contains "Failed password"
+          value: count()
+          over: 3s
+          by: [client_ip, service]
+          low: at least 2
+          critical: at least 5
+"""
+
+
+def line(message, at=None, **fields):
+    at = at or datetime.datetime.now(datetime.timezone.utc)
+    stamp = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return json.dumps({"timestamp": stamp, "level": "warn", "service": "sshd", "message": message, **fields}) + "\n"
+
+
+def write(daemon, *lines):
+    with open(daemon.dir / "app.log", "a") as log:
+        log.write("".join(lines))
+
+
+def told(daemon, name="alerts"):
+    path = daemon.dir / f"{name}.log"
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(entry) for entry in text.splitlines()]
+
+
+def test_an_alert_fires_rises_and_is_called_off_once(logboom):
+    daemon = logboom(CONFIG)
+    daemon.dir.mkdir(parents=True, exist_ok=True)
+    (daemon.dir / "app.log").touch()
+    daemon.start().ready()
+    bad = 'Failed password for "root"'
+    write(daemon, line("Accepted password", client_ip="10.0.0.9"), line(bad, client_ip="10.0.0.8"),
+          *(line(f"{bad} {i}", client_ip="10.0.0.1") for i in range(6)))
+    wait_for(lambda: len(told(daemon)) >= 2, what="firing, then critical")
+    firing = json.loads(daemon.get("/api/v1/alerts")[1])
+    assert json.dumps(firing).count("10.0.0.1") == 1
+    assert daemon.metric("logboom_alerts_firing", severity="critical") == 1
+    wait_for(lambda: told(daemon)[-1]["state"] == "resolved", what="the end")
+    wait_for(lambda: told(daemon, "pager")[-1]["state"] == "resolved", what="the pager's end")
+    assert daemon.metric("logboom_alerts_firing") == 0
+    assert daemon.stop() == 0
+
+    alerts = told(daemon)
+    assert [(a["state"], a["severity"]) for a in alerts[:2]] == [("firing", "low"), ("updated", "critical")]
+    assert [a["state"] for a in alerts].count("resolved") == 1
+    assert len({a["alert_id"] for a in alerts}) == 1
+    assert [a["sequence"] for a in alerts] == list(range(1, len(alerts) + 1))
+    first = alerts[0]
+    assert first["key"] == {"client_ip": "10.0.0.1", "service": "sshd"}
+    assert first["service"] == "sshd" and first["level"] == "notice" and first["value"] == 2
+    assert first["samples"] == [f"{bad} 0", f"{bad} 1"]
+    assert first["message"].startswith("logins: count() is 2 (at least 2) over 3s for client_ip=10.0.0.1, service=sshd")
+    assert alerts[1]["level"] == "critical" and alerts[1]["message"].startswith("[P1] logins: count() is 5")
+    # Whoever was told that it is critical hears the end, though the end itself is of severity low.
+    pages = told(daemon, "pager")
+    assert pages[0]["severity"] == "critical" and pages[-1] == alerts[-1]
+    assert [a["state"] for a in pages].count("resolved") == 1
+    assert len(told(daemon, "all")) == 8
+
+
+def test_a_backlog_ends_in_one_summary(logboom):
+    daemon = logboom(CONFIG)
+    daemon.dir.mkdir(parents=True, exist_ok=True)
+    old = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=5)
+    write(daemon, *(line("Failed password", at=old + datetime.timedelta(seconds=i // 10), client_ip=f"10.0.0.{i % 4}")
+                    for i in range(400)))
+    daemon.start("--exit-at-eof")
+    assert daemon.wait() == 0
+    alerts = told(daemon)
+    assert [(a["state"], a["severity"], a["late"], a["alerts"]) for a in alerts] == [("summary", "critical", True, 4)]
+    assert told(daemon, "pager") == alerts
+
+
+def test_check_says_what_is_wrong_with_a_rule_and_where(logboom):
+    daemon = logboom(CONFIG.replace("critical: at least 5", "critical: at least 1").replace("count()", "cuont()"))
+    check = subprocess.run([BIN, "check", "-c", str(daemon.config)], capture_output=True, text=True)
+    assert check.returncode == 1
+    text = check.stdout + check.stderr
+    assert 'unknown function "cuont"; did you mean "count"?' in text
+    assert "critical (at least 1) must be harder to reach than low (at least 2)" in text
