@@ -33,8 +33,10 @@ static void fill(struct lb_batch *batch, uint32_t i, struct syslog_data *data, s
 
 static enum lb_err open_syslog(struct lb_batch *batch)
 {
+    struct lb_time_second second = { .set = false };
     struct syslog_data data;
 
+    data.second = &second;
     batch->record_count = 0;
     batch->records = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*batch->records));
     if (batch->records == NULL)

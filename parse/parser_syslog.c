@@ -32,6 +32,7 @@ static enum lb_err syslog_parse(const void *state, struct lb_record *record, str
     struct lb_str text;
 
     (void)state;
+    data.second = &context->second;
     if (!plain_text(record->message, arena, &text))
         return LB_LIMIT;
     syslog_read(text, context->batch->arrival_ns, &message, &data);

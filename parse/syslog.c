@@ -6,8 +6,6 @@
  */
 #include "syslog.h"
 
-#include "lb_time.h"
-
 enum { HOST_MAX = 255, SERVICE_MAX = 48, PID_MAX = 128, MSGID_MAX = 32 };
 
 static const char bom[] = "\xef\xbb\xbf";
@@ -64,7 +62,7 @@ static bool read_stamp(struct syslog_cursor *at, struct syslog_message *message)
 
     if (text.len == 1 && *text.ptr == '-') {
         message->has_time = false;
-    } else if (lb_time_rfc3339(text, &message->time_ns)) {
+    } else if (lb_time_rfc3339_cached(message->data->second, text, &message->time_ns)) {
         message->has_time = true;
     } else if (text.len == 10 && at->end - at->ptr >= 19) {
         /* A blank for T. */

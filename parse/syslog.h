@@ -7,6 +7,7 @@
 #define SYSLOG_H
 
 #include "lb_record.h"
+#include "lb_time.h"
 
 enum {
     SYSLOG_PRIORITY_DEFAULT = 13, /* user.notice, RFC 3164 section 4.3.3 */
@@ -26,7 +27,8 @@ struct syslog_part {
 };
 
 struct syslog_data {
-    struct lb_str text; /* from [ to ]; empty: there is none */
+    struct lb_time_second *second; /* the caller's, for times that follow each other */
+    struct lb_str text;            /* from [ to ]; empty: there is none */
     uint32_t count;
     bool crowded; /* there are more parts than these */
     bool high;    /* a byte is not ASCII */
@@ -50,7 +52,7 @@ struct syslog_message {
     const char *reason; /* what is wrong with it, a literal; NULL: nothing */
 };
 
-/* A missing year follows from `now_ns`. Only `text` of `data` is set where the message has none. */
+/* A missing year follows from `now_ns`. `data->second` is set; of the rest only `text` where the message has none. */
 void syslog_read(struct lb_str text, int64_t now_ns, struct syslog_message *message, struct syslog_data *data);
 
 /* The text without trailing LF and NUL, then one CR. */

@@ -8,8 +8,6 @@
  */
 #include "syslog.h"
 
-#include "lb_time.h"
-
 enum { HOST_MAX = 255, TAG_MAX = 128, PID_MAX = 128, SEQUENCE_DIGITS_MAX = 12 };
 
 static bool is_digit(char c)
@@ -70,7 +68,7 @@ static bool read_iso_time(struct syslog_cursor *at, struct syslog_message *messa
     text = (struct lb_str){ at->ptr, (size_t)((end != NULL ? end : at->end) - at->ptr) };
     if (text.ptr[text.len - 1] == ':')
         text.len--;
-    if (!lb_time_rfc3339(text, &message->time_ns))
+    if (!lb_time_rfc3339_cached(message->data->second, text, &message->time_ns))
         return false;
     message->has_time = true;
     at->ptr = end != NULL ? end : at->end;

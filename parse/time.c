@@ -116,29 +116,6 @@ static bool read_fixed(const char *ptr, int64_t *second)
     return true;
 }
 
-/* Lines come many in a second: the last one that a thread has read. */
-struct second_memo {
-    char text[FIXED_BYTES];
-    bool set;
-    int64_t second;
-};
-
-static _Thread_local struct second_memo memo;
-
-static inline bool read_second(const char *ptr, int64_t *second)
-{
-    if (memo.set && memcmp(memo.text, ptr, FIXED_BYTES) == 0) {
-        *second = memo.second;
-        return true;
-    }
-    if (!read_fixed(ptr, second))
-        return false;
-    memcpy(memo.text, ptr, FIXED_BYTES);
-    memo.second = *second;
-    memo.set = true;
-    return true;
-}
-
 /* What follows the fraction: nothing, or a zone, perhaps behind a blank. */
 static bool read_zone(struct time_cursor *cursor, int64_t *second)
 {
@@ -161,7 +138,7 @@ bool lb_time_rfc3339(struct lb_str text, int64_t *time_ns)
     int64_t second;
     int nanos = 0;
 
-    if (text.len < FIXED_BYTES || !read_second(text.ptr, &second))
+    if (text.len < FIXED_BYTES || !read_fixed(text.ptr, &second))
         return false;
     cursor.ptr += FIXED_BYTES;
     if (time_at(&cursor, '.') || time_at(&cursor, ',')) {

@@ -38,7 +38,8 @@ static inline bool time_is_letter(char c)
 
 static inline struct time_cursor time_cursor_of(struct lb_str text)
 {
-    return (struct time_cursor){ text.ptr, text.ptr + text.len };
+    /* An empty slice may have no pointer to add to. */
+    return (struct time_cursor){ text.ptr, text.len > 0 ? text.ptr + text.len : text.ptr };
 }
 
 static inline bool time_at(const struct time_cursor *cursor, char c)
