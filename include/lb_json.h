@@ -13,8 +13,20 @@
 #include "lb_err.h"
 #include "lb_record.h"
 
+/*
+ * The first keys of the last object that was read, as they were written: lines of one logger have the same keys in the
+ * same order, and a key that is expected is compared instead of read. Zeroed at first; one thread.
+ */
+enum { LB_JSON_SHAPE_KEYS = 24, LB_JSON_SHAPE_TEXT = 16 };
+struct lb_json_shape {
+    char texts[LB_JSON_SHAPE_KEYS][LB_JSON_SHAPE_TEXT]; /* `"key":` */
+    uint8_t lengths[LB_JSON_SHAPE_KEYS];                /* 0: another key than last time, or too long */
+    uint8_t notes[LB_JSON_SHAPE_KEYS];                  /* the caller's; 0 again where the key is another */
+};
+
 struct lb_json_object {
-    struct lb_field *fields; /* the caller's, `field_max` of them */
+    struct lb_json_shape *shape; /* optional: what to expect, and for the next one what was there */
+    struct lb_field *fields;     /* the caller's, `field_max` of them */
     uint32_t field_max;
     uint32_t field_count;
     struct lb_str rest; /* members that did not fit, checked too */

@@ -13,6 +13,7 @@
 #define LB_PARSER_H
 
 #include "lb_batch.h"
+#include "lb_json.h"
 #include "lb_module.h"
 #include "lb_time.h"
 
@@ -44,7 +45,8 @@ struct lb_parser {
 struct lb_parse_context {
     struct lb_batch *batch; /* arena and arrival time */
     struct lb_scratch *scratch;
-    struct lb_time_second second; /* for lb_time_rfc3339_cached(); zeroed at first */
+    struct lb_time_second second; /* for lb_time_rfc3339_cached(); zeroed at first, as is */
+    struct lb_json_shape shape;   /* for lb_json_read_object() */
     const char *reason;           /* set on LB_BAD_INPUT: what was expected, a literal */
     uint32_t reason_at;           /* and at which byte of the message */
 };

@@ -13,6 +13,10 @@
 
 #include <assert.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 static bool is_hex(char c)
@@ -190,8 +194,9 @@ ALWAYS_INLINE const char *read_value(struct json_reader *self, const char *at, s
 {
     if (at == self->end)
         return json_refuse(self, at, "expected a value");
+    if (*at == '"')
+        return json_read_string(self, at + 1, value);
     switch (*at) {
-    case '"': return json_read_string(self, at + 1, value);
     case '{':
     case '[': return read_nested(self, at, value);
     case '-':
@@ -214,19 +219,26 @@ const char *json_read_value(struct json_reader *self, const char *at, struct lb_
     return read_value(self, at, value);
 }
 
-ALWAYS_INLINE const char *read_member(struct json_reader *self, const char *at, struct lb_field *member)
+/* Returns where the value begins. */
+ALWAYS_INLINE const char *read_key(struct json_reader *self, const char *at, struct lb_value *key)
 {
     if (at == self->end || *at != '"')
         return json_refuse(self, at, "expected a quoted key");
-    at = json_read_string(self, at + 1, &member->key);
+    at = json_read_string(self, at + 1, key);
     if (at == NULL)
         return NULL;
     if (json_at_pair(at, self->end, ":\""))
-        return json_read_string(self, at + 2, &member->value);
+        return at + 1;
     at = json_skip_blanks(at, self->end);
     if (at == self->end || *at != ':')
         return json_refuse(self, at, "expected a colon behind the key");
-    return read_value(self, json_skip_blanks(at + 1, self->end), &member->value);
+    return json_skip_blanks(at + 1, self->end);
+}
+
+ALWAYS_INLINE const char *read_member(struct json_reader *self, const char *at, struct lb_field *member)
+{
+    at = read_key(self, at, &member->key);
+    return at != NULL ? read_value(self, at, &member->value) : NULL;
 }
 
 const char *json_read_member(struct json_reader *self, const char *at, struct lb_field *member)
@@ -295,6 +307,51 @@ static const char *read_nested(struct json_reader *self, const char *start, stru
     return at;
 }
 
+/* --- what is expected -------------------------------------------------------------- */
+
+/* Do the first `len` of sixteen bytes agree? All of them may be read. */
+static inline bool same_sixteen(const char *a, const char *b, unsigned len)
+{
+#if defined(__SSE2__)
+    __m128i left = _mm_loadu_si128((const __m128i *)(const void *)a);
+    __m128i right = _mm_loadu_si128((const __m128i *)(const void *)b);
+    unsigned differ = ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(left, right));
+
+    return (differ & ((1U << len) - 1)) == 0;
+#else
+    return memcmp(a, b, len) == 0;
+#endif
+}
+
+/* Behind the `i`th key of last time, if it stands at `at` again; else NULL. */
+ALWAYS_INLINE const char *expected_key(const struct lb_json_shape *shape, uint32_t i, const char *at, const char *end,
+                                       struct lb_value *key)
+{
+    if (i >= LB_JSON_SHAPE_KEYS || end - at < LB_JSON_SHAPE_TEXT)
+        return NULL;
+    unsigned len = shape->lengths[i];
+    if (len == 0 || !same_sixteen(at, shape->texts[i], len))
+        return NULL;
+    *key = (struct lb_value){ at + 1, len - 3, LB_VALUE_CLEAN, 0 };
+    return at + len;
+}
+
+/* Keeps a key that was read: only as the bytes `"key":`, and only text that is clean. */
+static void learn_key(struct lb_json_shape *shape, uint32_t i, const char *at, const struct lb_value *key)
+{
+    uint32_t len = key->len + 3;
+
+    if (i >= LB_JSON_SHAPE_KEYS)
+        return;
+    bool fits = len <= LB_JSON_SHAPE_TEXT && key->kind == LB_VALUE_CLEAN && key->ptr[key->len + 1] == ':';
+    shape->notes[i] = 0;
+    shape->lengths[i] = fits ? (uint8_t)len : 0;
+    if (fits)
+        memcpy(shape->texts[i], at, len);
+}
+
+/* --- objects at the top -------------------------------------------------------------- */
+
 /* A member that has no room is checked all the same and lengthens `rest`. */
 static const char *note_rest(struct lb_json_object *object, struct json_reader *reader, const char *at)
 {
@@ -308,6 +365,21 @@ static const char *note_rest(struct lb_json_object *object, struct json_reader *
     return behind;
 }
 
+ALWAYS_INLINE const char *read_field(struct json_reader *reader, struct lb_json_shape *shape, uint32_t i,
+                                     const char *at, struct lb_field *field)
+{
+    const char *value = shape != NULL ? expected_key(shape, i, at, reader->end, &field->key) : NULL;
+
+    if (value == NULL) {
+        value = read_key(reader, at, &field->key);
+        if (value == NULL)
+            return NULL;
+        if (shape != NULL)
+            learn_key(shape, i, at, &field->key);
+    }
+    return read_value(reader, value, &field->value);
+}
+
 /* `at` is behind the opening brace. */
 static const char *read_members(struct lb_json_object *object, struct json_reader *reader, const char *at)
 {
@@ -319,7 +391,12 @@ static const char *read_members(struct lb_json_object *object, struct json_reade
     if (!has_items(reader, &at, '}'))
         return at + 1;
     while (at != NULL && more) {
-        at = count < max ? read_member(reader, at, &fields[count++]) : note_rest(object, reader, at);
+        if (count < max) {
+            at = read_field(reader, object->shape, count, at, &fields[count]);
+            count++;
+        } else {
+            at = note_rest(object, reader, at);
+        }
         if (at != NULL)
             at = step(reader, at, '}', &more);
     }

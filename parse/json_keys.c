@@ -64,11 +64,12 @@ static const struct alias aliases[] = {
     { "__realtime_timestamp", JSON_TIME, false },
 };
 
-enum { ALIAS_COUNT = sizeof(aliases) / sizeof(aliases[0]) };
+enum { ALIAS_COUNT = sizeof(aliases) / sizeof(aliases[0]), LENGTH_MAX = 20 };
 
 #define LETTER(c) (UINT32_C(1) << ((c)&31))
 
-const uint32_t json_key_letters[JSON_KEY_LENGTH_MAX + 1] = {
+/* For each length, the first letters of its names. */
+static const uint32_t letters[LENGTH_MAX + 1] = {
     [1] = LETTER('t'),
     [2] = LETTER('t') | LETTER('@'),
     [3] = LETTER('m') | LETTER('l') | LETTER('@') | LETTER('a'),
@@ -87,7 +88,7 @@ const uint32_t json_key_letters[JSON_KEY_LENGTH_MAX + 1] = {
 };
 
 /* Where the names of a length begin; those of one length end where the next begin. */
-static const uint8_t first_of_length[JSON_KEY_LENGTH_MAX + 2] = {
+static const uint8_t first_of_length[LENGTH_MAX + 2] = {
     0, 0, 1, 5, 10, 15, 17, 18, 21, 27, 34, 37, 39, 42, 43, 43, 43, 43, 44, 44, 44, ALIAS_COUNT,
 };
 
@@ -127,9 +128,13 @@ static inline bool same_folded(const char *a, const char *b, uint32_t len)
 
 struct json_key json_key_of(struct lb_value key)
 {
+    struct json_key none = { JSON_NO_ROLE, false };
+
+    if (key.len == 0 || key.len > LENGTH_MAX || (letters[key.len] >> (*key.ptr & 31) & 1) == 0)
+        return none;
     for (unsigned i = first_of_length[key.len]; i < first_of_length[key.len + 1]; i++) {
         if (same_folded(key.ptr, aliases[i].name, key.len))
             return (struct json_key){ aliases[i].role, aliases[i].weak };
     }
-    return (struct json_key){ JSON_NO_ROLE, false };
+    return none;
 }

@@ -32,7 +32,7 @@ struct json_leading {
 struct json_reading {
     const struct parser_json *settings;
     int64_t now_ns;
-    struct lb_time_second *second;
+    struct lb_parse_context *context;
     struct json_leading leading;
     struct lb_field *fields;
     uint32_t field_count;
@@ -69,7 +69,7 @@ static bool read_time(const struct json_reading *self, struct lb_value value, in
         return lb_time_format_parse(self->settings->time_format, text, self->now_ns, time_ns);
     if (value.kind == LB_VALUE_NUMBER)
         return number_as_time(text, time_ns);
-    return lb_time_rfc3339_cached(self->second, text, time_ns) || text_as_time(self, text, time_ns);
+    return lb_time_rfc3339_cached(&self->context->second, text, time_ns) || text_as_time(self, text, time_ns);
 }
 
 static uint8_t read_level(struct lb_value value)
@@ -172,13 +172,27 @@ static void take_named(struct json_reading *self, enum json_role role)
     }
 }
 
+/* What the key of member `i` may be; remembered with the shape, so that it is looked up once for many lines. */
+static inline struct json_key role_of(struct json_reading *self, uint32_t i)
+{
+    enum { KNOWN = 0x80, WEAK = 0x40, ROLE = 0x3f };
+
+    if (i >= LB_JSON_SHAPE_KEYS)
+        return json_key_of(self->fields[i].key);
+    uint8_t *note = &self->context->shape.notes[i];
+    if ((*note & KNOWN) == 0) {
+        struct json_key key = json_key_of(self->fields[i].key);
+
+        *note = (uint8_t)(KNOWN | (key.weak ? WEAK : 0) | key.role);
+    }
+    return (struct json_key){ *note & ROLE, (*note & WEAK) != 0 };
+}
+
 static void take_usual(struct json_reading *self, uint32_t i)
 {
     struct lb_field *field = &self->fields[i];
+    struct json_key key = role_of(self, i);
 
-    if (!json_key_is_likely(field->key))
-        return;
-    struct json_key key = json_key_of(field->key);
     if (key.role == JSON_NO_ROLE)
         return;
     if (field->value.kind == LB_VALUE_OBJECT) {
@@ -292,10 +306,8 @@ static enum lb_err message_text(const struct lb_record *record, struct lb_arena 
 static enum lb_err parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
 {
     struct lb_field fields[LB_RECORD_FIELDS_MAX];
-    struct lb_json_object object = { .fields = fields, .field_max = LB_RECORD_FIELDS_MAX };
-    struct json_reading reading = { .settings = state,
-                                    .now_ns = context->batch->arrival_ns,
-                                    .second = &context->second };
+    struct lb_json_object object = { &context->shape, fields, LB_RECORD_FIELDS_MAX, 0, { NULL, 0 }, 0, NULL, 0 };
+    struct json_reading reading = { .settings = state, .now_ns = context->batch->arrival_ns, .context = context };
     struct lb_str text;
     enum lb_err err = message_text(record, &context->batch->arena, &text);
 

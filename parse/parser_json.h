@@ -23,17 +23,8 @@ struct json_key {
     bool weak;    /* a word that also means other things: only where no better key has that role */
 };
 
-/* For each length of a key, the first letters (their low five bits) of the names that loggers use. */
-enum { JSON_KEY_LENGTH_MAX = 20 };
-extern const uint32_t json_key_letters[JSON_KEY_LENGTH_MAX + 1];
-
-/* By the usual names of loggers, in any case. Only worth a call where json_key_is_likely(). */
+/* By the usual names of loggers, in any case. */
 struct json_key json_key_of(struct lb_value key);
-
-static inline bool json_key_is_likely(struct lb_value key)
-{
-    return key.len <= JSON_KEY_LENGTH_MAX && (json_key_letters[key.len] >> (*key.ptr & 31) & 1) != 0;
-}
 
 struct parser_json {
     struct lb_str keys[JSON_ROLE_COUNT]; /* the user's, instead of the usual ones; or empty */

@@ -10,20 +10,24 @@
 static bool read_fraction(const char *at, const char *end, int64_t *nanos)
 {
     static const int32_t scales[10] = { 1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1 };
-    int32_t number = 0;
-    int digits = 0;
+    ptrdiff_t digits = end - at - 2;
+    uint32_t number = 0;
+    uint32_t bad = end[-1] != 'Z';
 
-    if (*at == '.') {
-        at++;
-        while (at < end && (unsigned char)(*at - '0') < 10 && digits < 9) {
-            number = number * 10 + (*at++ - '0');
-            digits++;
-        }
-        if (digits == 0)
-            return false;
+    if (digits < 0) {
+        *nanos = 0;
+        return bad == 0;
+    }
+    if (*at != '.' || digits == 0 || digits > 9)
+        return false;
+    for (ptrdiff_t i = 1; i <= digits; i++) {
+        uint32_t digit = (unsigned char)at[i] - (uint32_t)'0';
+
+        bad |= digit > 9;
+        number = number * 10 + digit;
     }
     *nanos = (int64_t)number * scales[digits];
-    return end - at == 1 && *at == 'Z';
+    return bad == 0;
 }
 
 bool lb_time_rfc3339_cached(struct lb_time_second *second, struct lb_str text, int64_t *time_ns)

@@ -1,7 +1,8 @@
 /*
  * prop_json.c - what must hold of JSON whatever the text: reading and writing
- * again gives the same, every implementation of scanning agrees, docker's
- * envelope gives back what was wrapped, and a formatted record is valid JSON.
+ * again gives the same, every implementation of scanning agrees, what is
+ * expected changes nothing, docker's envelope gives back what was wrapped, and
+ * a formatted record is valid JSON.
  */
 #include "lb_format.h"
 #include "lb_json.h"
@@ -197,6 +198,52 @@ static void all_scanners_agree(void **state)
     lb_scan_force(NULL);
 }
 
+static bool same_value(struct lb_value a, struct lb_value b)
+{
+    return a.ptr == b.ptr && a.len == b.len && a.kind == b.kind && a.flags == b.flags;
+}
+
+/* Objects that are alike, then not: members swapped, changed, broken. What is expected must not change what is read. */
+static void the_shape_never_changes_the_result(void **state)
+{
+    static const char *const keys[] = {
+        "\"a\":",        "\"time\":", "\"level\" :",      "\"thirteen_long\":", "\"fourteen__long\":",
+        "\"k\\u0061\":", "\"\":",     "\"caf\xc3\xa9\":", "\"b\xff\":",         "\"a\","
+    };
+    static struct text text;
+    struct lb_json_shape shape = { .lengths = { 0 } };
+
+    (void)state;
+    text.random = lb_seed() + 3;
+    for (int round = 0; round < ROUNDS * 4; round++) {
+        struct lb_field plain_fields[FIELDS];
+        struct lb_field fields[FIELDS];
+        struct lb_json_object plain = { .fields = plain_fields, .field_max = FIELDS };
+        struct lb_json_object object = { .shape = &shape, .fields = fields, .field_max = FIELDS };
+
+        text.len = 0;
+        put(&text, "{");
+        for (uint64_t i = 0, members = below(&text, 30); i < members; i++) {
+            put(&text, i > 0 ? "," : "");
+            put(&text, below(&text, 8) == 0 ? keys[below(&text, 10)] : keys[i % 5]);
+            put_scalar(&text);
+        }
+        put(&text, "}");
+        struct lb_str bytes = { text.bytes, text.len - (below(&text, 10) == 0) };
+        enum lb_err err = lb_json_read_object(bytes, &plain);
+        assert_int_equal(lb_json_read_object(bytes, &object), err);
+        if (err != LB_OK) {
+            assert_int_equal(object.reason_at, plain.reason_at);
+            continue;
+        }
+        assert_int_equal(object.field_count, plain.field_count);
+        for (uint32_t i = 0; i < plain.field_count; i++) {
+            assert_true(same_value(fields[i].key, plain_fields[i].key));
+            assert_true(same_value(fields[i].value, plain_fields[i].value));
+        }
+    }
+}
+
 /* --- through docker's envelope to a line ----------------------------------------------- */
 
 static void put_text(struct text *text, size_t len)
@@ -286,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_written_again),
         cmocka_unit_test(all_scanners_agree),
+        cmocka_unit_test(the_shape_never_changes_the_result),
         cmocka_unit_test(what_docker_wrapped_comes_out_again),
     };
 

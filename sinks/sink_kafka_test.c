@@ -1,0 +1,574 @@
+#include "lb_test.h"
+
+#include "lb_conf.h"
+#include "lb_json.h"
+#include "lb_metrics.h"
+#include "lb_receiver.h"
+#include "lb_rig.h"
+#include "lb_tsan_kafka.h"
+
+#include "sink_kafka.c"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <signal.h>
+
+/* librdkafka's mock cluster, in a handle of its own so that it outlives the sink's producer. */
+enum { PARTITIONS = 3, GOT_MAX = 4096 };
+
+struct got {
+    char topic[64];
+    char key[64];
+    char id[LB_RECORD_ID_SIZE + 1];
+    char header[64]; /* `level` */
+    int32_t partition;
+    int64_t timestamp;
+    unsigned long number; /* the record's message */
+};
+
+struct bench {
+    struct rig rig;
+    rd_kafka_t *handle;
+    rd_kafka_mock_cluster_t *cluster;
+    struct lb_sink *sink;
+    struct sink_kafka *self;
+    struct lb_str broker;
+    uint64_t pushed;
+    struct got *got;
+    unsigned got_count;
+};
+
+static char dir[64];
+
+static void be_quiet(const rd_kafka_t *handle, int level, const char *facility, const char *text)
+{
+    (void)handle, (void)level, (void)facility, (void)text;
+}
+
+static rd_kafka_t *make_handle(rd_kafka_type_t type, const char *const *settings)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char error[256];
+
+    for (; settings != NULL && *settings != NULL; settings += 2)
+        assert_int_equal(rd_kafka_conf_set(conf, settings[0], settings[1], error, sizeof(error)), RD_KAFKA_CONF_OK);
+    rd_kafka_conf_set_log_cb(conf, be_quiet);
+    rd_kafka_t *handle = rd_kafka_new(type, conf, error, sizeof(error));
+    assert_non_null(handle);
+    return handle;
+}
+
+/* A sink towards `broker`, or towards a cluster of its own with NULL; set further options, then open_bus(). */
+static void make_bench(struct bench *bench, const char *broker)
+{
+    memset(bench, 0, sizeof(*bench));
+    snprintf(dir, sizeof(dir), "/tmp/sink_kafka_test.XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    rig_open(&bench->rig, dir);
+    bench->sink = rig_sink(&bench->rig, &lb_sink_kafka, "bus");
+    bench->self = bench->sink->state;
+    assert_true(lb_options_defaults(options, bench->self, &bench->rig.arena));
+    rig_template(&bench->rig, bench->sink, "topic", "logs.{service}");
+    rig_template(&bench->rig, bench->sink, "key", "{service}");
+    rig_open_stream(&bench->rig);
+    if (broker == NULL) {
+        bench->handle = make_handle(RD_KAFKA_PRODUCER, NULL);
+        bench->cluster = rd_kafka_mock_cluster_new(bench->handle, 2);
+        static const char *const topics[] = { "logs.auth", "logs.billing", "logs.cart", "fixed" };
+        for (size_t i = 0; i < 4; i++)
+            rd_kafka_mock_topic_create(bench->cluster, topics[i], PARTITIONS, 2);
+        broker = rd_kafka_mock_cluster_bootstraps(bench->cluster);
+    }
+    bench->broker = lb_arena_copy(&bench->rig.arena, lb_str_from(broker));
+    /* Bootstraps are a list already; the sink joins lists by commas too. */
+    bench->self->settings.brokers = (struct lb_strs){ &bench->broker, 1 };
+    bench->got = calloc(GOT_MAX, sizeof(*bench->got));
+}
+
+static void open_bus(struct bench *bench)
+{
+    bool done = make_producer(bench->sink, &bench->rig.diag);
+
+    if (!done)
+        fail_msg("%s", bench->rig.diag.entries[0].text);
+    lb_buffer_init(&bench->self->value, 1 << 20);
+    lb_buffer_init(&bench->self->key_text, LB_SCRATCH_BYTES);
+    lb_buffer_init(&bench->self->text, LB_SCRATCH_BYTES);
+    bench->self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
+    bench->self->formatter = (struct lb_formatter){ .scratch = &bench->self->scratch, .time.second = INT64_MIN };
+}
+
+static void close_bench(struct bench *bench)
+{
+    char command[128];
+
+    if (bench->self->producer != NULL)
+        close_sink(bench->sink);
+    if (bench->cluster != NULL) {
+        rd_kafka_mock_cluster_destroy(bench->cluster);
+        rd_kafka_destroy(bench->handle);
+    }
+    rig_close(&bench->rig);
+    free(bench->got);
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+static enum lb_err try_push(struct bench *bench, struct rig_batch *batch, struct lb_token *token)
+{
+    return write_batch(bench->sink, &batch->batch, &batch->selection, token);
+}
+
+/* As the delivery code does with a sink that takes everything. */
+static void push(struct bench *bench, uint32_t count)
+{
+    struct rig_batch *batch = rig_batch(&bench->rig, bench->pushed, count);
+    struct lb_token *token = lb_token_issue(bench->rig.stream, 0, bench->pushed += count, false);
+
+    assert_int_equal(try_push(bench, batch, token), LB_OK);
+    lb_token_done(token, LB_DELIVERED, NULL);
+    lb_batch_unref(&batch->batch);
+}
+
+static void drain_within(struct bench *bench, int64_t time_ns)
+{
+    drain(bench->sink, lb_clock_monotonic() + time_ns);
+}
+
+static uint64_t mark(struct bench *bench)
+{
+    return lb_stream_mark(bench->rig.stream, 0);
+}
+
+static uint64_t refused(void)
+{
+    char labels[64];
+
+    return (uint64_t)atomic_load(&lb_metric(LB_COUNTER, "logboom_refused_batches_total", "",
+                                            lb_metric_labels(labels, sizeof(labels), "sink", "bus", (char *)NULL))
+                                      ->value);
+}
+
+/* --- what arrived -------------------------------------------------------------------- */
+
+static void note(struct bench *bench, const rd_kafka_message_t *message)
+{
+    struct got *got = &bench->got[bench->got_count++];
+    rd_kafka_headers_t *headers = NULL;
+    const void *value = "";
+    size_t len = 0;
+    rd_kafka_timestamp_type_t type;
+
+    assert_true(bench->got_count < GOT_MAX);
+    snprintf(got->topic, sizeof(got->topic), "%s", rd_kafka_topic_name(message->rkt));
+    snprintf(got->key, sizeof(got->key), "%.*s", (int)message->key_len,
+             message->key != NULL ? (char *)message->key : "");
+    got->partition = message->partition;
+    got->timestamp = rd_kafka_message_timestamp(message, &type);
+    assert_int_equal(type, RD_KAFKA_TIMESTAMP_CREATE_TIME);
+    assert_int_equal(rd_kafka_message_headers(message, &headers), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_header_get_last(headers, "logboom-id", &value, &len), RD_KAFKA_RESP_ERR_NO_ERROR);
+    snprintf(got->id, sizeof(got->id), "%.*s", (int)len, (const char *)value);
+    if (rd_kafka_header_get_last(headers, "level", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        snprintf(got->header, sizeof(got->header), "%.*s", (int)len, (const char *)value);
+
+    struct lb_str text = { message->payload, message->len };
+    assert_true(lb_json_valid(text));
+    const char *at = memmem(text.ptr, text.len, "\"message\":\"", 11);
+    assert_non_null(at);
+    got->number = strtoul(at + 11, NULL, 10);
+}
+
+/* Reads `count` messages of all topics; fails if fewer come. */
+static void consume(struct bench *bench, unsigned count)
+{
+    static const char *const topics[] = { "logs.auth", "logs.billing", "logs.cart", "fixed" };
+    const char *const settings[] = { "bootstrap.servers", bench->broker.ptr,    "group.id", "test", "auto.offset.reset",
+                                     "earliest",          "enable.auto.commit", "false",    NULL };
+    rd_kafka_t *consumer = make_handle(RD_KAFKA_CONSUMER, settings);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    int64_t deadline = lb_clock_monotonic() + 20 * LB_SECOND;
+
+    for (size_t i = 0; i < 4; i++) {
+        for (int32_t partition = 0; partition < PARTITIONS; partition++)
+            rd_kafka_topic_partition_list_add(list, topics[i], partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    }
+    assert_int_equal(rd_kafka_assign(consumer, list), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+    bench->got_count = 0;
+    while (bench->got_count < count && lb_clock_monotonic() < deadline) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, 100);
+
+        if (message == NULL)
+            continue;
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            note(bench, message);
+        rd_kafka_message_destroy(message);
+    }
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
+    assert_int_equal(bench->got_count, count);
+}
+
+static const char *service_of(unsigned long n)
+{
+    static const char *const services[] = { "auth", "billing", "cart" };
+
+    return services[n * UINT64_C(2654435761) % 1000003 % 3];
+}
+
+/* Every record once, each service in one partition and in order. */
+static void expect_all_in_order(struct bench *bench, unsigned count)
+{
+    unsigned long last[3] = { 0 };
+    unsigned seen = 0;
+
+    consume(bench, count);
+    for (unsigned i = 0; i < count; i++) {
+        const struct got *got = &bench->got[i];
+        unsigned service = got->key[0] == 'a' ? 0 : got->key[0] == 'b' ? 1 : 2;
+
+        assert_string_equal(got->key, service_of(got->number));
+        assert_true(last[service] < got->number + 1);
+        last[service] = got->number + 1;
+        seen++;
+    }
+    assert_int_equal(seen, count);
+}
+
+/* --- tests ------------------------------------------------------------------------------- */
+
+static void reports_complete_tokens(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    open_bus(&bench);
+    push(&bench, 60);
+    push(&bench, 60);
+    assert_int_equal(mark(&bench), 0);
+    drain_within(&bench, 20 * LB_SECOND);
+    assert_int_equal(mark(&bench), 120);
+    assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 0);
+    expect_all_in_order(&bench, 120);
+    close_bench(&bench);
+}
+
+static void topic_key_headers_and_time_follow_the_record(void **state)
+{
+    struct bench bench;
+    char id[LB_RECORD_ID_SIZE + 1];
+
+    (void)state;
+    make_bench(&bench, NULL);
+    struct lb_template_pair pair = { LB_STR("level"), NULL };
+    pair.value = lb_template_new(&bench.rig.arena, LB_STR("<{level}>"), (struct lb_place){ 0 }, &bench.rig.diag);
+    bench.self->headers = (struct lb_template_pairs){ &pair, 1 };
+    open_bus(&bench);
+    push(&bench, 30);
+    drain_within(&bench, 20 * LB_SECOND);
+    consume(&bench, 30);
+    for (unsigned i = 0; i < 30; i++) {
+        const struct got *got = &bench.got[i];
+
+        assert_string_equal(got->topic + strlen("logs."), service_of(got->number));
+        assert_string_equal(got->key, service_of(got->number));
+        assert_string_equal(got->header, "<info>");
+        assert_int_equal(got->timestamp, RIG_TIME / LB_MILLISECOND);
+        snprintf(id, sizeof(id), "%016llx-%lx", (unsigned long long)bench.rig.stream->id, got->number);
+        assert_string_equal(got->id, id);
+    }
+    close_bench(&bench);
+}
+
+static void without_a_key_there_is_none(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    bench.self->key = NULL;
+    rig_template(&bench.rig, bench.sink, "topic", "fixed");
+    open_bus(&bench);
+    push(&bench, 5);
+    drain_within(&bench, 20 * LB_SECOND);
+    consume(&bench, 5);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_string_equal(bench.got[i].topic, "fixed");
+        assert_string_equal(bench.got[i].key, "");
+    }
+    close_bench(&bench);
+}
+
+static void order_is_kept_over_errors_of_the_broker(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    rd_kafka_mock_push_request_errors(bench.cluster, 0 /* Produce */, 6, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                      RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+                                      RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR__TRANSPORT,
+                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    open_bus(&bench);
+    for (int i = 0; i < 20; i++)
+        push(&bench, 30);
+    drain_within(&bench, 60 * LB_SECOND);
+    assert_int_equal(mark(&bench), 600);
+    expect_all_in_order(&bench, 600);
+    close_bench(&bench);
+}
+
+static void a_refused_message_is_let_go_and_counted(void **state)
+{
+    struct bench bench;
+    uint64_t before = refused();
+
+    (void)state;
+    make_bench(&bench, NULL);
+    bench.self->key = NULL;
+    rig_template(&bench.rig, bench.sink, "topic", "fixed");
+    rd_kafka_mock_push_request_errors(bench.cluster, 0 /* Produce */, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    open_bus(&bench);
+    push(&bench, 1);
+    drain_within(&bench, 20 * LB_SECOND);
+    assert_int_equal(mark(&bench), 1);
+    assert_int_equal(refused(), before + 1);
+    push(&bench, 3);
+    drain_within(&bench, 20 * LB_SECOND);
+    assert_int_equal(mark(&bench), 4);
+    assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 0);
+    assert_int_equal(refused(), before + 1);
+    consume(&bench, 3);
+    close_bench(&bench);
+}
+
+static void what_is_too_large_for_kafka_is_refused_alone(void **state)
+{
+    struct bench bench;
+    struct lb_pair limit = { LB_STR("message.max.bytes"), LB_STR("1000") };
+    uint64_t before = refused();
+    static char padding[2000];
+
+    (void)state;
+    make_bench(&bench, NULL);
+    memset(padding, 'x', sizeof(padding) - 1);
+    bench.self->settings.others = (struct lb_pairs){ &limit, 1 };
+    open_bus(&bench);
+    push(&bench, 3);
+    bench.rig.padding = padding;
+    push(&bench, 2);
+    bench.rig.padding = NULL;
+    push(&bench, 3);
+    drain_within(&bench, 20 * LB_SECOND);
+    assert_int_equal(mark(&bench), 8);
+    assert_int_equal(refused(), before + 1);
+    consume(&bench, 6);
+    close_bench(&bench);
+}
+
+static void the_topics_are_bounded(void **state)
+{
+    struct kafka_topics *topics = calloc(1, sizeof(*topics));
+    rd_kafka_t *producer = make_handle(RD_KAFKA_PRODUCER, NULL);
+    char name[400];
+
+    (void)state;
+    for (int i = 0; i < KAFKA_TOPICS_MAX; i++) {
+        int len = snprintf(name, sizeof(name), "logs.%d", i);
+
+        assert_non_null(kafka_topics_find(topics, producer, (struct lb_str){ name, (size_t)len }));
+    }
+    rd_kafka_topic_t *first = kafka_topics_find(topics, producer, LB_STR("logs.0"));
+    assert_string_equal(rd_kafka_topic_name(first), "logs.0");
+    assert_ptr_equal(kafka_topics_find(topics, producer, LB_STR("logs.0")), first);
+    assert_null(kafka_topics_find(topics, producer, LB_STR("logs.one-more")));
+    assert_null(kafka_topics_find(topics, producer, LB_STR("")));
+    assert_int_equal(topics->count, KAFKA_TOPICS_MAX);
+    kafka_topics_free(topics);
+    memset(name, 'n', sizeof(name));
+    first = kafka_topics_find(topics, producer, (struct lb_str){ name, sizeof(name) });
+    assert_int_equal(strlen(rd_kafka_topic_name(first)), KAFKA_TOPIC_BYTES_MAX);
+    kafka_topics_free(topics);
+    rd_kafka_destroy(producer);
+    free(topics);
+}
+
+static void a_full_queue_goes_on_where_it_stopped(void **state)
+{
+    struct bench bench;
+    unsigned again = 0;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    rd_kafka_mock_broker_set_down(bench.cluster, 1);
+    rd_kafka_mock_broker_set_down(bench.cluster, 2);
+    bench.self->settings.queue_bytes = 50 * 512; /* as many as 50 messages */
+    open_bus(&bench);
+    push(&bench, 40);
+    struct rig_batch *batch = rig_batch(&bench.rig, 40, 60);
+    struct lb_token *token = lb_token_issue(bench.rig.stream, 0, 100, false);
+    int64_t before = lb_clock_monotonic();
+    assert_int_equal(try_push(&bench, batch, token), LB_AGAIN);
+    assert_in_range(lb_clock_monotonic() - before, LB_SECOND - 1, 5 * LB_SECOND);
+    assert_int_equal(mark(&bench), 0);
+    rd_kafka_mock_broker_set_up(bench.cluster, 1);
+    rd_kafka_mock_broker_set_up(bench.cluster, 2);
+    while (try_push(&bench, batch, token) != LB_OK)
+        assert_true(++again < 30);
+    lb_token_done(token, LB_DELIVERED, NULL);
+    lb_batch_unref(&batch->batch);
+    drain_within(&bench, 20 * LB_SECOND);
+    assert_int_equal(mark(&bench), 100);
+    assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 0);
+    expect_all_in_order(&bench, 100);
+    close_bench(&bench);
+}
+
+static void a_fatal_error_loses_nothing(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    rd_kafka_mock_push_request_errors(bench.cluster, 22 /* InitProducerId */, 2,
+                                      RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+                                      RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+    rd_kafka_mock_broker_set_rtt(bench.cluster, -1, 300); /* so that records are on their way before it */
+    open_bus(&bench);
+    push(&bench, 5);
+    int64_t deadline = lb_clock_monotonic() + 20 * LB_SECOND;
+    while (!bench.self->fatal && lb_clock_monotonic() < deadline) {
+        rd_kafka_poll(bench.self->producer, 20);
+        is_fatal(bench.self);
+    }
+    assert_true(bench.self->fatal);
+    rd_kafka_poll(bench.self->producer, 200);
+    struct rig_batch *batch = rig_batch(&bench.rig, 5, 5);
+    struct lb_token *token = lb_token_issue(bench.rig.stream, 0, 10, false);
+    assert_int_equal(try_push(&bench, batch, token), LB_AGAIN);
+    lb_batch_unref(&batch->batch);
+    drain_within(&bench, 10 * LB_SECOND);
+    assert_int_equal(mark(&bench), 0);
+    assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 2);
+    assert_true(bench.self->failing);
+    close_bench(&bench);
+}
+
+static void a_shutdown_ends_in_time_whatever_the_broker_does(void **state)
+{
+    uint16_t ports[2];
+    int silent = receiver_listen(&ports[0]); /* takes connections and never answers */
+
+    (void)state;
+    close(receiver_listen(&ports[1])); /* nobody there */
+    for (size_t i = 0; i < 3; i++) {
+        struct bench bench;
+        char broker[64];
+
+        snprintf(broker, sizeof(broker), "127.0.0.1:%u", ports[i % 2]);
+        make_bench(&bench, i == 2 ? NULL : broker);
+        if (i == 2)
+            rd_kafka_mock_broker_set_rtt(bench.cluster, -1, 5000);
+        open_bus(&bench);
+        push(&bench, 50);
+        int64_t before = lb_clock_monotonic();
+        drain_within(&bench, 300 * LB_MILLISECOND);
+        assert_in_range(lb_clock_monotonic() - before, 290 * LB_MILLISECOND, LB_SECOND);
+        before = lb_clock_monotonic();
+        close_sink(bench.sink);
+        assert_true(lb_clock_monotonic() - before < 2 * LB_SECOND);
+        assert_int_equal(mark(&bench), 0);
+        assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 1);
+        bench.self->producer = NULL;
+        close_bench(&bench);
+    }
+    close(silent);
+}
+
+static void brokers_that_come_back_are_noticed_without_records(void **state)
+{
+    struct bench bench;
+    int64_t deadline = lb_clock_monotonic() + 30 * LB_SECOND;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    open_bus(&bench);
+    push(&bench, 5);
+    drain_within(&bench, 20 * LB_SECOND);
+    assert_int_equal(mark(&bench), 5);
+    rd_kafka_mock_broker_set_down(bench.cluster, 1);
+    rd_kafka_mock_broker_set_down(bench.cluster, 2);
+    while (!bench.self->failing && lb_clock_monotonic() < deadline)
+        rd_kafka_poll(bench.self->producer, 50);
+    assert_true(bench.self->failing);
+    rd_kafka_mock_broker_set_up(bench.cluster, 1);
+    rd_kafka_mock_broker_set_up(bench.cluster, 2);
+    while (bench.self->failing && lb_clock_monotonic() < deadline) {
+        bench.self->probe_at = 0;
+        tick(bench.sink, lb_clock_monotonic());
+        rd_kafka_poll(bench.self->producer, 50);
+    }
+    assert_false(bench.self->failing);
+    close_bench(&bench);
+}
+
+static void a_message_is_never_from_the_future(void **state)
+{
+    static const struct {
+        int64_t event, arrival, expected_ms;
+    } cases[] = {
+        { 1000 * LB_SECOND, 1001 * LB_SECOND, 1000000 },
+        { 1002 * LB_SECOND, 1001 * LB_SECOND, 1001000 },
+        { -5 * LB_SECOND, 1001 * LB_SECOND, 1001000 },
+        { INT64_MAX, 1001 * LB_SECOND, 1001000 },
+        { 1000 * LB_SECOND, 0, 1000000 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct lb_batch batch = { .arrival_ns = cases[i].arrival };
+        const struct lb_record record = { .time_ns = cases[i].event };
+
+        assert_int_equal(timestamp_ms(&batch, &record), cases[i].expected_ms);
+    }
+}
+
+static void the_delivery_code_delivers_through_it(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    open_bus(&bench);
+    assert_int_equal(lb_delivery_start(bench.sink, bench.rig.streams, LB_SECOND), LB_OK);
+    for (uint64_t i = 0; i < 20; i++)
+        rig_push(&bench.rig, i * 50, 50);
+    assert_true(lb_delivery_stop(bench.sink->delivery, lb_clock_monotonic() + 30 * LB_SECOND));
+    assert_int_equal(mark(&bench), 1000);
+    expect_all_in_order(&bench, 1000);
+    close_bench(&bench);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reports_complete_tokens),
+        cmocka_unit_test(topic_key_headers_and_time_follow_the_record),
+        cmocka_unit_test(without_a_key_there_is_none),
+        cmocka_unit_test(order_is_kept_over_errors_of_the_broker),
+        cmocka_unit_test(a_refused_message_is_let_go_and_counted),
+        cmocka_unit_test(what_is_too_large_for_kafka_is_refused_alone),
+        cmocka_unit_test(the_topics_are_bounded),
+        cmocka_unit_test(a_full_queue_goes_on_where_it_stopped),
+        cmocka_unit_test(a_fatal_error_loses_nothing),
+        cmocka_unit_test(a_shutdown_ends_in_time_whatever_the_broker_does),
+        cmocka_unit_test(brokers_that_come_back_are_noticed_without_records),
+        cmocka_unit_test(a_message_is_never_from_the_future),
+        cmocka_unit_test(the_delivery_code_delivers_through_it),
+    };
+
+    lb_log_level = LB_LEVEL_EMERGENCY;
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests_name("sinks/sink_kafka", tests, NULL, NULL);
+}
