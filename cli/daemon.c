@@ -247,6 +247,28 @@ static void block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static double ask_allocations(void *context)
+{
+    (void)context;
+    return (double)atomic_load_explicit(&lb_alloc_count, memory_order_relaxed);
+}
+
+static double ask_pool_used(void *context)
+{
+    return (double)lb_pool_used(context);
+}
+
+static void show_metrics(struct lb_daemon *daemon)
+{
+    lb_metric_ask(LB_COUNTER, "logboom_allocations_total",
+                  "Allocations from the heap by logboom's own code; none of them per record", NULL, ask_allocations,
+                  NULL);
+    lb_metric_ask(LB_GAUGE, "logboom_pool_used_bytes", "Memory for records on their way that is in use", NULL,
+                  ask_pool_used, daemon->pool);
+    lb_metric_set(lb_metric(LB_GAUGE, "logboom_pool_limit_bytes", "Its bound", NULL),
+                  (int64_t)lb_pool_max(daemon->pool));
+}
+
 static bool make_parts(struct lb_daemon *daemon)
 {
     lb_queue_init(&daemon->intake);
@@ -268,6 +290,7 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
         return false;
     if (!open_sources(daemon, diag))
         return false;
+    show_metrics(daemon);
     daemon->http = http_start(daemon, diag);
     if (diag->errors > 0)
         return false;

@@ -27,7 +27,7 @@ enum {
     LB_FILTERS_MAX = 256,
     LB_RULES_MAX = 256,
     LB_SOURCES_MAX = 256,
-    LB_CONNECTIONS_MAX = 1024, /* of one listening source */
+    LB_CONNECTIONS_MAX = 65536, /* of one listening source, whatever is configured */
     LB_WORKERS_MAX = 64,
 
     LB_CONF_BYTES_MAX = 16 * 1024 * 1024,  /* of one configuration file */

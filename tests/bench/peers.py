@@ -222,9 +222,9 @@ def syslog_ng_syslog(directory, data, lines):
     port = free_port()
     conf = directory / "syslog-ng.conf"
     conf.write_text(f"""@version: 3.38
-options {{ log-fifo-size(200000); create-dirs(yes); }};
-source s {{ network(transport(tcp) ip(127.0.0.1) port({port}) flags(syslog-protocol) log-iw-size(100000)); }};
-template t {{ template("$(format-json --pair timestamp=$ISODATE --pair level=$LEVEL --pair facility=$FACILITY --pair service=$PROGRAM --pair host=$HOST --pair pid=$PID --pair msgid=$MSGID --key .SDATA.* --pair message=$MESSAGE)\\n"); }};
+options {{ use-dns(no); keep-hostname(yes); flush-lines(1000); log-fifo-size(200000); stats-freq(0); }};
+source s {{ network(transport(tcp) ip(127.0.0.1) port({port}) flags(syslog-protocol) log-iw-size(100000) log-fetch-limit(1000)); }};
+template t {{ template("{{\\"timestamp\\":\\"$ISODATE\\",\\"level\\":\\"$LEVEL\\",\\"facility\\":\\"$FACILITY\\",\\"service\\":\\"$PROGRAM\\",\\"host\\":\\"$HOST\\",\\"pid\\":\\"$PID\\",\\"msgid\\":\\"$MSGID\\",\\"structured_data\\":\\"$SDATA\\",\\"message\\":\\"$MESSAGE\\"}}\n"); template-escape(yes); }};
 destination auth {{ file("{directory}/auth.out" template(t)); }};
 destination rest {{ file("{directory}/rest.out" template(t)); }};
 log {{ source(s); filter {{ program("auth" type(string)); }}; destination(auth); flags(final flow-control); }};

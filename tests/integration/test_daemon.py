@@ -141,3 +141,39 @@ def test_explain_shows_the_way_of_a_line():
     for word in ('"level":"error"', '"service":"app"', '"facility":"user"', "problems (file)", "archive (archive)",
                  "error_burst"):
         assert word in shown.stdout, shown.stdout
+
+
+def test_nothing_is_allocated_per_record(logboom, tmp_path):
+    """In a steady state: the first lines warm up, the next 200,000 may cost a few allocations, not one each."""
+    source = tmp_path / "app.log"
+    lines = 100000
+
+    def append():
+        with source.open("a") as out:
+            out.write("".join(f'{{"level":"info","service":"s{i % 5}","msg":"line {i}","n":{i}}}\n' for i in range(lines)))
+
+    append()
+    daemon = logboom(f"""
+sources:
+  in: {{type: file, include: ['{source}']}}
+filters:
+  - set: {{environment: 'test-{{service}}'}}
+routes:
+  - {{where: 'service == "s1" and message ~ "[0-9]+5$"', to: out}}
+  - {{to: archive}}
+sinks:
+  out: {{type: file, path: '{tmp_path}/out', format: logfmt}}
+  archive: {{type: archive, path: '{tmp_path}/archive/{{service}}.jsonl.zst'}}
+alerting:
+  routes: [{{to: out}}]
+  rules:
+    many: {{value: count(), over: 1m, by: service, critical: at least 100000000}}
+""").start().ready()
+    wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="archive") == lines, 30, "the first lines")
+    before = daemon.metric("logboom_allocations_total")
+    for more in (2, 3):
+        append()
+        wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="archive") == more * lines, 30, "the next lines")
+    allocated = daemon.metric("logboom_allocations_total") - before
+    assert allocated < 2 * lines / 100, f"{allocated} allocations for {2 * lines} records"
+    print(f"{allocated} allocations for {2 * lines} records")
