@@ -18,7 +18,7 @@ static const struct lb_option syslog_options[] = {
       "Where to listen: udp://HOST:PORT and tcp://HOST:PORT; an empty host is every address, IPv4 and IPv6",
       LB_OPTION_REQUIRED, NULL, NULL, 0, 0 },
     { "max_connections", LB_OPTION_COUNT, MEMBER(max_connections), "1024",
-      "How many TCP connections are open at once; further ones are refused", 0, NULL, NULL, 1, 65536 },
+      "How many TCP connections are open at once; further ones are refused", 0, NULL, NULL, 1, LB_CONNECTIONS_MAX },
     { "receive_buffer", LB_OPTION_SIZE, MEMBER(receive_buffer), "4MiB",
       "What the kernel keeps of datagrams that have not been read; the sysctl net.core.rmem_max bounds it", 0, NULL,
       NULL, 0, 1 << 30 },
