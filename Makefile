@@ -120,7 +120,7 @@ lint-headers: # folders meet only in include/, and each header stands alone
 lint-tidy:
 	@printf '%s\n' $(SRC) cli/main.c | xargs -P 2 -n 4 tests/tidy.sh $(STD) -DLB_VERSION='"0"' --
 lint-cppcheck:
-	@cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -Iinclude $(SRC) cli/main.c
+	@cppcheck --quiet --error-exitcode=1 --enable=warning,portability --suppress=varFuncNullUB --inline-suppr -Iinclude $(SRC) cli/main.c
 fmt:   ## format every file in place
 	clang-format -i $(EVERY_C)
 

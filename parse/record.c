@@ -55,16 +55,22 @@ bool lb_record_set(struct lb_record *record, struct lb_arena *arena, struct lb_s
 /* --- finding -------------------------------------------------------------- */
 
 /* A key with escapes is longer than what it says; it is unescaped only when it could be the name. */
-static bool key_is(struct lb_value key, struct lb_str name)
+static __attribute__((noinline)) bool escaped_key_is(struct lb_value key, struct lb_str name)
 {
     char text[KEY_TEXT_MAX];
 
-    if (key.kind != LB_VALUE_ESCAPED)
-        return key.len == name.len && memcmp(key.ptr, name.ptr, name.len) == 0;
     if (key.len < name.len || key.len > sizeof(text))
         return false;
     size_t len = lb_json_unescape((struct lb_str){ key.ptr, key.len }, text);
     return lb_str_equal((struct lb_str){ text, len }, name);
+}
+
+static inline bool key_is(struct lb_value key, struct lb_str name)
+{
+    if (key.kind == LB_VALUE_ESCAPED)
+        return escaped_key_is(key, name);
+    /* Nearly all differ in their length or at once. */
+    return key.len == name.len && (key.len == 0 || (*key.ptr == *name.ptr && memcmp(key.ptr, name.ptr, key.len) == 0));
 }
 
 struct lb_field *lb_record_field(const struct lb_record *record, struct lb_str name)

@@ -39,6 +39,7 @@ struct source_totals {
 struct lb_worker {
     const struct lb_route_plan *plan;
     struct lb_scratch scratch;
+    struct lb_parse_context context; /* what parsers expect of the next line, they learnt from the last */
     struct lb_feeder feeder;
     uint64_t *masks; /* of the records of the batch: their sinks */
     uint32_t mask_capacity;
@@ -221,10 +222,11 @@ static void add_origin(struct lb_worker *self, struct lb_batch *batch, struct lb
 static void parse(struct lb_worker *self, struct lb_batch *batch, struct lb_record *record)
 {
     const struct lb_parser_chain *chain = batch->stream->source->options.parse;
-    struct lb_parse_context context = { .batch = batch, .scratch = &self->scratch };
 
+    self->context.batch = batch;
+    self->context.scratch = &self->scratch;
     if (chain != NULL)
-        lb_parser_chain_apply(chain, record, &context);
+        lb_parser_chain_apply(chain, record, &self->context);
     self->scratch.used = 0;
     if (record->flags & LB_RECORD_PARSE_ERROR)
         self->parse_errors++;
