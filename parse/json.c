@@ -323,7 +323,7 @@ static inline bool same_sixteen(const char *a, const char *b, unsigned len)
 #endif
 }
 
-/* Behind the `i`th key of last time, if it stands at `at` again; else NULL. */
+/* The value behind the `i`th key of last time, if that stands at `at` again; else NULL. */
 ALWAYS_INLINE const char *expected_key(const struct lb_json_shape *shape, uint32_t i, const char *at, const char *end,
                                        struct lb_value *key)
 {
@@ -333,7 +333,8 @@ ALWAYS_INLINE const char *expected_key(const struct lb_json_shape *shape, uint32
     if (len == 0 || !same_sixteen(at, shape->texts[i], len))
         return NULL;
     *key = (struct lb_value){ at + 1, len - 3, LB_VALUE_CLEAN, 0 };
-    return at + len;
+    at += len;
+    return at < end && (unsigned char)*at <= ' ' ? json_skip_blanks(at, end) : at;
 }
 
 /* Keeps a key that was read: only as the bytes `"key":`, and only text that is clean. */

@@ -225,8 +225,11 @@ static void the_shape_never_changes_the_result(void **state)
         put(&text, "{");
         for (uint64_t i = 0, members = below(&text, 30); i < members; i++) {
             put(&text, i > 0 ? "," : "");
+            put(&text, below(&text, 8) == 0 ? " " : "");
             put(&text, below(&text, 8) == 0 ? keys[below(&text, 10)] : keys[i % 5]);
+            put(&text, below(&text, 4) == 0 ? " " : "");
             put_scalar(&text);
+            put(&text, below(&text, 8) == 0 ? " " : "");
         }
         put(&text, "}");
         struct lb_str bytes = { text.bytes, text.len - (below(&text, 10) == 0) };
