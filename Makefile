@@ -107,7 +107,7 @@ fuzz:   ## each fuzzer for SECONDS (60) with clang
 	$(MAKE) BUILD=fuzz CC=clang fuzz-run
 fuzz-run: $(FUZZ)
 	@for f in $(FUZZ); do mkdir -p $$f.corpus && \
-	 $$f -artifact_prefix=$(OUT)/ -max_total_time=$(or $(SECONDS),60) $$f.corpus $(wildcard tests/data/$$(basename $$f)) || exit 1; done
+	 $$f -artifact_prefix=$(OUT)/ -max_total_time=$(or $(SECONDS),60) $$f.corpus $$(ls -d tests/data/$$(basename $$f)) || exit 1; done
 
 EVERY_C := $(shell find $(STAGES) include tests -name '*.[ch]' | sort -u)
 .PHONY: lint-format lint-headers lint-tidy lint-cppcheck

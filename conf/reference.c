@@ -189,12 +189,18 @@ static void write_table(FILE *out, const struct lb_option *options)
     each_option(out, options, "", write_row);
 }
 
+/* Only a filter's value can stand where its map of options would: the others have a `type` beside it. */
+static bool has_short_form(const struct family *family, const struct lb_module *module)
+{
+    return module->whole != NULL && strcmp(family->word, "filter") == 0;
+}
+
 static void write_module(FILE *out, const struct family *family, const struct lb_module *module)
 {
     fprintf(out, "\n### %s.%s\n\n", family->word, module->name);
     print_sentence(out, module->help);
     fputs(".\n", out);
-    if (module->whole != NULL)
+    if (has_short_form(family, module))
         fprintf(out, "In short `%s: …` stands for `%s: {%s: …}`.\n", module->name, module->name, module->whole);
     write_table(out, module->options);
 }
@@ -250,7 +256,7 @@ static void write_help(FILE *out, const struct family *family, const struct lb_m
     fprintf(out, "%s.%s: ", family->word, module->name);
     print_sentence(out, module->help);
     fputs(".\n", out);
-    if (module->whole != NULL)
+    if (has_short_form(family, module))
         fprintf(out, "In short: `%s: …` for `%s: {%s: …}`.\n", module->name, module->name, module->whole);
     if (module->options != NULL && module->options->name != NULL) {
         fputs("\nOptions\n", out);

@@ -66,8 +66,7 @@ static bool check_header(const struct lb_sink *sink, const struct lb_pair *pair,
     else if (is_own(pair->name))
         fault = "logboom sets this header itself; remove it";
     else if (!is_value(pair->value))
-        fault = "expected one line of text; the value is empty or has a line end or another control character "
-                "(a secret read from a file often ends with a line end)";
+        fault = "expected one line of text: the value is empty, or has a line end or another control character";
     else if (pair->name.len + pair->value.len + 3 > HTTP_HEADER_BYTES)
         fault = "the value is too long: 16 KiB at most";
     if (fault == NULL)

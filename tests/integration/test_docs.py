@@ -1,0 +1,117 @@
+"""What the documentation shows is what the program does: every configuration in it is checked, every fault compared,
+every example of an expression tried."""
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness import BIN, ROOT
+
+PAGES = sorted(ROOT.glob("docs/*.md")) + [ROOT / "README.md", ROOT / "conf/README.md", ROOT / "sinks/README.md"]
+ENVIRONMENT = {"HOOK_SECRET": "whsec_" + "a2tr" * 8, "HOOK_HOST": "example.org"}
+
+
+def fences(page):
+    """(language, text, line) of every fenced block."""
+    lines = page.read_text().splitlines(keepends=True)
+    block = None
+    for number, line in enumerate(lines, 1):
+        if block is not None and line.rstrip() == "```":
+            yield block[0], "".join(block[2]), block[1]
+            block = None
+        elif block is not None:
+            block[2].append(line)
+        elif line.startswith("```"):
+            block = (line[3:].strip(), number, [])
+    assert block is None, f"{page}: a block is never closed"
+
+
+def completed(text):
+    """A whole configuration, or one about alerts alone with a source and the sinks that it names."""
+    if not re.search(r"^data_dir:", text, re.M):
+        text = "data_dir: ./var/data\n" + text
+    if not text.startswith("# logboom.yaml") and not re.search(r"^sources:", text, re.M):
+        words = re.findall(r"\bto: *\[?([\w, -]+)", text)
+        names = sorted({name.strip() for word in words for name in word.split(",")})
+        text += "sources: {in: {type: stdin}}\nsinks:\n" + "".join(f"  {name}: {{type: stdout}}\n" for name in names)
+    return text
+
+
+def configurations():
+    for page in PAGES:
+        for language, text, line in fences(page):
+            if language == "yaml" and not text.startswith("# faulty.yaml"):
+                yield pytest.param(completed(text), id=f"{page.relative_to(ROOT)}:{line}")
+
+
+def faults():
+    for page in PAGES:
+        blocks = list(fences(page))
+        for (language, text, line), (_, told, _) in zip(blocks, blocks[1:]):
+            if language == "yaml" and text.startswith("# faulty.yaml"):
+                yield pytest.param(text, told, id=f"{page.relative_to(ROOT)}:{line}")
+
+
+def examples():
+    for line in (ROOT / "docs/expressions.md").read_text().splitlines():
+        row = re.match(r"\| `(.+)` \| `(\{.*\})` \| (yes|no) \|$", line)
+        if row:
+            yield pytest.param(row[1].replace("\\|", "|"), row[2], row[3] == "yes", id=f"{row[1]} {row[2]}")
+
+
+def logboom(directory, *words):
+    return subprocess.run([BIN, *words], cwd=directory, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **ENVIRONMENT})
+
+
+def complaints(done):
+    """What check told, but for directories that this machine does not have."""
+    return [line for line in done.stderr.splitlines() if not re.search(r"warning: directory \S+ of the pattern", line)]
+
+
+def test_there_are_configurations_faults_and_examples():
+    assert len(list(configurations())) >= 6 and len(list(faults())) >= 1 and len(list(examples())) >= 25
+
+
+@pytest.mark.parametrize("text", list(configurations()))
+def test_a_configuration_that_is_shown_passes(text, tmp_path):
+    (tmp_path / "logboom.yaml").write_text(text)
+    done = logboom(tmp_path, "check", "-c", "logboom.yaml")
+    assert done.returncode == 0 and complaints(done) == [], done.stderr
+
+
+@pytest.mark.parametrize("text,told", list(faults()))
+def test_a_fault_that_is_shown_is_told_word_for_word(text, told, tmp_path):
+    (tmp_path / "faulty.yaml").write_text(text)
+    done = logboom(tmp_path, "check", "-c", "faulty.yaml")
+    assert done.returncode == 1 and done.stderr == told
+
+
+@pytest.mark.parametrize("expression,record,expected", list(examples()))
+def test_an_expression_that_is_shown_does_what_is_said(expression, record, expected, tmp_path):
+    json.loads(record)
+    quoted = "'" + expression.replace("'", "''") + "'"
+    (tmp_path / "logboom.yaml").write_text("data_dir: ./data\nsources: {in: {type: stdin, parse: json}}\n"
+                                           f"routes:\n  - where: {quoted}\n    to: out\nsinks: {{out: {{type: stdout}}}}\n")
+    done = logboom(tmp_path, "explain", "-c", "logboom.yaml", record)
+    assert done.returncode == 0, done.stderr
+    said = re.search(r"^route .*: (matches|does not match)", done.stdout, re.M)
+    assert said is not None, done.stdout
+    assert (said[1] == "matches") == expected, done.stdout
+
+
+def test_every_page_is_in_the_list_of_pages_and_every_link_leads_somewhere():
+    index = (ROOT / "docs/README.md").read_text()
+    for page in ROOT.glob("docs/*.md"):
+        assert page.name == "README.md" or f"({page.name})" in index, f"{page.name} is not in docs/README.md"
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+def test_the_examples_of_configurations_pass(tmp_path):
+    for file in sorted((ROOT / "conf/examples").glob("*.yaml")):
+        done = logboom(tmp_path, "check", "-c", str(file))
+        assert done.returncode == 0 and complaints(done) == [], done.stderr
