@@ -7,6 +7,9 @@
  *  - A share that waits is woken when much is free, not for each small batch;
  *    but if nothing of its own is on its way (it only keeps unfinished lines),
  *    nobody would come again to wake it, so then the least is enough.
+ *  - A share has many streams and one place in the queue: it keeps the place
+ *    when another of its streams gets a batch meanwhile. Losing it would leave
+ *    the one that waits asleep for ever; a wake too many costs a look.
  *  - While one waits for the pool, another that has more than an equal part
  *    of it waits too.
  */
@@ -277,7 +280,6 @@ static size_t take_credit(struct lb_share *share, size_t bytes, struct lb_batch 
         start_waiting(share, need);
         return 0;
     }
-    stop_waiting(share);
     add_credit(share, need);
     share->batches++;
     *recycled = batch;

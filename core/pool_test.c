@@ -145,6 +145,27 @@ static void a_waiting_share_is_woken_once_when_much_is_free(void **state)
     assert_int_equal(self->woken_a, 1);
 }
 
+/* Of several streams of one share one waits for a large slab; another's small one must not make the pool forget it. */
+static void a_success_in_between_does_not_end_the_waiting(void **state)
+{
+    struct fixture *self = *state;
+    struct lb_batch *batches[32];
+    unsigned count = 0;
+
+    while (count < 3) {
+        batches[count] = take(self->a, LB_SLAB_MEDIUM);
+        lb_pool_moving(batches[count++]);
+    }
+    assert_null(take(self->a, LB_SLAB_LARGE));
+    struct lb_batch *small = take(self->a, LB_SLAB_SMALL);
+    assert_non_null(small);
+    lb_pool_moving(small);
+    while (count > 0)
+        lb_batch_unref(batches[--count]);
+    lb_batch_unref(small);
+    assert_int_equal(self->woken_a, 1);
+}
+
 /* Connections that keep unfinished lines: what they hold does not come back by itself. */
 static void a_share_with_nothing_on_its_way_is_woken_for_the_least(void **state)
 {
@@ -353,6 +374,7 @@ int main(void)
         POOL_TEST(a_share_gets_no_more_than_its_part),
         POOL_TEST(a_share_that_holds_nothing_gets_a_slab_of_any_size_unless_the_pool_is_overdrawn),
         POOL_TEST(a_waiting_share_is_woken_once_when_much_is_free),
+        POOL_TEST(a_success_in_between_does_not_end_the_waiting),
         POOL_TEST(a_share_with_nothing_on_its_way_is_woken_for_the_least),
         POOL_TEST(those_who_wait_are_woken_in_turn),
         POOL_TEST(one_with_more_than_an_equal_part_lets_others_go_first),

@@ -60,6 +60,7 @@ static const struct alias aliases[] = {
     { "service_name", JSON_SERVICE, false },
     { "severityText", JSON_LEVEL, false },
     { "short_message", JSON_MESSAGE, false },
+    { "error_severity", JSON_LEVEL, false },
     { "syslog_identifier", JSON_SERVICE, true },
     { "__realtime_timestamp", JSON_TIME, false },
 };
@@ -83,13 +84,14 @@ static const uint32_t letters[LENGTH_MAX + 1] = {
     [11] = LETTER('a') | LETTER('s'),
     [12] = LETTER('s'),
     [13] = LETTER('s'),
+    [14] = LETTER('e'),
     [17] = LETTER('s'),
     [20] = LETTER('_'),
 };
 
 /* Where the names of a length begin; those of one length end where the next begin. */
 static const uint8_t first_of_length[LENGTH_MAX + 2] = {
-    0, 0, 1, 5, 10, 15, 17, 18, 21, 27, 34, 37, 39, 42, 43, 43, 43, 43, 44, 44, 44, ALIAS_COUNT,
+    0, 0, 1, 5, 10, 15, 17, 18, 21, 27, 34, 37, 39, 42, 43, 44, 44, 44, 45, 45, 45, ALIAS_COUNT,
 };
 
 static inline uint32_t load4(const char *ptr)

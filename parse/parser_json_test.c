@@ -244,6 +244,7 @@ static void every_alias_is_found_in_any_case(void **state)
                                          "timestamp",
                                          "eventTime",
                                          "levelname",
+                                         "error_severity",
                                          "log.level",
                                          "log_level",
                                          "host.name",

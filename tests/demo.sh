@@ -50,7 +50,7 @@ echo "The alert, in the local inbox (var/inbox.log):"
 sed 's/^/  /' var/inbox.log
 echo
 echo "Archives (ordinary .zst files):"
-find var/archive -name '*.zst' | sort | while read -r file; do
+find var/archive -name '*.zst' | sort | head -n 12 | while read -r file; do
     printf '  %-50s %s records\n' "$file" "$(zstdcat "$file" | wc -l)"
 done
 cat <<TEXT
