@@ -245,6 +245,7 @@ static void retry_after_is_seconds_or_a_date(void **state)
         const char *const script[] = { answer, NULL };
         struct bench bench;
 
+        http_date(soon, sizeof(soon), 30); /* from now, however long the cases before have taken */
         snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Length: 0\r\n%s%s%s\r\n",
                  i % 2 == 0 ? "429 Slow" : "503 Busy", cases[i].value != NULL ? "Retry-After: " : "",
                  cases[i].value != NULL ? cases[i].value : "", cases[i].value != NULL ? "\r\n" : "");

@@ -51,7 +51,8 @@ def run_unit(build, source):
     word = "ok" if failed == 0 else "FAILED"
     print(f"{build:8} {source.relative_to(ROOT)!s:45} {passed:4} {word} {time.monotonic() - begin:6.1f} s", flush=True)
     if failed:
-        print(output[-6000:], flush=True)
+        print(output[:6000], flush=True)
+        print(output[6000:][-3000:], flush=True)
     return passed, failed, skipped
 
 
