@@ -161,11 +161,23 @@ static enum lb_err settle(struct output *self, struct output_file *file, struct 
                       file->path, strerror(errno));
         return LB_IO;
     }
-    if (result == CUT_GONE)
-        output_file_finish(file);
-    else if (!attach(self, file))
+    if (result == CUT_GONE) {
+        /* Not kept as a finished file: the name is free, if nothing stands there. */
+        output_ledger_delete(self, &self->intentions, file);
+        output_file_remove(self, file);
+    } else if (!attach(self, file)) {
         return LB_NOMEM;
+    }
     return LB_OK;
+}
+
+/* What is not there any more leaves the ledger. If that fails, the next start finds it gone again. */
+static void forget_gone(struct output *self)
+{
+    if (self->intentions.count > 0 && lb_ledger_commit(self->sink->ledger, &self->intentions) != LB_OK) {
+        lb_ledger_txn_free(&self->intentions);
+        lb_ledger_txn_init(&self->intentions);
+    }
 }
 
 enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag)
@@ -177,11 +189,13 @@ enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag)
     lb_ledger_each(self->sink->ledger, slice, note, &loader);
     if (loader.failed)
         return LB_NOMEM;
-    for (struct output_file *file = self->files; file != NULL; file = file->next) {
+    for (struct output_file *file = self->files, *next; file != NULL; file = next) {
+        next = file->next;
         enum lb_err err = settle(self, file, diag);
 
         if (err != LB_OK)
             return err;
     }
+    forget_gone(self);
     return LB_OK;
 }

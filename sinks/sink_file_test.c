@@ -135,6 +135,27 @@ static void a_file_that_exists_is_continued(void **state)
     end();
 }
 
+/* Killed between noting a new file in the ledger and showing it: the next run takes the same name. */
+static void a_file_that_was_noted_and_never_shown_does_not_hold_its_name(void **state)
+{
+    struct lb_ledger_txn txn;
+    char key[256];
+
+    (void)state;
+    begin();
+    lb_ledger_txn_init(&txn);
+    snprintf(key, sizeof(key), "file/problems/%s", path);
+    lb_ledger_put(&txn, lb_str_from(key), LB_STR("0 12345 1 1767225600000000000"));
+    assert_int_equal(lb_ledger_commit(rig.ledger, &txn), LB_OK);
+    lb_ledger_txn_free(&txn);
+    open_sink();
+    write_some(0, 5);
+    assert_true(commit_all());
+    assert_int_equal(line_count("problems.log"), 5);
+    assert_int_equal(line_count("problems.2.log"), -1);
+    end();
+}
+
 static void a_line_is_never_left_cut_when_the_file_cannot_grow(void **state)
 {
     struct rlimit limit;
@@ -220,6 +241,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
         TEST(a_full_file_is_renamed_and_the_name_begins_anew),
         TEST(a_file_that_exists_is_continued),
+        TEST(a_file_that_was_noted_and_never_shown_does_not_hold_its_name),
         TEST(a_line_is_never_left_cut_when_the_file_cannot_grow),
         TEST(what_is_no_file_is_refused),
         TEST(a_file_whose_date_is_over_is_forgotten),
