@@ -145,10 +145,11 @@ sinks:
   archive: {{type: archive, path: '{tmp_path}/archive/{{service}}.jsonl.zst'}}
   hook: {{type: webhook, url: '{receiver.url}', secret: whsec_{SECRET}, timeout: 700ms, retry: {{first: 20ms, max: 200ms}}}}
 alerting:
+  lateness: 1s
   routes:
     - to: hook
   rules:
-    burst: {{value: count(level >= error), over: 10s, by: service, critical: at least 5}}
+    burst: {{value: count(level >= error), over: 5s, by: service, critical: at least 5}}
 """).start().ready()
     with source.open("a") as out:
         for i in range(10):
