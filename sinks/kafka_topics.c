@@ -3,14 +3,7 @@
 
 #include "lb_alloc.h"
 
-static uint32_t hash_of(struct lb_str name)
-{
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (unsigned char)name.ptr[i]) * 16777619u;
-    return hash;
-}
+#include <xxhash.h>
 
 static rd_kafka_topic_t *add(struct kafka_topics *topics, struct kafka_topic *slot, rd_kafka_t *producer,
                              struct lb_str name)
@@ -38,7 +31,7 @@ rd_kafka_topic_t *kafka_topics_find(struct kafka_topics *topics, rd_kafka_t *pro
         return NULL;
     if (name.len > KAFKA_TOPIC_BYTES_MAX)
         name.len = KAFKA_TOPIC_BYTES_MAX;
-    for (uint32_t i = hash_of(name);; i++) {
+    for (uint32_t i = (uint32_t)XXH3_64bits(name.ptr, name.len);; i++) {
         struct kafka_topic *slot = &topics->slots[i % KAFKA_TOPIC_SLOTS];
 
         if (slot->name == NULL)
