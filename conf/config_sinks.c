@@ -10,6 +10,29 @@ static const struct lb_module *type_at(uint32_t index)
 
 static const struct lb_instances kind = { "sink", type_at };
 
+#define AT(member) offsetof(struct lb_sink_options, member)
+
+static const char *const when_full_names[] = { "by_type", "block", "spool", "drop_oldest", NULL };
+
+static const struct lb_option spool_options[] = {
+    { "max_size", LB_OPTION_SIZE, AT(spool_max), "1GiB", "the most that waits on disk", .min = 1024 * 1024,
+      .max = INT64_C(1) << 46 },
+    { "then", LB_OPTION_CHOICE, AT(spool_then), "block",
+      .help = "what happens when that is reached: block or drop_oldest", .choices = when_full_names },
+    { 0 },
+};
+
+const struct lb_option lb_sink_common[] = {
+    { "when_full", LB_OPTION_CHOICE, AT(when_full), "by_type",
+      .help = "while the sink takes less than comes: block, spool or drop_oldest; by_type: network sinks spool, others "
+              "block",
+      .choices = when_full_names },
+    { "spool", LB_OPTION_GROUP, .help = "where records wait on disk", .group = spool_options },
+    { "dead_letter", LB_OPTION_STRING, AT(dead_letter), NULL,
+      .help = "the file for records that were refused for good; below data_dir unless set" },
+    { 0 },
+};
+
 void lb_loading_name_sinks(struct lb_loading *self)
 {
     const struct lb_node *section = lb_loading_section(self, "sinks", LB_NODE_MAP);
@@ -52,7 +75,7 @@ static void refuse_itself(void *context, const char *path, const struct lb_optio
 void lb_loading_sinks(struct lb_loading *self)
 {
     for (uint32_t i = 0; i < self->config->sink_count; i++) {
-        const struct lb_sink *sink = &self->config->sinks[i];
+        struct lb_sink *sink = &self->config->sinks[i];
         struct itself itself = { self, sink };
         const struct lb_visitor visitor = { refuse_itself, &itself };
 
@@ -61,7 +84,9 @@ void lb_loading_sinks(struct lb_loading *self)
         const struct lb_instance instance = { .section = sink->section,
                                               .module = &sink->type->module,
                                               .state = sink->state };
-        lb_instance_fill(self, &kind, &instance, NULL, NULL);
+        lb_instance_fill(self, &kind, &instance, lb_sink_common, &sink->options);
+        if (sink->options.when_full == LB_FULL_BY_TYPE)
+            sink->options.when_full = sink->type->network ? LB_FULL_SPOOL : LB_FULL_BLOCK;
         lb_options_walk(sink->type->module.options, sink->state, &visitor);
     }
 }

@@ -77,6 +77,7 @@ void lb_loading_cross_check(struct lb_loading *self);
 
 extern const struct lb_option lb_config_options[]; /* top-level keys, over struct lb_config */
 extern const struct lb_option lb_source_common[];  /* what every source takes, over struct lb_source_options */
+extern const struct lb_option lb_sink_common[];    /* what every sink takes, over struct lb_sink_options */
 extern const struct lb_option lb_route_options[];  /* one entry of `routes`, over struct lb_route */
 extern const char *const lb_config_sections[];     /* keys that open a section, NULL at the end */
 

@@ -52,7 +52,8 @@ static const struct family {
     { "parser", "Parsers", "`parsers:` is a map of names to maps with a `type` and its options.", parser_at, NULL },
     { "filter", "Filters", "`filters:` is a list of maps of one key, the filter; they run in order on every record.",
       filter_at, NULL },
-    { "sink", "Sinks", "`sinks:` is a map of names to maps with a `type` and its options.", sink_at, NULL },
+    { "sink", "Sinks", "`sinks:` is a map of names to maps with a `type`, its options and these.", sink_at,
+      lb_sink_common },
 };
 
 enum { FAMILIES = sizeof(families) / sizeof(families[0]) };

@@ -4,7 +4,7 @@
  * A sink instance runs on a thread of its own, so write() may block up to its
  * timeout. It copies or sends what it needs and returns; the slab goes back
  * at once. What is behind it (queue, marks, commits, back-off while it cannot
- * take, metrics) belongs to sinks/delivery.c, not to sinks.
+ * take, spool, metrics) belongs to sinks/delivery*.c, not to sinks.
  *
  * Three ways to be safe:
  *  - at once: write() returns LB_OK and that is it;
@@ -24,9 +24,26 @@
 struct lb_sink_type;
 struct lb_delivery;
 
+/* What happens while a sink takes less than comes. */
+enum lb_when_full {
+    LB_FULL_BY_TYPE,     /* network sinks spool, others block */
+    LB_FULL_BLOCK,       /* the sources wait, and with them all sinks */
+    LB_FULL_SPOOL,       /* records go to disk, then to the sink, in order */
+    LB_FULL_DROP_OLDEST, /* counted */
+};
+
+/* What every sink takes; filled by options before open(). */
+struct lb_sink_options {
+    int when_full;             /* enum lb_when_full; after loading never BY_TYPE */
+    uint64_t spool_max;        /* bytes on disk */
+    int spool_then;            /* enum lb_when_full: BLOCK or DROP_OLDEST */
+    struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+};
+
 struct lb_sink {
     const struct lb_sink_type *type;
     struct lb_section section; /* section.name is the sink's name */
+    struct lb_sink_options options;
     void *state;
     uint32_t index;           /* its bit, and its consumer number */
     struct lb_ledger *ledger; /* for what it committed in earlier runs; set before open() */
@@ -36,6 +53,7 @@ struct lb_sink {
 
 struct lb_sink_type {
     struct lb_module module;
+    bool network; /* what is behind it may be away for hours: spools unless told otherwise */
 
     /* Optional; for `check`: certificates, directories, patterns. Leaves nothing open. */
     enum lb_err (*check)(struct lb_sink *sink, struct lb_diag *diag);
@@ -64,6 +82,9 @@ struct lb_sink_type {
     enum lb_err (*commit)(struct lb_sink *sink, struct lb_ledger_txn *txn);
     void (*committed)(struct lb_sink *sink); /* optional: rotate, seal, expire old files */
 
+    /* Optional. A reader asks for what is still in memory: makes it visible now. */
+    void (*flush)(struct lb_sink *sink);
+
     /* Optional. Waits for what is in flight, at most until `deadline` (monotonic). Before the last commit. */
     void (*drain)(struct lb_sink *sink, int64_t deadline);
 
@@ -82,6 +103,9 @@ enum lb_err lb_delivery_start(struct lb_sink *sink, struct lb_streams *streams, 
 void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, const struct lb_selection *selection,
                       struct lb_token *token);
 
+/* Has the sink show what came so far (archive: writes its frames). Waits until `deadline` (monotonic). Any thread. */
+bool lb_delivery_flush(struct lb_delivery *delivery, int64_t deadline);
+
 /* Writes what is queued, drains, commits and ends the thread, by `deadline` (monotonic). True: all is delivered. */
 bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline);
 
@@ -97,6 +121,10 @@ struct lb_delivery_state {
     char text[200];
     int64_t blocked_since_ns; /* Unix time; 0: not blocked */
     uint32_t queue_depth;     /* batches */
+    const char *policy;       /* "block", "spool", "drop_oldest" */
+    uint64_t spool_bytes;     /* on disk, not yet delivered */
+    int64_t oldest_ns;        /* age of the oldest record that is not delivered; 0: there is none */
+    uint64_t dropped;         /* records, for any reason */
 };
 void lb_delivery_state(struct lb_delivery *delivery, struct lb_delivery_state *state);
 

@@ -107,6 +107,13 @@ void lb_token_hold(struct lb_token *token, uint32_t count);
 /* The last one moves the mark. The worst outcome counts; `reason` is logged with refusals, may be NULL. */
 void lb_token_done(struct lb_token *token, enum lb_outcome outcome, const char *reason);
 
+/*
+ * The records behind the token are safe in a spool: its place in its stream counts as done now, and the token, with
+ * what is still held of it, becomes the next one of `stream` for the same consumer, up to `end`. Any thread. False: no
+ * memory, nothing has changed.
+ */
+bool lb_token_move(struct lb_token *token, struct lb_stream *stream, uint64_t end) LB_MUST_USE;
+
 uint64_t lb_stream_mark(struct lb_stream *stream, uint32_t consumer);
 
 /*
