@@ -20,6 +20,7 @@ struct command {
 extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_explain;
+extern const struct command command_cat;
 extern const struct command command_version;
 extern const struct command command_help;
 
