@@ -21,6 +21,12 @@ extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_explain;
 extern const struct command command_cat;
+extern const struct command command_hist;
+extern const struct command command_tail;
+extern const struct command command_verify;
+extern const struct command command_repair;
+extern const struct command command_recover;
+extern const struct command command_index;
 extern const struct command command_version;
 extern const struct command command_help;
 

@@ -30,7 +30,7 @@ static void print_overview(void)
 
 static const char *nearest_command(const char *word)
 {
-    const char *names[16];
+    const char *names[64];
     size_t count = 0;
 
     for (; commands[count] != NULL; count++)

@@ -131,6 +131,13 @@ static enum lb_err open_stream(struct lb_archive *archive)
     return LB_OK;
 }
 
+static bool ends_in_seek_table(int fd, uint64_t size)
+{
+    unsigned char bytes[4];
+
+    return size > 9 && pread(fd, bytes, 4, (off_t)(size - 4)) == 4 && memcmp(bytes, "\xb1\xea\x92\x8f", 4) == 0;
+}
+
 static enum lb_err open_file(struct lb_archive *archive, uint64_t size)
 {
     unsigned char magic[4];
@@ -138,7 +145,7 @@ static enum lb_err open_file(struct lb_archive *archive, uint64_t size)
     if (pread(archive->fd, magic, 4, 0) != 4 || (memcmp(magic, "\x28\xb5\x2f\xfd", 4) != 0 &&
                                                  (memcmp(magic + 1, "\x2a\x4d\x18", 3) != 0 || magic[0] >> 4 != 5)))
         return open_stream(archive);
-    archive->summary.kind = LB_ARCHIVE_BLOCKS;
+    archive->summary.kind = ends_in_seek_table(archive->fd, size) ? LB_ARCHIVE_SEALED : LB_ARCHIVE_BLOCKS;
     enum lb_err err = walk_on(archive, size, true);
     return err == LB_LIMIT ? open_stream(archive) : err;
 }
@@ -371,4 +378,11 @@ enum lb_err lb_archive_next(struct lb_archive *archive, struct lb_archive_decode
     }
     *text = (struct lb_str){ archive->text, archive->handed };
     return LB_OK;
+}
+
+enum lb_err lb_archive_index(const char *path, lb_archive_reason *reason)
+{
+    (void)path;
+    *reason = "this build has no index";
+    return LB_BAD_INPUT;
 }
