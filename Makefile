@@ -129,6 +129,7 @@ fmt:   ## format every file in place
 .PHONY: install clean help
 install: all   ## install under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/$(NAME)
+	install -D -m 644 conf/dist/lnav/logboom.json $(DESTDIR)$(PREFIX)/share/$(NAME)/lnav/logboom.json
 
 clean:   ## remove build/
 	rm -rf build

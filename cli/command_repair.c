@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include "archive_scan.h"
+#include "fresh.h"
 
 #include "lb_json.h"
 
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { ANSWER_MS = 2000 };
 
 struct mending {
     const struct command *command;
@@ -79,7 +82,7 @@ static void tell_repair(const struct mending *self, const char *path, uint32_t b
         printf("%s: nothing to repair\n", path);
     } else {
         printf("%s: %" PRIu32 " %s, %" PRIu64 " bytes, %s passed over; all others are whole\n", path, blocks,
-               blocks == 1 ? "block" : "blocks", bytes, self->dry_run ? "would be" : "will be");
+               blocks == 1 ? "block" : "blocks", bytes, self->dry_run ? "would be" : "are now");
     }
 }
 
@@ -147,7 +150,7 @@ static void recover(struct mending *self, const char *path)
 
     if (!is_zstd(path))
         return;
-    if (is_in_use(path)) {
+    if (is_in_use(path) || fresh_flush(path, ANSWER_MS)) {
         failed(self, path, LB_AGAIN, "another process has it open; stop logboom first (it recovers its files itself)");
         return;
     }
