@@ -14,6 +14,14 @@
 
 enum { DEPTH_MAX = 64 };
 
+char *archive_path_copy(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = lb_alloc(size);
+
+    return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
 static void complain(struct archive_paths *paths, const char *path, const char *why)
 {
     fprintf(stderr, "logboom: %s: %s\n", path, why);
@@ -50,8 +58,8 @@ static void append(struct archive_paths *paths, char *name, const struct stat *s
     paths->items[paths->count++] = (struct archive_path){
         .name = name,
         .given = paths->given,
-        .bytes = status != NULL ? (uint64_t)status->st_size : 0,
-        .modified_ns = status != NULL ? status->st_mtim.tv_sec * LB_SECOND + status->st_mtim.tv_nsec : 0,
+        .bytes = (uint64_t)status->st_size,
+        .modified_ns = status->st_mtim.tv_sec * LB_SECOND + status->st_mtim.tv_nsec,
     };
 }
 
@@ -74,31 +82,38 @@ static int compare_numbers(const char **a, const char **b)
     return order;
 }
 
+/* Of two bytes that stand at the same place: what ends a directory comes first. `before`: the byte before them. */
+static int compare_bytes(char x, char y, char before)
+{
+    bool x_digit = isdigit((unsigned char)x) != 0;
+    bool y_digit = isdigit((unsigned char)y) != 0;
+
+    if (x == y)
+        return 0;
+    if (x == '/' || y == '/')
+        return x == '/' ? -1 : 1;
+    if (x_digit != y_digit && before == '.')
+        return x_digit ? 1 : -1; /* the file without a number was the first */
+    return (unsigned char)x < (unsigned char)y ? -1 : 1;
+}
+
 int archive_path_compare(const char *a, const char *b)
 {
     const char *x = a;
     const char *y = b;
 
     while (*x != '\0' && *y != '\0') {
-        bool x_digit = isdigit((unsigned char)*x) != 0;
-        bool y_digit = isdigit((unsigned char)*y) != 0;
+        int order;
 
-        if (x_digit && y_digit) {
-            int order = compare_numbers(&x, &y);
-            if (order != 0)
-                return order;
-            continue;
+        if (isdigit((unsigned char)*x) != 0 && isdigit((unsigned char)*y) != 0) {
+            order = compare_numbers(&x, &y);
+        } else {
+            order = compare_bytes(*x, *y, x > a ? x[-1] : '\0');
+            x++;
+            y++;
         }
-        if (*x == '/' || *y == '/') {
-            if (*x != *y)
-                return *x == '/' ? -1 : 1;
-        } else if (x_digit != y_digit && x > a && x[-1] == '.') {
-            return x_digit ? 1 : -1; /* the file without a number was the first */
-        } else if (*x != *y) {
-            return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
-        }
-        x++;
-        y++;
+        if (order != 0)
+            return order;
     }
     if (*x != *y)
         return *x == '\0' ? -1 : 1;
@@ -164,19 +179,19 @@ static void walk(struct archive_paths *paths, const char *directory, int depth)
 
 void archive_paths_add(struct archive_paths *paths, const char *path)
 {
-    struct stat status;
+    struct stat status = { 0 };
 
     if (strcmp(path, "-") != 0 && stat(path, &status) != 0) {
         complain(paths, path, strerror(errno));
     } else if (strcmp(path, "-") != 0 && S_ISDIR(status.st_mode)) {
         walk(paths, path, 0);
     } else {
-        char *name = lb_alloc(strlen(path) + 1);
+        char *name = archive_path_copy(path);
 
         if (name == NULL)
             complain(paths, path, strerror(ENOMEM));
         else
-            append(paths, strcpy(name, path), strcmp(path, "-") != 0 ? &status : NULL);
+            append(paths, name, &status);
     }
     paths->given++;
 }

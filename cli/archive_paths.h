@@ -36,4 +36,7 @@ void archive_paths_free(struct archive_paths *paths);
 /* Negative, 0 or positive as `a` comes before, is, or comes behind `b` in the order above. */
 int archive_path_compare(const char *a, const char *b);
 
+/* For lb_free(); NULL: out of memory. */
+char *archive_path_copy(const char *text);
+
 #endif

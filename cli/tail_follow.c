@@ -78,7 +78,7 @@ static void look_at(struct tail *self, const char *path)
     if (stat(path, &status) != 0)
         return;
     if (file == NULL) {
-        char *copy = lb_alloc(strlen(path) + 1);
+        char *copy = archive_path_copy(path);
 
         file = lb_alloc(sizeof(*file));
         if (file == NULL || copy == NULL) {
@@ -86,7 +86,7 @@ static void look_at(struct tail *self, const char *path)
             lb_free(copy);
             return;
         }
-        file->path = strcpy(copy, path);
+        file->path = copy;
         file->following = self->files;
         self->files = file;
     }

@@ -144,7 +144,7 @@ static void keep_stream(struct tail *self, const char *path, struct lb_archive *
 static void note_file(struct tail *self, const char *path, struct lb_archive *archive)
 {
     struct tail_file *file = lb_alloc(sizeof(*file));
-    char *copy = lb_alloc(strlen(path) + 1);
+    char *copy = archive_path_copy(path);
     struct stat status;
 
     if (file == NULL || copy == NULL || stat(path, &status) != 0) {
@@ -153,7 +153,7 @@ static void note_file(struct tail *self, const char *path, struct lb_archive *ar
         lb_archive_close(archive);
         return;
     }
-    *file = (struct tail_file){ strcpy(copy, path), status.st_dev, status.st_ino, NULL, 0, self->files };
+    *file = (struct tail_file){ copy, status.st_dev, status.st_ino, NULL, 0, self->files };
     if (self->follow && lb_archive_summary(archive)->kind == LB_ARCHIVE_BLOCKS) {
         file->archive = archive;
         file->next = lb_archive_summary(archive)->block_count;

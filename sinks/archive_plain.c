@@ -64,7 +64,7 @@ static bool grow(char **buffer, size_t *size, size_t wanted)
 
 static bool add_block(struct lb_archive *archive, const struct archive_frame_at *frame)
 {
-    if (archive->summary.block_count == archive->capacity) {
+    if (archive->blocks == NULL || archive->summary.block_count == archive->capacity) {
         uint32_t capacity = archive->capacity > 0 ? archive->capacity * 2 : 64;
         struct lb_archive_block *blocks = lb_realloc(archive->blocks, capacity * sizeof(*blocks));
 
@@ -150,32 +150,41 @@ static enum lb_err open_file(struct lb_archive *archive, uint64_t size)
     return err == LB_LIMIT ? open_stream(archive) : err;
 }
 
-enum lb_err lb_archive_open(struct lb_archive **result, const char *path, lb_archive_reason *reason)
+static struct lb_archive *new_archive(const char *path)
 {
-    struct lb_archive *archive = lb_alloc(sizeof(*archive));
+    struct lb_archive *self = lb_alloc(sizeof(*self));
+
+    if (self == NULL)
+        return NULL;
+    self->summary.first_ns = INT64_MAX;
+    self->summary.last_ns = INT64_MIN;
+    self->fd = open(path, O_RDONLY | O_CLOEXEC);
+    return self;
+}
+
+enum lb_err lb_archive_open(struct lb_archive **archive, const char *path, lb_archive_reason *reason)
+{
+    struct lb_archive *self = new_archive(path);
     struct stat status;
     enum lb_err err = LB_IO;
 
-    *result = NULL;
+    *archive = NULL;
     *reason = NULL;
-    if (archive == NULL)
+    if (self == NULL)
         return LB_NOMEM;
-    archive->summary.first_ns = INT64_MAX;
-    archive->summary.last_ns = INT64_MIN;
-    archive->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (archive->fd >= 0 && fstat(archive->fd, &status) == 0) {
-        archive->summary.packed_bytes = (uint64_t)status.st_size;
+    if (self->fd >= 0 && fstat(self->fd, &status) == 0) {
+        self->summary.packed_bytes = (uint64_t)status.st_size;
         if (S_ISDIR(status.st_mode))
             errno = EISDIR;
         else
-            err = S_ISREG(status.st_mode) ? open_file(archive, (uint64_t)status.st_size) : open_stream(archive);
+            err = S_ISREG(status.st_mode) ? open_file(self, (uint64_t)status.st_size) : open_stream(self);
     }
     if (err == LB_OK) {
-        *result = archive;
+        *archive = self;
         return LB_OK;
     }
     int saved = errno;
-    lb_archive_close(archive);
+    lb_archive_close(self);
     errno = saved;
     return err;
 }
@@ -245,27 +254,27 @@ void lb_archive_decoder_free(struct lb_archive_decoder *decoder)
     lb_free(decoder);
 }
 
-enum lb_err lb_archive_read(struct lb_archive *archive, struct lb_archive_decoder *decoder, uint32_t number,
-                            bool verify, struct lb_str *text, lb_archive_reason *reason)
+enum lb_err lb_archive_read(struct lb_archive *archive, struct lb_archive_decoder *decoder, uint32_t block, bool verify,
+                            struct lb_str *text, lb_archive_reason *reason)
 {
-    const struct lb_archive_block *block = &archive->blocks[number];
+    const struct lb_archive_block *at = &archive->blocks[block];
 
     (void)verify; /* the checksum is always looked at */
     *text = (struct lb_str){ "", 0 };
     *reason = "it is no frame of zstd, or one that was cut off";
-    if (block->raw == 0)
+    if (at->raw == 0)
         return LB_BAD_INPUT;
-    if (!grow(&decoder->packed, &decoder->packed_size, block->packed) ||
-        !grow(&decoder->raw, &decoder->raw_size, (size_t)block->raw + 1))
+    if (!grow(&decoder->packed, &decoder->packed_size, at->packed) ||
+        !grow(&decoder->raw, &decoder->raw_size, (size_t)at->raw + 1))
         return LB_NOMEM;
-    ssize_t got = pread(archive->fd, decoder->packed, block->packed, (off_t)block->offset);
+    ssize_t got = pread(archive->fd, decoder->packed, at->packed, (off_t)at->offset);
     *reason = NULL;
     if (got < 0)
         return LB_IO;
     *reason = "the file was cut short meanwhile";
-    if (got != (ssize_t)block->packed)
+    if (got != (ssize_t)at->packed)
         return LB_BAD_INPUT;
-    size_t raw = ZSTD_decompressDCtx(decoder->context, decoder->raw, block->raw, decoder->packed, block->packed);
+    size_t raw = ZSTD_decompressDCtx(decoder->context, decoder->raw, at->raw, decoder->packed, at->packed);
     *reason = ZSTD_getErrorName(raw);
     if (ZSTD_isError(raw) != 0)
         return LB_BAD_INPUT;

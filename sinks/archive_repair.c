@@ -67,6 +67,19 @@ static bool make_skippable(struct repair *self, uint64_t offset, uint64_t packed
     return pwrite(self->fd, header, sizeof(header), (off_t)offset) == (ssize_t)sizeof(header);
 }
 
+/* LB_OK: nothing is wrong with the frame, or nothing is left of what was. */
+static enum lb_err repair_frame(struct repair *self, uint64_t offset, const struct archive_frame_at *frame,
+                                lb_archive_reason *reason)
+{
+    if (offset == 0 && frame->packed == self->size)
+        *reason = "it holds no whole frame of zstd";
+    else if (frame->kind == ARCHIVE_FRAME_TORN || frame->packed < 8)
+        *reason = "it ends in the middle of a frame; `logboom recover` cuts that off";
+    else
+        return make_skippable(self, offset, frame->packed) ? LB_OK : LB_IO;
+    return LB_BAD_INPUT;
+}
+
 static enum lb_err repair_file(struct repair *self, uint32_t *blocks, uint64_t *bytes, lb_archive_reason *reason)
 {
     struct archive_frame_at frame;
@@ -74,23 +87,17 @@ static enum lb_err repair_file(struct repair *self, uint32_t *blocks, uint64_t *
     for (uint64_t offset = 0; offset < self->size; offset += frame.packed) {
         if (!archive_walk(self->fd, offset, self->size, &frame))
             return LB_IO;
-        enum lb_err err = frame.kind == ARCHIVE_FRAME_DATA ? check(self, offset, &frame) : LB_OK;
+        enum lb_err err = frame.kind > ARCHIVE_FRAME_SKIPPABLE ? LB_BAD_INPUT : LB_OK;
+        if (frame.kind == ARCHIVE_FRAME_DATA)
+            err = check(self, offset, &frame);
+        if (err == LB_OK)
+            continue;
         if (err == LB_LIMIT)
             *reason = "it has a frame larger than 64 MiB, or one that does not say its size";
-        if (err != LB_OK && err != LB_BAD_INPUT)
+        else if (err == LB_BAD_INPUT)
+            err = repair_frame(self, offset, &frame, reason);
+        if (err != LB_OK)
             return err == LB_LIMIT ? LB_BAD_INPUT : err;
-        if (err == LB_OK && (frame.kind == ARCHIVE_FRAME_DATA || frame.kind == ARCHIVE_FRAME_SKIPPABLE))
-            continue;
-        if (offset == 0 && frame.packed == self->size) {
-            *reason = "it holds no whole frame of zstd";
-            return LB_BAD_INPUT;
-        }
-        if (frame.kind == ARCHIVE_FRAME_TORN || frame.packed < 8) {
-            *reason = "it ends in the middle of a frame; `logboom recover` cuts that off";
-            return LB_BAD_INPUT;
-        }
-        if (!make_skippable(self, offset, frame.packed))
-            return LB_IO;
         (*blocks)++;
         *bytes += frame.packed;
     }
