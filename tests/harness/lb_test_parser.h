@@ -356,4 +356,30 @@ static inline void corpus_events(struct test_parser *self, const char *log_name,
     free((char *)(uintptr_t)rows.ptr);
 }
 
+/* The samples of a format: all must be accepted, at the level that is stated. Skips the test without a corpus. */
+static inline bool corpus_samples(struct test_parser *self, const char *format)
+{
+    struct corpus_score score = { 0 };
+    struct corpus corpus;
+    struct lb_str row;
+
+    if (!corpus_open(&corpus, "formats/samples.jsonl"))
+        skip();
+    while (corpus_next(&corpus, &row)) {
+        struct lb_str input;
+        struct lb_str level = corpus_get(row, "level");
+
+        if (!lb_str_is(corpus_get(row, "format"), format))
+            continue;
+        input = corpus_text(corpus_get(row, "in"));
+        corpus_count(&score,
+                     test_parse(self, input) == LB_OK && (level.ptr == NULL || same_as_expected(self, "level", level)),
+                     row);
+        free((char *)(uintptr_t)input.ptr);
+    }
+    corpus_close(&corpus);
+    printf("[ CORPUS   ] samples of %s: %d of %d\n", format, score.right, score.all);
+    return score.all > 0 && score.right == score.all;
+}
+
 #endif
