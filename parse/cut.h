@@ -94,12 +94,17 @@ static inline bool cut_digits(struct lb_str *text, struct lb_str *piece)
     return true;
 }
 
-/* Blanks and line ends at the end. */
+static inline bool cut_is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Without blanks and line ends at both ends. */
 static inline struct lb_str cut_trimmed(struct lb_str text)
 {
-    cut_blanks(&text);
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\n' ||
-                            text.ptr[text.len - 1] == '\r' || text.ptr[text.len - 1] == '\t'))
+    while (text.len > 0 && cut_is_space(*text.ptr))
+        text = cut_from(text, 1);
+    while (text.len > 0 && cut_is_space(text.ptr[text.len - 1]))
         text.len--;
     return text;
 }
