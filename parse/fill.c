@@ -11,6 +11,8 @@
 #include "lb_limits.h"
 #include "lb_stream.h"
 
+#include <arpa/inet.h>
+
 enum { SCALED_DIGITS_MAX = 18 };
 
 bool fill_plain_text(struct lb_value message, struct lb_arena *arena, struct lb_str *text)
@@ -168,19 +170,40 @@ void fill_request(struct fill *self, struct lb_str request)
     }
 }
 
+static bool is_ipv6(struct lb_str text)
+{
+    char name[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+
+    if (text.len >= sizeof(name))
+        return false;
+    memcpy(name, text.ptr, text.len);
+    name[text.len] = '\0';
+    return inet_pton(AF_INET6, name, &address) == 1;
+}
+
+/* "2001:db8::1" has no port although digits follow its last colon; "2001:db8::1:443" is taken to have one. */
+static bool is_port_colon(struct lb_str address, const char *colon)
+{
+    struct lb_str before = { address.ptr, (size_t)(colon - address.ptr) };
+
+    if (before.len == 0 || memchr(before.ptr, ':', before.len) == NULL || *before.ptr == '[')
+        return true;
+    return is_ipv6(before) || !is_ipv6(address);
+}
+
 void fill_address(struct fill *self, struct lb_str ip_key, struct lb_str port_key, struct lb_str address)
 {
     const char *colon = address.len > 0 ? memrchr(address.ptr, ':', address.len) : NULL;
     struct lb_str port = { NULL, 0 };
     struct lb_str ip = address;
 
-    if (colon != NULL) {
+    if (colon != NULL && colon + 1 < address.ptr + address.len)
         port = cut_from(address, (size_t)(colon + 1 - address.ptr));
-        if (port.len > 0 && cut_count_digits(port) == port.len)
-            ip.len = (size_t)(colon - address.ptr);
-        else
-            port.len = 0;
-    }
+    if (port.len > 0 && cut_count_digits(port) == port.len && is_port_colon(address, colon))
+        ip.len = (size_t)(colon - address.ptr);
+    else
+        port.len = 0;
     if (ip.len > 2 && *ip.ptr == '[' && ip.ptr[ip.len - 1] == ']')
         ip = (struct lb_str){ ip.ptr + 1, ip.len - 2 };
     fill_text(self, ip_key, ip);
