@@ -151,13 +151,14 @@ static bool take_time(struct header *self)
 /* A name of a class, module or logger. */
 static bool is_name(struct lb_str word)
 {
+    static const char signs[] = "._$-/#*";
     bool letter = false;
 
     for (size_t i = 0; i < word.len; i++) {
         char c = word.ptr[i];
 
         letter = letter || cut_is_letter(c);
-        if (!cut_is_letter(c) && !cut_is_digit(c) && memchr("._$-/#*", c, 7) == NULL)
+        if (!cut_is_letter(c) && !cut_is_digit(c) && memchr(signs, c, sizeof(signs) - 1) == NULL)
             return false;
     }
     return letter && word.len <= LOGGER_BYTES_MAX;
@@ -169,40 +170,54 @@ static void take_logger(struct header *self, struct lb_str word)
     self->has_logger = true;
 }
 
+/* A time in brackets, and with env_logger the level and module behind it: `[2026-03-01T10:00:00Z ERROR main]`. */
+static bool take_inner_time(struct header *self, struct lb_str inside)
+{
+    struct header within = *self;
+    struct lb_str word;
+
+    within.text = inside;
+    if (!take_time(&within))
+        return false;
+    self->timed = true;
+    skip_between(&within.text);
+    if (cut_token(&within.text, &word) && take_level(self, word)) {
+        cut_blanks(&within.text);
+        if (within.text.len > 0)
+            take_logger(self, within.text);
+    }
+    return true;
+}
+
+/* A thread stands before the level, or behind Spring's process; then a logger may be in brackets too. */
+static bool take_inner_name(struct header *self, struct lb_str inside)
+{
+    if (!self->timed && !self->leveled)
+        return false;
+    if (!self->has_thread && (!self->leveled || self->has_pid)) {
+        fill_text(self->fill, LB_STR("thread"), inside);
+        self->has_thread = true;
+        return true;
+    }
+    if (self->has_logger || !is_name(inside) || memchr(inside.ptr, '.', inside.len) == NULL)
+        return false;
+    take_logger(self, inside);
+    return true;
+}
+
 /* `[main]`, `[INFO ]`, `[2026-03-01T10:00:00]`, `[o.e.Server]`: by what has been there. */
 static bool take_bracket(struct header *self)
 {
     struct lb_str rest = self->text;
     struct lb_str inside;
-    struct header within = *self;
 
     if (!cut_char(&rest, '[') || !cut_until(&rest, ']', &inside))
         return false;
     inside = cut_trimmed(inside);
     while (cut_colour(&inside)) {
     }
-    within.text = inside;
-    if (take_time(&within)) {
-        self->timed = within.timed;
-        /* env_logger: `[2026-03-01T10:00:00Z ERROR main]` */
-        skip_between(&within.text);
-        if (within.text.len > 0 && cut_token(&within.text, &inside) && take_level(self, inside)) {
-            cut_blanks(&within.text);
-            if (within.text.len > 0)
-                take_logger(self, within.text);
-        }
-    } else if (take_level(self, inside)) {
-        /* nothing more to do */
-    } else if (!self->timed && !self->leveled) {
+    if (!take_inner_time(self, inside) && !take_level(self, inside) && !take_inner_name(self, inside))
         return false;
-    } else if (!self->has_thread && (!self->leveled || self->has_pid)) {
-        fill_text(self->fill, LB_STR("thread"), inside);
-        self->has_thread = true;
-    } else if (!self->has_logger && is_name(inside) && memchr(inside.ptr, '.', inside.len) != NULL) {
-        take_logger(self, inside);
-    } else {
-        return false;
-    }
     self->text = rest;
     return true;
 }
