@@ -137,6 +137,14 @@ static enum lb_err csv_open(struct lb_parser *parser, struct lb_diag *diag)
     return err;
 }
 
+static enum lb_err tsv_open(struct lb_parser *parser, struct lb_diag *diag)
+{
+    struct csv_state *self = parser->state;
+
+    self->delimiter = LB_STR("\t");
+    return csv_open(parser, diag);
+}
+
 #define COLUMN_OPTIONS                                                                                                 \
     { .name = "columns",                                                                                               \
       .kind = LB_OPTION_STRINGS,                                                                                       \
@@ -146,18 +154,17 @@ static enum lb_err csv_open(struct lb_parser *parser, struct lb_diag *diag)
         .name = "header", .kind = LB_OPTION_STRING, .offset = offsetof(struct csv_state, header),                      \
         .help = "instead of columns: the line that names them, as it stands in the file"                               \
     }
-#define DELIMITER_OPTION(sign)                                                                                         \
-    {                                                                                                                  \
-        .name = "delimiter", .kind = LB_OPTION_STRING, .offset = offsetof(struct csv_state, delimiter),                \
-        .fallback = (sign), .help = "the character between cells"                                                      \
-    }
-
 static const struct lb_option csv_options[] = {
-    COLUMN_OPTIONS, DELIMITER_OPTION(","), LEADING_OPTIONS, { .name = NULL }
+    COLUMN_OPTIONS,
+    { .name = "delimiter",
+      .kind = LB_OPTION_STRING,
+      .offset = offsetof(struct csv_state, delimiter),
+      .fallback = ",",
+      .help = "the character between cells" },
+    LEADING_OPTIONS,
+    { .name = NULL },
 };
-static const struct lb_option tsv_options[] = {
-    COLUMN_OPTIONS, DELIMITER_OPTION("\t"), LEADING_OPTIONS, { .name = NULL }
-};
+static const struct lb_option tsv_options[] = { COLUMN_OPTIONS, LEADING_OPTIONS, { .name = NULL } };
 
 const struct lb_parser_type lb_parser_csv = {
     .module = { .name = "csv",
@@ -174,7 +181,7 @@ const struct lb_parser_type lb_parser_tsv = {
                 .help = "tab-separated cells, otherwise as csv",
                 .state_size = sizeof(struct csv_state),
                 .options = tsv_options },
-    .open = csv_open,
+    .open = tsv_open,
     .parse = csv_parse,
     .close = leading_close,
 };

@@ -44,6 +44,19 @@ static void a_header_names_them_too(void **unused)
     test_parser_cases(&test, cases, 1);
 }
 
+static void tabs_are_the_delimiter_of_tsv(void **unused)
+{
+    static struct test_parser tabs;
+    struct csv_state own = { .columns = { names, 4 } };
+
+    (void)unused;
+    test_parser_init(&tabs, &lb_parser_tsv, &own);
+    assert_int_equal(test_parser_open(&tabs), LB_OK);
+    assert_int_equal(test_parse(&tabs, LB_STR("2026-03-01T10:00:00Z\terror\t\"a\tb\"\t7")), LB_OK);
+    assert_string_equal(test_summary(&tabs), "2026-03-01T10:00:00Z|error|||a\tb|n=7;");
+    test_parser_free(&tabs);
+}
+
 static void faults_are_told(void **unused)
 {
     static const struct csv_state faulty[] = {
@@ -118,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cells_are_named_by_their_columns),
         cmocka_unit_test(a_header_names_them_too),
+        cmocka_unit_test(tabs_are_the_delimiter_of_tsv),
         cmocka_unit_test(faults_are_told),
         cmocka_unit_test(the_corpus_agrees),
     };
