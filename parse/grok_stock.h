@@ -1,0 +1,18 @@
+/*
+ * grok_stock.h - the rows of the stock of grok patterns, in two tables: of
+ * general things, and of logs of servers.
+ */
+#ifndef GROK_STOCK_H
+#define GROK_STOCK_H
+
+#include "grok.h"
+
+struct grok_stock_row {
+    const char *name; /* NULL at the end */
+    const char *meaning;
+    const char *ecs; /* the same with the names of ECS; NULL: no difference */
+};
+
+extern const struct grok_stock_row grok_stock_servers[];
+
+#endif
