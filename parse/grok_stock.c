@@ -200,7 +200,7 @@ static const struct grok_stock_row general[] = {
 
 const char *grok_stock(struct lb_str name, bool ecs)
 {
-    const struct grok_stock_row *const tables[] = { general, grok_stock_servers };
+    const struct grok_stock_row *const tables[] = { general, grok_stock_servers, grok_stock_network };
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         for (const struct grok_stock_row *row = tables[i]; row->name != NULL; row++)

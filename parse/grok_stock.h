@@ -1,6 +1,6 @@
 /*
- * grok_stock.h - the rows of the stock of grok patterns, in two tables: of
- * general things, and of logs of servers.
+ * grok_stock.h - the rows of the stock of grok patterns, in three tables: of
+ * general things, of logs of servers, and of firewalls.
  */
 #ifndef GROK_STOCK_H
 #define GROK_STOCK_H
@@ -14,5 +14,6 @@ struct grok_stock_row {
 };
 
 extern const struct grok_stock_row grok_stock_servers[];
+extern const struct grok_stock_row grok_stock_network[];
 
 #endif
