@@ -97,7 +97,7 @@ def test_faults_of_settings_are_told_at_their_place(tmp_path):
     (tmp_path / "logboom.yaml").write_text("""data_dir: ./data
 sources: {in: {type: stdin, parse: [a, b, c, d]}}
 parsers:
-  a: {type: csv}
+  a: {type: csv, columns: [x, y], header: 'x,y'}
   b: {type: grok, pattern: '%{NOSUCH:x}'}
   c: {type: nginx, timezone: Europe/Nowhere}
   d: {type: logfmt, types: {n: itn}}
@@ -107,7 +107,7 @@ sinks: {out: {type: stdout}}
     done = subprocess.run([BIN, "check", "-c", "logboom.yaml"], cwd=tmp_path, text=True, capture_output=True, timeout=60)
     assert done.returncode == 1
     told = done.stderr
-    assert re.search(r"^logboom.yaml:4:\d+: error: .*columns: \[a, b\] or header:", told, re.M), told
+    assert re.search(r"^logboom.yaml:4:\d+: error: .*columns and header say the same", told, re.M), told
     assert re.search(r"^logboom.yaml:5:\d+: error: .*%\{NOSUCH\} is not known", told, re.M), told
     assert re.search(r"^logboom.yaml:6:\d+: error: .*Europe/Nowhere", told, re.M), told
     assert re.search(r"^logboom.yaml:7:\d+: error: .*'itn' is no type, did you mean 'int'", told, re.M), told
