@@ -10,6 +10,8 @@
 #include "lb_clock.h"
 #include "lb_time.h"
 
+#include <math.h>
+
 enum { KEY_SEPARATOR = 0x1f, DIGITS = 64 };
 
 static bool name_at(struct lb_str key, size_t at, struct lb_str name)
@@ -44,8 +46,12 @@ void lb_alert_value_write(struct lb_buffer *out, const struct lb_alert_rule *rul
 {
     if (rule->function == LB_ALERT_RATIO)
         lb_buffer_print(out, "%.3g%%", value * 100);
-    else
+    else if (rule->function == LB_ALERT_RATE)
+        lb_buffer_print(out, "%.4g/s", value);
+    else if (value == floor(value))
         lb_buffer_print(out, "%.15g", value);
+    else
+        lb_buffer_print(out, "%.5g", value);
 }
 
 void lb_alert_duration_write(struct lb_buffer *out, int64_t duration_ns)
