@@ -69,8 +69,14 @@ struct lb_alert_rule {
     uint64_t min_count;
     int64_t cooldown_ns;
     int64_t for_ns;
-    struct lb_str text; /* optional words for people; `{service}` and `{value}` are replaced */
-    uint64_t sinks;     /* `to:` of the rule itself */
+    int64_t hold_ns;           /* no threshold crossed for so long: resolved; less than `lateness` means that */
+    int64_t repeat_ns;         /* told again while it fires; 0: not */
+    struct lb_threshold clear; /* not set, or what the value must cross before the lowest severity ends */
+    struct lb_str text;        /* optional words for people; `{service}` and `{value}` are replaced */
+    struct lb_str runbook;     /* where the reader finds what to do */
+    struct lb_pairs labels;    /* added to each alert as they are */
+    bool shadow;               /* judged, counted and shown, but nobody is told */
+    uint64_t sinks;            /* `to:` of the rule itself */
 };
 
 struct lb_alerting {

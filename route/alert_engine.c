@@ -174,8 +174,11 @@ static uint64_t sinks_of(struct lb_alert_engine *engine, const struct lb_alert_e
 static void report(void *context, const struct lb_alert_report *report)
 {
     struct lb_alert_engine *engine = context;
-    struct lb_alert_event *event = lb_alloc(sizeof(*event));
+    struct lb_alert_event *event;
 
+    if (report->runner->rule->shadow)
+        return;
+    event = lb_alloc(sizeof(*event));
     if (event == NULL) {
         engine->outbox.lost++;
         LB_ERROR(MODULE, "alert lost, no memory rule=" LB_STR_FMT, LB_STR_ARG(report->runner->rule->name));

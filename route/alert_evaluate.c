@@ -151,6 +151,18 @@ static void keep(struct lb_alert_runner *runner, struct lb_alert_key *key, const
     hold(runner, key, key->mask, segment->from, segment->to < until ? segment->to : until);
 }
 
+/* What fires and has not crossed `clear` keeps its lowest severity. */
+static uint8_t stay(const struct lb_alert_rule *rule, const struct lb_alert_key *key, uint8_t mask)
+{
+    int lowest = 0;
+
+    if (mask != 0 || !rule->clear.set || key->state.severity == LB_ALERT_QUIET || crosses(&rule->clear, key->value))
+        return mask;
+    while (!rule->thresholds[lowest].set)
+        lowest++;
+    return (uint8_t)(1U << lowest);
+}
+
 static void judge(struct lb_alert_runner *runner, struct lb_alert_key *key, const struct lb_alert_segment *segment)
 {
     uint8_t mask = lb_alert_judge(runner->rule, segment->totals.count, segment->value, &key->judged);
@@ -160,6 +172,7 @@ static void judge(struct lb_alert_runner *runner, struct lb_alert_key *key, cons
     if (key->judged) {
         if (mask != 0)
             note_peak(runner, key, key->value);
+        mask = stay(runner->rule, key, mask);
         hold(runner, key, mask, segment->from, segment->to);
         key->mask = mask;
         key->judged_until = segment->to;
@@ -435,7 +448,10 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     runner->summary = (struct lb_alert_summary){ .highest = LB_ALERT_QUIET };
     runner->policy = (struct lb_alert_policy){ .for_ns = rule->for_ns,
                                                .bridge_ns = falling ? 0 : alerting->lateness_ns,
-                                               .cooldown_ns = rule->cooldown_ns };
+                                               .cooldown_ns = rule->cooldown_ns,
+                                               .repeat_ns = rule->repeat_ns };
+    if (rule->hold_ns > runner->policy.bridge_ns)
+        runner->policy.bridge_ns = rule->hold_ns;
     lb_alert_shape_init(&runner->shape, rule->over_ns, alerting->lateness_ns, falling);
     lb_alert_shape_measure(&runner->shape, rule->function, rule->quantile);
     lb_alert_keys_init(&runner->keys, (uint32_t)alerting->max_keys);

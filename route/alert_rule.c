@@ -36,7 +36,13 @@ struct rule_options {
     struct lb_alert_rule rule;
     const struct lb_node *levels[LEVEL_KEYS];
     struct lb_str value;
+    const struct lb_node *clear;
+    int mode;
 };
+
+enum { MODE_ACTIVE, MODE_SHADOW };
+
+static const char *const modes[] = { "active", "shadow", NULL };
 
 #define MEMBER(name) offsetof(struct rule_options, rule.name)
 #define LEVEL(i) offsetof(struct rule_options, levels[i])
@@ -66,6 +72,19 @@ static const struct lb_option rule_options[] = {
       "After a notice, no other of the same or a lower severity for this long", 0, NULL, NULL, 0, 31 * DAYS },
     { "for", LB_OPTION_DURATION, MEMBER(for_ns), NULL, "How long a threshold must be crossed before it fires", 0, NULL,
       NULL, 0, 31 * DAYS },
+    { "hold", LB_OPTION_DURATION, MEMBER(hold_ns), NULL,
+      "How long no threshold must be crossed before it has ended; at least alerting.lateness", 0, NULL, NULL, 0,
+      31 * DAYS },
+    { "clear", LB_OPTION_NODE, offsetof(struct rule_options, clear), NULL,
+      "What the value must cross before it may end, such as below 3%", 0, NULL, NULL, 0, 0 },
+    { "repeat", LB_OPTION_DURATION, MEMBER(repeat_ns), NULL, "Told again so often while it fires; not unless set", 0,
+      NULL, NULL, LB_SECOND, 31 * DAYS },
+    { "runbook", LB_OPTION_STRING, MEMBER(runbook), NULL, "Where people find what to do, an address", 0, NULL, NULL, 0,
+      0 },
+    { "labels", LB_OPTION_PAIRS, MEMBER(labels), NULL, "Names and values that are added to each alert", 0, NULL, NULL,
+      0, 0 },
+    { "mode", LB_OPTION_CHOICE, offsetof(struct rule_options, mode), "active",
+      "shadow: it is judged, counted and shown, but nobody is told", 0, modes, NULL, 0, 0 },
     { "text", LB_OPTION_STRING, MEMBER(text), NULL, "Words for people; {service} and {value} are replaced", 0, NULL,
       NULL, 0, 0 },
     { "to", LB_OPTION_SINKS, MEMBER(sinks), NULL, "Sinks for this rule, besides those of alerting.routes", 0, NULL,
@@ -155,6 +174,31 @@ static bool read_levels(const struct rule_options *options, struct lb_alert_rule
         lower = i;
     }
     return ok;
+}
+
+/* The way back: it looks the other way than the thresholds, and stands before the lowest of them. */
+static bool read_clear(const struct lb_node *node, struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    const struct lb_threshold *lowest = rule->thresholds;
+    struct lb_threshold *clear = &rule->clear;
+    bool beyond;
+
+    if (node->kind != LB_NODE_SCALAR) {
+        lb_diag_error(diag, node->place, "expected a threshold such as `below 3%%`");
+        return false;
+    }
+    if (!lb_threshold_read(node->text, rule, clear, node->begin, diag))
+        return false;
+    while (!lowest->set)
+        lowest++;
+    beyond = looks_down(clear->comparison) ? clear->number <= lowest->number : clear->number >= lowest->number;
+    if (looks_down(clear->comparison) != looks_down(lowest->comparison) && beyond)
+        return true;
+    lb_diag_error(diag, node->place,
+                  "\"clear\" is the way back: expected `%s` a number that is no %s than the lowest "
+                  "threshold",
+                  looks_down(lowest->comparison) ? "above" : "below", looks_down(lowest->comparison) ? "less" : "more");
+    return false;
 }
 
 /* --- by and text ---------------------------------------------------------- */
@@ -251,5 +295,9 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
         ok = check_by(rule, lb_node_get(node, "by"), diag) && ok;
     if (rule->text.len > 0)
         ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;
-    return read_levels(&options, rule, diag) && ok && filled;
+    rule->shadow = options.mode == MODE_SHADOW;
+    if (!read_levels(&options, rule, diag))
+        return false;
+    ok = (options.clear == NULL || read_clear(options.clear, rule, diag)) && ok;
+    return ok && filled;
 }

@@ -162,6 +162,8 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
     write_key(out, event);
     lb_buffer_append(out, ", since ", 8);
     write_time(out, event->started, event->at);
+    if (event->notice == LB_NOTICE_REPEATED)
+        lb_buffer_append_str(out, LB_STR(", still firing"));
     if (event->notice == LB_NOTICE_UPDATED)
         lb_buffer_print(out, ", now %s, was %s", lb_severity_names[event->severity],
                         lb_severity_names[event->previous]);
