@@ -42,13 +42,12 @@ bool output_trouble(struct output *self, const char *what, const char *path)
 {
     int err = errno;
 
-    if (self->broken)
-        return false;
     self->stalled = true;
     lb_delivery_problem(self->sink, "cannot %s %s: %s; %s, it goes on by itself", what, path, strerror(err),
                         advice_for(err));
     if (err == ENOSPC || err == EDQUOT)
         self->retention_at = 0;
+    errno = err;
     return false;
 }
 
@@ -131,6 +130,7 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
     self->flush_at = INT64_MAX;
     lb_ledger_txn_init(&self->intentions);
     lb_buffer_init(&self->path, PATH_MAX * 4);
+    lb_buffer_init(&self->journal, SIZE_MAX);
     self->scratch.ptr = lb_alloc(LB_SCRATCH_BYTES);
     self->scratch.size = LB_SCRATCH_BYTES;
     self->formatter = (struct lb_formatter){ .format = (enum lb_format)self->format, .scratch = &self->scratch };
@@ -154,6 +154,7 @@ void output_close(struct output *self)
     /* Bytes behind the last commit, and the reserve, may stay: the next open() knows the committed length. */
     while (self->files != NULL)
         output_file_remove(self, self->files);
+    output_journal_free(self);
     output_partitions_free(self);
     output_pattern_free(&self->pattern);
     lb_ledger_txn_free(&self->intentions);
@@ -222,7 +223,7 @@ static bool add(struct output *self, const struct lb_batch *batch, const struct 
 static bool recover(struct output *self)
 {
     retain_when_due(self);
-    if (!output_flush_all(self) || !output_publish(self) || !output_relieve(self))
+    if (!output_redo(self) || !output_flush_all(self) || !output_publish(self) || !output_relieve(self))
         return false;
     fine(self);
     return true;
@@ -232,7 +233,7 @@ enum lb_err output_write(struct output *self, const struct lb_batch *batch, cons
 {
     int64_t now = lb_clock_monotonic();
 
-    if (self->broken || (self->stalled && !recover(self)))
+    if (self->stalled && !recover(self))
         return LB_AGAIN;
     self->serial++;
     for (uint32_t i = 0; i < selection->count; i++) {
@@ -253,7 +254,7 @@ enum lb_err output_write(struct output *self, const struct lb_batch *batch, cons
 
 int64_t output_tick(struct output *self, int64_t now)
 {
-    if (self->broken || self->stalled)
+    if (self->stalled)
         return INT64_MAX; /* write() and commit() find out when it is better */
     if (now >= self->flush_at)
         output_flush_aged(self, now);
@@ -277,6 +278,8 @@ static void finish_when_due(struct output *self, struct output_file *file, int64
 
 static bool settle(struct output *self, struct output_file *file)
 {
+    if (file->lost)
+        output_bury(self, file);
     if (file->finished && !output_file_trim(self, file))
         return output_trouble(self, "cut", file->path);
     return output_file_sync(self, file);
@@ -291,19 +294,28 @@ static bool settle_all(struct output *self)
         if (!settle(self, file))
             return false;
     }
-    return output_sync_directories(self);
+    if (!output_sync_directories(self))
+        return false;
+    output_journal_reset(self);
+    return true;
+}
+
+static void note(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file)
+{
+    if (file->path == NULL)
+        return; /* was given up before it had a name */
+    if (file->finished && !file->lost)
+        output_ledger_delete(self, txn, file);
+    else if (file->length != file->committed || !file->known)
+        output_ledger_put(self, txn, file, file->length);
 }
 
 enum lb_err output_commit(struct output *self, struct lb_ledger_txn *txn)
 {
-    if (self->broken || !output_flush_all(self) || !output_publish(self) || !settle_all(self))
+    if (!output_redo(self) || !output_flush_all(self) || !output_publish(self) || !settle_all(self))
         return LB_AGAIN;
-    for (struct output_file *file = self->files; file != NULL; file = file->next) {
-        if (file->finished)
-            output_ledger_delete(self, txn, file);
-        else if (file->length != file->committed || !file->known)
-            output_ledger_put(self, txn, file);
-    }
+    for (const struct output_file *file = self->files; file != NULL; file = file->next)
+        note(self, txn, file);
     fine(self);
     return LB_OK;
 }
@@ -317,7 +329,9 @@ void output_committed(struct output *self)
         next = file->next;
         file->committed = file->length;
         file->fresh = false;
-        if (!file->finished)
+        if (file->lost)
+            file->home = NULL;
+        if (!file->finished || file->lost)
             continue;
         if (file->renaming)
             output_file_rename_full(self, file);

@@ -54,12 +54,14 @@ static const struct lb_option options[] = {
     { 0 },
 };
 
-static bool append(struct output *self, struct output_file *file, struct lb_str lines)
+static bool append(struct output *self, struct output_file *file, struct lb_str lines, struct lb_str *bytes)
 {
-    return archive_append(&((struct sink_archive *)self)->writer, file, lines);
+    return archive_append(&((struct sink_archive *)self)->writer, file, lines, bytes);
 }
 
-static const struct output_kind kind = { .numbered = true, .full = 768 * 1024, .append = append, .cut = archive_cut };
+static const struct output_kind kind = {
+    .numbered = true, .full = 768 * 1024, .append = append, .append_bytes = archive_append_frame, .cut = archive_cut
+};
 
 static bool has_suffix(const struct lb_sink *sink, struct lb_diag *diag)
 {

@@ -50,11 +50,10 @@ static const struct lb_option options[] = {
     { 0 },
 };
 
-static bool append(struct output *self, struct output_file *file, struct lb_str lines)
+static bool append_bytes(struct output_file *file, struct lb_str lines)
 {
     size_t done = 0;
 
-    (void)self;
     while (done < lines.len) {
         ssize_t n = pwrite(file->fd, lines.ptr + done, lines.len - done, (off_t)(file->length + done));
 
@@ -75,13 +74,22 @@ static bool append(struct output *self, struct output_file *file, struct lb_str 
     return true;
 }
 
+static bool append(struct output *self, struct output_file *file, struct lb_str lines, struct lb_str *bytes)
+{
+    (void)self;
+    *bytes = lines;
+    return append_bytes(file, lines);
+}
+
 static bool cut(struct output_file *file, int fd, uint64_t size)
 {
     file->end = file->length;
     return size == file->length || ftruncate(fd, (off_t)file->length) == 0;
 }
 
-static const struct output_kind kind = { .numbered = false, .full = 128 * 1024, .append = append, .cut = cut };
+static const struct output_kind kind = {
+    .numbered = false, .full = 128 * 1024, .append = append, .append_bytes = append_bytes, .cut = cut
+};
 
 static enum lb_err check_file(struct lb_sink *sink, struct lb_diag *diag)
 {
