@@ -141,6 +141,7 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
         assert(sink->index == i);
         sink->ledger = daemon->ledger;
         sink->data_dir = config->data_dir;
+        sink->exit_at_eof = daemon->exit_at_eof;
         if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
             return false;
         daemon->sinks_open++;

@@ -48,6 +48,7 @@ struct lb_sink {
     uint32_t index;           /* its bit, and its consumer number */
     struct lb_ledger *ledger; /* for what it committed in earlier runs; set before open() */
     struct lb_str data_dir;
+    bool exit_at_eof; /* the run ends when all is read: work that can wait, like sealing, is left to the next one */
     struct lb_delivery *delivery; /* its queue and thread */
 };
 

@@ -14,10 +14,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define RETAIN_EVERY (60 * LB_SECOND)
+#define RETAIN_MORE LB_SECOND /* when not all went at once */
+#define IDLE_EVERY (60 * LB_SECOND)
+#define AROUND_EVERY (600 * LB_SECOND)
+#define STALLED_EVERY (5 * LB_SECOND)
 
 /* --- trouble --------------------------------------------------------------------- */
 
@@ -45,8 +50,10 @@ bool output_trouble(struct output *self, const char *what, const char *path)
     self->stalled = true;
     lb_delivery_problem(self->sink, "cannot %s %s: %s; %s, it goes on by itself", what, path, strerror(err),
                         advice_for(err));
-    if (err == ENOSPC || err == EDQUOT)
+    if (err == ENOSPC || err == EDQUOT) {
         self->retention_at = 0;
+        self->disk_full = true;
+    }
     errno = err;
     return false;
 }
@@ -65,8 +72,7 @@ static void retain_when_due(struct output *self)
 
     if (now < self->retention_at)
         return;
-    self->retention_at = now + RETAIN_EVERY;
-    output_retain(self);
+    self->retention_at = now + (output_retain(self) ? RETAIN_EVERY : RETAIN_MORE);
 }
 
 /* --- open and close ----------------------------------------------------------------- */
@@ -117,9 +123,22 @@ enum lb_err output_check(struct output *self, struct lb_sink *sink, struct lb_di
 
 static void remove_temporary(void *context, const struct output_found *found)
 {
-    (void)context;
-    if (found->temporary && unlink(found->path) != 0)
+    const struct output *self = context;
+
+    if (found->temporary && !output_unlink_at(self, found->path))
         LB_WARN("sink", "cannot delete a file left by a crash path=%s reason=%s", found->path, strerror(errno));
+}
+
+static void open_metrics(struct output *self)
+{
+    char name[256];
+    char labels[320];
+
+    snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(self->sink->section.name));
+    lb_metric_labels(labels, sizeof(labels), "sink", name, (char *)NULL);
+    self->deleted = lb_metric(LB_COUNTER, "logboom_expired_files_total", "Files that retention deleted", labels);
+    self->given_up = lb_metric(LB_COUNTER, "logboom_given_up_files_total",
+                               "Files that ended early because they could not be synced", labels);
 }
 
 enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct output_kind *kind, struct lb_diag *diag)
@@ -136,10 +155,12 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
     self->formatter = (struct lb_formatter){ .format = (enum lb_format)self->format, .scratch = &self->scratch };
     self->formatter.time.second = INT64_MIN;
 
+    open_metrics(self);
+
     enum lb_err err = LB_NOMEM;
 
     if (self->scratch.ptr != NULL && output_pattern_open(&self->pattern, self->template)) {
-        output_walk(self, remove_temporary, NULL);
+        output_walk(self, remove_temporary, self);
         err = output_ledger_load(self, diag);
     }
     if (err == LB_NOMEM)
@@ -252,29 +273,33 @@ enum lb_err output_write(struct output *self, const struct lb_batch *batch, cons
     return LB_OK;
 }
 
+/* What has to be done though nothing comes. */
+static void work_when_idle(struct output *self, int64_t now)
+{
+    int64_t every =
+        self->rotate_every_ns > 0 && self->rotate_every_ns / 8 < IDLE_EVERY ? self->rotate_every_ns / 8 : IDLE_EVERY;
+
+    self->idle_at = now + (self->stalled ? STALLED_EVERY : every);
+    if (self->stalled && !recover(self))
+        return;
+    output_finish_idle(self);
+    retain_when_due(self);
+    if (now >= self->around_at) {
+        self->around_at = now + AROUND_EVERY;
+        output_look_around(self);
+    }
+}
+
 int64_t output_tick(struct output *self, int64_t now)
 {
-    if (self->stalled)
-        return INT64_MAX; /* write() and commit() find out when it is better */
-    if (now >= self->flush_at)
+    if (!self->stalled && now >= self->flush_at)
         output_flush_aged(self, now);
-    return self->flush_at;
+    if (now >= self->idle_at)
+        work_when_idle(self, now);
+    return self->stalled || self->idle_at < self->flush_at ? self->idle_at : self->flush_at;
 }
 
 /* --- commit --------------------------------------------------------------------------- */
-
-/* Whether a file has got all that it shall get. */
-static void finish_when_due(struct output *self, struct output_file *file, int64_t now)
-{
-    bool aged = self->rotate_every_ns > 0 && now - file->first_ns >= self->rotate_every_ns;
-    bool large = self->rotate_size > 0 && file->length >= self->rotate_size;
-    bool idle = now - file->last_ns >= OUTPUT_IDLE_MAX;
-
-    if (file->finished || file->length == 0 || !(aged || large || idle))
-        return;
-    file->renaming = !self->kind->numbered && (aged || large);
-    output_file_finish(file);
-}
 
 static bool settle(struct output *self, struct output_file *file)
 {
@@ -290,7 +315,7 @@ static bool settle_all(struct output *self)
     int64_t now = lb_clock_now();
 
     for (struct output_file *file = self->files; file != NULL; file = file->next) {
-        finish_when_due(self, file, now);
+        output_finish_due(self, file, now);
         if (!settle(self, file))
             return false;
     }
@@ -312,6 +337,8 @@ static void note(struct output *self, struct lb_ledger_txn *txn, const struct ou
 
 enum lb_err output_commit(struct output *self, struct lb_ledger_txn *txn)
 {
+    if (self->stalled)
+        retain_when_due(self);
     if (!output_redo(self) || !output_flush_all(self) || !output_publish(self) || !settle_all(self))
         return LB_AGAIN;
     for (const struct output_file *file = self->files; file != NULL; file = file->next)
@@ -333,9 +360,7 @@ void output_committed(struct output *self)
             file->home = NULL;
         if (!file->finished || file->lost)
             continue;
-        if (file->renaming)
-            output_file_rename_full(self, file);
-        output_file_remove(self, file);
+        output_retire(self, file);
         finished = true;
     }
     if (finished)

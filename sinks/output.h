@@ -17,6 +17,7 @@
 
 #include "lb_buffer.h"
 #include "lb_format.h"
+#include "lb_metrics.h"
 #include "lb_sink.h"
 #include "lb_template.h"
 
@@ -33,9 +34,8 @@ enum {
     OUTPUT_NAME_MAX = 200, /* of a path component; leaves room for a number */
 };
 
-#define OUTPUT_IDLE_MAX (48 * 3600 * LB_SECOND) /* then a file is forgotten: its date is over */
-
 struct output;
+struct sealer;
 
 /* A file on disk that may still grow. */
 struct output_file {
@@ -138,6 +138,11 @@ struct output {
     int64_t keep_at_least_ns;
     int64_t keep_age_ns;
     uint64_t keep_size;
+    uint64_t keep_count;
+    uint64_t keep_free;
+    int64_t keep_service_age_ns;
+    uint64_t keep_service_size;
+    uint64_t keep_service_count;
     uint64_t buffer_bytes; /* so many may wait in all partitions; their memory is at most twice that */
     uint64_t open_max;
 
@@ -169,7 +174,18 @@ struct output {
     size_t entry_count;
     size_t entry_capacity;
     bool redo; /* some of them must be written again */
+
+    struct sealer *sealer;      /* NULL: finished files stay as they are */
+    struct lb_metric *deleted;  /* files */
+    struct lb_metric *given_up; /* files */
+    int64_t idle_at;            /* monotonic: when to look for files that are finished without a commit */
+    int64_t around_at;          /* and for files that nobody sealed */
+    bool disk_full;             /* the last write found it so */
 };
+
+/* --- output_retention.c: `keep`, of both sinks: their state begins with struct output ------ */
+
+extern const struct lb_option output_keep_options[];
 
 /* --- output.c: the life of a sink ------------------------------------------------ */
 
@@ -256,6 +272,7 @@ enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag);
 
 bool output_pattern_open(struct output_pattern *pattern, const struct lb_template *template);
 void output_pattern_free(struct output_pattern *pattern);
+struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path); /* empty: not in it */
 bool output_pattern_matches(const struct output_pattern *pattern, const char *path);
 bool output_component_matches(const char *component, const char *name); /* a part of the pattern between slashes */
 
@@ -273,16 +290,30 @@ struct output_found {
     uint64_t bytes; /* on disk */
     int64_t written_ns;
     bool temporary; /* a hidden file that a crash left */
+    bool writable;  /* by its mode; a sealed file is not */
+    bool held;      /* `hold` or `.hold` stands beside it or above */
 };
 
 /* Visits each file below the constant directory that the template could have made. */
-void output_walk(struct output *self, void (*visit)(void *context, const struct output_found *found), void *context);
+void output_walk(const struct output *self, void (*visit)(void *context, const struct output_found *found),
+                 void *context);
+
+/* The sink still writes it. */
+bool output_is_in_use(const struct output *self, const struct output_found *found);
 
 /* The names of this sink's hidden files begin with it. */
 void output_temp_prefix(const struct output *self, char *out, size_t size);
 
 /* --- output_retention.c --------------------------------------------------------------------- */
 
-void output_retain(struct output *self);
+/* False: there is more to delete. */
+bool output_retain(struct output *self);
+
+/* --- output_finish.c: files that take no more -------------------------------------------------- */
+
+void output_finish_due(struct output *self, struct output_file *file, int64_t now);
+void output_retire(struct output *self, struct output_file *file); /* the ledger has forgotten it */
+bool output_finish_idle(struct output *self);                      /* those that no commit would come to */
+void output_look_around(struct output *self);                      /* gives unsealed files to the sealer */
 
 #endif

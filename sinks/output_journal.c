@@ -107,6 +107,7 @@ static void lose(struct output *self, struct output_file *file)
     file->length = file->synced;
     file->end = file->synced;
     output_file_finish(file);
+    lb_metric_add(self->given_up, 1);
 }
 
 void output_file_give_up(struct output *self, struct output_file *lost)

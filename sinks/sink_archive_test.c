@@ -11,6 +11,8 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
+#define FAR (INT64_MAX / 2) /* monotonic: everything is due */
+
 static char dir[40];
 static char path[128]; /* the template of most tests: one file per service and day */
 
@@ -199,12 +201,12 @@ static void a_frame_is_written_when_its_oldest_record_is_due(void **state)
     (void)state;
     begin_and_open();
     lb_clock_set(RIG_TIME);
-    assert_int_equal(sink->type->tick(sink, RIG_TIME), INT64_MAX);
+    assert_true(sink->type->tick(sink, RIG_TIME) > RIG_TIME + 30 * LB_SECOND);
     assert_int_equal(write_some(0, 10), LB_OK);
     assert_int_equal(sink->type->tick(sink, RIG_TIME), RIG_TIME + 5 * LB_SECOND);
     assert_false(exists("auth/2026-01-01.jsonl.zst"));
     lb_clock_set(RIG_TIME + 5 * LB_SECOND);
-    assert_int_equal(sink->type->tick(sink, RIG_TIME + 5 * LB_SECOND), INT64_MAX);
+    assert_true(sink->type->tick(sink, RIG_TIME + 5 * LB_SECOND) > RIG_TIME + 30 * LB_SECOND);
     assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
     end();
 }
@@ -320,7 +322,7 @@ static void a_file_that_was_never_committed_is_removed(void **state)
     (void)state;
     begin_and_open();
     write_some(0, 10);
-    assert_int_equal(sink->type->tick(sink, INT64_MAX - 1), INT64_MAX);
+    sink->type->tick(sink, FAR);
     assert_true(exists("auth/2026-01-01.jsonl.zst"));
     crash();
     begin_and_open();
@@ -417,7 +419,7 @@ static void a_file_that_cannot_grow_stalls_the_sink_and_stays_valid(void **state
             if (write_some(next, 64) != LB_OK)
                 break;
             next += 64;
-            sink->type->tick(sink, INT64_MAX - 1);
+            sink->type->tick(sink, FAR);
         }
         assert_int_equal(line_count("auth/2026-01-01.jsonl.zst") <= next, 1);
         assert_int_equal(write_some(next, 1), LB_AGAIN);
@@ -457,7 +459,7 @@ static void a_full_disk_stalls_the_sink_until_there_is_room(void **state)
         if (write_some(next, 64) != LB_OK)
             break;
         next += 64;
-        sink->type->tick(sink, INT64_MAX - 1);
+        sink->type->tick(sink, FAR);
     }
     assert_true(line_count("auth/2026-01-01.jsonl.zst") >= 64);
     assert_false(commit_all());
@@ -577,7 +579,7 @@ static void syncs_may_fail_again_and_again(void **state)
     for (unsigned i = 0; i < 30; i++) {
         write_some(next, 40);
         next += 40;
-        sink->type->tick(sink, INT64_MAX - 1);
+        sink->type->tick(sink, FAR);
         write_some(next, 7);
         next += 7;
         disk_fail(&disk.sync, i % 5, i % 4, EIO);
@@ -838,7 +840,7 @@ static void the_oldest_go_while_all_are_too_large_but_none_that_must_stay(void *
     write_some(0, 1);
     assert_true(commit_all());
     assert_false(exists("a/2025-01-01.jsonl.zst"));
-    assert_false(exists("a/2025-01-02.jsonl.zst"));
+    assert_true(exists("a/2025-01-02.jsonl.zst")); /* the last of its service */
     assert_true(exists("b/2025-01-02.jsonl.zst"));
     assert_true(exists("b/2025-01-03.jsonl.zst"));
     end();
