@@ -95,7 +95,8 @@ void lb_archive_decoder_free(struct lb_archive_decoder *decoder);
 
 /*
  * The text of a block: valid until the next call. Ends with a newline (one is added where the file lacks it).
- * `verify`: the checksum too. LB_BAD_INPUT: it is damaged, `reason` says how.
+ * Empty where a repair left a hole. `verify`: the checksum too; a flipped byte can pass without it. LB_BAD_INPUT: it
+ * is damaged, `reason` says how.
  */
 enum lb_err lb_archive_read(struct lb_archive *archive, struct lb_archive_decoder *decoder, uint32_t block, bool verify,
                             struct lb_str *text, lb_archive_reason *reason) LB_MUST_USE;
@@ -111,6 +112,7 @@ enum lb_err lb_archive_refresh(struct lb_archive *archive) LB_MUST_USE;
 
 struct lb_seal_options {
     int level;                   /* of zstd, 9 by default */
+    uint32_t block;              /* raw bytes of a block; 0: 1 MiB, which compresses and searches well */
     const char *temp;            /* a hidden name in the same directory */
     unsigned mode;               /* of the file: 0440 */
     bool (*stop)(void *context); /* asked between blocks; may be NULL */
@@ -123,11 +125,14 @@ struct lb_seal_result {
     int64_t first_ns, last_ns;
     uint64_t levels[LB_ARCHIVE_LEVELS];
     unsigned char sha256[32]; /* of the file as it is now */
+    uint32_t damaged;         /* blocks that could not be read; their bytes went over as they are */
 };
 
 /*
- * Makes a live archive a sealed one: re-blocked, indexed, by one atomic rename over its own name. The file is as it
- * was on anything but LB_OK. LB_BAD_INPUT: a block of it is damaged (it is kept as it is). LB_AGAIN: told to stop.
+ * Makes a live archive a sealed one: re-blocked, indexed, by one atomic rename over its own name; its mtime stays. The
+ * file is as it was on anything but LB_OK. A damaged block goes over byte for byte, for a repair to deal with. Of a
+ * sealed archive only the result is filled in. LB_BAD_INPUT: it is no archive, or one with a torn end. LB_AGAIN: told
+ * to stop.
  */
 enum lb_err lb_archive_seal(const char *path, const struct lb_seal_options *options, struct lb_seal_result *result,
                             lb_archive_reason *reason) LB_MUST_USE;
