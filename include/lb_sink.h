@@ -21,6 +21,8 @@
 #include "lb_module.h"
 #include "lb_stream.h"
 
+#define LB_CONTROL_SOCKET "control" /* in data_dir: readers of archives ask there for what is in memory */
+
 struct lb_sink_type;
 struct lb_delivery;
 

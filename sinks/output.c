@@ -299,6 +299,12 @@ int64_t output_tick(struct output *self, int64_t now)
     return self->stalled || self->idle_at < self->flush_at ? self->idle_at : self->flush_at;
 }
 
+void output_flush_now(struct output *self)
+{
+    if (!self->stalled && output_redo(self) && output_flush_all(self))
+        output_publish(self);
+}
+
 /* --- commit --------------------------------------------------------------------------- */
 
 static bool settle(struct output *self, struct output_file *file)

@@ -196,11 +196,16 @@ enum lb_err output_write(struct output *self, const struct lb_batch *batch, cons
 int64_t output_tick(struct output *self, int64_t now);
 enum lb_err output_commit(struct output *self, struct lb_ledger_txn *txn);
 void output_committed(struct output *self);
+void output_flush_now(struct output *self); /* a reader asks: what is buffered becomes visible */
 void output_close(struct output *self);
 bool output_writes(const struct output *self, const char *path);
 
 /* Says that `what` failed for errno, and stalls the sink. Returns false. */
 bool output_trouble(struct output *self, const char *what, const char *path);
+
+/* --- output_control.c: tells readers of an archive whom to ask ------------------- */
+
+void output_note_control(const struct output *self);
 
 /* --- output_buffer.c: from partitions to files ------------------------------------ */
 

@@ -116,6 +116,7 @@ static enum lb_err open_archive(struct lb_sink *sink, struct lb_diag *diag)
         archive_writer_close(&self->writer);
         return err;
     }
+    output_note_control(&self->output);
     return start_sealer(self, sink, diag);
 }
 
@@ -156,6 +157,13 @@ static void committed(struct lb_sink *sink)
     output_committed(&self->output);
 }
 
+static void flush(struct lb_sink *sink)
+{
+    struct sink_archive *self = sink->state;
+
+    output_flush_now(&self->output);
+}
+
 static void close_archive(struct lb_sink *sink)
 {
     struct sink_archive *self = sink->state;
@@ -180,5 +188,6 @@ const struct lb_sink_type lb_sink_archive = {
     .tick = tick,
     .commit = commit,
     .committed = committed,
+    .flush = flush,
     .close = close_archive,
 };

@@ -133,6 +133,13 @@ static void committed(struct lb_sink *sink)
     output_committed(&self->output);
 }
 
+static void flush(struct lb_sink *sink)
+{
+    struct sink_file *self = sink->state;
+
+    output_flush_now(&self->output);
+}
+
 static void close_file(struct lb_sink *sink)
 {
     struct sink_file *self = sink->state;
@@ -153,5 +160,6 @@ const struct lb_sink_type lb_sink_file = {
     .tick = tick,
     .commit = commit,
     .committed = committed,
+    .flush = flush,
     .close = close_file,
 };
