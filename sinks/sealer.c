@@ -207,7 +207,7 @@ static void refuse(struct sealer *self, const struct stat *status, lb_archive_re
 }
 
 /* The file stays as it is; all waits for a while. */
-static void fail(struct sealer *self, const char *what)
+static void put_off(struct sealer *self, const char *what)
 {
     int err = errno;
 
@@ -264,7 +264,7 @@ static void finish(struct sealer *self, const struct stat *status, const struct 
 {
     set_time_and_mode(self, newest_event(status, result));
     if (!tell(self, result)) {
-        fail(self, "tell the manifest of a sealed file");
+        put_off(self, "tell the manifest of a sealed file");
         return;
     }
     note_success(self);
@@ -300,7 +300,7 @@ static void seal_current(struct sealer *self)
     if (!output_stat_at(self->output, self->current, &status) || !S_ISREG(status.st_mode) || is_refused(self, &status))
         return;
     if (!temp_name(self, temp, sizeof(temp))) {
-        fail(self, "seal a file");
+        put_off(self, "seal a file");
         return;
     }
     switch (lb_archive_seal(self->current, &options, &result, &reason)) {
@@ -309,11 +309,11 @@ static void seal_current(struct sealer *self)
     case LB_BAD_INPUT: refuse(self, &status, reason); break;
     case LB_NOMEM:
         errno = ENOMEM;
-        fail(self, "seal a file");
+        put_off(self, "seal a file");
         break;
     default:
         if (errno != ENOENT)
-            fail(self, "seal a file");
+            put_off(self, "seal a file");
         break;
     }
 }
