@@ -165,7 +165,8 @@ static bool is_deleted(const struct output_file *file)
 
 bool output_file_trim(struct output *self, struct output_file *file)
 {
-    if (file->end == file->length || file->hidden || file->lost)
+    /* What is sealed is replaced as a whole; a reader that is passing over the reserve just now would miss its end. */
+    if (file->end == file->length || file->hidden || file->lost || self->sealer != NULL)
         return true;
     if (file->fd < 0 && (!make_room(self) || !reopen(self, file)))
         return errno == ENOENT;

@@ -11,6 +11,7 @@
 #include "lb_alloc.h"
 #include "lb_log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -25,6 +26,53 @@ static bool is_taken(const struct output *self, const char *path, uint64_t hash)
             return true;
     }
     return output_stat_at(self, path, &status);
+}
+
+/* The number in a name, of those that `base` can get; 0: it is none of them. */
+static uint32_t number_in(const struct output *self, struct lb_str base, const char *name)
+{
+    size_t len = strlen(name);
+    size_t extension = self->pattern.extension_len;
+    size_t stem = base.len - extension;
+    uint64_t number = 0;
+
+    if (len < base.len || memcmp(name, base.ptr, stem) != 0 ||
+        memcmp(name + len - extension, base.ptr + stem, extension) != 0)
+        return 0;
+    if (len == base.len)
+        return 1;
+    if (name[stem] != '.' || len - extension - stem > 10)
+        return 0;
+    for (size_t i = stem + 1; i < len - extension; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return 0;
+        number = number * 10 + (uint64_t)(name[i] - '0');
+    }
+    return (uint32_t)number;
+}
+
+/* The highest number in use. Lower ones may be free, because files expired: these stay free, so that order is kept. */
+static uint32_t highest_number(const struct output *self, const char *base)
+{
+    struct output_place place;
+    uint32_t highest = 0;
+    const struct dirent *entry;
+
+    if (!output_place_open(self, base, false, &place))
+        return 0;
+    DIR *entries = fdopendir(place.directory);
+    if (entries == NULL) {
+        output_place_close(&place);
+        return 0;
+    }
+    while ((entry = readdir(entries)) != NULL) {
+        uint32_t number = number_in(self, lb_str_from(place.name), entry->d_name);
+
+        if (number > highest)
+            highest = number;
+    }
+    closedir(entries);
+    return highest;
 }
 
 /* The first free name from `number` on becomes the file's path. */
@@ -48,6 +96,21 @@ static bool choose_name(struct output *self, struct output_file *file, struct lb
     }
     errno = EEXIST;
     return false;
+}
+
+static bool choose_name_behind_all(struct output *self, struct output_file *file, struct lb_str base, uint32_t number)
+{
+    uint32_t highest = highest_number(self, base.ptr);
+
+    return choose_name(self, file, base, number > highest ? number : highest + 1);
+}
+
+/* A plain file's name is free for the newest; an archive's newest has the highest number. */
+static bool choose_first_name(struct output *self, struct output_file *file)
+{
+    struct lb_str base = lb_str_from(file->base);
+
+    return self->kind->numbered ? choose_name_behind_all(self, file, base, 1) : choose_name(self, file, base, 1);
 }
 
 bool output_commit_intentions(struct output *self)
@@ -79,7 +142,7 @@ void output_file_rename_full(struct output *self, struct output_file *file)
 {
     char *from = file->path;
 
-    if (choose_name(self, file, lb_str_from(from), 2) && output_rename_at(self, from, file->path)) {
+    if (choose_name_behind_all(self, file, lb_str_from(from), 2) && output_rename_at(self, from, file->path)) {
         lb_free(from);
         return;
     }
@@ -91,7 +154,7 @@ bool output_file_move_aside(struct output *self, struct output_file *file)
 {
     char *from = file->path;
 
-    if (!choose_name(self, file, lb_str_from(from), 2)) {
+    if (!choose_name_behind_all(self, file, lb_str_from(from), 2)) {
         keep_name(file, from);
         return output_trouble(self, "name a successor of", from);
     }
@@ -117,7 +180,7 @@ static bool name_hidden(struct output *self)
     for (struct output_file *file = self->files; file != NULL; file = file->next) {
         if (!file->hidden)
             continue;
-        if (file->path == NULL && !choose_name(self, file, lb_str_from(file->base), 1))
+        if (file->path == NULL && !choose_first_name(self, file))
             return output_trouble(self, "name", file->temp);
         /* It is not there yet: its length is 0 until a commit says otherwise. */
         output_ledger_put(self, &self->intentions, file, 0);

@@ -267,12 +267,14 @@ static void finish(struct sealer *self, const struct stat *status, const struct 
         put_off(self, "tell the manifest of a sealed file");
         return;
     }
+    int64_t on_disk = (int64_t)status->st_blocks * 512; /* its reserve takes no space */
+
     note_success(self);
     lb_metric_add(self->metrics.files, 1);
-    lb_metric_add(self->metrics.before, status->st_size);
+    lb_metric_add(self->metrics.before, on_disk);
     lb_metric_add(self->metrics.after, (int64_t)result->packed_bytes);
-    LB_INFO("sink", "sealed path=%s bytes_before=%lld bytes=%" PRIu64 " lines=%" PRIu64, self->current,
-            (long long)status->st_size, result->packed_bytes, result->lines);
+    LB_INFO("sink", "sealed path=%s bytes_before=%" PRId64 " bytes=%" PRIu64 " lines=%" PRIu64, self->current, on_disk,
+            result->packed_bytes, result->lines);
 }
 
 /* A hidden name beside the file, which the next start removes if a crash leaves it. */

@@ -136,6 +136,36 @@ static unsigned line_count(const char *name)
     return lines;
 }
 
+static void count_keys(void *context, struct lb_str key, struct lb_str value)
+{
+    (void)key;
+    (void)value;
+    ++*(unsigned *)context;
+}
+
+static unsigned ledger_keys(void)
+{
+    unsigned keys = 0;
+
+    lb_ledger_each(rig.ledger, LB_STR("file/arch/"), count_keys, &keys);
+    return keys;
+}
+
+/* As kill -9 would: nothing is flushed, trimmed or removed. */
+static void crash(void)
+{
+    struct sink_archive *self = sink->state;
+
+    for (struct output_file *file = self->output.files; file != NULL; file = file->next) {
+        if (file->hidden) {
+            self->output.hidden_count--;
+            file->hidden = false;
+        }
+        file->end = file->length;
+    }
+    end();
+}
+
 static void keep_only(struct rig_batch *batch, const char *service, int64_t time_ns)
 {
     for (uint32_t i = 0; i < batch->batch.record_count; i++) {
@@ -227,6 +257,72 @@ static void the_next_file_of_a_day_has_a_number(void **state)
     assert_int_equal(line_count("auth/2026-01-01.3.jsonl.zst"), 50);
 }
 
+/* Files that expired leave gaps: a newer file never stands before an older one. */
+static void a_number_that_became_free_is_not_used_again(void **state)
+{
+    (void)state;
+    begin();
+    rig_number(sink, "rotate.size", 100);
+    open_sink();
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(write_some(i * 50, 50), LB_OK);
+        assert_true(commit_all());
+    }
+    assert_int_equal(unlink(in("auth/2026-01-01.jsonl.zst")), 0);
+    assert_int_equal(unlink(in("auth/2026-01-01.2.jsonl.zst")), 0);
+    assert_int_equal(write_some(150, 50), LB_OK);
+    assert_true(commit_all());
+    end();
+    assert_int_equal(line_count("auth/2026-01-01.4.jsonl.zst"), 50);
+    assert_false(exists("auth/2026-01-01.jsonl.zst"));
+}
+
+static void a_file_whose_date_is_over_is_finished_though_nothing_comes(void **state)
+{
+    struct stat status;
+
+    (void)state;
+    lb_clock_set(RIG_TIME + 3600 * LB_SECOND);
+    begin_and_open();
+    write_some(0, 10);
+    assert_true(commit_all());
+    lb_clock_set(RIG_TIME + 23 * 3600 * LB_SECOND);
+    sink->type->tick(sink, RIG_TIME + 23 * 3600 * LB_SECOND);
+    assert_int_equal(ledger_keys(), 1);
+    lb_clock_set(RIG_TIME + 24 * 3600 * LB_SECOND);
+    sink->type->tick(sink, RIG_TIME + 24 * 3600 * LB_SECOND);
+    assert_int_equal(ledger_keys(), 0);
+    assert_int_equal(stat(in("auth/2026-01-01.jsonl.zst"), &status), 0);
+    assert_true(status.st_size < 4096); /* the reserve was given back */
+    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
+    write_some(10, 10); /* one that comes late */
+    assert_true(commit_all());
+    assert_int_equal(line_count("auth/2026-01-01.2.jsonl.zst"), 10);
+    end();
+}
+
+/* What is not committed is left to the commit. */
+static void a_file_is_not_finished_before_its_commit(void **state)
+{
+    struct sink_archive *self;
+
+    (void)state;
+    lb_clock_set(RIG_TIME);
+    begin_and_open();
+    self = sink->state;
+    write_some(0, 10);
+    assert_true(commit_all());
+    write_some(10, 10);
+    assert_true(output_flush_all(&self->output));
+    lb_clock_set(RIG_TIME + 30 * 3600 * LB_SECOND);
+    sink->type->tick(sink, RIG_TIME + 30 * 3600 * LB_SECOND);
+    assert_int_equal(ledger_keys(), 1);
+    crash();
+    begin_and_open();
+    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
+    end();
+}
+
 static void a_file_is_finished_when_its_first_record_is_old(void **state)
 {
     (void)state;
@@ -247,13 +343,6 @@ static void a_file_is_finished_when_its_first_record_is_old(void **state)
     end();
     assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 3);
     assert_int_equal(line_count("auth/2026-01-01.2.jsonl.zst"), 1);
-}
-
-static void count_keys(void *context, struct lb_str key, struct lb_str value)
-{
-    (void)key;
-    (void)value;
-    ++*(unsigned *)context;
 }
 
 static void the_ledger_forgets_what_is_finished(void **state)
@@ -278,21 +367,6 @@ static void the_ledger_forgets_what_is_finished(void **state)
 }
 
 /* --- what a crash leaves ---------------------------------------------------------------------- */
-
-/* As kill -9 would: nothing is flushed, trimmed or removed. */
-static void crash(void)
-{
-    struct sink_archive *self = sink->state;
-
-    for (struct output_file *file = self->output.files; file != NULL; file = file->next) {
-        if (file->hidden) {
-            self->output.hidden_count--;
-            file->hidden = false;
-        }
-        file->end = file->length;
-    }
-    end();
-}
 
 static void what_was_not_committed_is_cut_off_and_the_file_goes_on(void **state)
 {
@@ -508,14 +582,6 @@ static unsigned all_lines(const char *service)
             lines += line_count(name);
     }
     return lines;
-}
-
-static unsigned ledger_keys(void)
-{
-    unsigned keys = 0;
-
-    lb_ledger_each(rig.ledger, LB_STR("file/arch/"), count_keys, &keys);
-    return keys;
 }
 
 static void after_a_failed_fsync_what_is_not_safe_goes_to_a_new_file(void **state)
@@ -900,6 +966,9 @@ int main(void)
         TEST(nothing_is_visible_before_it_is_noted_and_all_of_it_after),
         TEST(a_frame_is_written_when_its_oldest_record_is_due),
         TEST(the_next_file_of_a_day_has_a_number),
+        TEST(a_number_that_became_free_is_not_used_again),
+        TEST(a_file_whose_date_is_over_is_finished_though_nothing_comes),
+        TEST(a_file_is_not_finished_before_its_commit),
         TEST(a_file_is_finished_when_its_first_record_is_old),
         TEST(the_ledger_forgets_what_is_finished),
         TEST(what_was_not_committed_is_cut_off_and_the_file_goes_on),

@@ -106,7 +106,7 @@ def all_sealed(daemon, root):
 
 def test_full_files_are_sealed_under_their_names_and_every_tool_reads_them(tmp_path, logboom):
     write_lines(tmp_path / "lb", range(30000))
-    daemon = logboom(config(tmp_path / "lb", "rotate: {size: 128KiB}")).start().ready()
+    daemon = logboom(config(tmp_path / "lb", "rotate: {size: 64KiB}, buffer: 128KiB")).start().ready()
     root = tmp_path / "lb/archive"
     wait_for(lambda: daemon.metric("logboom_sink_records_total") == 30000, 30, "all records")
     wait_for(lambda: len(archives(root)) >= 6 and all_sealed(daemon, root), 60, "all full files sealed")
@@ -130,7 +130,7 @@ def test_full_files_are_sealed_under_their_names_and_every_tool_reads_them(tmp_p
 
 def test_nothing_is_sealed_in_a_run_to_the_end_and_the_next_one_catches_up(tmp_path, logboom):
     write_lines(tmp_path / "lb", range(20000))
-    daemon = logboom(config(tmp_path / "lb", "rotate: {size: 128KiB}"))
+    daemon = logboom(config(tmp_path / "lb", "rotate: {size: 64KiB}, buffer: 128KiB"))
     root = tmp_path / "lb/archive"
     assert daemon.start("--exit-at-eof").wait(60) == 0, daemon.log()
     assert len(archives(root)) >= 6 and not any(map(is_sealed, archives(root)))
@@ -154,7 +154,7 @@ def test_every_line_once_over_kill_9_while_files_are_sealed(tmp_path, logboom):
     rng = random.Random(SEED)
     directory = tmp_path / "lb"
     root = directory / "archive"
-    settings = config(directory, "rotate: {size: 96KiB}, compression: {level: 15}")
+    settings = config(directory, "rotate: {size: 64KiB}, buffer: 128KiB, compression: {level: 15}")
     write_lines(directory, range(10000))
     total, in_the_middle, faults, stop = 10000, 0, [], threading.Event()
     watcher = threading.Thread(target=watch, args=(root, stop, faults))
@@ -189,7 +189,7 @@ def test_quotas_holds_and_tombstones(tmp_path, logboom):
     (root / "auth").mkdir(parents=True)
     (root / "auth/hold").touch()
     write_lines(directory, range(40000))
-    daemon = logboom(config(directory, "rotate: {size: 128KiB}, keep: {per_service: {count: 2}}")).start().ready()
+    daemon = logboom(config(directory, "rotate: {size: 64KiB}, buffer: 128KiB, keep: {per_service: {count: 2}}")).start().ready()
     wait_for(lambda: daemon.metric("logboom_sink_records_total") == 40000, 30, "all records")
     wait_for(lambda: all_sealed(daemon, root), 60, "all full files sealed")
     assert daemon.stop() == 0
@@ -207,10 +207,10 @@ def test_quotas_holds_and_tombstones(tmp_path, logboom):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 12 MiB, where this user may mount one."""
+    """A file system of 6 MiB, where this user may mount one."""
     where = tmp_path / "disk"
     where.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", where], capture_output=True).returncode != 0:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", where], capture_output=True).returncode != 0:
         pytest.skip("cannot mount a small tmpfs here: that needs root")
     yield where
     subprocess.run(["umount", "-l", where], check=True)
@@ -228,7 +228,7 @@ def fill(disk):
 def test_a_full_disk_stalls_the_sink_which_says_so_and_goes_on_by_itself(tmp_path, logboom, small_disk):
     directory = tmp_path / "lb"
     write_lines(directory, range(3000))
-    daemon = logboom(config(directory, "rotate: {size: 128KiB}", root=small_disk / "archive")).start().ready()
+    daemon = logboom(config(directory, "rotate: {size: 64KiB}, buffer: 128KiB", root=small_disk / "archive")).start().ready()
     wait_for(lambda: len(archive_records(small_disk)) == 3000, 30, "the first records")
     fill(small_disk)
     write_lines(directory, range(3000, 60000))
@@ -245,18 +245,18 @@ def test_a_full_disk_stalls_the_sink_which_says_so_and_goes_on_by_itself(tmp_pat
 
 
 def test_a_full_disk_makes_room_where_keep_allows_it(tmp_path, logboom, small_disk):
-    """Three times what fits: with a limit on space the oldest files go, and the newest are there."""
+    """More than fits: with a limit on space the oldest files go, and the newest are there."""
     directory = tmp_path / "lb"
     root = small_disk / "archive"
-    write_lines(directory, range(300000), services=("web",))
+    write_lines(directory, range(400000), services=("web",))
     options = "rotate: {size: 512KiB}, seal: false, keep: {size: 1GiB}"
     daemon = logboom(config(directory, options, root=root)).start().ready()
-    wait_for(lambda: daemon.metric("logboom_sink_records_total") == 300000, 120, "all records")
+    wait_for(lambda: daemon.metric("logboom_sink_records_total") == 400000, 120, "all records")
     assert daemon.stop() == 0
     entries = read_manifest(root)
     assert entries and all(e["event"] == "deleted" and e["reason"] == "disk full" for e in entries)
     seqs = [r["seq"] for r in archive_records(root)]
-    assert seqs == list(range(seqs[0], 300000))
+    assert seqs == list(range(seqs[0], 400000))
     verify(root)
 
 
@@ -288,7 +288,7 @@ def test_readers_see_what_is_still_in_memory(tmp_path, logboom):
     write_lines(directory, range(100, 103))
 
     def tail():
-        run = subprocess.run([BIN, "tail", "-n", "200", str(root / "web")], capture_output=True, text=True)
+        run = subprocess.run([BIN, "tail", "-n", "200", "-c", str(daemon.config), "web"], capture_output=True, text=True)
         return run.stdout.count("\n")
     wait_for(lambda: tail() == 35, 30, "35 lines of web")
     assert daemon.stop() == 0
