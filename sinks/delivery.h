@@ -41,7 +41,18 @@ struct delivery_metrics {
     struct lb_metric *last_commit;
 };
 
+/* Readers that wait for the sink to show what it has. delivery_flush.c */
+struct delivery_flush {
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t served;
+    atomic_bool wanted; /* a hint for the thread: somebody may wait */
+    uint64_t asked;     /* how often, */
+    uint64_t done;      /* and how far that was served */
+    int64_t since;      /* monotonic: the first who waits */
+};
+
 struct lb_delivery {
+    struct delivery_flush flush;
     struct lb_sink *sink;
     struct lb_streams *streams;
     struct delivery_metrics metrics;
@@ -86,6 +97,11 @@ bool delivery_trim(struct lb_delivery *self);
 void delivery_written(struct lb_delivery *self, struct lb_token *token, uint64_t bytes);
 int64_t delivery_commit_at(const struct lb_delivery *self); /* when the next commit is due */
 bool delivery_commit(struct lb_delivery *self);             /* false: failed, try again after a pause */
+
+/* delivery_flush.c */
+void delivery_flush_init(struct delivery_flush *self);
+void delivery_flush_free(struct delivery_flush *self);
+void delivery_flush_serve(struct lb_delivery *delivery, bool idle); /* `idle`: nothing waits in the queue */
 
 /* delivery_state.c */
 void delivery_metrics_open(struct lb_delivery *self);
