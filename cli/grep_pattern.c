@@ -34,6 +34,7 @@ struct grep_matcher {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
     const char *end;                    /* of the text */
+    bool is_valid;                      /* all of it is UTF-8 */
     size_t active;                      /* needles that are looked for in it */
     const char *next[GREP_NEEDLES_MAX]; /* where each is found next; NULL: nowhere */
     const char *failure;
@@ -144,6 +145,7 @@ static bool check_each(const struct compiling *self)
 static bool compile_all(struct grep_pattern *pattern, struct compiling *self)
 {
     bool is_wrapped = self->patterns->count > 1 || self->options.word || self->options.line;
+    uint32_t options = 0;
     int error;
     size_t at;
 
@@ -157,6 +159,10 @@ static bool compile_all(struct grep_pattern *pattern, struct compiling *self)
     if (pattern->code == NULL || self->text.failed)
         return complain(self->patterns->count == 1 ? self->patterns->items[0] : lb_buffer_str(&self->text), error, at);
     pattern->jit = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;
+    if (pcre2_pattern_info(pattern->code, PCRE2_INFO_ALLOPTIONS, &options) == 0 && (options & PCRE2_UTF) != 0) {
+        pattern->careful = compile(lb_buffer_str(&self->text), self->flags | PCRE2_MATCH_INVALID_UTF, &error, &at);
+        return pattern->careful != NULL || complain(lb_buffer_str(&self->text), error, at);
+    }
     return true;
 }
 
@@ -217,7 +223,7 @@ bool grep_pattern_open(struct grep_pattern *pattern, const struct lb_strs *patte
     for (size_t i = 0; i < patterns->count; i++)
         utf = utf && lb_utf8_valid(patterns->items[i]) == patterns->items[i].len;
     compiling.flags = PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_DUPNAMES;
-    compiling.flags |= utf ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0;
+    compiling.flags |= utf ? PCRE2_UTF : 0;
     compiling.flags |= options.fold ? PCRE2_CASELESS : 0;
     grep_literals_init(&pattern->literals, patterns, (struct grep_syntax){ options.fixed, options.fold, utf });
     pattern->is_all = pattern->literals.is_all && !options.word && !options.line;
@@ -233,7 +239,8 @@ bool grep_pattern_open(struct grep_pattern *pattern, const struct lb_strs *patte
 void grep_pattern_close(struct grep_pattern *pattern)
 {
     pcre2_code_free(pattern->code);
-    pattern->code = NULL;
+    pcre2_code_free(pattern->careful);
+    pattern->code = pattern->careful = NULL;
     grep_literals_free(&pattern->literals);
 }
 
@@ -304,10 +311,15 @@ static bool match(struct grep_matcher *self, struct lb_str subject, size_t from,
 
     if (self->failure != NULL)
         return false;
-    if (pattern->jit)
-        result = pcre2_jit_match(pattern->code, text, subject.len, from, 0, self->data, self->context);
-    if (result == PCRE2_ERROR_JIT_STACKLIMIT)
-        result = pcre2_match(pattern->code, text, subject.len, from, PCRE2_NO_JIT, self->data, self->context);
+    if (pattern->careful != NULL && !self->is_valid && lb_utf8_valid(subject) != subject.len) {
+        result = pcre2_match(pattern->careful, text, subject.len, from, 0, self->data, self->context);
+    } else {
+        if (pattern->jit)
+            result = pcre2_jit_match(pattern->code, text, subject.len, from, 0, self->data, self->context);
+        if (result == PCRE2_ERROR_JIT_STACKLIMIT)
+            result = pcre2_match(pattern->code, text, subject.len, from, PCRE2_NO_JIT | PCRE2_NO_UTF_CHECK, self->data,
+                                 self->context);
+    }
     if (result < 0) {
         if (result != PCRE2_ERROR_NOMATCH)
             fail(self, result);
@@ -327,6 +339,8 @@ void grep_matcher_begin(struct grep_matcher *matcher, struct lb_str text)
     const struct grep_pattern *pattern = matcher->pattern;
 
     matcher->end = text.ptr + text.len;
+    /* Where only some lines are looked at closely, each is asked by itself. */
+    matcher->is_valid = pattern->needle_count == 0 && pattern->careful != NULL && lb_utf8_valid(text) == text.len;
     matcher->active = pattern->plain_count;
     for (size_t i = 0; i < 2 && matcher->active < pattern->needle_count; i++) {
         struct grep_needle form = grep_needle(lb_str_from(forms[i].text), false);
@@ -402,7 +416,7 @@ bool grep_matcher_next(struct grep_matcher *matcher, const char *from, struct lb
 {
     if (matcher->pattern->needle_count > 0)
         return next_by_needles(matcher, from, line);
-    if (matcher->pattern->literals.is_local)
+    if (matcher->pattern->literals.is_local && (matcher->is_valid || matcher->pattern->careful == NULL))
         return next_in_text(matcher, from, line);
     return next_by_line(matcher, from, line);
 }

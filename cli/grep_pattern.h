@@ -1,8 +1,8 @@
 /*
  * grep_pattern.h - which lines match, and where.
  *
- * A pattern is compiled once (PCRE2, UTF-8; bytes that are no UTF-8 match
- * nothing but literals). A matcher, one per thread, finds the next line of a
+ * A pattern is compiled once (PCRE2, UTF-8; a byte that is not matches
+ * nothing). A matcher, one per thread, finds the next line of a
  * text that matches: by the rarest literals first, which may be all there is
  * to the pattern, then by PCRE2 on the lines that have one; without literals
  * on whole texts where that makes no difference, and else line by line.
@@ -29,7 +29,8 @@ struct grep_pattern {
     struct grep_needle needles[GREP_NEEDLES_MAX];
     size_t needle_count;
     size_t plain_count; /* the first of them; others have forms of k and s outside ASCII */
-    void *code;         /* pcre2_code; NULL: not needed */
+    void *code;    /* pcre2_code, for text that is UTF-8 where the patterns are, */
+    void *careful; /* and for text that is not; without JIT. NULL: `code` is for any */
     bool jit;
 };
 

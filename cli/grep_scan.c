@@ -313,10 +313,20 @@ static bool take_matches(struct grep_scan *scan)
     return true;
 }
 
+/* Chooses lines of the text. False: enough of this file. */
+static bool scan_lines(struct grep_scan *scan)
+{
+    if (scan->part->matches >= scan->options->max)
+        return false;
+    if (grep_matcher_takes_all(scan->matcher))
+        return scan->options->invert || take_range(scan, scan->text.ptr, scan->text.ptr + scan->text.len);
+    grep_matcher_begin(scan->matcher, scan->text);
+    return scan->options->invert ? take_others(scan) : take_matches(scan);
+}
+
 bool grep_scan_text(struct grep_scan *scan, struct grep_part *part, struct lb_str text)
 {
     const char *end = text.ptr + text.len;
-    bool go_on = true;
 
     if (text.len == 0)
         return true;
@@ -325,17 +335,12 @@ bool grep_scan_text(struct grep_scan *scan, struct grep_part *part, struct lb_st
     scan->cursor = scan->counted = text.ptr;
     scan->after_left = scan->options->after;
     scan->read_end = NULL;
-    if (grep_matcher_takes_all(scan->matcher)) {
-        go_on = scan->options->invert || take_range(scan, text.ptr, end);
-    } else {
-        grep_matcher_begin(scan->matcher, text);
-        go_on = scan->options->invert ? take_others(scan) : take_matches(scan);
-    }
+    bool go_on = scan_lines(scan);
     if (scan->needs_lines) {
-        list_after(scan, end); /* also behind the last match of -m */
-        if (go_on)
-            list_before(scan, end);
+        list_after(scan, end); /* also behind the last match of -m, */
+        list_before(scan, end);
         number_of(scan, end);
+        go_on = go_on || scan->options->after > 0; /* which may reach into the next text */
     }
     part->failure = grep_matcher_failure(scan->matcher);
     return go_on && part->failure == NULL;
