@@ -437,8 +437,10 @@ static struct grep_expression read_special_group(struct reader *self)
     if (c == ':' || c == '|')
         return read_inside(self);
     if (c == '>') {
-        self->is_local = false;
-        return read_inside(self);
+        struct grep_expression inside = read_inside(self);
+
+        self->is_local = inside.is_plain = false; /* it keeps what it matched first */
+        return inside;
     }
     if (c == '=' || c == '!')
         return read_look(self, c == '=');
@@ -552,6 +554,8 @@ static struct grep_expression read_quantifier(struct reader *self, struct grep_e
     self->at++;
     skip_ignored(self);
     if (!self->quoted && self->at < self->end && (*self->at == '?' || *self->at == '+')) {
+        /* a++ keeps what it has: not all the texts of its set can be matched. */
+        item.is_plain = item.is_plain && *self->at == '?';
         self->is_local = self->is_local && *self->at == '?';
         self->at++;
     }
