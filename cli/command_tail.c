@@ -204,7 +204,7 @@ static int run(int argc, char **argv)
     lb_buffer_init(&self.out, OUT_BYTES_MAX);
     lb_buffer_init(&self.line, OUT_BYTES_MAX);
     self.decoder = lb_archive_decoder_new();
-    if (!line_records_open(&self.lines) || self.decoder == NULL) {
+    if (!lb_line_records_open(&self.lines) || self.decoder == NULL) {
         fprintf(stderr, "logboom: %s\n", strerror(ENOMEM));
     } else if (read_options(&self, &options, argc, argv)) {
         self.formatter.scratch = &self.lines.scratch;
@@ -213,7 +213,7 @@ static int run(int argc, char **argv)
     close_files(&self);
     if (self.decoder != NULL)
         lb_archive_decoder_free(self.decoder);
-    line_records_close(&self.lines);
+    lb_line_records_close(&self.lines);
     lb_buffer_free(&self.out);
     lb_buffer_free(&self.line);
     selection_free(&self.selection);
