@@ -13,7 +13,7 @@
 
 #include "archive_paths.h"
 #include "grep_pattern.h"
-#include "line_records.h"
+#include "lb_line_records.h"
 #include "selection.h"
 
 #include "lb_format.h"
@@ -80,7 +80,7 @@ struct grep_part {
 struct grep_scan {
     const struct grep_options *options;
     struct grep_matcher *matcher;
-    struct line_records records;
+    struct lb_line_records records;
     struct lb_formatter formatter;
     struct lb_buffer line; /* before it gets its colour */
     struct lb_str prefix;  /* of each line, where parts have no lines */

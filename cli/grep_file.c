@@ -161,7 +161,7 @@ bool grep_file_count(const struct grep_file *file, const struct grep_options *op
     const struct selection *selection = &options->selection;
     bool any_time = selection->since_ns == INT64_MIN && selection->until_ns == INT64_MAX;
 
-    if (!options->count || options->max != UINT64_MAX || options->no_index || options->invert || !pattern->is_all ||
+    if (block->lines == 0 || !options->count || options->max != UINT64_MAX || options->no_index || options->invert || !pattern->is_all ||
         file->summary->kind != LB_ARCHIVE_SEALED || block->first_ns > block->last_ns)
         return false;
     if (selection->where != NULL || selection->service_count > 0)

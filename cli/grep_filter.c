@@ -107,8 +107,8 @@ static int64_t time_before(struct grep_scan *scan, const char *start)
         struct lb_str line = line_before(scan->text, start);
         struct lb_record record;
 
-        line_records_begin(&scan->records);
-        line_records_read(&scan->records, line, &record);
+        lb_line_records_begin(&scan->records);
+        lb_line_records_read(&scan->records, line, &record);
         if ((record.flags & LB_RECORD_NO_TIME) == 0)
             return record.time_ns;
         start = line.ptr;
@@ -122,11 +122,11 @@ void grep_filter_read(struct grep_scan *scan, struct lb_str line, struct lb_reco
     int64_t before_ns = is_next ? scan->records.last_ns : LB_TIME_NONE;
 
     if (!is_next)
-        line_records_begin(&scan->records);
-    line_records_read(&scan->records, line, record);
+        lb_line_records_begin(&scan->records);
+    lb_line_records_read(&scan->records, line, record);
     if ((record->flags & LB_RECORD_NO_TIME) != 0 && before_ns == LB_TIME_NONE && !is_next) {
         scan->records.last_ns = time_before(scan, line.ptr);
-        line_records_read(&scan->records, line, record);
+        lb_line_records_read(&scan->records, line, record);
     }
     scan->read_end = line.ptr + line.len + 1;
 }

@@ -35,7 +35,7 @@ bool grep_scan_open(struct grep_scan *scan, const struct grep_options *options, 
                                 .carried_ns = LB_TIME_NONE };
     lb_buffer_init(&scan->line, LINE_BYTES_MAX);
     scan->is_plain = !options->only && !options->json && !options->convert && !options->colour;
-    bool opened = line_records_open(&scan->records);
+    bool opened = lb_line_records_open(&scan->records);
     scan->formatter = (struct lb_formatter){ .format = options->format, .scratch = &scan->records.scratch };
     return opened && scan->matcher != NULL;
 }
@@ -44,7 +44,7 @@ void grep_scan_close(struct grep_scan *scan)
 {
     if (scan->matcher != NULL)
         grep_matcher_free(scan->matcher);
-    line_records_close(&scan->records);
+    lb_line_records_close(&scan->records);
     lb_buffer_free(&scan->line);
 }
 
