@@ -42,10 +42,11 @@ LIB     := $(OUT)/lib$(NAME).a
 TESTBIN := $(TESTS:%.c=$(OUT)/%)
 BENCH   := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/*.c))
+FAULTS  := $(OUT)/tests/faults/kafka_mock
 
 # --- Build ---------------------------------------------------------------------
 
-.PHONY: all deps bench-programs
+.PHONY: all deps bench-programs fault-programs
 all: $(BIN)   ## build the daemon (default)
 
 $(BIN): $(OUT)/cli/main.o $(LIB)
@@ -56,6 +57,9 @@ $(BIN) $(TESTBIN) $(BENCH):
 
 $(FUZZ): $(OUT)/%: $(OUT)/%.o $(LIB)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/tests/faults/kafka_mock: $(OUT)/tests/faults/kafka_mock.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIB): $(SRC:%.c=$(OUT)/%.o)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -82,13 +86,14 @@ run:   ## install what it needs, build, and show the main job at work under ./va
 
 test:   ## everything: release suite, unit and property tests under ASan+UBSan and TSan, the short crash loop
 	tests/deps.sh
-	$(MAKE) --no-print-directory -j2 all tests bench-programs
+	$(MAKE) --no-print-directory -j2 all tests bench-programs fault-programs
 	$(MAKE) --no-print-directory -j2 BUILD=asan tests
 	$(MAKE) --no-print-directory -j2 BUILD=tsan tests
 	$(PYTHON) tests/run.py release asan tsan --integration
 
 tests: $(TESTBIN)
 bench-programs: $(BENCH)
+fault-programs: $(FAULTS)
 unit: $(TESTBIN)   ## unit and property tests of this BUILD
 	$(PYTHON) tests/run.py $(BUILD)
 
@@ -100,7 +105,7 @@ bench-peers: all bench-programs   ## the same work by rsyslog and syslog-ng (and
 	$(PYTHON) tests/bench/peers.py
 
 N ?= 20
-crash: all   ## kill -9 and restart N (20) times; every line exactly once in the archive
+crash: all fault-programs   ## kill -9 and restart N (20) times; every line exactly once in the archive
 	LB_CRASHES=$(N) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_crash.py
 
 fuzz:   ## each fuzzer for SECONDS (60) with clang

@@ -20,6 +20,10 @@ SERVICES = ["auth", "payments", "search", "mailer"]
 BURST = 5000  # lines: more than one batch holds, so that there is a backlog now and then
 
 
+def level(seq):
+    return "info" if seq % 10 else "error" if seq % 50 else "critical"
+
+
 class Log:
     def __init__(self, path, way, rng):
         self.path, self.way, self.rng = path, way, rng
@@ -45,7 +49,7 @@ class Log:
         seq = self.seq
         self.seq += 1
         self.left -= 1
-        text = (f'{{"time":{time.time():.3f},"level":"{"error" if seq % 10 == 0 else "info"}","service":'
+        text = (f'{{"time":{time.time():.3f},"level":"{level(seq)}","service":'
                 f'"{SERVICES[seq % 4]}","log":"{self.name}","generation":{self.generation},"seq":{seq},"msg":"line",'
                 f'"padding":"{"x" * (seq % 50)}"}}\n')
         return text.encode()
