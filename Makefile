@@ -42,7 +42,7 @@ LIB     := $(OUT)/lib$(NAME).a
 TESTBIN := $(TESTS:%.c=$(OUT)/%)
 BENCH   := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/*.c))
-FAULTS  := $(OUT)/tests/faults/kafka_mock
+FAULTS  := $(OUT)/tests/faults/kafka_mock $(OUT)/tests/faults/shim.so
 
 # --- Build ---------------------------------------------------------------------
 
@@ -60,6 +60,11 @@ $(FUZZ): $(OUT)/%: $(OUT)/%.o $(LIB)
 
 $(OUT)/tests/faults/kafka_mock: $(OUT)/tests/faults/kafka_mock.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# No sanitizer, no fortified names: it is loaded into whatever runs.
+$(OUT)/tests/faults/shim.so: tests/faults/shim.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
 $(LIB): $(SRC:%.c=$(OUT)/%.o)
 	rm -f $@ && $(AR) rcs $@ $^

@@ -18,10 +18,24 @@ import time
 
 import zstandard
 
-from harness import ROOT, free_port, wait_for
+from harness import ROOT, archive_records, free_port, wait_for
 
 WRITER = pathlib.Path(__file__).with_name("writer.py")
 PROGRAMS = ROOT / "build/release/tests/faults"
+
+FILES = """
+data_dir: {dir}/data
+commit_every: 50ms
+sources:
+  app: {{type: file, include: ['{dir}/log/app.log{rest}']}}
+  web: {{type: file, include: ['{dir}/log/web.log']}}
+routes:
+  - {{where: 'level >= error', to: [problems, archive]}}
+  - {{where: 'not level >= error', to: archive}}
+sinks:
+  archive: {{type: archive, path: '{dir}/archive/{{service}}/%Y-%m-%d.jsonl.zst', rotate: {{size: 256KiB}}}}
+  problems: {{type: file, path: '{dir}/out/problems.out', format: json}}
+"""
 
 
 def program(name):
@@ -88,6 +102,15 @@ def check_ids(rows, what):
         assert key, f"{what}: {line} came without an id"
         assert record_of.setdefault(key, line) == line, f"{what}: the id {key} belongs to {record_of[key]} and {line}"
         assert id_of.setdefault(line, key) == key, f"{what}: {line} came as {id_of[line]} and as {key}"
+
+
+def check_files(directory, written):
+    """What FILES writes."""
+    records = archive_records(directory / "archive")
+    check_complete(records, written, "archive")
+    check_order(records, "archive")
+    with open(directory / "out/problems.out") as file:
+        check_complete([json.loads(line) for line in file], written, "file sink", step=10)
 
 
 # --- readers of archives ----------------------------------------------------------------------------
