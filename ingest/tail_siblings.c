@@ -15,7 +15,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <time.h>
 #include <unistd.h>
@@ -168,12 +167,12 @@ bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identit
 
 static bool holds_content(const struct visit *visit)
 {
-    int fd = open(visit->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = lb_tail_open_path(visit->path);
 
     if (fd < 0)
         return false;
-    bool same =
-        lb_tail_same_head(visit->identity, fd) && (visit->marked == NULL || lb_tail_same_marker(visit->marked, fd));
+    bool same = lb_tail_match_head(visit->identity, fd) == LB_TAIL_SAME &&
+                (visit->marked == NULL || lb_tail_match_marker(visit->marked, fd) == LB_TAIL_SAME);
     close(fd);
     return same;
 }
@@ -211,7 +210,7 @@ struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, c
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd)
 {
     char head[LB_TAIL_HEAD_BYTES];
-    ssize_t len = pread(fd, head, sizeof(head), 0);
+    ssize_t len = lb_tail_pread(fd, head, sizeof(head), 0);
     uint32_t hashed = 0; /* bytes under `hash`: most heads are of one length */
     uint64_t hash = 0;
 
@@ -235,7 +234,7 @@ bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file
 
 static void take(struct lb_tail *self, const char *path, const struct stat *status)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = lb_tail_open_path(path);
     struct lb_tail_file *file = fd >= 0 ? lb_tail_add(self, path, status) : NULL;
 
     if (file != NULL && !lb_tail_adopt(self, file) && lb_tail_is_copy(self, file, fd)) {
