@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness import Logboom, wait_for
-from trials import Hook, MockKafka, Prober, RealKafka, Writer, check_complete, check_files, check_ids
+from trials import Hook, MockKafka, Prober, RealKafka, Writer, check_complete, check_files, check_ids, first_run
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
 ROUND = min(CRASHES, 20)  # ends in one trial; more of them take more trials, each with a seed of its own
@@ -95,16 +95,16 @@ def test_every_line_once_over_kill_9_and_sigterm(tmp_path, kafka, seed):
     (tmp_path / "log").mkdir()
     writer = Writer(seed, rename=tmp_path / "log/app.log", copytruncate=tmp_path / "log/web.log")
     prober = Prober(tmp_path / "archive", tmp_path, seed)
-    daemon = None
+    daemon = Logboom(tmp_path, config)
     try:
+        first_run(daemon, writer)
         ends = []
         for _ in range(ROUND):
-            daemon = Logboom(tmp_path, config).start()
+            daemon.start()
             wait_for_some(daemon, rng)
             ends.append(end(daemon, rng))
         written = writer.stop()
-        daemon = Logboom(tmp_path, config).start("--exit-at-eof")
-        assert daemon.wait(120) == 0, daemon.log()
+        assert daemon.start("--exit-at-eof").wait(120) == 0, daemon.log()
         print("seed", seed, "written", written, "rotations", writer.rotations, "ends", ends)
         print("reads of the archives meanwhile:", prober.stop())
         check_all(tmp_path, written, kafka, topic, hook)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import Logboom
-from trials import FILES, Prober, Writer, check_files, program
+from trials import FILES, Prober, Writer, check_files, first_run, program
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
 ROUND = min(CRASHES, 20)
@@ -32,6 +32,7 @@ def test_every_line_once_on_a_failing_disk(tmp_path, seed):
     prober = Prober(tmp_path / "archive", tmp_path, seed)
     daemon = Logboom(tmp_path, config)
     try:
+        first_run(daemon, writer)
         refused = 0
         for crash in range(ROUND):
             daemon.environment = shim(tmp_path, seed * 1000 + crash, rate)

@@ -54,6 +54,11 @@ class Writer:
         self.process = subprocess.Popen([sys.executable, str(WRITER), str(seed), *arguments], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
+    def rotate(self):
+        """From now on: a log that was rotated away before logboom ever saw it is none of its own."""
+        self.process.stdin.write("rotate\n")
+        self.process.stdin.flush()
+
     def stop(self):
         """Ends it after a whole line; how many lines each log has had, by its name."""
         assert self.process.poll() is None, "the writer ended by itself"
@@ -67,6 +72,15 @@ class Writer:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def first_run(daemon, writer):
+    """Until both logs are followed; then the writer may rotate them."""
+    daemon.start().ready()
+    for source in ("app", "web"):
+        wait_for(lambda: daemon.metric("logboom_tail_lines_total", source=source) > 0, 60, f"lines of {source}")
+    daemon.kill()
+    writer.rotate()
 
 
 # --- the verdict -----------------------------------------------------------------------------------

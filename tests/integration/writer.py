@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes numbered lines to logs for ever, and rotates them, until its standard input ends.
+"""Writes numbered lines to logs for ever, and rotates them from the first line on standard input on until that ends.
 
 usage: writer.py SEED LOG=WAY…      WAY: rename | copytruncate
 
@@ -54,7 +54,7 @@ class Log:
                 f'"padding":"{"x" * (seq % 50)}"}}\n')
         return text.encode()
 
-    def step(self):
+    def step(self, rotates):
         """Some lines; the last one may lack its second half until the next step."""
         count = BURST if self.rng.random() < 0.01 else self.rng.randint(1, 60)
         text = self.half + b"".join(self.line() for _ in range(count))
@@ -63,7 +63,7 @@ class Log:
             cut = self.rng.randint(1, 40)
             text, self.half = text[:-cut], text[-cut:]
         self.write(text)
-        if self.left <= 0:
+        if self.left <= 0 and rotates:
             self.rotate()
 
     def finish_line(self):
@@ -97,8 +97,13 @@ class Log:
 def main():
     rng = random.Random(int(sys.argv[1]))
     logs = [Log(*argument.split("="), rng) for argument in sys.argv[2:]]
-    while not select.select([sys.stdin], [], [], rng.uniform(0.0, 0.008))[0]:
-        rng.choice(logs).step()
+    rotates = False
+    while True:
+        if select.select([sys.stdin], [], [], rng.uniform(0.0, 0.008))[0]:
+            if not sys.stdin.readline():
+                break
+            rotates = True
+        rng.choice(logs).step(rotates)
     for log in logs:
         log.finish_line()
     print(json.dumps({log.name: [log.seq, log.generation] for log in logs}))
