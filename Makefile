@@ -85,7 +85,7 @@ $(OUT)/%.o: %.c Makefile
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: run test unit tests bench bench-peers crash fuzz fuzz-run lint fmt
+.PHONY: run test unit tests bench bench-peers crash crash-faults crash-power losses fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
 	@tests/deps.sh build && $(MAKE) --no-print-directory all && tests/demo.sh $(BIN)
 
@@ -110,8 +110,15 @@ bench-peers: all bench-programs   ## the same work by rsyslog and syslog-ng (and
 	$(PYTHON) tests/bench/peers.py
 
 N ?= 20
+TRIAL = LB_CRASHES=$(N) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/integration
 crash: all fault-programs   ## kill -9 and restart N (20) times; every line exactly once in the archive
-	LB_CRASHES=$(N) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_crash.py
+	$(TRIAL)/test_crash.py
+crash-faults: all fault-programs   ## the same on a disk that fails
+	$(TRIAL)/test_faults.py
+crash-power: all fault-programs   ## the same, and each time the power may fail
+	$(TRIAL)/test_power.py
+losses: all fault-programs   ## what others were measured to lose, in the long form, and a table
+	LB_LONG=1 $(TRIAL)/test_losses.py
 
 fuzz:   ## each fuzzer for SECONDS (60) with clang
 	$(MAKE) BUILD=fuzz CC=clang fuzz-run

@@ -258,8 +258,11 @@ enum lb_tail_match lb_tail_match_path(const struct lb_tail_identity *identity, c
 /* Are the bytes before file->offset those that were read? */
 enum lb_tail_match lb_tail_match_marker(const struct lb_tail_file *file, int fd);
 
-/* As far as there is enough of it now, lets the fingerprint cover more. True when it changed. */
-bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd);
+/*
+ * As far as there is enough of it now, lets the fingerprint cover more. True when it changed. `read`, or NULL: what was
+ * read of the file last. Where the file holds something else by now, it was truncated, and the fingerprint stays.
+ */
+bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd, const struct lb_batch *read);
 
 /* --- tail_rotate.c ---------------------------------------------------------------- */
 

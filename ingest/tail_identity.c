@@ -112,7 +112,18 @@ enum lb_tail_match lb_tail_match_path(const struct lb_tail_identity *identity, c
     return match;
 }
 
-bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd)
+static bool begins_with(const char *head, size_t len, const struct lb_tail_identity *identity,
+                        const struct lb_batch *read)
+{
+    if (identity->length > 0 && XXH64(head, identity->length, 0) != identity->fingerprint)
+        return false;
+    if (read == NULL || read->position >= len)
+        return true;
+    size_t part = len - (size_t)read->position;
+    return memcmp(head + read->position, read->bytes, part < read->length ? part : read->length) == 0;
+}
+
+bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd, const struct lb_batch *read)
 {
     char head[LB_TAIL_HEAD_BYTES];
 
@@ -120,7 +131,8 @@ bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd)
         return false;
     ssize_t len = lb_tail_pread(fd, head, sizeof(head), 0);
     /* By doubling, so that a file of small writes does not fill the ledger. */
-    if (len <= 0 || (len < LB_TAIL_HEAD_BYTES && (uint32_t)len < identity->length * 2))
+    if (len <= 0 || (len < LB_TAIL_HEAD_BYTES && (uint32_t)len < identity->length * 2) ||
+        !begins_with(head, (size_t)len, identity, read))
         return false;
     identity->length = (uint32_t)len;
     identity->fingerprint = XXH64(head, (size_t)len, 0);
@@ -355,7 +367,7 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     struct stat status;
     bool was_truncated = file->id == 0 && file->identity.born_ns != 0;
 
-    lb_tail_grow_head(&file->identity, file->fd);
+    lb_tail_grow_head(&file->identity, file->fd, NULL);
     if (file->identity.length == 0)
         return false;
     if (!file->checked && file->id == 0 && lb_tail_is_copy(self, file, file->fd)) {

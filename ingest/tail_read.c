@@ -265,12 +265,12 @@ static void hand_on(struct lb_tail *self, struct lb_tail_file *file, struct lb_b
     file->wanted = 0;
     if (file->scanned < end)
         file->scanned = end;
+    if (lb_tail_grow_head(&file->identity, file->fd, batch))
+        lb_tail_identify(file);
     if (batch->event_count > 0)
         lb_queue_push(self->source->queue, batch);
     else
         lb_batch_unref(batch);
-    if (lb_tail_grow_head(&file->identity, file->fd))
-        lb_tail_identify(file);
 }
 
 static enum lb_tail_step read_lines(struct lb_tail *self, struct lb_tail_file *file)

@@ -207,8 +207,8 @@ class Prober:
 class Hook:
     """A webhook receiver that keeps (id, record) of each POST, and refuses a few at random."""
 
-    def __init__(self, seed):
-        self.rows = []
+    def __init__(self, seed, port=0, rows=None):
+        self.rows = [] if rows is None else rows
         rng = random.Random(seed)
         rows = self.rows
 
@@ -233,7 +233,7 @@ class Hook:
             def handle_error(self, request, client_address):
                 pass  # a peer that was killed
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/in"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
