@@ -395,6 +395,19 @@ enum lb_err lb_journal_sync(struct lb_journal *self)
     return mend(self);
 }
 
+void lb_journal_undo(struct lb_journal *self)
+{
+    if (self->pending.len == 0)
+        return;
+    pthread_mutex_lock(&self->lock);
+    self->end = self->synced;
+    pthread_mutex_unlock(&self->lock);
+    lb_buffer_reset(&self->pending);
+    self->broken = false; /* the next append begins a segment, where there is none */
+    if (self->fd >= 0 && ftruncate(self->fd, (off_t)(self->end - self->active)) != 0)
+        LB_DEBUG(MODULE, "cannot cut a segment directory=%s error=%s", self->directory, strerror(errno));
+}
+
 /* The active segment is there and has room, or is new. */
 static enum lb_err prepare(struct lb_journal *self, uint64_t size)
 {

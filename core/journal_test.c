@@ -474,6 +474,31 @@ static void is_not_safe_while_no_sync_holds_and_mends_itself(void **state)
     lb_journal_close(journal);
 }
 
+static void what_is_not_synced_can_be_taken_back(void **state)
+{
+    struct lb_journal *journal = open_journal(0);
+
+    (void)state;
+    append_many(journal, 0, 2);
+    uint64_t end = lb_journal_end(journal);
+    append(journal, 7);
+    append(journal, 8);
+    lb_journal_undo(journal);
+    assert_int_equal(lb_journal_end(journal), end);
+    append_many(journal, 2, 1);
+    append(journal, 9);
+    sync_fails = 2;
+    assert_int_equal(lb_journal_sync(journal), LB_IO);
+    lb_journal_undo(journal);
+    append_many(journal, 3, 2);
+    expect_all(journal, 0, 5);
+    lb_journal_close(journal);
+    journal = open_journal(0);
+    expect_all(journal, 0, 5);
+    assert_int_equal(lb_journal_damaged(journal), 0);
+    lb_journal_close(journal);
+}
+
 static void many_appends_share_one_sync(void **state)
 {
     struct lb_journal *journal = open_journal(0);
@@ -668,6 +693,7 @@ int main(void)
         TEST(a_full_disk_takes_nothing_and_ends_whole),
         TEST(a_failed_sync_moves_what_is_unsafe_to_the_next_segment),
         TEST(is_not_safe_while_no_sync_holds_and_mends_itself),
+        TEST(what_is_not_synced_can_be_taken_back),
         TEST(many_appends_share_one_sync),
         TEST(holds_its_bound_and_gives_room_by_trimming),
         TEST(drops_the_oldest_segment_and_shows_what_goes),

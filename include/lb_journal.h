@@ -53,6 +53,9 @@ enum lb_err lb_journal_append(struct lb_journal *journal, struct lb_str payload,
  */
 enum lb_err lb_journal_sync(struct lb_journal *journal) LB_MUST_USE;
 
+/* Forgets what was appended since the last sync. The appending thread. */
+void lb_journal_undo(struct lb_journal *journal);
+
 /* Positions of the first byte that is still there and behind the last; bytes on disk between them. Any thread. */
 uint64_t lb_journal_begin(const struct lb_journal *journal);
 uint64_t lb_journal_end(const struct lb_journal *journal);
