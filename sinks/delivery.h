@@ -24,7 +24,7 @@ enum {
     PENDING_MAX = 8192,                   /* tokens between two commits: many small batches commit early */
     PENDING_BYTES_MAX = 64 * 1024 * 1024, /* raw bytes between two commits */
     QUEUE_FIRST = 64,                     /* entries; grows by doubling, never shrinks */
-    HOLD_PART = 2,                        /* of the pool: all sinks that lag together hold at most 1/2 */
+    HOLD_PART = 4, /* of the pool: all sinks that lag together hold at most 1/4; a source may have 1/2 */
 };
 
 #define PAUSE_FIRST (100 * LB_MILLISECOND)

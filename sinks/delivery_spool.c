@@ -281,6 +281,19 @@ static void spool_group(struct lb_delivery *self)
         nothing_settled(self);
 }
 
+/* With the lock, given up meanwhile. Nothing has to go to the disk any more, so it is no problem that it did not. */
+static void forget_trouble(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+
+    if (!spool->stuck || spool->engaged || delivery_lags(self, lb_clock_monotonic()))
+        return;
+    spool->stuck = false;
+    pthread_mutex_unlock(&self->lock);
+    delivery_spool_problem(self, NULL);
+    pthread_mutex_lock(&self->lock);
+}
+
 static void *run(void *context)
 {
     struct lb_delivery *self = context;
@@ -288,6 +301,7 @@ static void *run(void *context)
 
     pthread_mutex_lock(&self->lock);
     while (!spool->ending || (self->count > 0 && lb_clock_monotonic() < spool->deadline)) {
+        forget_trouble(self);
         int64_t at = due_at(self);
 
         if (at > lb_clock_monotonic() || !engage(self)) {

@@ -94,7 +94,10 @@ static int64_t oldest_arrival(struct lb_delivery *self, uint64_t mark)
 void delivery_show(struct lb_delivery *self)
 {
     uint64_t mark = delivery_spool_mark(self);
+    uint64_t begin = self->spool != NULL ? lb_journal_begin(self->spool->journal) : 0;
 
+    if (begin > mark) /* what was dropped does not wait any more */
+        mark = begin;
     pthread_mutex_lock(&self->lock);
     self->oldest_arrival = oldest_arrival(self, mark);
     if (self->spool != NULL)
