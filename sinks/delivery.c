@@ -222,6 +222,7 @@ static void end(struct lb_delivery *self)
     drop_queue(self);
     if (type->drain != NULL)
         type->drain(self->sink, self->deadline);
+    lb_dead_letters_flush(self->sink, self->deadline);
     self->complete = delivery_commit(self) && !self->ledger_failed && !self->overflowed &&
                      lb_streams_outstanding(self->streams, self->sink->index) == 0;
 }
@@ -317,6 +318,7 @@ void lb_delivery_free(struct lb_sink *sink)
 {
     struct lb_delivery *self = sink->delivery;
 
+    lb_dead_letters_free(sink);
     if (self == NULL)
         return;
     assert(self->joined);
