@@ -93,8 +93,8 @@ static void tell_problem(struct lb_dead_letters *self, enum lb_err err, int erro
                  "then",
                  self->file.path);
     else
-        snprintf(text, sizeof(text), "cannot write dead letters to %.100s: %.60s; refused records wait",
-                 self->file.path, strerror(error));
+        snprintf(text, sizeof(text), "cannot write dead letters to %.80s: %.50s; refused records wait", self->file.path,
+                 strerror(error));
     if (strcmp(text, self->problem) != 0)
         LB_WARN("sink", "%s sink=" LB_STR_FMT, text, LB_STR_ARG(self->sink->section.name));
     memcpy(self->problem, text, sizeof(text));
