@@ -17,6 +17,7 @@ struct bench {
 
 static const struct lb_sink_type plain = { .module = { .name = "plain", .state_size = 8 } };
 static char dir[64];
+static char letters[96];
 
 /* A queue towards a receiver with that script. */
 static void open_bench(struct bench *bench, const char *const *script)
@@ -26,6 +27,8 @@ static void open_bench(struct bench *bench, const char *const *script)
     assert_non_null(mkdtemp(dir));
     rig_open(&bench->rig, dir);
     bench->sink = rig_sink(&bench->rig, &plain, "hook");
+    snprintf(letters, sizeof(letters), "%s/letters.jsonl", dir);
+    bench->sink->options.dead_letter = lb_str_from(letters);
     rig_open_stream(&bench->rig);
     receiver_start(&bench->receiver, script);
     bench->settings = (struct http_settings){ .url = lb_str_from(bench->receiver.url),
@@ -35,6 +38,7 @@ static void open_bench(struct bench *bench, const char *const *script)
                                               .queue_bytes = 1 << 20,
                                               .retry_first_ns = LB_MILLISECOND,
                                               .retry_max_ns = 4 * LB_MILLISECOND,
+                                              .retry_after_max_ns = 86400 * LB_SECOND,
                                               .verify = true };
 }
 
@@ -59,16 +63,24 @@ static struct lb_token *token_until(struct bench *bench, uint64_t end)
     return lb_token_issue(bench->rig.stream, 0, end, false);
 }
 
-/* As a sink's write() and the delivery code do: the request holds the token, then the delivery lets its own hold go. */
+static void add(struct http_request *request, const char *body, const char *id, struct lb_token *token)
+{
+    uint32_t start;
+
+    http_request_begin(request, &start);
+    lb_buffer_append(&request->body, body, strlen(body));
+    assert_true(http_request_end(request, start, id, token));
+}
+
+/* As a sink's write() and the delivery code do: the record holds the token, then the delivery lets its own hold go. */
 static struct http_request *push(struct bench *bench, const char *body, uint64_t end)
 {
-    struct http_request *request = http_request_new(1024);
+    struct http_request *request = http_request_new(HTTP_OBJECT, 1024);
     struct lb_token *token = token_until(bench, end);
 
     assert_non_null(request);
-    lb_buffer_append(&request->body, body, strlen(body));
-    request->records = 1;
-    assert_true(http_request_hold(request, token));
+    add(request, body, "00000000000000ab-1", token);
+    http_request_seal(request);
     http_queue_push(&bench->queue, request);
     lb_token_done(token, LB_DELIVERED, NULL);
     return request;
@@ -98,6 +110,7 @@ static void run_one_try(struct bench *bench)
 
 static uint64_t mark(struct bench *bench)
 {
+    lb_dead_letters_flush(bench->sink, lb_clock_monotonic() + 20 * LB_SECOND);
     return lb_stream_mark(bench->rig.stream, 0);
 }
 
@@ -127,7 +140,9 @@ static void the_bound_of_the_wait_doubles_up_to_the_maximum(void **state)
 
 static void waits_are_spread_below_the_bound(void **state)
 {
-    struct http_settings settings = { .retry_first_ns = LB_SECOND, .retry_max_ns = 8 * LB_SECOND };
+    struct http_settings settings = { .retry_first_ns = LB_SECOND,
+                                      .retry_max_ns = 8 * LB_SECOND,
+                                      .retry_after_max_ns = LB_SECOND };
     struct http_queue queue = { .settings = &settings, .random = lb_seed() };
     struct http_request request = { .attempt = 3 };
     struct http_slot slot = { .easy = curl_easy_init(), .request = &request };
@@ -324,12 +339,11 @@ static void a_token_in_several_requests_waits_for_the_last(void **state)
     start_queue(&bench);
     struct lb_token *token = token_until(&bench, 1);
     for (int i = 0; i < 2; i++) {
-        struct http_request *request = http_request_new(64);
+        struct http_request *request = http_request_new(HTTP_ARRAY, 64);
 
-        lb_buffer_append_char(&request->body, 'x');
         for (int record = 0; record < 3; record++)
-            assert_true(http_request_hold(request, token));
-        assert_int_equal(request->token_count, 1);
+            add(request, "1", "a", token);
+        http_request_seal(request);
         http_queue_push(&bench.queue, request);
     }
     lb_token_done(token, LB_DELIVERED, NULL);
@@ -347,14 +361,14 @@ static void many_tokens_are_each_let_go_once(void **state)
     (void)state;
     open_bench(&bench, NULL);
     start_queue(&bench);
-    struct http_request *request = http_request_new(64);
-    lb_buffer_append_char(&request->body, 'x');
+    struct http_request *request = http_request_new(HTTP_ARRAY, 1024);
     for (uint64_t i = 0; i < 50; i++) {
         struct lb_token *token = token_until(&bench, i + 1);
 
-        assert_true(http_request_hold(request, token));
+        add(request, "7", "a", token);
         lb_token_done(token, LB_DELIVERED, NULL);
     }
+    http_request_seal(request);
     http_queue_push(&bench.queue, request);
     assert_int_equal(mark(&bench), 0);
     run_out(&bench);
@@ -372,10 +386,17 @@ static void without_memory_nothing_is_held(void **state)
     start_queue(&bench);
     struct lb_token *token = token_until(&bench, 1);
     lb_alloc_fail_at = 1;
-    assert_null(http_request_new(64));
-    struct http_request *request = http_request_new(64);
-    lb_alloc_fail_at = 1;
-    assert_false(http_request_hold(request, token));
+    assert_null(http_request_new(HTTP_OBJECT, 64));
+    struct http_request *request = http_request_new(HTTP_OBJECT, 64);
+    uint32_t start;
+    for (long n = 1; n <= 2; n++) {
+        http_request_begin(request, &start);
+        lb_alloc_fail_at = n;
+        lb_buffer_append_char(&request->body, '1');
+        lb_buffer_append_char(&request->body, '2');
+        assert_false(http_request_end(request, start, "a", token));
+        assert_int_equal(request->body.len, 0);
+    }
     lb_alloc_fail_at = 0;
     http_request_free(request);
     lb_token_done(token, LB_DELIVERED, NULL);
