@@ -332,8 +332,8 @@ static bool append_line(const struct lb_dead_letters *self, struct lb_buffer *ou
 
     while (record.len > 0 && record.ptr[record.len - 1] == '\n')
         record.len--;
-    lb_time_write(lb_clock_now(), time);
-    lb_buffer_print(out, "{\"timestamp\":\"%s\"", time);
+    size_t time_len = lb_time_write(lb_clock_now(), time);
+    lb_buffer_print(out, "{\"timestamp\":\"%.*s\"", (int)time_len, time);
     append_text(out, "sink", self->sink->section.name);
     append_text(out, "id", letter->id);
     append_text(out, "kind", lb_str_from(letter->kind));
