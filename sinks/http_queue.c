@@ -179,6 +179,8 @@ static bool start_try(struct http_queue *queue, struct http_slot *slot, struct h
     slot->request = request;
     slot->answer_len = 0;
     slot->received = 0;
+    if (slot->items.capacity > ANSWER_BYTES_MAX)
+        lb_buffer_free(&slot->items); /* a long answer was an exception */
     lb_buffer_reset(&slot->items);
     curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body.ptr);
