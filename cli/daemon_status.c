@@ -7,6 +7,8 @@
 #include "lb_log.h"
 #include "lb_time.h"
 
+#include <inttypes.h>
+
 static void write_text(struct lb_buffer *out, const char *key, struct lb_str text)
 {
     lb_buffer_print(out, ",\"%s\":\"", key);
@@ -54,6 +56,9 @@ static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
         write_text(out, "problem", lb_str_from(state.text));
     if (state.blocked_since_ns != 0)
         write_time(out, "blocked_since", state.blocked_since_ns);
+    lb_buffer_print(
+        out, ",\"policy\":\"%s\",\"spool_bytes\":%" PRIu64 ",\"oldest_seconds\":%.1f,\"dropped_records\":%" PRIu64,
+        state.policy, state.spool_bytes, (double)state.oldest_ns / (double)LB_SECOND, state.dropped);
     write_dead_letters(out, sink, &letters);
     lb_buffer_append_char(out, '}');
     return ok;

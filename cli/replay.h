@@ -70,6 +70,8 @@ struct replay {
     char dir[64]; /* for a ledger that nobody needs afterwards */
     struct lb_ledger *ledger;
     struct lb_streams *streams;
+    struct lb_stream *stream; /* of all batches; their ids come from their origin */
+    uint64_t issued;          /* tokens */
     struct lb_strs consumers;
     uint64_t opened; /* bit n: sink n */
     uint64_t started;

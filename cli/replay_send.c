@@ -3,10 +3,8 @@
  *
  * The sink has its real delivery, with a ledger in a directory that is thrown
  * away: the data_dir of a running logboom is not touched. An id is made of
- * stream and position, so a batch gets a stream with the id of its letters.
- * The tricky thing: such a stream is never let go one by one, for the
- * registry looks streams up by the id that they were made with; all end with
- * it.
+ * stream and position, so letters of one stream, in rising order, make a
+ * batch of that origin.
  */
 #include "replay.h"
 
@@ -39,7 +37,6 @@ struct replay_batch {
 
 struct replay_window {
     struct replay_batch *batches[WINDOW_BATCHES]; /* made on first use */
-    struct lb_stream *streams[WINDOW_BATCHES];
     uint32_t count;
     struct lb_source source;
     struct lb_source_type source_type;
@@ -94,9 +91,10 @@ bool replay_open(struct replay *self, struct lb_config *config, struct lb_diag *
     }
     self->window->source.section.name = LB_STR("replay");
     self->window->source.type = &self->window->source_type;
+    self->stream = lb_stream_new(self->streams, &self->window->source);
     self->window->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
     self->window->context.scratch = &self->window->scratch;
-    return self->window->scratch.ptr != NULL;
+    return self->stream != NULL && self->window->scratch.ptr != NULL;
 }
 
 static void free_window(struct replay_window *window)
@@ -136,6 +134,8 @@ void replay_close(struct replay *self)
 {
     for (uint32_t i = 0; i < self->config->sink_count; i++)
         close_sink(self, i);
+    if (self->stream != NULL)
+        lb_stream_unref(self->stream);
     if (self->streams != NULL)
         lb_streams_free(self->streams);
     if (self->ledger != NULL)
@@ -201,9 +201,7 @@ static struct replay_batch *next_batch(struct replay *self)
             return NULL;
         lb_arena_init(&window->batches[i]->batch.arena, ARENA_BYTES);
     }
-    if (window->streams[i] == NULL)
-        window->streams[i] = lb_stream_new(self->streams, &window->source);
-    return window->streams[i] != NULL ? window->batches[i] : NULL;
+    return window->batches[i];
 }
 
 static bool add_record(struct replay_window *window, struct replay_batch *batch, const struct letter *letter)
@@ -231,7 +229,7 @@ static bool is_next(const struct replay_batch *batch, const struct letter *lette
 {
     const struct lb_batch *of = &batch->batch;
 
-    return letter->state == LETTER_DUE && letter->sink == sink && letter->stream == of->stream->id &&
+    return letter->state == LETTER_DUE && letter->sink == sink && letter->stream == of->origin &&
            letter->position >= of->position_end && letter->position - of->position < UINT32_MAX &&
            of->record_count < BATCH_LETTERS;
 }
@@ -250,8 +248,8 @@ static bool fill_batch(struct replay *self, struct replay_batch *batch, const st
                              .position_end = letter->position,
                              .arrival_ns = lb_clock_now(),
                              .records = batch->records,
-                             .stream = self->window->streams[self->window->count] };
-    of->stream->id = letter->stream;
+                             .stream = self->stream,
+                             .origin = letter->stream };
     atomic_store(&of->references, 1);
     batch->first = first;
     for (batch->end = first; batch->end < file->count; batch->end++) {
@@ -267,7 +265,7 @@ static bool fill_batch(struct replay *self, struct replay_batch *batch, const st
 static bool push_batch(struct replay *self, const struct lb_sink *sink, struct replay_batch *batch)
 {
     struct lb_batch *of = &batch->batch;
-    struct lb_token *token = lb_token_issue(of->stream, sink->index, of->position_end, false);
+    struct lb_token *token = lb_token_issue(of->stream, sink->index, ++self->issued, false);
 
     if (token == NULL)
         return false;

@@ -102,7 +102,10 @@ const struct lb_sink_type *const *lb_sink_types(void); /* NULL at the end */
 
 /* --- delivery: what the engine sees --------------------------------------- */
 
-/* Starts the sink's thread. `commit_ns`: the longest time between commits. */
+/*
+ * Starts the sink's thread, and the one of its spool below data_dir/spool/SINK. `commit_ns`: the longest time between
+ * commits. LB_IO: the spool cannot be opened, errno says why.
+ */
 enum lb_err lb_delivery_start(struct lb_sink *sink, struct lb_streams *streams, int64_t commit_ns) LB_MUST_USE;
 
 /* Gives a reference of the batch. `selection` lives in the batch. Never blocks. Called in stream order. */
@@ -112,7 +115,11 @@ void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, cons
 /* Has the sink show what came so far (archive: writes its frames). Waits until `deadline` (monotonic). Any thread. */
 bool lb_delivery_flush(struct lb_delivery *delivery, int64_t deadline);
 
-/* Writes what is queued, drains, commits and ends the thread, by `deadline` (monotonic). True: all is delivered. */
+/*
+ * Writes what is queued, drains, commits and ends the thread, by `deadline` (monotonic). A sink that spools and lags
+ * puts the rest into its spool rather than wait, unless there is no deadline (INT64_MAX). True: all is delivered, or
+ * safe in the spool. A second call only answers again.
+ */
 bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline);
 
 /* After the sink was closed; a sink that was never started is left alone. */
@@ -124,7 +131,7 @@ bool lb_delivery_stopping(const struct lb_sink *sink);
 /* For health: "ok", or what is wrong now and since when. */
 struct lb_delivery_state {
     bool ok;
-    char text[200];
+    char text[408];
     int64_t blocked_since_ns; /* Unix time; 0: not blocked */
     uint32_t queue_depth;     /* batches */
     const char *policy;       /* "block", "spool", "drop_oldest" */

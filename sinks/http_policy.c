@@ -50,9 +50,9 @@ static bool read_key(struct lb_str key, unsigned *first, unsigned *count)
 
 static bool read_action(struct lb_str word, uint8_t *action)
 {
-    for (uint8_t i = 0; i < sizeof(action_names) / sizeof(action_names[0]); i++) {
+    for (size_t i = 0; i < sizeof(action_names) / sizeof(action_names[0]); i++) {
         if (lb_str_is(word, action_names[i])) {
-            *action = i;
+            *action = (uint8_t)i;
             return true;
         }
     }
