@@ -130,6 +130,27 @@ def test_a_broker_that_is_bounced_again_and_again_costs_nothing(tmp_path, logboo
     assert not (daemon.dir / "data/dead-letters").exists()
 
 
+def test_kill_9_in_flight_repeats_under_the_same_ids(tmp_path, logboom, broker):
+    lines = 60000
+    write_input(tmp_path / "in.log", lines)
+    text = config(tmp_path, broker.port).replace("compression: lz4", "compression: lz4, queue: 1MiB, linger: 200ms")
+    daemon = logboom(text).start().ready()
+    for kills in range(3):
+        wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="bus") > 500, 60, "records on their way")
+        daemon.kill()
+        daemon.start("--exit-at-eof") if kills == 2 else daemon.start().ready()
+    assert daemon.wait(60) == 0, daemon.log()
+    seen, ids, rows = collections.defaultdict(list), {}, 0
+    for _, _, headers, key, value in broker.consume(r"logs\..*", lines * 4):
+        rows += 1
+        seen[key].append(value["seq"])
+        assert ids.setdefault(value["seq"], headers) == headers, "a repeat has the id of the first"
+    for index, service in enumerate(SERVICES):
+        assert list(dict.fromkeys(seen[service])) == list(range(index, lines, 3)), f"{service}: lost or out of order"
+    assert len(set(ids.values())) == lines
+    print(f"{lines} records, {rows - lines} repeated over three kills")
+
+
 def append_input(path, first, count):
     with open(path, "a") as out:
         for i in range(first, first + count):
