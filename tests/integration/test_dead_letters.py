@@ -15,6 +15,7 @@ class Receiver:
 
     def __init__(self, decide, port=0):
         self.decide = decide
+        self.bodies = []    # (id, bytes)
         self.requests = []  # (id, records, status, monotonic time)
         self.lock = threading.Lock()
         self.busy = self.most_busy = 0
@@ -35,10 +36,12 @@ class Receiver:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def handle(self, request):
-        body = json.loads(request.rfile.read(int(request.headers["content-length"])))
+        raw = request.rfile.read(int(request.headers["content-length"]))
+        body = json.loads(raw)
         records = body if isinstance(body, list) else [body]
         with self.lock:
             self.busy += 1
+            self.bodies.append((request.headers["webhook-id"], raw))
             self.most_busy = max(self.most_busy, self.busy)
             answer = self.decide(records)
             status, headers, text = answer if isinstance(answer, tuple) else (answer, {}, "")
@@ -146,6 +149,51 @@ def test_replay_delivers_under_the_same_ids(tmp_path):
     assert "1 delivered, 0 refused again" in run.stderr and not path.exists()
     assert list(path.parent.iterdir()) == []
     assert not (tmp_path / "data/dead-letters/hook.jsonl.refused").exists()
+
+
+ODD_LINES = [
+    b'{"level":"warn","msg":"deep","a":{"b":[1,2,{"c":null}],"n":1.10e+5},"t":true}',
+    b'{"time":"2026-01-31T12:30:00.123456789+02:00","level":"error","service":"s","host":"h","message":"all keys"}',
+    b'{"message":"\\u00e9\\n\\t\\"quoted\\" \\ud83d\\ude00","empty":"","x.y":1,"x":{"y":2}}',
+    b'{"big":12345678901234567890123456789,"neg":-0.0,"message":"digits"}',
+    b'{"timestamp":"no time","level":"no level","message":"odd values"}',
+    b'{"level":30,"time":1769862600000,"msg":"numbers","v":1}',
+    b'{"message":{"an":"object"},"service":["a","list"]}',
+    b'{"a":1,"a":2,"message":"twice"}',
+    b'plain text with "quotes" and \\ and \xff\xfe bytes',
+    b'{broken json',
+    b'',
+    b'{}',
+    b'{' + b",".join(b'"k%d":%d' % (i, i) for i in range(700)) + b'}',
+    b'{"message":"' + b"x" * 100000 + b'"}',
+]
+
+
+def test_replayed_records_are_the_same_byte_for_byte(tmp_path):
+    receiver = Receiver(lambda records: 400)
+    (tmp_path / "in.log").write_bytes(b"\n".join(ODD_LINES) + b"\n")
+    run_to_end(tmp_path, CONFIG.format(dir=tmp_path, url=receiver.url, more="").replace(
+        "service: shop", "service: shop, parse: json, add: [source, offset]"), 60)
+    refused, receiver.bodies = receiver.bodies, []
+    assert len(refused) == len(ODD_LINES) - 1, "every line but the empty one"
+    receiver.decide = lambda records: 200
+    replay(tmp_path, tmp_path / "data/dead-letters/hook.jsonl")
+    assert receiver.bodies == refused
+
+
+def test_letters_can_be_read_as_any_file(tmp_path):
+    receiver = Receiver(refuse_fifths)
+    write_lines(tmp_path / "in.log", 0, 20)
+    text = CONFIG.format(dir=tmp_path, url=receiver.url, more=f"dead_letter: {{path: '{tmp_path}/refused/hook.jsonl'}}")
+    text = text.replace("routes:\n", f"  refused: {{type: file, include: ['{tmp_path}/refused/*.jsonl'], service: refused}}\n"
+                                     "routes:\n  - {where: service == refused, to: kept, stop: true}\n")
+    daemon = Logboom(tmp_path, text + f"  kept: {{type: file, path: '{tmp_path}/kept.jsonl', format: json}}\n").start()
+    try:
+        wait_for(lambda: len(letters(tmp_path / "kept.jsonl")) == 4, 30, "letters in another sink")
+        assert [x["record"]["n"] for x in letters(tmp_path / "kept.jsonl")] == [0, 5, 10, 15]
+        assert daemon.stop() == 0, daemon.log()
+    finally:
+        daemon.kill()
 
 
 def test_replay_from_standard_input_and_through_another_sink(tmp_path):
