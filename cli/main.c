@@ -16,6 +16,7 @@ const struct command *const commands[] = {
     &command_repair,
     &command_recover,
     &command_index,
+    &command_replay,
     &command_version,
     &command_help,
     NULL,

@@ -356,6 +356,7 @@ static void end(struct lb_delivery *self)
         drop_queue(self);
     if (type->drain != NULL)
         type->drain(self->sink, drain_until(self));
+    lb_dead_letters_flush(self->sink, drain_until(self));
     bool safe = spool_rest(self);
     drop_queue(self);
     bool committed = delivery_commit(self) && !self->ledger_failed && !self->overflowed;
@@ -493,6 +494,7 @@ void lb_delivery_free(struct lb_sink *sink)
 {
     struct lb_delivery *self = sink->delivery;
 
+    lb_dead_letters_free(sink);
     if (self == NULL)
         return;
     assert(self->joined);
