@@ -3,13 +3,13 @@
 
 #include "lb_test.h"
 
-static struct line_records lines;
+static struct lb_line_records lines;
 
 static struct lb_record read_line(const char *text)
 {
     struct lb_record record;
 
-    line_records_read(&lines, lb_str_from(text), &record);
+    lb_line_records_read(&lines, lb_str_from(text), &record);
     return record;
 }
 
@@ -26,7 +26,7 @@ static void times_and_levels_are_found_in_every_format(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        line_records_begin(&lines);
+        lb_line_records_begin(&lines);
         struct lb_record record = read_line(texts[i]);
 
         if (record.time_ns != 1772359200 * LB_SECOND || record.level != LB_LEVEL_ERROR ||
@@ -38,21 +38,21 @@ static void times_and_levels_are_found_in_every_format(void **state)
 static void a_line_without_a_time_has_that_of_the_one_before(void **state)
 {
     (void)state;
-    line_records_begin(&lines);
+    lb_line_records_begin(&lines);
     assert_true((read_line("  at Main.java:5").flags & LB_RECORD_NO_TIME) != 0);
     read_line("2026-03-01T10:00:00Z ERROR host a: m");
     struct lb_record record = read_line("  at Main.java:5");
     assert_int_equal(record.flags & LB_RECORD_NO_TIME, 0);
     assert_int_equal(record.time_ns, 1772359200 * LB_SECOND);
     assert_int_equal(record.level, LB_LEVEL_NONE);
-    line_records_begin(&lines);
+    lb_line_records_begin(&lines);
     assert_true((read_line("").flags & LB_RECORD_NO_TIME) != 0);
 }
 
 static void an_ordinary_word_is_no_level(void **state)
 {
     (void)state;
-    line_records_begin(&lines);
+    lb_line_records_begin(&lines);
     assert_int_equal(read_line("2026-03-01T10:00:00Z 500 I m").level, LB_LEVEL_NONE);
     assert_int_equal(read_line("2026-03-01T10:00:00Z").level, LB_LEVEL_NONE);
 }
@@ -60,13 +60,13 @@ static void an_ordinary_word_is_no_level(void **state)
 static int setup(void **state)
 {
     (void)state;
-    return line_records_open(&lines) ? 0 : -1;
+    return lb_line_records_open(&lines) ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    line_records_close(&lines);
+    lb_line_records_close(&lines);
     return 0;
 }
 

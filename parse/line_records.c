@@ -1,5 +1,5 @@
 /* line_records.c - lines of an archive as records again. */
-#include "line_records.h"
+#include "lb_line_records.h"
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
@@ -10,9 +10,9 @@ enum { ARENA_BYTES = 64 * 1024 * 1024, ARENA_KEEP = 256 * 1024 };
 
 static const struct lb_parser_chain chain = { .automatic = true };
 
-bool line_records_open(struct line_records *self)
+bool lb_line_records_open(struct lb_line_records *self)
 {
-    *self = (struct line_records){ .last_ns = LB_TIME_NONE };
+    *self = (struct lb_line_records){ .last_ns = LB_TIME_NONE };
     self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
     lb_arena_init(&self->batch.arena, ARENA_BYTES);
     self->batch.arrival_ns = lb_clock_now();
@@ -21,13 +21,13 @@ bool line_records_open(struct line_records *self)
     return self->scratch.ptr != NULL;
 }
 
-void line_records_close(struct line_records *self)
+void lb_line_records_close(struct lb_line_records *self)
 {
     lb_arena_free(&self->batch.arena);
     lb_free(self->scratch.ptr);
 }
 
-void line_records_begin(struct line_records *self)
+void lb_line_records_begin(struct lb_line_records *self)
 {
     self->last_ns = LB_TIME_NONE;
 }
@@ -53,7 +53,7 @@ static struct lb_str next_word(struct lb_str text, size_t *at)
     return word;
 }
 
-static bool read_time(struct line_records *self, struct lb_str line, size_t *behind, int64_t *time_ns)
+static bool read_time(struct lb_line_records *self, struct lb_str line, size_t *behind, int64_t *time_ns)
 {
     size_t at = 0;
     struct lb_str first = next_word(line, &at);
@@ -70,7 +70,7 @@ static bool read_time(struct line_records *self, struct lb_str line, size_t *beh
 }
 
 /* What a line of text says at its front. */
-static void read_text(struct line_records *self, struct lb_str line, struct lb_record *record)
+static void read_text(struct lb_line_records *self, struct lb_str line, struct lb_record *record)
 {
     size_t at = 0;
 
@@ -82,7 +82,7 @@ static void read_text(struct line_records *self, struct lb_str line, struct lb_r
         record->level = lb_level_parse(word);
 }
 
-void line_records_read(struct line_records *self, struct lb_str line, struct lb_record *record)
+void lb_line_records_read(struct lb_line_records *self, struct lb_str line, struct lb_record *record)
 {
     lb_arena_reset(&self->batch.arena, ARENA_KEEP);
     self->scratch.used = 0;

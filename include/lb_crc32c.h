@@ -1,8 +1,8 @@
 /*
- * crc32c.h - the Castagnoli checksum (RFC 3720 appendix B.4).
+ * lb_crc32c.h - the Castagnoli checksum (RFC 3720 appendix B.4).
  */
-#ifndef LB_CORE_CRC32C_H
-#define LB_CORE_CRC32C_H
+#ifndef LB_CRC32C_H
+#define LB_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>
