@@ -14,11 +14,14 @@ static const struct lb_instances kind = { "sink", type_at };
 
 static const char *const when_full_names[] = { "by_type", "block", "spool", "drop_oldest", NULL };
 
+static const char *const then_names[] = { "block", "drop_oldest", NULL };
+
 static const struct lb_option spool_options[] = {
-    { "max_size", LB_OPTION_SIZE, AT(spool_max), "1GiB", "the most that waits on disk", .min = 1024 * 1024,
-      .max = INT64_C(1) << 46 },
+    { "max_size", LB_OPTION_SIZE, AT(spool_max), "1GiB", "the most that waits on disk, below data_dir/spool",
+      .min = 1024 * 1024, .max = INT64_C(1) << 46 },
     { "then", LB_OPTION_CHOICE, AT(spool_then), "block",
-      .help = "what happens when that is reached: block or drop_oldest", .choices = when_full_names },
+      .help = "what happens when that is reached: its sources wait, or the oldest records go, counted",
+      .choices = then_names },
     { 0 },
 };
 

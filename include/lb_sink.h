@@ -32,11 +32,14 @@ enum lb_when_full {
     LB_FULL_DROP_OLDEST, /* counted */
 };
 
+/* And when the spool is full too. */
+enum lb_spool_then { LB_SPOOL_BLOCK, LB_SPOOL_DROP_OLDEST };
+
 /* What every sink takes; filled by options before open(). */
 struct lb_sink_options {
     int when_full;             /* enum lb_when_full; after loading never BY_TYPE */
     uint64_t spool_max;        /* bytes on disk */
-    int spool_then;            /* enum lb_when_full: BLOCK or DROP_OLDEST */
+    int spool_then;            /* enum lb_spool_then */
     struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
 };
 

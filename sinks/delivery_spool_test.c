@@ -147,7 +147,7 @@ static struct fake *open_run(struct rig *rig, const struct lb_sink_type *type, i
     struct fake *fake = sink->state;
 
     sink->data_dir = lb_str_from(dir);
-    sink->options = (struct lb_sink_options){ .when_full = when_full, .spool_then = LB_FULL_BLOCK };
+    sink->options = (struct lb_sink_options){ .when_full = when_full, .spool_then = LB_SPOOL_BLOCK };
     pthread_mutex_init(&fake->lock, NULL);
     fake->dribble = UINT_MAX;
     rig_open_stream(rig);
