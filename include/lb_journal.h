@@ -43,7 +43,8 @@ void lb_journal_close(struct lb_journal *journal); /* readers first */
 
 /*
  * Takes a copy of at least one byte. `end` (may be NULL): the position behind the entry. LB_LIMIT: max_bytes is reached
- * (nothing was taken). LB_IO (say, ENOSPC): nothing was taken, and the journal ends with a whole entry; try again later.
+ * (nothing was taken). LB_IO (say, ENOSPC): nothing was taken, and the journal ends with a whole entry; try again
+ * later.
  */
 enum lb_err lb_journal_append(struct lb_journal *journal, struct lb_str payload, uint64_t *end) LB_MUST_USE;
 
