@@ -21,6 +21,8 @@
 #include "lb_module.h"
 #include "lb_stream.h"
 
+#define LB_CONTROL_SOCKET "control" /* in data_dir: readers of archives ask there for what is in memory */
+
 struct lb_sink_type;
 struct lb_delivery;
 
@@ -37,11 +39,16 @@ enum lb_spool_then { LB_SPOOL_BLOCK, LB_SPOOL_DROP_OLDEST };
 
 /* What every sink takes; filled by options before open(). */
 struct lb_sink_options {
-    int when_full;             /* enum lb_when_full; after loading never BY_TYPE */
-    uint64_t spool_max;        /* bytes on disk */
-    int spool_then;            /* enum lb_spool_then */
-    struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+    int when_full;               /* enum lb_when_full; after loading never BY_TYPE */
+    uint64_t spool_max;          /* bytes on disk */
+    int spool_then;              /* enum lb_spool_then */
+    struct lb_str dead_letter;   /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+    uint64_t dead_letter_max;    /* bytes of that file */
+    int dead_letter_drop_oldest; /* 1: at that bound the older half goes; 0: records are tried again until there is room
+                                  */
 };
+
+struct lb_dead_letters;
 
 struct lb_sink {
     const struct lb_sink_type *type;
@@ -51,7 +58,9 @@ struct lb_sink {
     uint32_t index;           /* its bit, and its consumer number */
     struct lb_ledger *ledger; /* for what it committed in earlier runs; set before open() */
     struct lb_str data_dir;
-    struct lb_delivery *delivery; /* its queue and thread */
+    bool exit_at_eof; /* the run ends when all is read: work that can wait, like sealing, is left to the next one */
+    struct lb_delivery *delivery;         /* its queue and thread */
+    struct lb_dead_letters *dead_letters; /* NULL before the first one */
 };
 
 struct lb_sink_type {
@@ -144,5 +153,47 @@ void lb_delivery_fine(struct lb_sink *sink);
 
 /* Counts records that left, and their bytes on the wire or disk. */
 void lb_delivery_count(struct lb_sink *sink, uint64_t records, uint64_t bytes);
+
+/* --- dead letters: what is refused for good ------------------------------- */
+
+struct lb_letter {
+    struct lb_str id;     /* of the record, by lb_record_id() */
+    struct lb_str record; /* a JSON object, as lb_format_write() makes it */
+    const char *kind;     /* one of few words, for the counter: "http_400", "too_large" */
+    const char *reason;   /* for a person */
+    uint32_t attempts;
+};
+
+/*
+ * Keeps a refused record. LB_OK: it is copied, and one hold of `token` goes (LB_DEAD_LETTERED) as soon as the letter is
+ * on disk. LB_AGAIN: letters cannot be kept now, and health says why; nothing has changed, the sink tries the record
+ * again later. Any thread.
+ */
+enum lb_err lb_delivery_dead_letter(struct lb_sink *sink, const struct lb_letter *letter,
+                                    struct lb_token *token) LB_MUST_USE;
+
+/* Waits until all letters so far are on disk, at most until `deadline` (monotonic). */
+void lb_dead_letters_flush(struct lb_sink *sink, int64_t deadline);
+void lb_dead_letters_free(struct lb_sink *sink); /* what is not on disk yet stays held; its thread ends */
+
+/* The file that a sink's letters go to. */
+enum { LB_DEAD_LETTER_PATH_SIZE = 4096 };
+void lb_dead_letter_path(const struct lb_sink *sink, char *path);
+
+struct lb_dead_letter_state {
+    bool ok;
+    char text[200]; /* what is wrong, or empty */
+    uint64_t count; /* letters since the start */
+    char last[200]; /* the last one's reason */
+};
+void lb_dead_letter_state(const struct lb_sink *sink, struct lb_dead_letter_state *state);
+
+/*
+ * Who rewrites a file of letters beside a running logboom holds this lock of its descriptor meanwhile (an OFD lock of
+ * one byte), and puts the new file in place by rename; the daemon then goes on with the new one.
+ */
+enum { LB_DEAD_LETTER_LOCK_WRITE = 0, LB_DEAD_LETTER_LOCK_REPLAY = 1 };
+bool lb_dead_letter_lock(int fd, int which); /* false: somebody else holds it */
+void lb_dead_letter_unlock(int fd, int which);
 
 #endif

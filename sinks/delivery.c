@@ -356,6 +356,7 @@ static void end(struct lb_delivery *self)
         drop_queue(self);
     if (type->drain != NULL)
         type->drain(self->sink, drain_until(self));
+    lb_dead_letters_flush(self->sink, drain_until(self));
     bool safe = spool_rest(self);
     drop_queue(self);
     bool committed = delivery_commit(self) && !self->ledger_failed && !self->overflowed;
@@ -371,8 +372,10 @@ static void *run(void *context)
     struct lb_delivery *self = context;
     bool idle = false;
 
-    while (go_on(self, idle))
+    while (go_on(self, idle)) {
         idle = !step(self);
+        delivery_flush_serve(self, idle);
+    }
     end(self);
     return NULL;
 }
@@ -398,6 +401,7 @@ static void init(struct lb_delivery *self, int64_t commit_ns)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&self->more, &attr);
     pthread_condattr_destroy(&attr);
+    delivery_flush_init(&self->flush);
     lb_ledger_txn_init(&self->txn);
     self->commit_ns = commit_ns;
     self->marks_at = lb_clock_monotonic();
@@ -490,6 +494,7 @@ void lb_delivery_free(struct lb_sink *sink)
 {
     struct lb_delivery *self = sink->delivery;
 
+    lb_dead_letters_free(sink);
     if (self == NULL)
         return;
     assert(self->joined);
@@ -497,6 +502,7 @@ void lb_delivery_free(struct lb_sink *sink)
     delivery_spool_free(self);
     pthread_cond_destroy(&self->more);
     pthread_mutex_destroy(&self->lock);
+    delivery_flush_free(&self->flush);
     pthread_mutex_destroy(&self->commit_lock);
     lb_ledger_txn_free(&self->txn);
     lb_free(self->trimmed.selection.indexes);
