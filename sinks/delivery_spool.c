@@ -133,13 +133,14 @@ static void tell_stuck(struct lb_delivery *self, enum lb_err err)
                                LB_STR_ARG(self->sink->data_dir), err == LB_IO ? strerror(errno) : lb_err_name(err));
 }
 
-static enum lb_err append(struct lb_delivery *self, const struct delivery_item *item, uint64_t *end)
+static enum lb_err append(struct lb_delivery *self, const struct delivery_item *item, uint64_t *end, uint32_t *records)
 {
     struct delivery_spool *spool = self->spool;
     const struct lb_selection *selection = delivery_trim(self, item->batch, item->selection, &spool->trimmed);
 
     if (selection == NULL)
         return LB_NOMEM;
+    *records = selection->count;
     if (selection->count == 0)
         return LB_OK;
     lb_buffer_reset(&spool->encoded);
@@ -149,11 +150,8 @@ static enum lb_err append(struct lb_delivery *self, const struct delivery_item *
     for (;;) {
         enum lb_err err = lb_journal_append(spool->journal, lb_buffer_str(&spool->encoded), end);
 
-        if (err != LB_LIMIT || self->sink->options.spool_then != LB_SPOOL_DROP_OLDEST || !drop_segment(self)) {
-            if (err == LB_OK)
-                lb_metric_add(self->metrics.spooled, selection->count);
+        if (err != LB_LIMIT || self->sink->options.spool_then != LB_SPOOL_DROP_OLDEST || !drop_segment(self))
             return err;
-        }
     }
 }
 
@@ -167,7 +165,7 @@ static uint32_t write_group(struct lb_delivery *self)
     uint32_t count = 0;
 
     while (count < spool->group && end - before < SPOOL_GROUP_BYTES) {
-        err = append(self, &spool->items[count], &end);
+        err = append(self, &spool->items[count], &end, &spool->records[count]);
         if (err != LB_OK)
             break;
         spool->ends[count++] = end;
@@ -249,6 +247,10 @@ static void settle(struct lb_delivery *self, uint32_t count)
             settle_token(self, spool->items[i].token, spool->ends[i], i < given);
     }
     pthread_mutex_lock(&self->lock);
+    for (uint32_t i = 0; i < given; i++)
+        spool_note_flight(spool, spool->ends[i], spool->items[i].batch->arrival_ns);
+    if (spool->read_at >= spool->settled)
+        spool->unread_arrival = spool->items[given < count ? given : 0].batch->arrival_ns;
     spool->settled = spool->ends[count - 1];
     if (given > 0)
         spool->read_at = spool->ends[given - 1];
@@ -258,8 +260,10 @@ static void settle(struct lb_delivery *self, uint32_t count)
     if (!self->files_due)
         (void)delivery_commit_marks(self);
     pthread_mutex_unlock(&self->commit_lock);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        lb_metric_add(self->metrics.spooled, spool->records[i]);
         lb_batch_unref(spool->items[i].batch);
+    }
     delivery_show(self);
 }
 
