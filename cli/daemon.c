@@ -154,6 +154,7 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
         }
         daemon->deliveries++;
     }
+    lb_delivery_tell_orphans(config->data_dir, &daemon->consumers);
     return true;
 }
 

@@ -116,8 +116,8 @@ void lb_journal_tell_damage(struct lb_journal *journal, uint64_t start, uint64_t
 
 /* --- appending ---------------------------------------------------------------------------- */
 
-/* Nobody wants anything that is there: the segment's room is worth more than its name. */
-static void retire_spent(struct lb_journal *journal)
+/* Positions go on from `end`, so the name of the next segment is a new one. */
+void lb_journal_tidy(struct lb_journal *journal)
 {
     pthread_mutex_lock(&journal->lock);
     bool spent =
@@ -289,7 +289,7 @@ enum lb_err lb_journal_append(struct lb_journal *journal, struct lb_str payload,
     assert(payload.len > 0);
     if (payload.len > LB_JOURNAL_ENTRY_MAX)
         return LB_LIMIT;
-    retire_spent(journal);
+    lb_journal_tidy(journal);
     if (is_full(journal, size))
         return LB_LIMIT;
     enum lb_err err = prepare(journal, size);

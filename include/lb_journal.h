@@ -65,6 +65,9 @@ uint64_t lb_journal_bytes(const struct lb_journal *journal);
 /* Deletes segments that lie wholly below `position`. Any thread. */
 void lb_journal_trim(struct lb_journal *journal, uint64_t position);
 
+/* Where all was trimmed, deletes the segment that is being appended to as well. The appending thread. */
+void lb_journal_tidy(struct lb_journal *journal);
+
 /*
  * Deletes the oldest segment, whatever is in it (but not the one that is being appended to: LB_END), after `visit` has
  * seen each of its entries that can be read. A reader that stood there goes on behind it. The appending thread.

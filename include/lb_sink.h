@@ -131,6 +131,9 @@ bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline);
 /* After the sink was closed; a sink that was never started is left alone. */
 void lb_delivery_free(struct lb_sink *sink);
 
+/* Says in the log which spools below data_dir belong to no sink of these names. At start. */
+void lb_delivery_tell_orphans(struct lb_str data_dir, const struct lb_strs *sinks);
+
 /* True once the thread was told to end at once: a write() that waits shall return LB_AGAIN. */
 bool lb_delivery_stopping(const struct lb_sink *sink);
 
