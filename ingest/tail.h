@@ -204,6 +204,9 @@ bool lb_glob_match(const char *pattern, const char *path);
 /* Length of the part of `pattern` before its first component with a wildcard, without the last slash. */
 size_t lb_glob_base(const char *pattern);
 
+/* The ending by which `path` is that of a compressed file; NULL: none. */
+const char *lb_tail_packed(const char *path);
+
 /* True when a tail with these options would read a file of that path. */
 bool lb_tail_matches(const struct lb_tail_options *options, const char *path);
 bool lb_tail_excludes(const struct lb_tail_options *options, const char *path);

@@ -308,14 +308,12 @@ static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
     lb_stream_unref(stream);
 }
 
-static void settle(struct lb_tail *self, struct lb_tail_known *known)
+static void settle_renamed(struct lb_tail *self, struct lb_tail_known *known)
 {
     struct lb_tail_file *file = find_renamed(self, known);
 
-    if (file == NULL) {
-        settle_missing(self, known);
+    if (file == NULL)
         return;
-    }
     claim(known, file);
     lb_tail_ready(self, file);
 }
@@ -325,7 +323,11 @@ void lb_tail_settle_known(struct lb_tail *self)
     lb_streams_begin(self->source->streams);
     for (uint32_t i = 0; i < self->known_count; i++)
         if (!self->known[i].claimed)
-            settle(self, &self->known[i]);
+            settle_renamed(self, &self->known[i]);
+    /* Only now: what is a file of ours itself is no copy of another. */
+    for (uint32_t i = 0; i < self->known_count; i++)
+        if (!self->known[i].claimed)
+            settle_missing(self, &self->known[i]);
     /* Only now, when each copy and each renamed file is taken. */
     for (uint32_t i = 0; i < self->known_count; i++)
         lb_tail_watch_search(self, self->known[i].path);
@@ -367,6 +369,8 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     struct stat status;
     bool was_truncated = file->id == 0 && file->identity.born_ns != 0;
 
+    if (file->id == 0) /* it may have been looked at before, and hold something else by now */
+        file->identity.length = 0;
     lb_tail_grow_head(&file->identity, file->fd, NULL);
     if (file->identity.length == 0)
         return false;
