@@ -75,11 +75,13 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
 
 /* --- content ------------------------------------------------------------------- */
 
-/* `bytes` has room for `length`. */
+/* `bytes` has room for `length`. Where nothing was read yet, nothing can be another. */
 static enum lb_tail_match match(int fd, char *bytes, uint32_t length, uint64_t offset, uint64_t hash)
 {
     ssize_t got = lb_tail_pread(fd, bytes, length, offset);
 
+    if (length == 0)
+        return LB_TAIL_SAME;
     if (got < 0)
         return LB_TAIL_UNKNOWN;
     return got == (ssize_t)length && XXH64(bytes, length, 0) == hash ? LB_TAIL_SAME : LB_TAIL_OTHER;
@@ -96,8 +98,6 @@ enum lb_tail_match lb_tail_match_marker(const struct lb_tail_file *file, int fd)
 {
     char marker[LB_TAIL_MARKER_BYTES];
 
-    if (file->marker_len == 0)
-        return LB_TAIL_SAME;
     return match(fd, marker, file->marker_len, file->offset - file->marker_len, file->marker);
 }
 

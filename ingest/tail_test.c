@@ -145,6 +145,27 @@ static void a_rotated_file_without_a_last_newline_ends_after_a_while(void **stat
     world_free(&world);
 }
 
+/* It was empty when it was found, so there is nothing yet by which its content is known. */
+static void follows_a_file_that_is_filled_and_renamed_before_it_is_looked_at(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log");
+    world_write(&world, "log/app.log", "");
+    world_start(&world);
+    close(world.tail->watch.fd);
+    world.tail->watch.fd = -1;
+    world_run(&world);
+    world_write(&world, "log/app.log", "one\n");
+    world_rename(&world, "log/app.log", "log/app.log.1");
+    world.tail->scan_wanted = true;
+    world.tail->scan_after_ns = 0;
+    world_stop(&world);
+    world_expect(&world, "one\n");
+    world_free(&world);
+}
+
 static void finds_a_file_renamed_while_down(void **state)
 {
     static const char *const patterns[] = { "app.log", "app.log*" };
@@ -623,6 +644,7 @@ int main(void)
         cmocka_unit_test(follows_a_renamed_file_to_its_end),
         cmocka_unit_test(a_line_that_rotation_parts_is_one_line),
         cmocka_unit_test(a_rotated_file_without_a_last_newline_ends_after_a_while),
+        cmocka_unit_test(follows_a_file_that_is_filled_and_renamed_before_it_is_looked_at),
         cmocka_unit_test(finds_a_file_renamed_while_down),
         cmocka_unit_test(reads_a_deleted_file_to_its_end),
         cmocka_unit_test(forgets_a_file_that_was_deleted_while_down),
