@@ -154,6 +154,8 @@ static void remember(void *context, uint64_t id, struct lb_str identity)
     struct lb_tail *self = context;
     struct lb_tail_known known = { .id = id };
 
+    if (lb_tail_read_since(self, id, identity))
+        return;
     if (!read_identity(identity, &known)) {
         LB_WARN("source.file", "stored position is not understood, ignored identity=\"" LB_STR_FMT "\"",
                 LB_STR_ARG(identity));

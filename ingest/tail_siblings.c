@@ -290,12 +290,10 @@ int64_t lb_tail_file_time(void)
     return now.tv_sec * LB_SECOND + now.tv_nsec;
 }
 
-int64_t lb_tail_followed_since(const struct lb_tail *self, const char *log)
+int64_t lb_tail_log_born(const struct lb_tail *self, const char *log)
 {
     uint32_t cursor = 0;
     const struct lb_tail_known *known = lb_tail_map_each(&self->known_by_log, XXH64(log, strlen(log), 0), &cursor);
 
-    if (known != NULL)
-        return known->identity.born_ns;
-    return self->starting ? INT64_MAX : self->started_ns;
+    return known != NULL ? known->identity.born_ns : INT64_MAX;
 }

@@ -441,10 +441,11 @@ static void step(struct model *model, unsigned at)
 
 static void say(const struct model *model, uint32_t consumer, unsigned generation, unsigned got, unsigned due)
 {
-    fail_msg("seed %llu run %u pattern %s %s%s%s%s steps %s: consumer %u, generation %u of %u: line %u where %u was due",
-             (unsigned long long)lb_seed(), model->number, model->world.patterns[0],
-             model->polled ? "polled" : "watched", model->linked ? " linked" : "", model->shifts ? " shifts" : "",
-             failing ? " failing" : "", model->history, consumer, generation, model->count, got, due);
+    fail_msg(
+        "seed %llu run %u pattern %s %s%s%s%s steps %s: consumer %u, generation %u of %u: line %u where %u was due",
+        (unsigned long long)lb_seed(), model->number, model->world.patterns[0], model->polled ? "polled" : "watched",
+        model->linked ? " linked" : "", model->shifts ? " shifts" : "", failing ? " failing" : "", model->history,
+        consumer, generation, model->count, got, due);
 }
 
 static void check_consumer(struct model *model, uint32_t consumer)
