@@ -158,6 +158,7 @@ struct lb_tail {
     int64_t scan_due_ns;   /* and the next one that comes by time alone */
     int64_t started_ns;    /* Unix time */
     int64_t *since_ns;     /* Unix time since when each pattern is followed; 0: not known yet */
+    bool returned;         /* some pattern was followed by an earlier run */
     uint64_t since_gone;   /* the note of a pattern that is no more; 0: none */
     bool search_wanted;    /* some directory is to be searched for logs that were missed */
     bool unopened;         /* some stream could not be opened: try again at the next tick */

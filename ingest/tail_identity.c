@@ -333,6 +333,8 @@ void lb_tail_settle_known(struct lb_tail *self)
     /* Only now, when each copy and each renamed file is taken. */
     for (uint32_t i = 0; i < self->known_count; i++)
         lb_tail_watch_search(self, self->known[i].path);
+    if (self->returned)
+        lb_tail_watch_search_all(self);
     if (lb_streams_end(self->source->streams) != LB_OK)
         LB_WARN("source.file", "positions of deleted files are forgotten at the next start error=\"%s\"",
                 strerror(errno));

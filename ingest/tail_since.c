@@ -44,6 +44,7 @@ bool lb_tail_read_since(struct lb_tail *self, uint64_t id, struct lb_str note)
         if (strcmp(self->options.include.items[i].ptr, pattern + 1) != 0)
             continue;
         self->since_ns[i] = since;
+        self->returned = true;
         return true;
     }
     self->since_gone = id; /* of a pattern that is no more; one at each start is enough */
