@@ -121,11 +121,13 @@ enum lb_err output_check(struct output *self, struct lb_sink *sink, struct lb_di
     return ok ? LB_OK : LB_BAD_CONF;
 }
 
-static void remove_temporary(void *context, const struct output_found *found)
+static void take_stock(void *context, const struct output_found *found)
 {
-    const struct output *self = context;
+    struct output *self = context;
 
-    if (found->temporary && !output_unlink_at(self, found->path))
+    if (!found->temporary)
+        output_service_note(self, found->path);
+    else if (!output_unlink_at(self, found->path))
         LB_WARN("sink", "cannot delete a file left by a crash path=%s reason=%s", found->path, strerror(errno));
 }
 
@@ -152,6 +154,7 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
     lb_buffer_init(&self->journal, SIZE_MAX);
     self->scratch.ptr = lb_alloc(LB_SCRATCH_BYTES);
     self->scratch.size = LB_SCRATCH_BYTES;
+    self->services = lb_alloc(2 * OUTPUT_SERVICES_MAX * sizeof(*self->services));
     self->formatter = (struct lb_formatter){ .format = (enum lb_format)self->format, .scratch = &self->scratch };
     self->formatter.time.second = INT64_MIN;
 
@@ -159,8 +162,8 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
 
     enum lb_err err = LB_NOMEM;
 
-    if (self->scratch.ptr != NULL && output_pattern_open(&self->pattern, self->template)) {
-        output_walk(self, remove_temporary, self);
+    if (self->scratch.ptr != NULL && self->services != NULL && output_pattern_open(&self->pattern, self->template)) {
+        output_walk(self, take_stock, self);
         err = output_ledger_load(self, diag);
     }
     if (err == LB_NOMEM)
@@ -181,7 +184,9 @@ void output_close(struct output *self)
     lb_ledger_txn_free(&self->intentions);
     lb_buffer_free(&self->path);
     lb_free(self->scratch.ptr);
+    lb_free(self->services);
     self->scratch.ptr = NULL;
+    self->services = NULL;
 }
 
 bool output_writes(const struct output *self, const char *path)

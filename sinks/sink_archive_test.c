@@ -813,6 +813,37 @@ static void too_many_services_share_a_file(void **state)
     end();
 }
 
+/* The limit holds over restarts: services with files count. */
+static void too_many_different_services_share_a_file(void **state)
+{
+    struct sink_archive *self;
+    char service[32];
+
+    (void)state;
+    begin_and_open();
+    write_some(0, 1);
+    assert_true(commit_all());
+    end();
+    begin_and_open();
+    self = sink->state;
+    assert_int_equal(self->output.service_count, 1);
+    self->output.service_count = OUTPUT_SERVICES_MAX - 2;
+    for (unsigned i = 0; i < 10; i++) {
+        struct rig_batch *batch = rig_batch(&rig, i, 1);
+
+        snprintf(service, sizeof(service), "hostile%u", i);
+        keep_only(batch, service, RIG_TIME);
+        assert_int_equal(write_batch_of(batch), LB_OK);
+    }
+    write_some(1, 1);
+    assert_true(commit_all());
+    assert_true(exists("hostile1/2026-01-01.jsonl.zst"));
+    assert_false(exists("hostile2"));
+    assert_int_equal(line_count("_other/2026-01-01.jsonl.zst"), 8);
+    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 2);
+    end();
+}
+
 static void a_record_costs_no_allocation(void **state)
 {
     (void)state;
@@ -988,6 +1019,7 @@ int main(void)
         TEST(few_open_files_serve_many_partitions),
         TEST(the_budget_bounds_what_is_buffered),
         TEST(too_many_services_share_a_file),
+        TEST(too_many_different_services_share_a_file),
         TEST(a_record_costs_no_allocation),
         TEST(old_files_go_and_what_is_not_ours_stays),
         TEST(the_oldest_go_while_all_are_too_large_but_none_that_must_stay),
