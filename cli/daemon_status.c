@@ -22,6 +22,16 @@ static void write_time(struct lb_buffer *out, const char *key, int64_t time_ns)
     write_text(out, key, (struct lb_str){ text, len });
 }
 
+static void write_note(struct lb_buffer *out, const struct lb_sink *sink)
+{
+    char text[256] = "";
+
+    if (sink->type->note != NULL)
+        sink->type->note(sink, text, sizeof(text));
+    if (text[0] != '\0')
+        write_text(out, "note", lb_str_from(text));
+}
+
 static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
 {
     struct lb_delivery_state state = { 0 };
@@ -33,6 +43,7 @@ static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
     write_text(out, "type", lb_str_from(sink->type->module.name));
     if (!state.ok)
         write_text(out, "problem", lb_str_from(state.text));
+    write_note(out, sink);
     if (state.blocked_since_ns != 0)
         write_time(out, "blocked_since", state.blocked_since_ns);
     lb_buffer_append_char(out, '}');

@@ -24,6 +24,9 @@ void sealer_stop(struct sealer *sealer);
 /* A file to look at. Copied; one too many is left to the next look around. Any thread. */
 void sealer_add(struct sealer *sealer, const char *path);
 
+/* Why sealing does not go on now, for a person; no text: it does. Any thread. */
+void sealer_note(struct sealer *sealer, char *text, size_t size);
+
 /* False: it is being sealed just now. True: none is begun until sealer_release(). */
 bool sealer_hold(struct sealer *sealer, const char *path);
 void sealer_release(struct sealer *sealer);

@@ -157,6 +157,14 @@ static void committed(struct lb_sink *sink)
     output_committed(&self->output);
 }
 
+static void note(const struct lb_sink *sink, char *text, size_t size)
+{
+    const struct sink_archive *self = sink->state;
+
+    if (self->output.sealer != NULL)
+        sealer_note(self->output.sealer, text, size);
+}
+
 static void flush(struct lb_sink *sink)
 {
     struct sink_archive *self = sink->state;
@@ -189,5 +197,6 @@ const struct lb_sink_type lb_sink_archive = {
     .commit = commit,
     .committed = committed,
     .flush = flush,
+    .note = note,
     .close = close_archive,
 };
