@@ -65,8 +65,10 @@ static bool count_by_index(void *context, const struct lb_archive_block *block)
         return false;
     }
     if (self->by_service) {
-        histogram_add(&self->histogram, block->first_ns, histogram_name(&self->histogram, self->summary->services[0]),
-                      block->lines);
+        struct lb_str service = self->summary->services[0];
+        uint32_t name = histogram_name(&self->histogram, service.len > 0 ? service : LB_STR("(none)"));
+
+        histogram_add(&self->histogram, block->first_ns, name, block->lines);
         return true;
     }
     for (uint32_t i = 0; i < LB_ARCHIVE_LEVELS; i++) {

@@ -101,6 +101,17 @@ void lb_archive_decoder_free(struct lb_archive_decoder *decoder);
 enum lb_err lb_archive_read(struct lb_archive *archive, struct lb_archive_decoder *decoder, uint32_t block, bool verify,
                             struct lb_str *text, lb_archive_reason *reason) LB_MUST_USE;
 
+/*
+ * Reads a block with its checksum, and holds all that the index says of it (counts, times, services, words, ids)
+ * against it; to be called block by block, in order. LB_BAD_INPUT: as in lb_archive_read(), or the index leaves
+ * something out.
+ */
+enum lb_err lb_archive_check(struct lb_archive *archive, struct lb_archive_decoder *decoder, uint32_t block,
+                             struct lb_str *text, lb_archive_reason *reason) LB_MUST_USE;
+
+/* All of the index that opening does not look at, and the seek table. LB_BAD_INPUT: `reason` says what is damaged. */
+enum lb_err lb_archive_check_index(const struct lb_archive *archive, lb_archive_reason *reason) LB_MUST_USE;
+
 /* Of a LB_ARCHIVE_STREAM: the next piece of whole lines, at most 1 MiB unless one line is longer. LB_END at the end. */
 enum lb_err lb_archive_next(struct lb_archive *archive, struct lb_archive_decoder *decoder, struct lb_str *text,
                             lb_archive_reason *reason) LB_MUST_USE;
@@ -113,6 +124,7 @@ enum lb_err lb_archive_refresh(struct lb_archive *archive) LB_MUST_USE;
 struct lb_seal_options {
     int level;                   /* of zstd, 9 by default */
     uint32_t block;              /* raw bytes of a block; 0: 1 MiB, which compresses and searches well */
+    bool again;                  /* also where the file is sealed already */
     const char *temp;            /* a hidden name in the same directory */
     unsigned mode;               /* of the file: 0440 */
     bool (*stop)(void *context); /* asked between blocks; may be NULL */
@@ -140,7 +152,10 @@ enum lb_err lb_archive_seal(const char *path, const struct lb_seal_options *opti
 /* An index beside a foreign file: FILE.lbx, for .zst of several frames; others are LB_BAD_INPUT with the reason. */
 enum lb_err lb_archive_index(const char *path, lb_archive_reason *reason) LB_MUST_USE;
 
-/* Makes damaged frames skippable, in place, so that ordinary tools read all others. */
+/*
+ * Makes damaged frames skippable, in place, so that ordinary tools read all others; the index knows then that they are
+ * gone. A damaged index is made anew: LB_OK with `reason`.
+ */
 enum lb_err lb_archive_repair(const char *path, uint32_t *blocks, uint64_t *bytes,
                               lb_archive_reason *reason) LB_MUST_USE;
 

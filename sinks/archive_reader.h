@@ -41,10 +41,9 @@ struct lb_archive_decoder {
     ZSTD_DCtx *context;
     void *packed, *raw;
     size_t packed_size, raw_size;
-    struct archive_terms *terms; /* of the segment that lb_archive_check() looked at last */
+    struct archive_terms *terms; /* what lb_archive_check() knows of the segment it looked at last */
 };
 
-/* What a query and a check know of a segment's words: a row of bits for each. Freed with the decoder. */
 void archive_terms_free(struct archive_terms *terms);
 
 /* Looks at the first bytes of what `fd` reads and gets ready for the rest. */

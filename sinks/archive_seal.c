@@ -308,6 +308,7 @@ static enum lb_err tell_sealed(struct seal *self, const struct archive_index *in
 
 static enum lb_err make(struct seal *self, const char *path, struct lb_seal_result *result)
 {
+    *self->reason = NULL;
     unlink(self->options->temp); /* of a seal that a crash ended */
     self->out = open(self->options->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (self->out < 0)
@@ -347,10 +348,12 @@ static enum lb_err seal_file(struct seal *self, const char *path, struct lb_seal
     ZSTD_CCtx_setParameter(self->packer, ZSTD_c_compressionLevel, self->options->level);
     ZSTD_CCtx_setParameter(self->packer, ZSTD_c_contentSizeFlag, 1);
     ZSTD_CCtx_setParameter(self->packer, ZSTD_c_checksumFlag, 1);
-    enum lb_err err = archive_index_find(&index, self->in, (uint64_t)self->status.st_size, self->reason);
+    enum lb_err err = LB_END;
+    if (!self->options->again)
+        err = archive_index_find(&index, self->in, (uint64_t)self->status.st_size, self->reason);
     if (err == LB_OK)
         err = tell_sealed(self, index, result);
-    else if (err == LB_END)
+    else if (err == LB_END || err == LB_BAD_INPUT) /* an index that is damaged is made anew */
         err = make(self, path, result);
     archive_index_free(index);
     if (err == LB_OK && EVP_DigestFinal_ex(self->hash, result->sha256, &size) != 1)

@@ -27,6 +27,13 @@ void archive_words_close(struct archive_words *words)
     *words = (struct archive_words){ 0 };
 }
 
+void archive_words_clear(struct archive_words *words)
+{
+    memset(words->slots, 0, ARCHIVE_WORD_SLOTS * sizeof(*words->slots));
+    words->count = 0;
+    words->texts_used = 0;
+}
+
 static inline uint32_t hash_folded(const uint64_t *folded, size_t count)
 {
     uint64_t hash = 0;
@@ -216,8 +223,6 @@ enum lb_err archive_words_write(struct archive_words *words, uint32_t block_coun
         put_posting(words->blocks + (size_t)order[i] * ARCHIVE_SEGMENT_WORDS, block_count, postings);
     }
     lb_free(order);
-    memset(words->slots, 0, ARCHIVE_WORD_SLOTS * sizeof(*words->slots));
-    words->count = 0;
-    words->texts_used = 0;
+    archive_words_clear(words);
     return text->failed || postings->failed ? LB_NOMEM : LB_OK;
 }

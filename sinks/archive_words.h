@@ -30,6 +30,7 @@ struct archive_words {
 
 bool archive_words_open(struct archive_words *words);
 void archive_words_close(struct archive_words *words);
+void archive_words_clear(struct archive_words *words);
 
 /* Notes that `block` of the segment has the words of `text`, which is followed by ARCHIVE_SLACK bytes. LB_LIMIT: not
  * all of them, the dictionary is full. */
