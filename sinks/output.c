@@ -77,13 +77,21 @@ static void retain_when_due(struct output *self)
 
 /* --- open and close ----------------------------------------------------------------- */
 
+static bool check_age(const struct output *self, struct lb_sink *sink, const char *key, int64_t age_ns,
+                      struct lb_diag *diag)
+{
+    if (age_ns == 0 || age_ns >= self->keep_at_least_ns)
+        return true;
+    lb_diag_error(diag, lb_section_place(&sink->section, key),
+                  "%s is less than keep.at_least, so it says nothing; make it longer or leave one out", key);
+    return false;
+}
+
 static bool check_keep(const struct output *self, struct lb_sink *sink, struct lb_diag *diag)
 {
-    if (self->keep_age_ns == 0 || self->keep_age_ns >= self->keep_at_least_ns)
-        return true;
-    lb_diag_error(diag, lb_section_place(&sink->section, "keep.age"),
-                  "keep.age is less than keep.at_least, so it says nothing; make it longer or leave one out");
-    return false;
+    bool ok = check_age(self, sink, "keep.age", self->keep_age_ns, diag);
+
+    return check_age(self, sink, "keep.per_service.age", self->keep_service_age_ns, diag) && ok;
 }
 
 /* The nearest directory above the files that exists must be writable. */
@@ -152,6 +160,7 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
     lb_ledger_txn_init(&self->intentions);
     lb_buffer_init(&self->path, PATH_MAX * 4);
     lb_buffer_init(&self->journal, SIZE_MAX);
+    self->journal_max = self->buffer_bytes > OUTPUT_JOURNAL_MIN ? self->buffer_bytes : OUTPUT_JOURNAL_MIN;
     self->scratch.ptr = lb_alloc(LB_SCRATCH_BYTES);
     self->scratch.size = LB_SCRATCH_BYTES;
     self->services = lb_alloc(2 * OUTPUT_SERVICES_MAX * sizeof(*self->services));

@@ -25,10 +25,11 @@
 #include <sys/types.h>
 
 enum {
-    OUTPUT_CHUNK = 1024 * 1024,   /* the most raw bytes that go into one append, unless one line is longer */
-    OUTPUT_PARTITIONS_MAX = 8192, /* further ones are written together, as service `_other`, */
-    OUTPUT_SERVICES_MAX = 4096,   /* and so are the records of further services */
-    OUTPUT_FRAME_PADDING = 32,    /* at most so much stands behind a frame */
+    OUTPUT_CHUNK = 1024 * 1024,           /* the most raw bytes that go into one append, unless one line is longer */
+    OUTPUT_PARTITIONS_MAX = 8192,         /* further ones are written together, as service `_other`, */
+    OUTPUT_SERVICES_MAX = 4096,           /* and so are the records of further services */
+    OUTPUT_FRAME_PADDING = 32,            /* at most so much stands behind a frame */
+    OUTPUT_JOURNAL_MIN = 4 * 1024 * 1024, /* what is not synced: this, or `buffer` if that is larger */
     OUTPUT_BUCKETS = 2048,
     OUTPUT_CACHE = 64, /* a power of two */
     OUTPUT_CACHED_NAME = 64,
@@ -173,6 +174,7 @@ struct output {
     bool stalled;         /* a write failed: nothing is taken until it succeeds */
 
     struct lb_buffer journal; /* bytes of the appends since the last sync, */
+    size_t journal_max;       /* at most so many, */
     struct output_entry *entries;
     size_t entry_count;
     size_t entry_capacity;

@@ -47,7 +47,7 @@ static const struct lb_option options[] = {
     { "seal", LB_OPTION_BOOL, offsetof(struct sink_archive, seal), "true",
       .help = "finished files are compressed anew and get an index, in the background" },
     { "buffer", LB_OPTION_SIZE, offsetof(struct sink_archive, output.buffer_bytes), "4MiB",
-      "memory for records that wait for their frame, over all files, and as much again for frames not yet synced",
+      "memory for records that wait for their frame, over all files",
       .min = 64 * 1024, .max = INT64_C(1) << 32 },
     { "max_open", LB_OPTION_COUNT, offsetof(struct sink_archive, output.open_max), "256", "files that are open at once",
       .min = 1, .max = 65536 },

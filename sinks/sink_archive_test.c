@@ -668,9 +668,9 @@ static void a_file_is_cut_to_what_was_synced_not_only_to_what_was_committed(void
 
     (void)state;
     begin();
-    rig_number(sink, "buffer", 65536);
     open_sink();
     self = sink->state;
+    self->output.journal_max = 65536;
     write_some(0, 64);
     assert_true(commit_all());
     while (self->output.files->synced == self->output.files->committed) {
