@@ -79,7 +79,7 @@ void output_journal_add(struct output *self, struct output_file *file, uint64_t 
     if (last != NULL && last->file == file && last->offset >= file->synced && last->offset + last->len == offset) {
         last->len += bytes.len;
     } else {
-        assert(self->entry_count < self->entry_capacity); /* output_journal_room() saw to it */
+        assert(self->entries != NULL && self->entry_count < self->entry_capacity); /* by output_journal_room() */
         self->entries[self->entry_count++] = (struct output_entry){ file, offset, self->journal.len, bytes.len };
     }
     lb_buffer_append_str(&self->journal, bytes);
