@@ -146,8 +146,10 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
             return false;
         daemon->sinks_open++;
         if (lb_delivery_start(sink, daemon->streams, config->commit_every_ns) != LB_OK) {
-            lb_diag_error(diag, nowhere, "cannot start a thread for sink \"" LB_STR_FMT "\": %s",
-                          LB_STR_ARG(sink->section.name), strerror(errno));
+            lb_diag_error(diag, nowhere,
+                          "cannot start sink \"" LB_STR_FMT "\" (its threads, or its spool below " LB_STR_FMT
+                          "/spool): %s",
+                          LB_STR_ARG(sink->section.name), LB_STR_ARG(config->data_dir), strerror(errno));
             return false;
         }
         daemon->deliveries++;
@@ -430,7 +432,7 @@ int lb_daemon_wait(struct lb_daemon *daemon)
             "daemon",
             "stopped with undelivered records; they are kept for the next start where the source can be read again");
     else
-        LB_INFO("daemon", "stopped, everything is delivered");
+        LB_INFO("daemon", "stopped, everything is delivered or in a spool");
     return all ? 0 : 1;
 }
 
