@@ -140,7 +140,7 @@ static bool cut_lost(struct output *self, struct output_file *file, int fd)
         return true; /* somebody else's by now, or there is nothing to cut */
     if (file->synced == 0)
         return output_unlink_at(self, file->path) && output_sync_parent(self, file->path);
-    return ftruncate(fd, (off_t)file->synced) == 0 && fsync(fd) == 0;
+    return self->kind->cut(file, fd, (uint64_t)status.st_size) && fsync(fd) == 0;
 }
 
 void output_bury(struct output *self, struct output_file *file)
