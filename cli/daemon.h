@@ -54,7 +54,7 @@ void http_stop(struct http_server *server);
 
 /* daemon_control.c: the socket in data_dir; NULL, with a word in the log, where there can be none. */
 struct control *control_start(struct lb_daemon *daemon);
-void control_stop(struct control *control);
+void control_stop(struct control *self);
 bool flush_sinks(struct lb_daemon *daemon); /* has all sinks show what they hold; false: not all did in time */
 
 /* daemon_status.c: JSON of every component's state; true when all are well. */

@@ -97,6 +97,9 @@ struct lb_sink_type {
     /* Optional. A reader asks for what is still in memory: makes it visible now. */
     void (*flush)(struct lb_sink *sink);
 
+    /* Optional. Any thread. What a person should know though records are safe (say, sealing fails); else no text. */
+    void (*note)(const struct lb_sink *sink, char *text, size_t size);
+
     /* Optional. Waits for what is in flight, at most until `deadline` (monotonic). Before the last commit. */
     void (*drain)(struct lb_sink *sink, int64_t deadline);
 

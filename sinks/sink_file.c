@@ -34,7 +34,7 @@ static const struct lb_option options[] = {
     { "rotate", LB_OPTION_GROUP, .help = "when the next file begins", .group = rotate_options },
     { "keep", LB_OPTION_GROUP, .help = "what is deleted; nothing unless set", .group = output_keep_options },
     { "buffer", LB_OPTION_SIZE, offsetof(struct sink_file, output.buffer_bytes), "4MiB",
-      "memory for records that wait to be written, over all files, and as much again for what is not yet synced",
+      "memory for records that wait to be written, over all files",
       .min = 64 * 1024, .max = INT64_C(1) << 32 },
     { "max_open", LB_OPTION_COUNT, offsetof(struct sink_file, output.open_max), "256", "files that are open at once",
       .min = 1, .max = 65536 },

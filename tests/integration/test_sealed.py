@@ -261,6 +261,15 @@ def test_a_damaged_index_is_told_and_made_anew(sealed):
     assert run("verify", "--deep", sealed)[1] == "" and run("cat", sealed) == (TEXT, "")
 
 
+def test_lines_that_other_tools_cut_into_frames_stay_whole(tmp_path):
+    text = "".join(texts(2))
+    path = tmp_path / "cut.zst"
+    path.write_bytes(b"".join(frame(text[i:i + 1001]) for i in range(0, len(text), 1001)))
+    assert run("cat", path) == (text, "")
+    path.write_bytes(frame(text) + frame("the last line has no end"))
+    assert run("cat", path) == (text + "the last line has no end\n", "")
+
+
 # --- sidecars -----------------------------------------------------------------------------
 
 
