@@ -78,23 +78,31 @@ static bool name_consumers(struct replay *self)
     return true;
 }
 
+static bool open_window(struct replay *self)
+{
+    struct replay_window *window = lb_alloc(sizeof(*window));
+
+    self->window = window;
+    if (window == NULL)
+        return false;
+    window->source.section.name = LB_STR("replay");
+    window->source.type = &window->source_type;
+    window->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
+    window->context.scratch = &window->scratch;
+    return window->scratch.ptr != NULL;
+}
+
 bool replay_open(struct replay *self, struct lb_config *config, struct lb_diag *diag)
 {
     self->config = config;
-    self->window = lb_alloc(sizeof(*self->window));
-    if (self->window != NULL && open_ledger(self) && name_consumers(self))
+    if (open_window(self) && open_ledger(self) && name_consumers(self))
         self->streams = lb_streams_new(self->ledger, &self->consumers);
-    if (self->streams == NULL) {
+    if (self->streams != NULL)
+        self->stream = lb_stream_new(self->streams, &self->window->source);
+    if (self->stream == NULL)
         lb_diag_error(diag, (struct lb_place){ 0 }, "cannot make a ledger in a directory below TMPDIR: %s",
                       strerror(errno));
-        return false;
-    }
-    self->window->source.section.name = LB_STR("replay");
-    self->window->source.type = &self->window->source_type;
-    self->stream = lb_stream_new(self->streams, &self->window->source);
-    self->window->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
-    self->window->context.scratch = &self->window->scratch;
-    return self->stream != NULL && self->window->scratch.ptr != NULL;
+    return self->stream != NULL;
 }
 
 static void free_window(struct replay_window *window)
