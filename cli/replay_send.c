@@ -169,7 +169,7 @@ static bool open_sink(struct replay *self, struct lb_sink *sink, struct lb_diag 
     sink->data_dir = lb_str_from(self->dir);
     sink->options.when_full = LB_FULL_BLOCK;
     sink->options.dead_letter_max = 0;
-    sink->options.dead_letter_drop_oldest = 0;
+    sink->options.dead_letter_then = LB_SPOOL_BLOCK;
     if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
         return false;
     self->opened |= UINT64_C(1) << sink->index;

@@ -56,6 +56,8 @@ static void remove_first(struct lb_journal *self, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         delete_file(self, self->starts[i]);
+    if (count == 0)
+        return;
     self->count -= count;
     memmove(self->starts, self->starts + count, self->count * sizeof(*self->starts));
 }

@@ -149,7 +149,7 @@ static enum lb_err append(struct lb_delivery *self, const struct delivery_item *
     for (;;) {
         enum lb_err err = lb_journal_append(spool->journal, lb_buffer_str(&spool->encoded), end);
 
-        if (err != LB_LIMIT || self->sink->options.spool_then != LB_FULL_DROP_OLDEST || !drop_segment(self)) {
+        if (err != LB_LIMIT || self->sink->options.spool_then != LB_SPOOL_DROP_OLDEST || !drop_segment(self)) {
             if (err == LB_OK)
                 lb_metric_add(self->metrics.spooled, selection->count);
             return err;
