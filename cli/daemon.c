@@ -141,6 +141,7 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
         assert(sink->index == i);
         sink->ledger = daemon->ledger;
         sink->data_dir = config->data_dir;
+        sink->exit_at_eof = daemon->exit_at_eof;
         if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
             return false;
         daemon->sinks_open++;
@@ -294,6 +295,7 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
         return false;
     show_metrics(daemon);
     daemon->http = http_start(daemon, diag);
+    daemon->control = control_start(daemon);
     if (diag->errors > 0)
         return false;
     return lb_loop_start(daemon->file_loop) == LB_OK && lb_loop_start(daemon->socket_loop) == LB_OK;
@@ -468,6 +470,8 @@ void lb_daemon_free(struct lb_daemon *daemon)
 {
     if (daemon->http != NULL)
         http_stop(daemon->http);
+    if (daemon->control != NULL)
+        control_stop(daemon->control);
     if (!daemon->down && daemon->file_loop != NULL && daemon->socket_loop != NULL)
         take_down(daemon, lb_clock_monotonic());
     close_parts(daemon);

@@ -7,8 +7,8 @@
  */
 #include "journal.h"
 
-#include "crc32c.h"
 #include "lb_alloc.h"
+#include "lb_crc32c.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -45,7 +45,7 @@ struct lb_feed {
     uint32_t record;
     uint16_t rule;
     uint16_t bits;     /* bit n: the rule's n-th predicate holds */
-    double number;     /* of the field the rule measures; NAN if missing */
+    double number;     /* of the field that the rule measures; for distinct() it stands for the value; NAN: none */
     struct lb_str key; /* of the `by` fields: `name=value` pairs joined by 0x1f, empty without `by` */
 };
 

@@ -21,6 +21,8 @@
 #include "lb_module.h"
 #include "lb_stream.h"
 
+#define LB_CONTROL_SOCKET "control" /* in data_dir: readers of archives ask there for what is in memory */
+
 struct lb_sink_type;
 struct lb_delivery;
 
@@ -55,6 +57,7 @@ struct lb_sink {
     uint32_t index;           /* its bit, and its consumer number */
     struct lb_ledger *ledger; /* for what it committed in earlier runs; set before open() */
     struct lb_str data_dir;
+    bool exit_at_eof; /* the run ends when all is read: work that can wait, like sealing, is left to the next one */
     struct lb_delivery *delivery;         /* its queue and thread */
     struct lb_dead_letters *dead_letters; /* NULL before the first one */
 };

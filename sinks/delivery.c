@@ -372,8 +372,10 @@ static void *run(void *context)
     struct lb_delivery *self = context;
     bool idle = false;
 
-    while (go_on(self, idle))
+    while (go_on(self, idle)) {
         idle = !step(self);
+        delivery_flush_serve(self, idle);
+    }
     end(self);
     return NULL;
 }
@@ -399,6 +401,7 @@ static void init(struct lb_delivery *self, int64_t commit_ns)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&self->more, &attr);
     pthread_condattr_destroy(&attr);
+    delivery_flush_init(&self->flush);
     lb_ledger_txn_init(&self->txn);
     self->commit_ns = commit_ns;
     self->marks_at = lb_clock_monotonic();
@@ -499,6 +502,7 @@ void lb_delivery_free(struct lb_sink *sink)
     delivery_spool_free(self);
     pthread_cond_destroy(&self->more);
     pthread_mutex_destroy(&self->lock);
+    delivery_flush_free(&self->flush);
     pthread_mutex_destroy(&self->commit_lock);
     lb_ledger_txn_free(&self->txn);
     lb_free(self->trimmed.selection.indexes);

@@ -82,7 +82,18 @@ struct delivery_metrics {
     struct lb_metric *dropped[DROP_REASONS];
 };
 
+/* Readers that wait for the sink to show what it has. delivery_flush.c */
+struct delivery_flush {
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t served;
+    atomic_bool wanted; /* a hint for the thread: somebody may wait */
+    uint64_t asked;     /* how often, */
+    uint64_t done;      /* and how far that was served */
+    int64_t since;      /* monotonic: the first who waits */
+};
+
 struct lb_delivery {
+    struct delivery_flush flush;
     struct lb_sink *sink;
     struct lb_streams *streams;
     struct delivery_metrics metrics;
@@ -198,6 +209,12 @@ void delivery_reap(struct lb_delivery *self);
 /* A sink with commit() goes over to the spool: with nothing written that is not committed. */
 void delivery_go_over(struct lb_delivery *self);
 bool delivery_wants_over(struct lb_delivery *self);
+
+/* --- delivery_flush.c ------------------------------------------------------------------ */
+
+void delivery_flush_init(struct delivery_flush *self);
+void delivery_flush_free(struct delivery_flush *self);
+void delivery_flush_serve(struct lb_delivery *delivery, bool idle); /* `idle`: nothing waits in the queue */
 
 /* --- delivery_state.c ------------------------------------------------------------------ */
 

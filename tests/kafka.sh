@@ -91,7 +91,7 @@ finish() {
     rm -f "$dir/pid"
 }
 
-# Reads until COUNT messages came or none for 20 s.
+# Reads until COUNT messages came or none for LB_KAFKA_IDLE_MS (20 s).
 consume() {
     cat >"$dir/consumer.properties" <<CONF
 auto.offset.reset=earliest
@@ -100,7 +100,7 @@ fetch.min.bytes=100000
 fetch.max.wait.ms=200
 CONF
     java -Xmx512m -XX:+UseSerialGC -cp "$jars/*" org.apache.kafka.tools.consumer.ConsoleConsumer \
-        --bootstrap-server "127.0.0.1:$port" --include "$4" --max-messages "$5" --timeout-ms 20000 \
+        --bootstrap-server "127.0.0.1:$port" --include "$4" --max-messages "$5" --timeout-ms "${LB_KAFKA_IDLE_MS:-20000}" \
         --consumer.config "$dir/consumer.properties" --property print.partition=true --property print.offset=true \
         --property print.key=true --property print.headers=true 2>"$dir/consumer.log" || true
 }
