@@ -39,13 +39,12 @@ enum lb_spool_then { LB_SPOOL_BLOCK, LB_SPOOL_DROP_OLDEST };
 
 /* What every sink takes; filled by options before open(). */
 struct lb_sink_options {
-    int when_full;               /* enum lb_when_full; after loading never BY_TYPE */
-    uint64_t spool_max;          /* bytes on disk */
-    int spool_then;              /* enum lb_spool_then */
-    struct lb_str dead_letter;   /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
-    uint64_t dead_letter_max;    /* bytes of that file */
-    int dead_letter_drop_oldest; /* 1: at that bound the older half goes; 0: records are tried again until there is room
-                                  */
+    int when_full;             /* enum lb_when_full; after loading never BY_TYPE */
+    uint64_t spool_max;        /* bytes on disk */
+    int spool_then;            /* enum lb_spool_then */
+    struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+    uint64_t dead_letter_max;  /* bytes of that file */
+    int dead_letter_then;      /* enum lb_spool_then; BLOCK: such records are tried again until there is room */
 };
 
 struct lb_dead_letters;
