@@ -103,8 +103,7 @@ static enum lb_err load_filter(struct archive_terms *terms, const struct archive
     if (terms->filter == NULL)
         return LB_NOMEM;
     for (uint32_t number = 0; (uint64_t)number * ARCHIVE_PAGE < segment->ids_bytes; number++) {
-        uint32_t left = segment->ids_bytes - number * ARCHIVE_PAGE;
-        uint32_t size = (left < ARCHIVE_PAGE ? left : ARCHIVE_PAGE) - 4;
+        size_t size = archive_page_size(segment, number) - 4;
         enum lb_err err = archive_page_read(terms->index, segment, number, page);
 
         if (err != LB_OK)

@@ -74,7 +74,7 @@ void archive_header_put(const struct archive_index *index, const uint32_t crcs[3
                         unsigned char *header)
 {
     memset(header, 0, ARCHIVE_HEADER_BYTES);
-    memcpy(header, "LBX1", 4);
+    put_u32(header, ARCHIVE_INDEX_MAGIC);
     put_u32(header + 4, ARCHIVE_INDEX_VERSION);
     put_u32(header + AT_BLOCK_COUNT, index->block_count);
     put_u32(header + AT_SEGMENT_COUNT, index->segment_count);
@@ -281,7 +281,7 @@ static enum lb_err load(struct archive_index *self, lb_archive_reason *reason)
         return LB_BAD_INPUT;
     if (!archive_read_at(self->fd, header, sizeof(header), self->at))
         return errno == 0 ? LB_BAD_INPUT : LB_IO;
-    if (memcmp(header, "LBX1", 4) != 0)
+    if (get_u32(header) != ARCHIVE_INDEX_MAGIC)
         return LB_BAD_INPUT;
     if (get_u32(header + 4) != ARCHIVE_INDEX_VERSION) {
         *reason = "its index is of another version of logboom";
@@ -387,13 +387,20 @@ enum lb_err archive_section_read(const struct archive_index *index, const struct
     return err;
 }
 
+uint32_t archive_page_size(const struct archive_segment *segment, uint32_t number)
+{
+    uint32_t left = segment->ids_bytes - number * ARCHIVE_PAGE;
+
+    return left < ARCHIVE_PAGE ? left : ARCHIVE_PAGE;
+}
+
 enum lb_err archive_page_read(const struct archive_index *index, const struct archive_segment *segment, uint32_t number,
                               unsigned char *page)
 {
-    uint32_t at = number * ARCHIVE_PAGE;
-    uint32_t size = segment->ids_bytes - at < ARCHIVE_PAGE ? segment->ids_bytes - at : ARCHIVE_PAGE;
+    uint32_t size = archive_page_size(segment, number);
+    uint64_t at = index->at + segment->ids_offset + (uint64_t)number * ARCHIVE_PAGE;
 
-    if (!archive_read_at(index->fd, page, size, index->at + segment->ids_offset + at))
+    if (!archive_read_at(index->fd, page, size, at))
         return errno == 0 ? LB_BAD_INPUT : LB_IO;
     return lb_crc32c(0, page, size - 4) == get_u32(page + size - 4) ? LB_OK : LB_BAD_INPUT;
 }

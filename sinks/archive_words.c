@@ -80,7 +80,7 @@ static enum lb_err add_new(struct archive_words *words, uint32_t slot, const str
 
 static inline enum lb_err add_word(struct archive_words *words, struct lb_str text, uint32_t block)
 {
-    uint64_t folded[FOLDED];
+    uint64_t folded[FOLDED] = { 0 };
     size_t count = (text.len + 7) / 8;
 
     archive_fold(text, folded);
