@@ -5,11 +5,9 @@
  * of it: counts must be the same; times, services, words and ids must all be
  * there, more of them do no harm.
  */
-#include "archive_facts.h"
-#include "archive_ids.h"
+#include "archive_builder.h"
 #include "archive_query.h"
 #include "archive_reader.h"
-#include "archive_words.h"
 
 #include "archive_bytes.h"
 
@@ -161,19 +159,16 @@ static bool has_word(const struct archive_terms *terms, struct lb_str word, uint
     return false;
 }
 
-static enum lb_err check_words(struct archive_terms *terms, struct lb_str text, uint32_t place, bool *fine)
+static bool has_words(const struct archive_terms *terms, uint32_t place)
 {
-    enum lb_err err = archive_words_add(&terms->words, text, 0);
-
-    *fine = true;
-    for (uint32_t i = 0; err == LB_OK && *fine && i < terms->words.count; i++) {
+    for (uint32_t i = 0; i < terms->words.count; i++) {
         const struct archive_word *word = &terms->words.words[i];
         struct lb_str folded = { (const char *)terms->words.texts + word->text, word->len };
 
-        *fine = has_word(terms, folded, place);
+        if (!has_word(terms, folded, place))
+            return false;
     }
-    archive_words_clear(&terms->words);
-    return err == LB_LIMIT ? LB_OK : err;
+    return true;
 }
 
 static bool has_id(const struct archive_terms *terms, uint32_t hash, uint32_t place)
@@ -189,15 +184,13 @@ static bool has_id(const struct archive_terms *terms, uint32_t hash, uint32_t pl
     return true;
 }
 
-static enum lb_err check_ids(struct archive_terms *terms, struct lb_str text, uint32_t place, bool *fine)
+static bool has_ids(const struct archive_terms *terms, uint32_t place)
 {
-    terms->ids.count = 0;
-    enum lb_err err = archive_ids_add(&terms->ids, text, 0);
-
-    *fine = true;
-    for (uint32_t i = 0; err == LB_OK && *fine && i < terms->ids.count; i++)
-        *fine = has_id(terms, terms->ids.hashes[i], place);
-    return err == LB_LIMIT ? LB_OK : err;
+    for (uint32_t i = 0; i < terms->ids.count; i++) {
+        if (!has_id(terms, terms->ids.hashes[i], place))
+            return false;
+    }
+    return true;
 }
 
 static bool has_services(const struct archive_terms *terms, const struct archive_block_more *found,
@@ -237,19 +230,21 @@ static enum lb_err check_block(struct archive_terms *terms, struct lb_str text, 
 {
     uint32_t place = block - terms->segment->first_block;
     uint32_t flags = terms->index->more[block].flags;
-    bool fine = true;
-    enum lb_err err = LB_OK;
+    uint32_t full = 0; /* what is too much for one block was too much for the segment */
 
     *reason = check_facts(terms, text, block);
-    if (*reason == NULL && (flags & ARCHIVE_BLOCK_WORDS) == 0) {
-        err = check_words(terms, text, place, &fine);
-        *reason = fine ? NULL : "it holds words that its index does not know";
-    }
-    if (err == LB_OK && *reason == NULL && (flags & ARCHIVE_BLOCK_IDS) == 0) {
-        err = check_ids(terms, text, place, &fine);
-        *reason = fine ? NULL : "it holds ids that its index does not know";
-    }
-    return err == LB_OK && *reason != NULL ? LB_BAD_INPUT : err;
+    if (*reason != NULL)
+        return LB_BAD_INPUT;
+    archive_words_clear(&terms->words);
+    terms->ids.count = 0;
+    enum lb_err err = archive_terms_add(&terms->words, &terms->ids, text, 0, &full);
+    if (err != LB_OK)
+        return err;
+    if ((flags & ARCHIVE_BLOCK_WORDS) == 0 && !has_words(terms, place))
+        *reason = "it holds words that its index does not know";
+    else if ((flags & ARCHIVE_BLOCK_IDS) == 0 && !has_ids(terms, place))
+        *reason = "it holds ids that its index does not know";
+    return *reason != NULL ? LB_BAD_INPUT : LB_OK;
 }
 
 static enum lb_err begin(struct lb_archive_decoder *decoder, const struct archive_index *index, uint32_t block)

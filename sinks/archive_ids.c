@@ -26,8 +26,20 @@ void archive_ids_close(struct archive_ids *ids)
     *ids = (struct archive_ids){ 0 };
 }
 
-/* LB_LIMIT: the block has too many. */
-static inline enum lb_err add_hash(struct archive_ids *ids, uint32_t hash, uint32_t first)
+void archive_ids_begin(struct archive_ids *ids)
+{
+    memset(ids->slots, 0, SLOTS * sizeof(*ids->slots));
+    ids->first = ids->count;
+}
+
+void archive_ids_end(struct archive_ids *ids, uint32_t block, bool keep)
+{
+    if (!keep)
+        ids->count = ids->first;
+    ids->ends[block] = ids->count;
+}
+
+static inline enum lb_err add_hash(struct archive_ids *ids, uint32_t hash)
 {
     uint32_t slot = hash * UINT32_C(0x9E3779B1) / (UINT32_MAX / SLOTS + 1);
 
@@ -35,7 +47,7 @@ static inline enum lb_err add_hash(struct archive_ids *ids, uint32_t hash, uint3
         if (ids->slots[slot] == hash)
             return LB_OK;
     }
-    if (ids->count - first == ARCHIVE_IDS_MAX)
+    if (ids->count - ids->first == ARCHIVE_IDS_MAX)
         return LB_LIMIT;
     if (!grow_bytes((void **)&ids->hashes, &ids->hashes_size, (ids->count + 1) * sizeof(hash)))
         return LB_NOMEM;
@@ -44,25 +56,14 @@ static inline enum lb_err add_hash(struct archive_ids *ids, uint32_t hash, uint3
     return LB_OK;
 }
 
-enum lb_err archive_ids_add(struct archive_ids *ids, struct lb_str text, uint32_t block)
+enum lb_err archive_ids_add(struct archive_ids *ids, struct lb_str id)
 {
-    uint32_t first = ids->count;
     struct archive_winnow winnow;
-    struct lb_str run;
-    unsigned classes;
     enum lb_err err = LB_OK;
 
-    memset(ids->slots, 0, SLOTS * sizeof(*ids->slots));
-    for (size_t at = 0; err == LB_OK && archive_next_run(text, &at, &run, &classes);) {
-        if (!archive_is_id(run, classes))
-            continue;
-        archive_winnow_begin(&winnow, run);
-        for (uint32_t hash; err == LB_OK && (hash = archive_winnow_next(&winnow)) != 0;)
-            err = add_hash(ids, hash, first);
-    }
-    if (err != LB_OK)
-        ids->count = first;
-    ids->ends[block] = ids->count;
+    archive_winnow_begin(&winnow, id);
+    for (uint32_t hash; err == LB_OK && (hash = archive_winnow_next(&winnow)) != 0;)
+        err = add_hash(ids, hash);
     return err;
 }
 
