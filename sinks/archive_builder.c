@@ -132,8 +132,7 @@ static enum lb_err close_segment(struct archive_builder *builder)
     if (err == LB_OK)
         err = spill_section(builder, &builder->postings, &segment.postings);
     if (err == LB_OK)
-        err = archive_ids_write(&builder->ids, count, builder->segment_packed / IDS_SHARE, &segment.rows,
-                                &builder->pages);
+        err = archive_ids_write(&builder->ids, builder->segment_packed / IDS_SHARE, &segment, &builder->pages);
     if (err == LB_OK)
         err = spill(builder, builder->pages.ptr, builder->pages.len, &segment.ids_offset);
     segment.ids_bytes = (uint32_t)builder->pages.len;

@@ -175,7 +175,7 @@ static bool has_id(const struct archive_terms *terms, uint32_t hash, uint32_t pl
 {
     const struct archive_segment *segment = terms->segment;
 
-    for (unsigned i = 0; i < ARCHIVE_ID_HASHES; i++) {
+    for (unsigned i = 0; i < segment->hashes; i++) {
         uint64_t bit = (uint64_t)archive_row(hash, i, segment->rows) * segment->block_count + place;
 
         if (segment->rows == 0 || (terms->filter[bit / 8] >> (bit % 8) & 1) == 0)

@@ -82,14 +82,15 @@ static uint64_t typical(const struct archive_ids *ids, uint32_t block_count)
     return ids->count > 0 ? squares / ids->count : 0;
 }
 
-static void fill(const struct archive_ids *ids, uint32_t block_count, uint32_t rows, unsigned char *bits)
+static void fill(const struct archive_ids *ids, const struct archive_segment *segment, unsigned char *bits)
 {
+    uint32_t block_count = segment->block_count;
     uint32_t number = 0;
 
     for (uint32_t block = 0; block < block_count; block++) {
         for (; number < ids->ends[block]; number++) {
-            for (unsigned i = 0; i < ARCHIVE_ID_HASHES; i++) {
-                uint64_t bit = (uint64_t)archive_row(ids->hashes[number], i, rows) * block_count + block;
+            for (unsigned i = 0; i < segment->hashes; i++) {
+                uint64_t bit = (uint64_t)archive_row(ids->hashes[number], i, segment->rows) * block_count + block;
 
                 bits[bit / 8] |= (unsigned char)(1u << (bit % 8));
             }
@@ -111,19 +112,32 @@ static void put_pages(const unsigned char *bits, size_t bytes, struct lb_buffer 
     }
 }
 
-enum lb_err archive_ids_write(struct archive_ids *ids, uint32_t block_count, uint64_t bytes_max, uint32_t *rows,
+/* How many rows each, so that fewest blocks are found in vain: ln 2 times the rows for each id. */
+static uint32_t best_hashes(uint64_t rows, uint64_t count)
+{
+    uint64_t hashes = (rows * 693 / 1000 + count / 2) / count;
+
+    if (hashes < 1)
+        return 1;
+    return hashes < ARCHIVE_ID_HASHES_MAX ? (uint32_t)hashes : ARCHIVE_ID_HASHES_MAX;
+}
+
+enum lb_err archive_ids_write(struct archive_ids *ids, uint64_t bytes_max, struct archive_segment *segment,
                               struct lb_buffer *pages)
 {
-    uint64_t wanted = typical(ids, block_count) * ARCHIVE_ID_BITS;
-    uint64_t most = bytes_max * 8 / block_count;
+    uint64_t count = typical(ids, segment->block_count);
+    uint64_t most = bytes_max * 8 / segment->block_count;
+    uint64_t wanted = count * ARCHIVE_ID_BITS < most ? count * ARCHIVE_ID_BITS : most;
 
-    wanted = wanted > most ? most : wanted;
-    *rows = ids->count > 0 && wanted == 0 ? 1 : (uint32_t)wanted;
-    size_t bytes = ((uint64_t)*rows * block_count + 7) / 8;
+    if (ids->count > 0) {
+        segment->rows = wanted > 0 ? (uint32_t)wanted : 1;
+        segment->hashes = best_hashes(segment->rows, count > 0 ? count : 1);
+    }
+    size_t bytes = ((uint64_t)segment->rows * segment->block_count + 7) / 8;
     unsigned char *bits = lb_alloc(bytes + 1);
     if (bits == NULL)
         return LB_NOMEM;
-    fill(ids, block_count, *rows, bits);
+    fill(ids, segment, bits);
     put_pages(bits, bytes, pages);
     lb_free(bits);
     ids->count = 0;

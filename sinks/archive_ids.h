@@ -34,7 +34,7 @@ enum lb_err archive_ids_add(struct archive_ids *ids, struct lb_str id) LB_MUST_U
 void archive_ids_end(struct archive_ids *ids, uint32_t block, bool keep);
 
 /* Appends the pages of the filter, at most `bytes_max` of bits, and empties the segment. */
-enum lb_err archive_ids_write(struct archive_ids *ids, uint32_t block_count, uint64_t bytes_max, uint32_t *rows,
+enum lb_err archive_ids_write(struct archive_ids *ids, uint64_t bytes_max, struct archive_segment *segment,
                               struct lb_buffer *pages) LB_MUST_USE;
 
 #endif

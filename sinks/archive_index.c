@@ -127,6 +127,7 @@ void archive_segment_put(const struct archive_segment *segment, unsigned char *b
     section_put(&segment->postings, bytes + 32);
     put_u32(bytes + 48, segment->ids_offset);
     put_u32(bytes + 52, segment->ids_bytes);
+    put_u32(bytes + 56, segment->hashes);
 }
 
 /* --- reading ------------------------------------------------------------------- */
@@ -190,14 +191,16 @@ static bool read_segments(struct archive_index *self, const unsigned char *bytes
         segment->rows = get_u32(bytes + 12);
         segment->ids_offset = get_u32(bytes + 48);
         segment->ids_bytes = get_u32(bytes + 52);
+        segment->hashes = get_u32(bytes + 56);
         uint64_t bits = (uint64_t)segment->rows * segment->block_count;
         uint64_t pages = (bits + ARCHIVE_PAGE_BITS - 1) / ARCHIVE_PAGE_BITS;
         uint64_t ids_bytes = (bits + 7) / 8 + 4 * pages;
         if (segment->first_block != next || segment->block_count == 0 ||
             segment->block_count > ARCHIVE_SEGMENT_BLOCKS || segment->block_count > self->block_count - next ||
-            segment->word_count > ARCHIVE_WORDS_MAX || !read_section(self, bytes + 16, &segment->words) ||
-            !read_section(self, bytes + 32, &segment->postings) || segment->ids_bytes != ids_bytes ||
-            segment->ids_offset > self->bytes || segment->ids_bytes > self->bytes - segment->ids_offset)
+            segment->word_count > ARCHIVE_WORDS_MAX || segment->hashes > ARCHIVE_ID_HASHES_MAX ||
+            !read_section(self, bytes + 16, &segment->words) || !read_section(self, bytes + 32, &segment->postings) ||
+            segment->ids_bytes != ids_bytes || segment->ids_offset > self->bytes ||
+            segment->ids_bytes > self->bytes - segment->ids_offset)
             return false;
         next += segment->block_count;
     }

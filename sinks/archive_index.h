@@ -38,7 +38,7 @@ enum {
     ARCHIVE_WORD_BYTES = 63,
     ARCHIVE_PAGE = 4096, /* of the id filter: 4092 bytes of bits, CRC32C */
     ARCHIVE_PAGE_BITS = (ARCHIVE_PAGE - 4) * 8,
-    ARCHIVE_ID_HASHES = 6,
+    ARCHIVE_ID_HASHES_MAX = 6,
 };
 #define ARCHIVE_SERVICE_OTHER (UINT64_C(1) << 63) /* one of more than fit, or not sure */
 
@@ -73,6 +73,7 @@ struct archive_segment {
     struct archive_section postings;
     uint32_t ids_offset; /* pages */
     uint32_t ids_bytes;
+    uint32_t hashes; /* rows that an id stands in */
 };
 
 struct archive_index {

@@ -280,7 +280,7 @@ class Reader(Index):
 
     def with_ids(self, literal):
         rows = struct.unpack_from("<I", self.data, self.segment(0) + 12)[0]
-        offset, size = struct.unpack_from("<II", self.data, self.segment(0) + 48)
+        offset, size, each = struct.unpack_from("<III", self.data, self.segment(0) + 48)
         bits = b""
         for at in range(0, size, 4096):
             page = self.data[self.at + offset + at:self.at + offset + min(at + 4096, size)]
@@ -292,7 +292,7 @@ class Reader(Index):
                 continue
             for value in hashes(run):
                 mixed = value * 0x9E3779B97F4A7C15 & ONES
-                for i in range(6):
+                for i in range(each):
                     place = (mixed >> 32) + i * (mixed & 0xFFFFFFFF | 1) & 0xFFFFFFFF
                     row = (place * rows >> 32) * self.blocks
                     found &= {n for n in found if bits[(row + n) // 8] >> (row + n) % 8 & 1}
