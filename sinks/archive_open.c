@@ -22,7 +22,8 @@ static bool add_block(struct lb_archive *archive, const struct archive_frame_at 
 {
     uint32_t count = archive->summary.block_count;
 
-    if (!grow_bytes((void **)&archive->blocks, &archive->blocks_size, (count + 1) * sizeof(*archive->blocks)))
+    if (!grow_bytes((void **)&archive->blocks, &archive->blocks_size, (count + 1) * sizeof(*archive->blocks)) ||
+        archive->blocks == NULL)
         return false;
     archive->blocks[count] = (struct lb_archive_block){
         .offset = archive->walked,
@@ -111,7 +112,8 @@ static bool is_zstd(int fd)
     unsigned char magic[4];
 
     return archive_read_at(fd, magic, sizeof(magic), 0) &&
-           (get_u32(magic) == ZSTD_MAGICNUMBER || (get_u32(magic) & 0xFFFFFFF0) == ZSTD_MAGIC_SKIPPABLE_START);
+           (get_u32(magic) == ZSTD_MAGICNUMBER ||
+            (get_u32(magic) & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START);
 }
 
 /* Other tools cut files into frames anywhere: then a line goes on in the next one. */
