@@ -124,6 +124,7 @@ enum lb_err lb_archive_refresh(struct lb_archive *archive) LB_MUST_USE;
 struct lb_seal_options {
     int level;                   /* of zstd, 9 by default */
     uint32_t block;              /* raw bytes of a block; 0: 1 MiB, which compresses and searches well */
+    bool again;                  /* also where the file is sealed already */
     const char *temp;            /* a hidden name in the same directory */
     unsigned mode;               /* of the file: 0440 */
     bool (*stop)(void *context); /* asked between blocks; may be NULL */
@@ -153,7 +154,7 @@ enum lb_err lb_archive_index(const char *path, lb_archive_reason *reason) LB_MUS
 
 /*
  * Makes damaged frames skippable, in place, so that ordinary tools read all others; the index knows then that they are
- * gone. A damaged index is made anew.
+ * gone. A damaged index is made anew: LB_OK with `reason`.
  */
 enum lb_err lb_archive_repair(const char *path, uint32_t *blocks, uint64_t *bytes,
                               lb_archive_reason *reason) LB_MUST_USE;

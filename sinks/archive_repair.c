@@ -165,8 +165,23 @@ static enum lb_err seal_again(struct repair *self, const char *path, lb_archive_
         errno = ENAMETOOLONG;
         return LB_IO;
     }
-    struct lb_seal_options options = { .level = SEAL_LEVEL, .temp = temp, .mode = status.st_mode & 07777 };
+    struct lb_seal_options options = {
+        .level = SEAL_LEVEL, .again = true, .temp = temp, .mode = status.st_mode & 07777
+    };
     return lb_archive_seal(path, &options, &result, reason);
+}
+
+/* Opening looks at the tables alone. */
+static enum lb_err check_index(const char *path, lb_archive_reason *reason)
+{
+    struct lb_archive *archive = NULL;
+    enum lb_err err = lb_archive_open(&archive, path, reason);
+
+    if (err != LB_OK)
+        return err;
+    err = lb_archive_check_index(archive, reason);
+    lb_archive_close(archive);
+    return err;
 }
 
 static enum lb_err repair_any(struct repair *self, const char *path, uint32_t *blocks, uint64_t *bytes,
@@ -184,7 +199,15 @@ static enum lb_err repair_any(struct repair *self, const char *path, uint32_t *b
     archive_index_free(index);
     if (err == LB_OK && fsync(self->fd) != 0)
         err = LB_IO;
-    return err == LB_OK && found == LB_BAD_INPUT ? seal_again(self, path, reason) : err;
+    if (err == LB_OK && found == LB_OK)
+        found = check_index(path, reason);
+    *reason = err == LB_BAD_INPUT ? *reason : NULL;
+    if (err != LB_OK || found != LB_BAD_INPUT)
+        return err;
+    err = seal_again(self, path, reason);
+    if (err == LB_OK)
+        *reason = "its index was damaged and is made anew";
+    return err;
 }
 
 enum lb_err lb_archive_repair(const char *path, uint32_t *blocks, uint64_t *bytes, lb_archive_reason *reason)

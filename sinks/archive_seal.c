@@ -348,7 +348,9 @@ static enum lb_err seal_file(struct seal *self, const char *path, struct lb_seal
     ZSTD_CCtx_setParameter(self->packer, ZSTD_c_compressionLevel, self->options->level);
     ZSTD_CCtx_setParameter(self->packer, ZSTD_c_contentSizeFlag, 1);
     ZSTD_CCtx_setParameter(self->packer, ZSTD_c_checksumFlag, 1);
-    enum lb_err err = archive_index_find(&index, self->in, (uint64_t)self->status.st_size, self->reason);
+    enum lb_err err = LB_END;
+    if (!self->options->again)
+        err = archive_index_find(&index, self->in, (uint64_t)self->status.st_size, self->reason);
     if (err == LB_OK)
         err = tell_sealed(self, index, result);
     else if (err == LB_END || err == LB_BAD_INPUT) /* an index that is damaged is made anew */
