@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -161,8 +162,8 @@ bool grep_file_count(const struct grep_file *file, const struct grep_options *op
     const struct selection *selection = &options->selection;
     bool any_time = selection->since_ns == INT64_MIN && selection->until_ns == INT64_MAX;
 
-    if (block->lines == 0 || !options->count || options->max != UINT64_MAX || options->no_index || options->invert || !pattern->is_all ||
-        file->summary->kind != LB_ARCHIVE_SEALED || block->first_ns > block->last_ns)
+    if (block->lines == 0 || !options->count || options->max != UINT64_MAX || options->no_index || options->invert ||
+        !pattern->is_all || file->summary->kind != LB_ARCHIVE_SEALED || block->first_ns > block->last_ns)
         return false;
     if (selection->where != NULL || selection->service_count > 0)
         return false;
@@ -187,13 +188,13 @@ bool grep_file_scan(struct grep_file *file, const char *path, uint32_t number, s
 {
     const struct lb_archive_block *block = &file->blocks[number];
     lb_archive_reason reason = NULL;
-    char what[BLOCK_TEXT_SIZE + 32];
+    char where[BLOCK_TEXT_SIZE];
+    char what[BLOCK_TEXT_SIZE + 16];
     struct lb_str text;
     enum lb_err err = lb_archive_read(file->archive, decoder, number, false, &text, &reason);
 
     if (err != LB_OK) {
-        block_text(block, what);
-        strcat(what, " is left out");
+        snprintf(what, sizeof(what), "%s is left out", block_text(block, where));
         complain(part, path, what, err, reason);
         part->line_count += block->lines > 0 ? block->lines : 1; /* what stands beside it is not adjacent */
         return true;

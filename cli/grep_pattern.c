@@ -100,38 +100,48 @@ struct compiling {
     struct lb_buffer text;
 };
 
+static void append_pattern(struct compiling *self, struct lb_str pattern)
+{
+    if (self->options.fixed)
+        append_quoted(&self->text, pattern);
+    else
+        lb_buffer_append_str(&self->text, pattern);
+}
+
+/* All patterns as one. `close`: the bracket behind each of them. */
+static void append_patterns(struct compiling *self, const char *close)
+{
+    lb_buffer_print(&self->text, "(?|");
+    for (size_t i = 0; i < self->patterns->count; i++) {
+        lb_buffer_print(&self->text, i > 0 ? "|(?:" : "(?:");
+        append_pattern(self, self->patterns->items[i]);
+        lb_buffer_print(&self->text, "%s", close);
+    }
+    lb_buffer_append_char(&self->text, ')');
+}
+
 /* The pattern as it is compiled. `newline`: before each bracket that closes one. */
 static struct lb_str whole_text(struct compiling *self, bool newline)
 {
-    bool several = self->patterns->count > 1;
+    const char *close = newline ? "\n)" : ")";
+    const char *before = "";
+    const char *after = "";
 
-    lb_buffer_reset(&self->text);
-    if (self->options.line || self->options.word)
-        lb_buffer_print(&self->text, "%s(?:",
-                        self->options.line ? "^"
-                        : self->utf        ? "(?<![\\p{L}\\p{N}_])"
-                                           : "(?<!\\w)");
-    if (several)
-        lb_buffer_print(&self->text, "(?|");
-    for (size_t i = 0; i < self->patterns->count; i++) {
-        if (i > 0)
-            lb_buffer_append_char(&self->text, '|');
-        if (several)
-            lb_buffer_print(&self->text, "(?:");
-        if (self->options.fixed)
-            append_quoted(&self->text, self->patterns->items[i]);
-        else
-            lb_buffer_append_str(&self->text, self->patterns->items[i]);
-        if (several)
-            lb_buffer_print(&self->text, newline ? "\n)" : ")");
+    if (self->options.line) {
+        before = "^(?:";
+        after = "$";
+    } else if (self->options.word) {
+        before = self->utf ? "(?<![\\p{L}\\p{N}_])(?:" : "(?<!\\w)(?:";
+        after = self->utf ? "(?![\\p{L}\\p{N}_])" : "(?!\\w)";
     }
-    if (several)
-        lb_buffer_append_char(&self->text, ')');
-    if (self->options.line || self->options.word)
-        lb_buffer_print(&self->text, "%s%s", newline && !several ? "\n)" : ")",
-                        self->options.line ? "$"
-                        : self->utf        ? "(?![\\p{L}\\p{N}_])"
-                                           : "(?!\\w)");
+    lb_buffer_reset(&self->text);
+    lb_buffer_print(&self->text, "%s", before);
+    if (self->patterns->count > 1)
+        append_patterns(self, close);
+    else
+        append_pattern(self, self->patterns->items[0]);
+    if (*before != '\0')
+        lb_buffer_print(&self->text, "%s%s", self->patterns->count > 1 ? ")" : close, after);
     return lb_buffer_str(&self->text);
 }
 
