@@ -76,7 +76,7 @@ $(OUT)/%.o: %.c Makefile
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: run test unit tests bench bench-peers crash fuzz fuzz-run lint fmt
+.PHONY: run test unit tests bench bench-peers bench-grep crash fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
 	@tests/deps.sh build && $(MAKE) --no-print-directory all && tests/demo.sh $(BIN)
 
@@ -98,6 +98,8 @@ bench: all bench-programs   ## CPU seconds of the three loads, and the small ben
 bench-peers: all bench-programs   ## the same work by rsyslog and syslog-ng (and fluent-bit, vector on PATH), with ratios
 	tests/peers.sh >/dev/null
 	$(PYTHON) tests/bench/peers.py
+bench-grep: all bench-programs   ## logboom grep, zstdcat | grep and rg -z over the same archive, with ratios
+	$(PYTHON) tests/bench/grep.py
 
 N ?= 20
 crash: all   ## kill -9 and restart N (20) times; every line exactly once in the archive
