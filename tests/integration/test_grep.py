@@ -151,10 +151,10 @@ def test_any_substring_of_a_line_is_found_with_and_without_the_index(world):
     for i in range(COUNT):
         line = rng.choice([line for line in (rng.choice(world.lines) for _ in range(9)) if len(line) > 5] or [b"{"])
         start = rng.randrange(len(line))
-        piece = line[start:start + rng.choice([1, 2, 3, 5, 8, 13, 20, 40])]
+        piece = line[start:start + rng.choice([1, 2, 3, 5, 8, 13, 20, 40])].replace(b"\0", b"")
         args = ["-nF" + rng.choice(["", "", "i", "w", "c"]), "-e", piece]
-        if "i" in args[0] and not piece.isascii():
-            args[0] = "-nF"
+        if not piece.isascii():
+            args[0] = "-nF"  # what case and words are beyond ASCII is not the same everywhere
         expected = grep(*args, world.plain)
         for path in [world.sealed, world.sidecar, world.live]:
             assert logboom(*args, path)[:2] == expected, (SEED, i, path, args)
@@ -170,7 +170,7 @@ def random_pattern(rng, lines):
         line = rng.choice(lines).decode(errors="ignore")
         start = rng.randrange(max(1, len(line)))
         text = re.escape(line[start:start + rng.randint(1, 9)])
-        return text.replace("\\\n", "")
+        return text.replace("\0", "")
 
     made = piece()
     for _ in range(rng.randrange(4)):
