@@ -387,6 +387,20 @@ def test_a_match_ends_quiet_search_of_a_pipe_that_stays_open():
     assert process.wait(20) == 0
 
 
+def test_a_line_of_a_pipe_is_printed_before_the_next_one_comes():
+    process = subprocess.Popen([BIN, "grep", "-n", "line"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for i in range(1, 4):
+            process.stdin.write(b"a line\nother\n")
+            process.stdin.flush()
+            assert select.select([process.stdout], [], [], 20)[0], i
+            assert process.stdout.readline() == b"%d:a line\n" % (2 * i - 1)
+        process.stdin.close()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+
+
 def on_terminal(*args):
     main, child = pty.openpty()
     process = subprocess.Popen([BIN, "grep", *map(os.fspath, args)], stdout=child, stderr=subprocess.DEVNULL,
