@@ -4,6 +4,7 @@
 #include "archive_bytes.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -125,7 +126,15 @@ static size_t whole_lines(const struct archive_stream *stream)
     return end != NULL ? (size_t)(end - text) + 1 : 0;
 }
 
-/* Fills the text with a piece of whole lines, or up to the end. */
+/* A pipe whose writer is slower than its reader: nothing comes by reading now. Of a file there always is more. */
+static bool is_waiting(const struct archive_stream *stream)
+{
+    struct pollfd ready = { .fd = stream->fd, .events = POLLIN };
+
+    return stream->input_at == stream->input_end && poll(&ready, 1, 0) == 0;
+}
+
+/* Fills the text with a piece of whole lines, or up to the end. Lines of a pipe do not wait for others. */
 static enum lb_err fill_piece(struct archive_stream *stream, lb_archive_reason *reason)
 {
     while (!stream->ended && (stream->text_len < PIECE || whole_lines(stream) == 0)) {
@@ -138,6 +147,8 @@ static enum lb_err fill_piece(struct archive_stream *stream, lb_archive_reason *
             return LB_NOMEM;
         stream->end = fill(stream, &stream->end_reason);
         stream->ended = stream->end != LB_OK;
+        if (!stream->ended && whole_lines(stream) > 0 && is_waiting(stream))
+            break;
     }
     return LB_OK;
 }
