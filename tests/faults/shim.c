@@ -204,8 +204,7 @@ static void remember(int fd, enum kind kind, const char *path)
 
 static int open_file(const char *path, int flags, mode_t mode)
 {
-    /* A file without a name is nobody's: it goes with its descriptor. */
-    enum kind kind = (flags & O_TMPFILE) == O_TMPFILE ? OTHER : kind_of(path);
+    enum kind kind = kind_of(path);
     struct stat status;
 
     if (kind == OTHER)
@@ -239,39 +238,15 @@ int open(const char *path, int flags, ...)
 
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 
-<<<<<<< HEAD
 int openat(int directory, const char *path, int flags, ...)
 {
     char buffer[PATH_MAX];
     const char *whole = absolute(directory, path, buffer);
-=======
-/* The path that a name in an open directory stands for. */
-static const char *full_path(int directory, const char *name, char *out)
-{
-    char link[64];
-    ssize_t len;
-
-    if (name[0] == '/' || directory == AT_FDCWD)
-        return name;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", directory);
-    len = readlink(link, out, PATH_MAX);
-    if (len <= 0 || (size_t)len + strlen(name) + 2 > PATH_MAX)
-        return name;
-    out[len] = '/';
-    strcpy(out + len + 1, name);
-    return out;
-}
-
-int openat(int directory, const char *name, int flags, ...)
-{
-    char path[PATH_MAX];
->>>>>>> sealing
     va_list args;
 
     va_start(args, flags);
     mode_t mode = va_arg(args, mode_t);
     va_end(args);
-<<<<<<< HEAD
     if ((flags & (O_CREAT | O_TMPFILE)) == 0)
         mode = 0;
     if (whole == NULL || kind_of(whole) == OTHER)
@@ -293,14 +268,6 @@ int dup(int fd)
     }
     return copy;
 }
-=======
-    mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
-    const char *full = full_path(directory, name, path);
-    return kind_of(full) == OTHER ? REAL(openat)(directory, name, flags, mode) : open_file(full, flags, mode);
-}
-
-int openat64(int directory, const char *name, int flags, ...) __attribute__((alias("openat")));
->>>>>>> sealing
 
 int close(int fd)
 {
@@ -492,23 +459,10 @@ int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned
 {
     char from_path[PATH_MAX];
     char to_path[PATH_MAX];
-<<<<<<< HEAD
 
     if (!is_output_at(to_fd, to))
         return REAL(renameat2)(from_fd, from, to_fd, to, flags);
     return rename_output(absolute(from_fd, from, from_path), absolute(to_fd, to, to_path), flags);
-=======
-    const char *full_from = full_path(from_fd, from, from_path);
-    const char *full_to = full_path(to_fd, to, to_path);
-
-    return kind_of(full_to) == OUTPUT ? rename_output(full_from, full_to, flags)
-                                      : REAL(renameat2)(from_fd, from, to_fd, to, flags);
-}
-
-int renameat(int from_fd, const char *from, int to_fd, const char *to)
-{
-    return renameat2(from_fd, from, to_fd, to, 0);
->>>>>>> sealing
 }
 
 int link(const char *from, const char *to)
@@ -549,7 +503,6 @@ int unlink(const char *path)
     return result;
 }
 
-<<<<<<< HEAD
 int rmdir(const char *path)
 {
     if (kind_of(path) != OUTPUT)
@@ -570,20 +523,6 @@ int unlinkat(int directory, const char *path, int flags)
         return REAL(unlinkat)(directory, path, flags);
     path = absolute(directory, path, buffer);
     return (flags & AT_REMOVEDIR) != 0 ? rmdir(path) : unlink(path);
-=======
-int unlinkat(int directory, const char *name, int flags)
-{
-    char path[PATH_MAX];
-
-    return flags == 0 ? unlink(full_path(directory, name, path)) : REAL(unlinkat)(directory, name, flags);
-}
-
-int mkdirat(int directory, const char *name, mode_t mode)
-{
-    char path[PATH_MAX];
-
-    return mkdir(full_path(directory, name, path), mode);
->>>>>>> sealing
 }
 
 int mkdir(const char *path, mode_t mode)

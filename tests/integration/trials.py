@@ -123,13 +123,8 @@ def check_files(directory, written):
     records = archive_records(directory / "archive")
     check_complete(records, written, "archive")
     check_order(records, "archive")
-<<<<<<< HEAD
     # After a failed sync a file is given up, and goes on in another one.
     lines = [line for path in (directory / "out").glob("*.out") for line in path.read_text().splitlines()]
-=======
-    # Where an fsync failed, what was safe stays in a file with a number.
-    lines = [line for path in (directory / "out").glob("problems*.out") for line in open(path)]
->>>>>>> sealing
     check_complete([json.loads(line) for line in lines], written, "file sink", step=10)
 
 
