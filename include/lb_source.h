@@ -45,7 +45,9 @@ struct lb_source {
     struct lb_share *share;
     struct lb_queue *queue; /* push finished batches here */
     struct lb_streams *streams;
-    bool exit_at_eof; /* read what is there, then call lb_source_finished() */
+    struct lb_generation *generation; /* that it is of; streams keep it alive. NULL: nobody's */
+    struct lb_source *before;         /* stopped, not closed: what it listens on may be taken over; or NULL */
+    bool exit_at_eof;                 /* read what is there, then call lb_source_finished() */
     void (*finished)(void *context, struct lb_source *source);
     void *finished_context;
 };
