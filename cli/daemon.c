@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct lb_place nowhere;
@@ -36,84 +37,154 @@ static _Noreturn void end_at_once(void)
     abort();
 }
 
-/* To every sink its selection, with a token; in order of the stream. Takes over the caller's reference. */
-static void deliver(struct lb_daemon *daemon, struct lb_batch *batch)
+/* To every sink of its generation its selection, with a token; in order of the stream. */
+static void deliver(struct lb_batch *batch)
 {
-    for (uint32_t i = 0; i < daemon->config->sink_count; i++) {
+    const struct generation *generation = generation_of(batch);
+
+    for (uint32_t i = 0; i < generation->config->sink_count; i++) {
+        const struct lb_sink *sink = generation->sinks[i].sink;
         const struct lb_selection *selection = &batch->selections[i];
-        struct lb_token *token = lb_token_issue(batch->stream, i, batch->position_end, selection->count == 0);
+        struct lb_token *token = lb_token_issue(batch->stream, sink->index, batch->position_end, selection->count == 0);
 
         if (selection->count == 0)
             continue;
         if (token == NULL)
             end_at_once();
         lb_batch_ref(batch);
-        lb_delivery_push(daemon->config->sinks[i].delivery, batch, selection, token);
+        lb_delivery_push(sink->delivery, batch, selection, token);
     }
 }
 
-static void emit(void *context, struct lb_batch *batch)
+/* Takes over the caller's reference. */
+static void deliver_to_rules(struct lb_daemon *daemon, struct lb_batch *batch)
 {
-    struct lb_daemon *daemon = context;
-    uint32_t alerts = daemon->config->sink_count;
+    struct lb_token *token =
+        lb_token_issue(batch->stream, daemon->alert_number, batch->position_end, batch->feed_count == 0);
 
-    deliver(daemon, batch);
-    struct lb_token *token = lb_token_issue(batch->stream, alerts, batch->position_end, batch->feed_count == 0);
     if (token == NULL && batch->feed_count > 0)
         end_at_once();
     /* Batches that feed no rule go there too: their times move the stream's clock. */
-    if (daemon->alerts != NULL)
+    if (generation_of(batch)->config->alerting.rule_count > 0)
         lb_alert_engine_push(daemon->alerts, batch, token);
     else
         lb_batch_unref(batch);
 }
 
-/* Alert events come from the engine's thread with their selections made. */
-static void emit_alert(void *context, struct lb_batch *batch)
+static void note_rules_changed(void *context)
 {
     struct lb_daemon *daemon = context;
 
-    deliver(daemon, batch);
+    pthread_mutex_lock(&daemon->lock);
+    daemon->rules_changed = true;
+    pthread_cond_broadcast(&daemon->progress);
+    pthread_mutex_unlock(&daemon->lock);
+}
+
+/* Everything of the generations before has been handed on, and nothing of this one yet. */
+static void pass_marker(struct lb_daemon *daemon, struct generation *generation)
+{
+    struct lb_alert_change *change = generation->change;
+
+    for (uint64_t left = generation->new_consumers; left != 0; left &= left - 1)
+        lb_streams_begin_consumer(daemon->streams, (uint32_t)__builtin_ctzll(left));
+    generation->change = NULL;
+    if (change != NULL) {
+        change->done = note_rules_changed;
+        change->context = daemon;
+        if (!lb_alert_engine_change(daemon->alerts, change))
+            end_at_once();
+    }
+    pthread_mutex_lock(&daemon->lock);
+    daemon->marked = generation->number;
+    pthread_cond_broadcast(&daemon->progress);
+    pthread_mutex_unlock(&daemon->lock);
+    lb_generation_unref(&generation->base);
+}
+
+static void emit(void *context, struct lb_batch *batch)
+{
+    struct lb_daemon *daemon = context;
+    struct generation *generation = generation_of(batch);
+
+    if (batch == &generation->marker) {
+        pass_marker(daemon, generation);
+        return;
+    }
+    deliver(batch);
+    deliver_to_rules(daemon, batch);
+}
+
+/* Alert events come from the engine's thread with their selections made. */
+static void emit_alert(void *context, struct lb_batch *batch)
+{
+    (void)context;
+    deliver(batch);
     lb_batch_unref(batch);
+}
+
+/* A worker's memory of one plan; the batches bring the plans, the new never before the old. */
+struct shift {
+    struct lb_daemon *daemon;
+    struct lb_worker *worker;
+    const struct generation *generation;
+};
+
+static void change_shift(struct shift *self, const struct generation *generation)
+{
+    const struct timespec pause = { .tv_nsec = 100 * LB_MILLISECOND };
+
+    lb_worker_free(self->worker);
+    self->generation = generation;
+    for (unsigned attempt = 0; (self->worker = lb_worker_new(&generation->config->plan)) == NULL; attempt++) {
+        if (attempt % 100 == 0)
+            LB_ERROR("daemon", "out of memory for a worker: waiting until some is free");
+        nanosleep(&pause, NULL);
+    }
 }
 
 static void *work(void *context)
 {
     struct lb_daemon *daemon = context;
-    struct lb_worker *worker = lb_worker_new(&daemon->config->plan);
+    struct shift shift = { .daemon = daemon };
     struct lb_batch *batch;
 
-    assert(worker != NULL); /* made at start-up, where memory is there */
     while ((batch = lb_queue_pop(&daemon->intake)) != NULL) {
-        lb_worker_process(worker, batch);
-        lb_pool_settle(batch);
+        struct generation *generation = generation_of(batch);
+
+        if (generation != shift.generation)
+            change_shift(&shift, generation);
+        if (batch != &generation->marker) {
+            lb_worker_process(shift.worker, batch);
+            lb_pool_settle(batch);
+        }
         lb_sequencer_done(daemon->sequencer, batch);
     }
-    lb_worker_free(worker);
+    lb_worker_free(shift.worker);
     return NULL;
 }
 
 /* --- start ------------------------------------------------------------------ */
 
-static bool name_consumers(struct lb_daemon *daemon)
+/* The first sinks are numbered as they stand in the configuration. */
+static struct lb_streams *make_streams(struct lb_daemon *daemon)
 {
-    struct lb_config *config = daemon->config;
+    const struct lb_config *config = daemon->current->config;
+    struct lb_str names[LB_SINKS_MAX + 1];
+    const struct lb_strs consumers = { names, config->sink_count + 1 };
 
-    daemon->consumers.count = config->sink_count + 1;
-    daemon->consumers.items = lb_arena_alloc(&config->arena, daemon->consumers.count * sizeof(struct lb_str));
-    if (daemon->consumers.items == NULL)
-        return false;
     for (uint32_t i = 0; i < config->sink_count; i++)
-        daemon->consumers.items[i] = config->sinks[i].section.name;
-    daemon->consumers.items[config->sink_count] = LB_STR("alerts");
-    return true;
+        names[i] = config->sinks[i].section.name;
+    names[config->sink_count] = LB_STR("alerts");
+    daemon->alert_number = config->sink_count;
+    return lb_streams_new(daemon->ledger, &consumers);
 }
 
 static bool open_ledger(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof(path), LB_STR_FMT "/ledger", LB_STR_ARG(daemon->config->data_dir));
+    snprintf(path, sizeof(path), LB_STR_FMT "/ledger", LB_STR_ARG(daemon->current->config->data_dir));
     switch (lb_ledger_open(&daemon->ledger, path)) {
     case LB_OK: break;
     case LB_BAD_INPUT:
@@ -124,53 +195,77 @@ static bool open_ledger(struct lb_daemon *daemon, struct lb_diag *diag)
         return false;
     default: lb_diag_error(diag, nowhere, "cannot open %s: %s", path, strerror(errno)); return false;
     }
-    if (name_consumers(daemon))
-        daemon->streams = lb_streams_new(daemon->ledger, &daemon->consumers);
+    daemon->streams = make_streams(daemon);
     if (daemon->streams == NULL)
         lb_diag_error(diag, nowhere, "cannot write %s (the log above says why)", path);
     return daemon->streams != NULL;
 }
 
+bool open_sink(struct lb_daemon *daemon, struct lb_sink *sink, struct lb_diag *diag)
+{
+    sink->ledger = daemon->ledger;
+    return sink->type->open == NULL || sink->type->open(sink, diag) == LB_OK;
+}
+
+void close_sink(struct lb_sink *sink)
+{
+    if (sink->type->close != NULL)
+        sink->type->close(sink);
+}
+
+bool start_sink(struct lb_daemon *daemon, struct lb_sink *sink, int64_t commit_ns, struct lb_diag *diag)
+{
+    if (!open_sink(daemon, sink, diag))
+        return false;
+    if (lb_delivery_start(sink, daemon->streams, commit_ns) == LB_OK)
+        return true;
+    lb_diag_error(diag, nowhere, "cannot start a thread for sink \"" LB_STR_FMT "\": %s",
+                  LB_STR_ARG(sink->section.name), strerror(errno));
+    close_sink(sink);
+    return false;
+}
+
 static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
 {
-    struct lb_config *config = daemon->config;
+    struct lb_config *config = daemon->current->config;
 
     for (uint32_t i = 0; i < config->sink_count; i++) {
-        struct lb_sink *sink = &config->sinks[i];
-
-        assert(sink->index == i);
-        sink->ledger = daemon->ledger;
-        sink->data_dir = config->data_dir;
-        if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
+        assert(config->sinks[i].index == i);
+        if (!start_sink(daemon, &config->sinks[i], config->commit_every_ns, diag))
             return false;
         daemon->sinks_open++;
-        if (lb_delivery_start(sink, daemon->streams, config->commit_every_ns) != LB_OK) {
-            lb_diag_error(diag, nowhere, "cannot start a thread for sink \"" LB_STR_FMT "\": %s",
-                          LB_STR_ARG(sink->section.name), strerror(errno));
-            return false;
-        }
-        daemon->deliveries++;
     }
     return true;
 }
 
-static bool start_alerts(struct lb_daemon *daemon)
+bool start_alerts(struct lb_daemon *daemon, const struct lb_config *config)
 {
-    struct lb_config *config = daemon->config;
-
-    if (config->alerting.rule_count == 0)
+    if (config->alerting.rule_count == 0 || daemon->alerts != NULL)
         return true;
-    daemon->alert_share = lb_share_new(daemon->pool, lb_pool_max(daemon->pool));
-    if (daemon->alert_share != NULL)
-        daemon->alerts = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
-                                             daemon->alert_share, emit_alert, daemon);
-    return daemon->alerts != NULL && lb_alert_engine_start(daemon->alerts) == LB_OK;
+    if (daemon->alert_share == NULL)
+        daemon->alert_share = lb_share_new(daemon->pool, lb_pool_max(daemon->pool));
+    if (daemon->alert_share == NULL)
+        return false;
+    struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
+                                                         daemon->alert_share, emit_alert, daemon);
+    if (engine == NULL || lb_alert_engine_start(engine) != LB_OK) {
+        lb_alert_engine_free(engine);
+        return false;
+    }
+    pthread_mutex_lock(&daemon->lock);
+    daemon->alerts = engine;
+    pthread_mutex_unlock(&daemon->lock);
+    return true;
 }
 
 static bool start_workers(struct lb_daemon *daemon)
 {
-    uint64_t wanted = daemon->config->workers != 0 ? daemon->config->workers : worker_count_allowed();
+    uint64_t wanted = daemon->current->config->workers;
 
+    if (wanted == 0)
+        wanted = worker_count_allowed();
+
+    daemon->intake.generation = &daemon->current->base;
     daemon->sequencer = lb_sequencer_new(emit, daemon);
     if (daemon->sequencer == NULL)
         return false;
@@ -200,24 +295,33 @@ static size_t share_of(const struct lb_daemon *daemon, const struct lb_source *s
     return source->type->file_like ? all / 2 : all * 3 / 4;
 }
 
+bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag)
+{
+    if (source->share == NULL)
+        source->share = lb_share_new(daemon->pool, share_of(daemon, source));
+    if (source->share == NULL) {
+        lb_diag_error(diag, lb_section_place(&source->section, ""), "out of memory");
+        return false;
+    }
+    source->loop = source->type->file_like ? daemon->file_loop : daemon->socket_loop;
+    source->queue = &daemon->intake;
+    source->streams = daemon->streams;
+    source->exit_at_eof = daemon->exit_at_eof;
+    source->finished = daemon->exit_at_eof ? source_finished : NULL;
+    source->finished_context = daemon;
+    if (source->type->open(source, diag) == LB_OK)
+        return true;
+    lb_share_free(source->share);
+    source->share = NULL;
+    return false;
+}
+
 static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
 {
-    struct lb_config *config = daemon->config;
+    struct lb_config *config = daemon->current->config;
 
     for (uint32_t i = 0; i < config->source_count; i++) {
-        struct lb_source *source = &config->sources[i];
-
-        daemon->shares[i] = lb_share_new(daemon->pool, share_of(daemon, source));
-        if (daemon->shares[i] == NULL)
-            return false;
-        source->loop = source->type->file_like ? daemon->file_loop : daemon->socket_loop;
-        source->share = daemon->shares[i];
-        source->queue = &daemon->intake;
-        source->streams = daemon->streams;
-        source->exit_at_eof = daemon->exit_at_eof;
-        source->finished = daemon->exit_at_eof ? source_finished : NULL;
-        source->finished_context = daemon;
-        if (source->type->open(source, diag) != LB_OK)
+        if (!open_source(daemon, &config->sources[i], diag))
             return false;
         daemon->sources_open++;
     }
@@ -226,8 +330,10 @@ static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
 
 static bool count_endings(struct lb_daemon *daemon, struct lb_diag *diag)
 {
-    for (uint32_t i = 0; i < daemon->config->source_count; i++) {
-        if (daemon->config->sources[i].type->file_like)
+    const struct lb_config *config = daemon->current->config;
+
+    for (uint32_t i = 0; i < config->source_count; i++) {
+        if (config->sources[i].type->file_like)
             atomic_fetch_add(&daemon->unfinished, 1);
     }
     if (daemon->exit_at_eof && atomic_load(&daemon->unfinished) == 0)
@@ -271,22 +377,32 @@ static void show_metrics(struct lb_daemon *daemon)
 
 static bool make_parts(struct lb_daemon *daemon)
 {
-    lb_queue_init(&daemon->intake);
     daemon->ended_fd = eventfd(0, EFD_CLOEXEC);
-    daemon->pool = lb_pool_new(daemon->config->memory);
+    daemon->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    daemon->pool = lb_pool_new(daemon->current->config->memory);
     daemon->file_loop = lb_loop_new("files");
     daemon->socket_loop = lb_loop_new("sockets");
-    return daemon->ended_fd >= 0 && daemon->pool != NULL && daemon->file_loop != NULL && daemon->socket_loop != NULL;
+    daemon->reloads = reloads_new(daemon);
+    return daemon->ended_fd >= 0 && daemon->control_fd >= 0 && daemon->pool != NULL && daemon->file_loop != NULL &&
+           daemon->socket_loop != NULL && daemon->reloads != NULL;
+}
+
+/* A count that cannot be added to is there already. */
+void wake_main(struct lb_daemon *daemon)
+{
+    uint64_t one = 1;
+
+    (void)!write(daemon->control_fd, &one, sizeof(one));
 }
 
 static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     if (!count_endings(daemon, diag))
         return false;
-    daemon->lock_fd = lock_data_dir(daemon->config, diag);
+    daemon->lock_fd = lock_data_dir(daemon->current->config, diag);
     if (daemon->lock_fd < 0 || !open_ledger(daemon, diag) || !open_sinks(daemon, diag))
         return false;
-    if (!start_alerts(daemon) || !start_workers(daemon))
+    if (!start_alerts(daemon, daemon->current->config) || !start_workers(daemon))
         return false;
     if (!open_sources(daemon, diag))
         return false;
@@ -297,20 +413,44 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
     return lb_loop_start(daemon->file_loop) == LB_OK && lb_loop_start(daemon->socket_loop) == LB_OK;
 }
 
-struct lb_daemon *lb_daemon_start(struct lb_config *config, unsigned flags, struct lb_diag *diag)
+static struct lb_daemon *new_daemon(struct lb_config *config, const struct lb_daemon_settings *settings)
 {
     struct lb_daemon *daemon = lb_alloc(sizeof(*daemon));
+
+    if (daemon == NULL) {
+        lb_config_free(config);
+        return NULL;
+    }
+    pthread_mutex_init(&daemon->lock, NULL);
+    pthread_cond_init(&daemon->progress, NULL);
+    lb_queue_init(&daemon->intake);
+    daemon->file = settings->file;
+    daemon->log_level = settings->log_level;
+    daemon->exit_at_eof = settings->exit_at_eof;
+    daemon->started_ns = lb_clock_now();
+    daemon->lock_fd = -1;
+    daemon->ended_fd = -1;
+    daemon->control_fd = -1;
+    daemon->current = generation_new(daemon, config, 1);
+    if (daemon->current != NULL)
+        return daemon;
+    lb_daemon_free(daemon);
+    return NULL;
+}
+
+struct lb_daemon *lb_daemon_start(struct lb_config *config, const struct lb_daemon_settings *settings,
+                                  struct lb_diag *diag)
+{
     sigset_t set;
+
+    block_signals(&set);
+
+    struct lb_daemon *daemon = new_daemon(config, settings);
 
     if (daemon == NULL) {
         lb_diag_error(diag, nowhere, "out of memory at start");
         return NULL;
     }
-    block_signals(&set);
-    daemon->config = config;
-    daemon->exit_at_eof = (flags & LB_DAEMON_EXIT_AT_EOF) != 0;
-    daemon->started_ns = lb_clock_now();
-    daemon->lock_fd = -1;
     if (make_parts(daemon) && start_stages(daemon, diag)) {
         LB_INFO("daemon", "started sources=%u sinks=%u rules=%u workers=%u", config->source_count, config->sink_count,
                 config->alerting.rule_count, daemon->worker_count);
@@ -335,7 +475,7 @@ static void change_log_level(int by)
 }
 
 /* True when it is a signal to end. */
-static bool take_signal(int fd)
+static bool take_signal(struct lb_daemon *daemon, int fd)
 {
     struct signalfd_siginfo info;
 
@@ -344,7 +484,7 @@ static bool take_signal(int fd)
     switch (info.ssi_signo) {
     case SIGUSR1: change_log_level(1); return false;
     case SIGUSR2: change_log_level(-1); return false;
-    case SIGHUP: LB_WARN("daemon", "SIGHUP is ignored: restart logboom to read a changed configuration"); return false;
+    case SIGHUP: reloads_request(daemon->reloads); return false;
     default: LB_INFO("daemon", "stopping signal=%s", strsignal((int)info.ssi_signo)); return true;
     }
 }
@@ -352,15 +492,22 @@ static bool take_signal(int fd)
 /* Waits for a signal to end, or for the end of all files. Returns true for a signal. */
 static bool wait_for_end(struct lb_daemon *daemon, int signal_fd)
 {
-    struct pollfd fds[] = { { signal_fd, POLLIN, 0 }, { daemon->ended_fd, POLLIN, 0 } };
+    struct pollfd fds[] = { { signal_fd, POLLIN, 0 },
+                            { daemon->ended_fd, POLLIN, 0 },
+                            { daemon->control_fd, POLLIN, 0 } };
+    uint64_t count;
 
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        if (poll(fds, 3, -1) < 0 && errno != EINTR)
             return true;
-        if ((fds[0].revents & POLLIN) != 0 && take_signal(signal_fd))
+        if ((fds[0].revents & POLLIN) != 0 && take_signal(daemon, signal_fd))
             return true;
         if ((fds[1].revents & POLLIN) != 0)
             return false;
+        if ((fds[2].revents & POLLIN) != 0)
+            (void)!read(daemon->control_fd, &count, sizeof(count));
+        generation_bury(daemon);
+        reloads_look(daemon->reloads);
     }
 }
 
@@ -374,7 +521,7 @@ static void stop_source(void *context)
 static void stop_sources(struct lb_daemon *daemon)
 {
     for (uint32_t i = 0; i < daemon->sources_open; i++) {
-        struct lb_source *source = &daemon->config->sources[i];
+        struct lb_source *source = daemon->current->sources[i].source;
 
         lb_loop_post(source->loop, stop_source, source);
     }
@@ -395,8 +542,10 @@ static bool stop_sinks(struct lb_daemon *daemon, int64_t deadline)
 {
     bool all = true;
 
-    for (uint32_t i = 0; i < daemon->deliveries; i++)
-        all = lb_delivery_stop(daemon->config->sinks[i].delivery, deadline) && all;
+    for (uint32_t i = 0; i < daemon->retired_count; i++)
+        all = lb_delivery_stop(daemon->retired[i].sink->delivery, deadline) && all;
+    for (uint32_t i = 0; i < daemon->sinks_open; i++)
+        all = lb_delivery_stop(daemon->current->sinks[i].sink->delivery, deadline) && all;
     return all;
 }
 
@@ -409,6 +558,14 @@ static bool take_down(struct lb_daemon *daemon, int64_t deadline)
     return stop_sinks(daemon, deadline);
 }
 
+static int64_t shutdown_timeout(struct lb_daemon *daemon)
+{
+    pthread_mutex_lock(&daemon->lock);
+    int64_t timeout = daemon->current->config->shutdown_timeout_ns;
+    pthread_mutex_unlock(&daemon->lock);
+    return timeout;
+}
+
 int lb_daemon_wait(struct lb_daemon *daemon)
 {
     sigset_t set;
@@ -416,12 +573,13 @@ int lb_daemon_wait(struct lb_daemon *daemon)
     block_signals(&set);
     int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
     bool by_signal = signal_fd < 0 || wait_for_end(daemon, signal_fd);
-    int64_t deadline = by_signal ? lb_clock_monotonic() + daemon->config->shutdown_timeout_ns : INT64_MAX;
+    int64_t deadline = by_signal ? lb_clock_monotonic() + shutdown_timeout(daemon) : INT64_MAX;
 
     if (signal_fd >= 0)
         close(signal_fd);
     /* A second signal ends at once: what is not delivered is kept for the next start anyway. */
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    reloads_stop(daemon->reloads);
     bool all = take_down(daemon, deadline);
     if (!all)
         LB_WARN(
@@ -434,17 +592,24 @@ int lb_daemon_wait(struct lb_daemon *daemon)
 
 /* --- the end ------------------------------------------------------------------ */
 
+static void close_sinks(struct lb_daemon *daemon)
+{
+    for (uint32_t i = 0; i < daemon->sinks_open; i++) {
+        close_sink(daemon->current->sinks[i].sink);
+        lb_delivery_free(daemon->current->sinks[i].sink);
+    }
+    for (uint32_t i = 0; i < daemon->retired_count; i++) {
+        close_sink(daemon->retired[i].sink);
+        lb_delivery_free(daemon->retired[i].sink);
+        lb_generation_unref(&daemon->retired[i].owner->base);
+    }
+}
+
 static void close_parts(struct lb_daemon *daemon)
 {
-    struct lb_config *config = daemon->config;
-
     for (uint32_t i = 0; i < daemon->sources_open; i++)
-        config->sources[i].type->close(&config->sources[i]);
-    for (uint32_t i = 0; i < daemon->sinks_open; i++) {
-        if (config->sinks[i].type->close != NULL)
-            config->sinks[i].type->close(&config->sinks[i]);
-        lb_delivery_free(&config->sinks[i]);
-    }
+        daemon->current->sources[i].source->type->close(daemon->current->sources[i].source);
+    close_sinks(daemon);
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
     if (daemon->sequencer != NULL)
@@ -454,10 +619,8 @@ static void close_parts(struct lb_daemon *daemon)
         lb_streams_free(daemon->streams);
     if (daemon->ledger != NULL)
         lb_ledger_close(daemon->ledger);
-    for (uint32_t i = 0; i < config->source_count; i++) {
-        if (daemon->shares[i] != NULL)
-            lb_share_free(daemon->shares[i]);
-    }
+    for (uint32_t i = 0; i < daemon->sources_open; i++)
+        lb_share_free(daemon->current->sources[i].source->share);
     if (daemon->alert_share != NULL)
         lb_share_free(daemon->alert_share);
 }
@@ -468,7 +631,12 @@ void lb_daemon_free(struct lb_daemon *daemon)
         http_stop(daemon->http);
     if (!daemon->down && daemon->file_loop != NULL && daemon->socket_loop != NULL)
         take_down(daemon, lb_clock_monotonic());
+    if (daemon->reloads != NULL)
+        reloads_free(daemon->reloads);
     close_parts(daemon);
+    if (daemon->current != NULL)
+        lb_generation_unref(&daemon->current->base);
+    generation_bury(daemon);
     if (daemon->file_loop != NULL)
         lb_loop_free(daemon->file_loop);
     if (daemon->socket_loop != NULL)
@@ -477,8 +645,12 @@ void lb_daemon_free(struct lb_daemon *daemon)
         lb_pool_free(daemon->pool);
     if (daemon->ended_fd >= 0)
         close(daemon->ended_fd);
+    if (daemon->control_fd >= 0)
+        close(daemon->control_fd);
     if (daemon->lock_fd >= 0)
         close(daemon->lock_fd);
+    pthread_cond_destroy(&daemon->progress);
+    pthread_mutex_destroy(&daemon->lock);
     lb_metrics_free_all();
     lb_free(daemon);
 }

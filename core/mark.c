@@ -42,9 +42,8 @@ void lb_marks_open(struct lb_streams *streams, uint32_t consumer)
 {
     struct lb_str name = streams->consumers[consumer];
 
-    streams->refused_batches[consumer] =
-        count_batches("logboom_refused_batches_total",
-                      "Batches of which the sink refused records for good, which are lost", name);
+    streams->refused_batches[consumer] = count_batches(
+        "logboom_refused_batches_total", "Batches of which the sink refused records for good, which are lost", name);
     streams->dead_letter_batches[consumer] =
         count_batches("logboom_dead_letter_batches_total",
                       "Batches of which the sink refused records for good, which are kept elsewhere", name);

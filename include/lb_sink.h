@@ -115,6 +115,15 @@ void lb_delivery_free(struct lb_sink *sink);
 /* True once the thread was told to end at once: a write() that waits shall return LB_AGAIN. */
 bool lb_delivery_stopping(const struct lb_sink *sink);
 
+/*
+ * Another instance takes the place of the sink, with all that waits, while batches are pushed. pause() ends the thread
+ * when its current call has returned, drains what is in flight until `deadline` (monotonic) and commits; false: the
+ * sink could not let go of all it has (with a sink that commits nothing was lost: resume the same one). Between the two
+ * one instance is closed and the other opened. resume() starts the thread again; it keeps the consumer's number.
+ */
+bool lb_delivery_pause(struct lb_delivery *delivery, int64_t deadline);
+enum lb_err lb_delivery_resume(struct lb_delivery *delivery, struct lb_sink *sink, int64_t commit_ns) LB_MUST_USE;
+
 /* For health: "ok", or what is wrong now and since when. */
 struct lb_delivery_state {
     bool ok;

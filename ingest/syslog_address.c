@@ -151,6 +151,30 @@ int syslog_address_bind(const struct syslog_address *address, const struct addri
     return fd;
 }
 
+bool syslog_address_is(int fd, const struct addrinfo *found)
+{
+    struct sockaddr_storage bound = { 0 };
+    socklen_t size = sizeof(bound);
+    int type = 0;
+    socklen_t type_size = sizeof(type);
+
+    if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
+        return false;
+    if (bound.ss_family != found->ai_family || type != found->ai_socktype)
+        return false;
+    if (bound.ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)(const void *)&bound;
+        const struct sockaddr_in *b = (const struct sockaddr_in *)(const void *)found->ai_addr;
+
+        return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+    }
+    const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(const void *)&bound;
+    const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)(const void *)found->ai_addr;
+    return bound.ss_family == AF_INET6 && a->sin6_port == b->sin6_port &&
+           memcmp(&a->sin6_addr, &b->sin6_addr, sizeof(a->sin6_addr)) == 0;
+}
+
 size_t syslog_host_text(const struct sockaddr_storage *address, char *out)
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;

@@ -157,6 +157,7 @@ struct lb_tail {
     int64_t started_ns;    /* Unix time */
     bool search_wanted;    /* some directory is to be searched for logs that were missed */
     bool unopened;         /* some stream could not be opened: try again at the next tick */
+    bool refused;          /* by the ledger, or for want of memory */
     uint32_t generation;
 
     uint32_t event_bytes; /* recent average: how much to read until the event table is full */
@@ -384,6 +385,7 @@ enum lb_err lb_tail_source_open(struct lb_source *source, const struct lb_tail_k
 enum lb_err lb_tail_source_check(struct lb_source *source, struct lb_diag *diag);
 bool lb_tail_source_reads(const struct lb_source *source, const char *path);
 void lb_tail_source_stop(struct lb_source *source);
+void lb_tail_source_resume(struct lb_source *source);
 void lb_tail_source_close(struct lb_source *source);
 
 #endif

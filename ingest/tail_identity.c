@@ -354,10 +354,13 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     file->checked = true;
     if (file->id == 0)
         file->identity.born_ns = lb_tail_file_time();
-    if (lb_stream_open(self->source->streams, self->source, file->id, write_identity(&file->identity, file->path, text),
-                       &file->stream) != LB_OK) {
+    enum lb_err err = lb_stream_open(self->source->streams, self->source, file->id,
+                                     write_identity(&file->identity, file->path, text), &file->stream);
+    if (err != LB_OK) {
         file->stream = NULL;
         self->unopened = true;
+        /* A source before this one had it open, and its records are still on their way: soon. */
+        self->refused = self->refused || err != LB_AGAIN;
         return false;
     }
     describe(self, file);
@@ -390,6 +393,7 @@ void lb_tail_open_streams(struct lb_tail *self, uint32_t max)
     struct lb_tail_file *next;
     uint32_t opened = 0;
 
+    self->refused = false;
     lb_streams_begin(self->source->streams);
     for (file = TAILQ_FIRST(&self->ready); file != NULL && opened < max; file = next) {
         next = TAILQ_NEXT(file, ready_link);
@@ -403,6 +407,6 @@ void lb_tail_open_streams(struct lb_tail *self, uint32_t max)
         take_back(self);
     for (uint32_t i = 0; i < self->file_count && opened > 0; i++)
         self->files[i]->fresh = false;
-    if (failed || self->unopened)
+    if (failed || self->refused)
         LB_ERROR("source.file", "cannot store the identity of files, they wait error=\"%s\"", strerror(errno));
 }

@@ -196,12 +196,12 @@ static bool go_on(struct lb_delivery *self, bool idle)
     pthread_mutex_lock(&self->lock);
     bool pausing = lb_clock_monotonic() < self->retry_at;
 
-    if (idle && (pausing || self->count == 0) && !(self->stopping && self->count == 0 && !pausing))
+    if (idle && !self->pausing && (pausing || self->count == 0) && !(self->stopping && self->count == 0 && !pausing))
         wait_for_work(self);
 
     bool left = self->count > 0 || self->current.batch != NULL;
     bool late = self->stopping && lb_clock_monotonic() >= self->deadline;
-    bool end = self->stopping && (late || (!left && idle));
+    bool end = self->pausing || (self->stopping && (late || (!left && idle)));
     pthread_mutex_unlock(&self->lock);
     return !end;
 }
@@ -226,6 +226,21 @@ static void end(struct lb_delivery *self)
                      lb_streams_outstanding(self->streams, self->sink->index) == 0;
 }
 
+/* What waits stays: with a sink that commits, only what was never given to it; others have it in flight. */
+static void rest(struct lb_delivery *self)
+{
+    const struct lb_sink_type *type = self->sink->type;
+
+    if (type->drain != NULL)
+        type->drain(self->sink, self->deadline);
+    self->complete = delivery_commit(self) && !self->ledger_failed;
+    pthread_mutex_lock(&self->lock);
+    uint64_t waiting = self->count + (self->current.batch != NULL);
+    pthread_mutex_unlock(&self->lock);
+    if (type->commit == NULL)
+        self->complete = self->complete && lb_streams_outstanding(self->streams, self->sink->index) <= waiting;
+}
+
 static void *run(void *context)
 {
     struct lb_delivery *self = context;
@@ -233,19 +248,27 @@ static void *run(void *context)
 
     while (go_on(self, idle))
         idle = !step(self);
-    end(self);
+    if (self->pausing)
+        rest(self);
+    else
+        end(self);
     return NULL;
 }
 
 /* --- start and stop ------------------------------------------------------------ */
 
+static bool allocate_pending(struct lb_delivery *self)
+{
+    if (self->sink->type->commit != NULL && self->pending == NULL)
+        self->pending = lb_alloc(PENDING_MAX * sizeof(struct lb_token *));
+    return self->pending != NULL || self->sink->type->commit == NULL;
+}
+
 static bool allocate(struct lb_delivery *self)
 {
     self->ring = lb_alloc(QUEUE_FIRST * sizeof(*self->ring));
     self->capacity = QUEUE_FIRST;
-    if (self->sink->type->commit != NULL)
-        self->pending = lb_alloc(PENDING_MAX * sizeof(struct lb_token *));
-    return self->ring != NULL && (self->pending != NULL || self->sink->type->commit == NULL);
+    return self->ring != NULL && allocate_pending(self);
 }
 
 static void init(struct lb_delivery *self, int64_t commit_ns)
@@ -263,10 +286,21 @@ static void init(struct lb_delivery *self, int64_t commit_ns)
     self->pause_ns = PAUSE_FIRST;
 }
 
+static enum lb_err start_thread(struct lb_delivery *self)
+{
+    char name[16];
+
+    errno = pthread_create(&self->thread, NULL, run, self);
+    if (errno != 0)
+        return LB_NOMEM;
+    snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(self->sink->section.name));
+    pthread_setname_np(self->thread, name);
+    return LB_OK;
+}
+
 enum lb_err lb_delivery_start(struct lb_sink *sink, struct lb_streams *streams, int64_t commit_ns)
 {
     struct lb_delivery *self = lb_alloc(sizeof(*self));
-    char name[16];
 
     if (self == NULL)
         return LB_NOMEM;
@@ -276,17 +310,37 @@ enum lb_err lb_delivery_start(struct lb_sink *sink, struct lb_streams *streams, 
     delivery_metrics_open(self);
     sink->delivery = self;
     errno = ENOMEM;
-    if (allocate(self)) {
-        errno = pthread_create(&self->thread, NULL, run, self);
-        if (errno == 0) {
-            snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(sink->section.name));
-            pthread_setname_np(self->thread, name);
-            return LB_OK;
-        }
-    }
+    if (allocate(self) && start_thread(self) == LB_OK)
+        return LB_OK;
     self->joined = true;
     lb_delivery_free(sink);
     return LB_NOMEM;
+}
+
+bool lb_delivery_pause(struct lb_delivery *delivery, int64_t deadline)
+{
+    pthread_mutex_lock(&delivery->lock);
+    delivery->pausing = true;
+    delivery->deadline = deadline;
+    pthread_cond_signal(&delivery->more);
+    pthread_mutex_unlock(&delivery->lock);
+    pthread_join(delivery->thread, NULL);
+    return delivery->complete;
+}
+
+enum lb_err lb_delivery_resume(struct lb_delivery *delivery, struct lb_sink *sink, int64_t commit_ns)
+{
+    sink->delivery = delivery;
+    sink->index = delivery->sink->index;
+    delivery->sink = sink;
+    delivery->commit_ns = commit_ns;
+    delivery->pausing = false;
+    delivery->retry_at = 0;
+    delivery->tick_at = 0;
+    delivery->pause_ns = PAUSE_FIRST;
+    delivery_metrics_open(delivery);
+    lb_delivery_fine(sink);
+    return allocate_pending(delivery) ? start_thread(delivery) : LB_NOMEM;
 }
 
 bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline)
@@ -308,7 +362,7 @@ bool lb_delivery_stopping(const struct lb_sink *sink)
     if (self == NULL)
         return false;
     pthread_mutex_lock(&self->lock);
-    bool late = self->stopping && lb_clock_monotonic() >= self->deadline;
+    bool late = (self->stopping || self->pausing) && lb_clock_monotonic() >= self->deadline;
     pthread_mutex_unlock(&self->lock);
     return late;
 }

@@ -56,7 +56,8 @@ struct lb_delivery {
     uint32_t count;
     bool overflowed; /* no memory for an item: from here on nothing is taken, so that no record is written twice */
     bool stopping;
-    int64_t deadline;         /* of stopping, monotonic */
+    bool pausing; /* the thread shall end and leave all that waits where it is */
+    int64_t deadline;         /* of stopping or pausing, monotonic */
     char problem[200];        /* empty: fine */
     int64_t blocked_since_ns; /* Unix time; 0: not blocked */
 
@@ -76,7 +77,7 @@ struct lb_delivery {
     int64_t pause_ns;   /* length of the next pause */
     int64_t tick_at;
     int64_t blocked_noted; /* monotonic: blocked seconds are counted up to here */
-    bool complete;         /* at the end: nothing is left */
+    bool complete;         /* at the end: nothing is left; of a pause: but what waits */
 };
 
 /* delivery_trim.c: the selection without the records that this consumer had before the start. False: no memory. */
