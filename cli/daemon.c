@@ -123,11 +123,13 @@ static void emit_alert(void *context, struct lb_batch *batch)
     lb_batch_unref(batch);
 }
 
-/* A worker's memory of one plan; the batches bring the plans, the new never before the old. */
+/*
+ * A worker's memory of one plan; the batches bring the plans, the new never before the old. A worker that slept for a
+ * while remembers a generation that is gone, so the number tells, never the address.
+ */
 struct shift {
-    struct lb_daemon *daemon;
     struct lb_worker *worker;
-    const struct generation *generation;
+    uint32_t number;
 };
 
 static void change_shift(struct shift *self, const struct generation *generation)
@@ -135,7 +137,7 @@ static void change_shift(struct shift *self, const struct generation *generation
     const struct timespec pause = { .tv_nsec = 100 * LB_MILLISECOND };
 
     lb_worker_free(self->worker);
-    self->generation = generation;
+    self->number = generation->number;
     for (unsigned attempt = 0; (self->worker = lb_worker_new(&generation->config->plan)) == NULL; attempt++) {
         if (attempt % 100 == 0)
             LB_ERROR("daemon", "out of memory for a worker: waiting until some is free");
@@ -146,13 +148,13 @@ static void change_shift(struct shift *self, const struct generation *generation
 static void *work(void *context)
 {
     struct lb_daemon *daemon = context;
-    struct shift shift = { .daemon = daemon };
+    struct shift shift = { 0 };
     struct lb_batch *batch;
 
     while ((batch = lb_queue_pop(&daemon->intake)) != NULL) {
         struct generation *generation = generation_of(batch);
 
-        if (generation != shift.generation)
+        if (generation->number != shift.number)
             change_shift(&shift, generation);
         if (batch != &generation->marker) {
             lb_worker_process(shift.worker, batch);

@@ -215,6 +215,7 @@ static void *run(void *context)
     struct lb_diag diag = { 0 };
     bool ok = load(self, &result, &diag);
 
+    lb_diag_sort(&diag);
     log_entries(&diag);
     lb_metric_add(ok ? self->good : self->bad, 1);
     if (ok) {
