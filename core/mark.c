@@ -169,7 +169,6 @@ struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uin
     struct lb_streams *streams = stream->registry;
     struct lb_stream_entry *entry = lb_stream_entry(stream);
 
-    assert(consumer < streams->consumer_count);
     struct lb_token *token = empty ? NULL : take_token(streams);
     if (token == NULL && !empty) {
         stop_mark(entry, consumer);
@@ -188,6 +187,7 @@ struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uin
         atomic_fetch_add(&streams->outstanding[LB_CONSUMERS_MAX], 1);
     }
     pthread_mutex_lock(&entry->lock);
+    assert(consumer < entry->track_capacity);
     if (token != NULL)
         append(&entry->tracks[consumer], token);
     else

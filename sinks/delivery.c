@@ -330,15 +330,20 @@ bool lb_delivery_pause(struct lb_delivery *delivery, int64_t deadline)
 
 enum lb_err lb_delivery_resume(struct lb_delivery *delivery, struct lb_sink *sink, int64_t commit_ns)
 {
-    sink->delivery = delivery;
-    sink->index = delivery->sink->index;
+    /* An instance that comes back has both, and others read them. */
+    if (sink->delivery != delivery) {
+        sink->delivery = delivery;
+        sink->index = delivery->sink->index;
+    }
+    pthread_mutex_lock(&delivery->lock);
     delivery->sink = sink;
+    delivery_metrics_open(delivery);
+    pthread_mutex_unlock(&delivery->lock);
     delivery->commit_ns = commit_ns;
     delivery->pausing = false;
     delivery->retry_at = 0;
     delivery->tick_at = 0;
     delivery->pause_ns = PAUSE_FIRST;
-    delivery_metrics_open(delivery);
     lb_delivery_fine(sink);
     return allocate_pending(delivery) ? start_thread(delivery) : LB_NOMEM;
 }
