@@ -89,7 +89,8 @@ const struct command command_run = {
             "  --log-level LEVEL  of logboom's own log on stderr: error, warn, info, debug, trace\n\n"
             "Signals: HUP reads the configuration again (an error leaves the old one at work, the log says why),\n"
             "TERM and INT drain and stop (within shutdown_timeout; the second one at once), USR1 and USR2 make\n"
-            "logboom's own log more and less talkative. Under systemd use Type=notify-reload and WatchdogSec.\n"
+            "logboom's own log more and less talkative. It tells systemd when it is ready, reloads, stops and\n"
+            "lives (Type=notify, WatchdogSec=), and takes sockets that systemd has opened.\n"
             "Exit: 0 everything was delivered, 1 it could not start or something is kept for the next start.\n",
     .run = run,
 };

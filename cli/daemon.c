@@ -12,6 +12,7 @@
 #include "lb_alloc.h"
 #include "lb_log.h"
 #include "lb_metrics.h"
+#include "lb_sockets.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,6 +26,8 @@
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#define STOP_GRACE (2 * LB_SECOND) /* past shutdown_timeout, for the last commits */
 
 static const struct lb_place nowhere;
 
@@ -107,6 +110,7 @@ static void emit(void *context, struct lb_batch *batch)
     struct lb_daemon *daemon = context;
     struct generation *generation = generation_of(batch);
 
+    atomic_fetch_add_explicit(&daemon->handed_on, 1, memory_order_relaxed);
     if (batch == &generation->marker) {
         pass_marker(daemon, generation);
         return;
@@ -418,13 +422,17 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
 static struct lb_daemon *new_daemon(struct lb_config *config, const struct lb_daemon_settings *settings)
 {
     struct lb_daemon *daemon = lb_alloc(sizeof(*daemon));
+    pthread_condattr_t attr;
 
     if (daemon == NULL) {
         lb_config_free(config);
         return NULL;
     }
     pthread_mutex_init(&daemon->lock, NULL);
-    pthread_cond_init(&daemon->progress, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&daemon->progress, &attr);
+    pthread_condattr_destroy(&attr);
     lb_queue_init(&daemon->intake);
     daemon->file = settings->file;
     daemon->log_level = settings->log_level;
@@ -446,6 +454,7 @@ struct lb_daemon *lb_daemon_start(struct lb_config *config, const struct lb_daem
     sigset_t set;
 
     block_signals(&set);
+    lb_sockets_receive();
 
     struct lb_daemon *daemon = new_daemon(config, settings);
 
@@ -456,6 +465,8 @@ struct lb_daemon *lb_daemon_start(struct lb_config *config, const struct lb_daem
     if (make_parts(daemon) && start_stages(daemon, diag)) {
         LB_INFO("daemon", "started sources=%u sinks=%u rules=%u workers=%u", config->source_count, config->sink_count,
                 config->alerting.rule_count, daemon->worker_count);
+        lb_sockets_tell_unused();
+        notify_ready(daemon, "");
         return daemon;
     }
     if (diag->errors == 0)
@@ -497,11 +508,18 @@ static bool wait_for_end(struct lb_daemon *daemon, int signal_fd)
     struct pollfd fds[] = { { signal_fd, POLLIN, 0 },
                             { daemon->ended_fd, POLLIN, 0 },
                             { daemon->control_fd, POLLIN, 0 } };
+    int64_t interval = watchdog_interval();
+    int wait = interval > 0 ? (int)(interval / LB_MILLISECOND) + 1 : -1;
+    int64_t look_at = interval > 0 ? lb_clock_monotonic() : INT64_MAX;
     uint64_t count;
 
     for (;;) {
-        if (poll(fds, 3, -1) < 0 && errno != EINTR)
+        if (poll(fds, 3, wait) < 0 && errno != EINTR)
             return true;
+        if (lb_clock_monotonic() >= look_at) {
+            watchdog_look(daemon);
+            look_at = lb_clock_monotonic() + interval;
+        }
         if ((fds[0].revents & POLLIN) != 0 && take_signal(daemon, signal_fd))
             return true;
         if ((fds[1].revents & POLLIN) != 0)
@@ -511,6 +529,54 @@ static bool wait_for_end(struct lb_daemon *daemon, int signal_fd)
         generation_bury(daemon);
         reloads_look(daemon->reloads);
     }
+}
+
+/* --- a stop that takes too long -------------------------------------------------- */
+
+static void *guard_stop(void *context)
+{
+    struct lb_daemon *daemon = context;
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    int64_t left = daemon->guard.deadline - (at.tv_sec * LB_SECOND + at.tv_nsec);
+    int64_t until = at.tv_sec * LB_SECOND + at.tv_nsec + (left > 0 ? left : 0);
+    at = (struct timespec){ .tv_sec = until / LB_SECOND, .tv_nsec = until % LB_SECOND };
+    pthread_mutex_lock(&daemon->lock);
+    int err = 0;
+    while (!daemon->guard.done && err == 0)
+        err = pthread_cond_timedwait(&daemon->progress, &daemon->lock, &at);
+    bool done = daemon->guard.done;
+    pthread_mutex_unlock(&daemon->lock);
+    if (!done) {
+        LB_ERROR("daemon",
+                 "a stage did not end within shutdown_timeout, ending at once; what is left comes again at the "
+                 "next start where the source can be read again");
+        _exit(1);
+    }
+    return NULL;
+}
+
+/* Sinks end by the deadline themselves; the rest (a worker in a long match, a disk that hangs) may not. */
+static void start_guard(struct lb_daemon *daemon, int64_t timeout_ns)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    daemon->guard.deadline = now.tv_sec * LB_SECOND + now.tv_nsec + timeout_ns + STOP_GRACE;
+    daemon->guard.running = pthread_create(&daemon->guard.thread, NULL, guard_stop, daemon) == 0;
+}
+
+static void end_guard(struct lb_daemon *daemon)
+{
+    if (!daemon->guard.running)
+        return;
+    pthread_mutex_lock(&daemon->lock);
+    daemon->guard.done = true;
+    pthread_cond_broadcast(&daemon->progress);
+    pthread_mutex_unlock(&daemon->lock);
+    pthread_join(daemon->guard.thread, NULL);
+    daemon->guard.running = false;
 }
 
 static void stop_source(void *context)
@@ -581,6 +647,9 @@ int lb_daemon_wait(struct lb_daemon *daemon)
         close(signal_fd);
     /* A second signal ends at once: what is not delivered is kept for the next start anyway. */
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    notify_stopping(by_signal ? shutdown_timeout(daemon) : 0);
+    if (by_signal)
+        start_guard(daemon, shutdown_timeout(daemon));
     reloads_stop(daemon->reloads);
     bool all = take_down(daemon, deadline);
     if (!all)
@@ -589,6 +658,7 @@ int lb_daemon_wait(struct lb_daemon *daemon)
             "stopped with undelivered records; they are kept for the next start where the source can be read again");
     else
         LB_INFO("daemon", "stopped, everything is delivered");
+    end_guard(daemon);
     return all ? 0 : 1;
 }
 

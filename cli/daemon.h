@@ -51,6 +51,29 @@ struct generation {
 
 struct reloads; /* daemon_reload.c */
 
+/* A loop that is asked for a sign of life. */
+struct loop_watch {
+    atomic_uint signs;
+    unsigned asked;
+};
+
+/* Ends the process when a stop takes longer than it may. */
+struct stop_guard {
+    pthread_t thread;
+    bool running;
+    bool done; /* guarded by the daemon's lock */
+    int64_t deadline;
+};
+
+/* What the watchdog saw at its last look. The main thread's, but for the signs. */
+struct watch {
+    struct loop_watch files;
+    struct loop_watch sockets;
+    uint64_t handed_on;
+    uint64_t queued;
+    bool stuck;
+};
+
 struct lb_daemon {
     const char *file;  /* of the configuration */
     uint8_t log_level; /* of the command line; LB_LEVEL_NONE: what the configuration says */
@@ -79,6 +102,8 @@ struct lb_daemon {
     struct http_server *http;
 
     struct reloads *reloads;
+    struct watch watch;
+    _Atomic uint64_t handed_on; /* batches that have left the sequencer */
 
     pthread_t workers[LB_WORKERS_MAX];
     uint32_t worker_count;
@@ -88,8 +113,9 @@ struct lb_daemon {
     uint32_t retired_count;
     atomic_uint unfinished; /* sources that have not reached their end, with exit_at_eof */
     atomic_bool ending;     /* told to stop: whatever takes time shall not */
-    int ended_fd;           /* eventfd: the last of them has */
-    int control_fd;         /* eventfd: something for the main thread to do */
+    struct stop_guard guard;
+    int ended_fd;   /* eventfd: the last of them has */
+    int control_fd; /* eventfd: something for the main thread to do */
 };
 
 /* The main thread looks at what there is to do. Any thread. */
@@ -158,9 +184,19 @@ void reloads_look(struct reloads *self);
 /* On the main thread, at the end: what is under way ends soon; nothing begins any more. */
 void reloads_stop(struct reloads *self);
 
-/* The last one that has ended, and what came of it as JSON. Returns an HTTP status. Any thread. */
+/* The last one that has ended, and what came of it, as JSON or for people. Returns an HTTP status. Any thread. */
 uint64_t reloads_ended(struct reloads *self);
-int reloads_answer(struct reloads *self, struct lb_buffer *out);
+int reloads_answer(struct reloads *self, bool as_text, struct lb_buffer *out);
+
+/* --- daemon_notify.c: systemd. Without one nothing happens --------------------------- */
+
+void notify_ready(struct lb_daemon *daemon, const char *more); /* `more`: what else there is to say, or "" */
+void notify_reloading(void);
+void notify_stopping(int64_t timeout_ns);
+
+/* How often the watchdog wants a look, in nanoseconds; 0: nobody watches. Each look pings if every stage has moved. */
+int64_t watchdog_interval(void);
+void watchdog_look(struct lb_daemon *daemon);
 
 /* --- others ---------------------------------------------------------------------------- */
 

@@ -216,6 +216,13 @@ static int answer(struct http_server *server, struct evhttp_request *request, st
 
 /* --- who waits for a reload ------------------------------------------------------ */
 
+static bool wants_text(struct evhttp_request *request)
+{
+    const char *accept = evhttp_find_header(evhttp_request_get_input_headers(request), "Accept");
+
+    return accept != NULL && strncmp(accept, "text/plain", 10) == 0;
+}
+
 /* On the server's loop. A client that has gone meanwhile is libevent's to see. */
 static void answer_waiting(void *context)
 {
@@ -232,9 +239,10 @@ static void answer_waiting(void *context)
             continue;
         }
         *link = waiter->next;
+        bool as_text = wants_text(waiter->request);
         lb_buffer_init(&out, REPLY_BYTES_MAX);
-        int status = reloads_answer(server->daemon->reloads, &out);
-        reply(waiter->request, status, "application/json", &out);
+        int status = reloads_answer(server->daemon->reloads, as_text, &out);
+        reply(waiter->request, status, as_text ? "text/plain; charset=utf-8" : "application/json", &out);
         lb_buffer_free(&out);
         lb_free(waiter);
     }

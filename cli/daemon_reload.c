@@ -29,8 +29,9 @@ struct reloads {
     uint64_t wanted;      /* requests get numbers 1, 2, 3 …; those that come together share one */
     uint64_t begun;
     uint64_t ended;
-    bool finished; /* the thread has done its work and can be joined */
-    struct lb_buffer answer;
+    bool finished;           /* the thread has done its work and can be joined */
+    struct lb_buffer answer; /* JSON */
+    struct lb_buffer text;   /* the same for people */
     int status;
 
     bool running; /* the main thread's only: there is a thread */
@@ -79,6 +80,38 @@ static void write_counts(struct lb_buffer *out, const char *key, const struct re
                     counts->changed, counts->added, counts->removed);
 }
 
+static void print_counts(struct lb_buffer *out, const char *name, const struct reload_counts *counts)
+{
+    lb_buffer_print(out, "; %s: %u kept, %u changed, %u added, %u removed", name, counts->kept, counts->changed,
+                    counts->added, counts->removed);
+}
+
+static void print_entries(struct lb_buffer *out, const struct lb_diag *diag)
+{
+    for (uint32_t i = 0; i < diag->count; i++) {
+        const struct lb_diag_entry *entry = &diag->entries[i];
+
+        if (entry->place.file != NULL)
+            lb_buffer_print(out, "%s:%u:%u: ", entry->place.file, entry->place.line, entry->place.column);
+        lb_buffer_print(out, "%s: %s\n", entry->warning ? "warning" : "error", entry->text);
+    }
+}
+
+static void write_text(struct reloads *self, struct lb_buffer *out, bool ok, const struct reload_result *result,
+                       const struct lb_diag *diag)
+{
+    print_entries(out, diag);
+    if (!ok) {
+        lb_buffer_print(out, "not reloaded; configuration %u goes on\n", self->daemon->current->number);
+        return;
+    }
+    lb_buffer_print(out, "reloaded; this is configuration %u", self->daemon->current->number);
+    print_counts(out, "sources", &result->sources);
+    print_counts(out, "sinks", &result->sinks);
+    print_counts(out, "rules", &result->rules);
+    lb_buffer_append_char(out, '\n');
+}
+
 static void log_entries(const struct lb_diag *diag)
 {
     for (uint32_t i = 0; i < diag->count; i++) {
@@ -96,7 +129,10 @@ static void log_entries(const struct lb_diag *diag)
 static void conclude(struct reloads *self, bool ok, const struct reload_result *result, const struct lb_diag *diag)
 {
     struct lb_buffer out;
+    struct lb_buffer text;
 
+    lb_buffer_init(&text, ANSWER_BYTES_MAX);
+    write_text(self, &text, ok, result, diag);
     lb_buffer_init(&out, ANSWER_BYTES_MAX);
     lb_buffer_print(&out, "{\"ok\":%s,\"generation\":%u", ok ? "true" : "false", self->daemon->current->number);
     if (ok) {
@@ -110,7 +146,9 @@ static void conclude(struct reloads *self, bool ok, const struct reload_result *
     lb_buffer_append_str(&out, LB_STR("}\n"));
     pthread_mutex_lock(&self->lock);
     lb_buffer_free(&self->answer);
+    lb_buffer_free(&self->text);
     self->answer = out;
+    self->text = text;
     self->status = ok ? STATUS_OK : STATUS_REFUSED;
     pthread_mutex_unlock(&self->lock);
 }
@@ -254,11 +292,11 @@ uint64_t reloads_ended(struct reloads *self)
     return ended;
 }
 
-int reloads_answer(struct reloads *self, struct lb_buffer *out)
+int reloads_answer(struct reloads *self, bool as_text, struct lb_buffer *out)
 {
     pthread_mutex_lock(&self->lock);
     int status = self->status;
-    lb_buffer_append_str(out, lb_buffer_str(&self->answer));
+    lb_buffer_append_str(out, lb_buffer_str(as_text ? &self->text : &self->answer));
     pthread_mutex_unlock(&self->lock);
     return status;
 }
@@ -270,8 +308,10 @@ static void end_finished(struct reloads *self)
     pthread_mutex_lock(&self->lock);
     self->finished = false;
     self->ended = self->begun;
+    bool ok = self->status == STATUS_OK;
     pthread_mutex_unlock(&self->lock);
     generation_bury(self->daemon);
+    notify_ready(self->daemon, ok ? "" : "the last reload was refused, the log says why");
     if (self->daemon->http != NULL)
         http_reloaded(self->daemon->http);
 }
@@ -279,9 +319,12 @@ static void end_finished(struct reloads *self)
 static void begin(struct reloads *self)
 {
     LB_INFO(MODULE, "reading the configuration again file=%s", self->daemon->file);
+    notify_reloading();
     self->running = pthread_create(&self->thread, NULL, run, self) == 0;
     if (!self->running)
         LB_ERROR(MODULE, "no thread for a reload, trying again at the next signal");
+    if (!self->running)
+        notify_ready(self->daemon, "");
 }
 
 void reloads_look(struct reloads *self)
@@ -313,6 +356,8 @@ void reloads_stop(struct reloads *self)
         end_finished(self);
     pthread_mutex_lock(&self->lock);
     lb_buffer_reset(&self->answer);
+    lb_buffer_reset(&self->text);
+    lb_buffer_append_str(&self->text, LB_STR("not reloaded: logboom is stopping\n"));
     lb_buffer_append_str(&self->answer, LB_STR("{\"ok\":false,\"errors\":[{\"message\":\"logboom is stopping\"}]}\n"));
     self->status = STATUS_ENDING;
     self->ended = self->wanted;
@@ -330,6 +375,7 @@ struct reloads *reloads_new(struct lb_daemon *daemon)
     self->daemon = daemon;
     pthread_mutex_init(&self->lock, NULL);
     lb_buffer_init(&self->answer, ANSWER_BYTES_MAX);
+    lb_buffer_init(&self->text, ANSWER_BYTES_MAX);
     self->good = lb_metric(LB_COUNTER, "logboom_reloads_total", "Reloads of the configuration", "result=\"ok\"");
     self->bad = lb_metric(LB_COUNTER, "logboom_reloads_total", "Reloads of the configuration", "result=\"failed\"");
     self->last_good = lb_metric(LB_GAUGE, "logboom_last_reload_timestamp_seconds",
@@ -341,6 +387,7 @@ struct reloads *reloads_new(struct lb_daemon *daemon)
 void reloads_free(struct reloads *self)
 {
     lb_buffer_free(&self->answer);
+    lb_buffer_free(&self->text);
     pthread_mutex_destroy(&self->lock);
     lb_free(self);
 }

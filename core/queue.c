@@ -98,3 +98,13 @@ uint32_t lb_queue_depth(struct lb_queue *queue)
     pthread_mutex_unlock(&queue->lock);
     return depth;
 }
+
+uint64_t lb_queue_pushed(struct lb_queue *queue)
+{
+    uint64_t pushed;
+
+    pthread_mutex_lock(&queue->lock);
+    pushed = queue->next_sequence;
+    pthread_mutex_unlock(&queue->lock);
+    return pushed;
+}

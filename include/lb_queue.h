@@ -39,6 +39,7 @@ struct lb_batch *lb_queue_pop(struct lb_queue *queue);
 
 /* No more pushes; receivers drain what is there, then get NULL. */
 void lb_queue_close(struct lb_queue *queue);
+uint64_t lb_queue_pushed(struct lb_queue *queue); /* how many so far */
 uint32_t lb_queue_depth(struct lb_queue *queue);
 
 #endif

@@ -1,10 +1,13 @@
 /*
  * syslog_address.c - `udp://HOST:PORT` to bound sockets.
  *
- * An empty host, or `*`, is every address of IPv4 and IPv6 through one socket. A name may stand for several addresses,
- * then each gets a socket. Every error says which address, what failed and what would help.
+ * A socket that was passed to us is taken before one is made. An empty host, or `*`, is every address of IPv4 and IPv6
+ * through one socket. A name may stand for several addresses, then each gets a socket. Every error says which address,
+ * what failed and what would help.
  */
 #include "syslog_source.h"
+
+#include "lb_sockets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -143,8 +146,10 @@ static int bind_socket(const struct syslog_address *address, const struct addrin
 int syslog_address_bind(const struct syslog_address *address, const struct addrinfo *found,
                         const struct lb_section *section, struct lb_diag *diag)
 {
-    int fd = bind_socket(address, found);
+    int fd = lb_sockets_take(found, section->name);
 
+    if (fd < 0)
+        fd = bind_socket(address, found);
     if (fd < 0)
         lb_diag_error(diag, lb_section_place(section, "listen"), "cannot listen on '" LB_STR_FMT "': %s%s",
                       LB_STR_ARG(address->text), strerror(errno), advice(errno));

@@ -287,7 +287,8 @@ static void set_buffer(const struct syslog_source *self, int fd)
     int got = 0;
     socklen_t size = sizeof(got);
 
-    if (wanted == 0)
+    /* A socket that was passed to us may have more already. */
+    if (wanted == 0 || (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) == 0 && got / 2 >= wanted))
         return;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof(wanted)) != 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted));
