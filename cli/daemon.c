@@ -186,6 +186,23 @@ static struct lb_streams *make_streams(struct lb_daemon *daemon)
     return lb_streams_new(daemon->ledger, &consumers);
 }
 
+static void tell_bad_ledger(const char *path, struct lb_diag *diag)
+{
+    uint32_t version = lb_ledger_version(path);
+
+    if (version > LB_LEDGER_VERSION)
+        lb_diag_error(
+            diag, nowhere,
+            "%s is of version %u, written by a newer logboom; this one knows versions up to %d. It is left as "
+            "it is: go on with the newer logboom, or give this one another data_dir",
+            path, version, LB_LEDGER_VERSION);
+    else
+        lb_diag_error(diag, nowhere,
+                      "%s is not a ledger of logboom; move data_dir away to start anew (files are then read from their "
+                      "beginning)",
+                      path);
+}
+
 static bool open_ledger(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     char path[PATH_MAX];
@@ -193,14 +210,10 @@ static bool open_ledger(struct lb_daemon *daemon, struct lb_diag *diag)
     snprintf(path, sizeof(path), LB_STR_FMT "/ledger", LB_STR_ARG(daemon->current->config->data_dir));
     switch (lb_ledger_open(&daemon->ledger, path)) {
     case LB_OK: break;
-    case LB_BAD_INPUT:
-        lb_diag_error(diag, nowhere,
-                      "%s is not a ledger of this version of logboom; move data_dir away to start anew "
-                      "(files are then read from their beginning)",
-                      path);
-        return false;
+    case LB_BAD_INPUT: tell_bad_ledger(path, diag); return false;
     default: lb_diag_error(diag, nowhere, "cannot open %s: %s", path, strerror(errno)); return false;
     }
+    daemon->moved = data_dir_moved(daemon->ledger, daemon->lock_fd);
     daemon->streams = make_streams(daemon);
     if (daemon->streams == NULL)
         lb_diag_error(diag, nowhere, "cannot write %s (the log above says why)", path);
@@ -210,6 +223,7 @@ static bool open_ledger(struct lb_daemon *daemon, struct lb_diag *diag)
 bool open_sink(struct lb_daemon *daemon, struct lb_sink *sink, struct lb_diag *diag)
 {
     sink->ledger = daemon->ledger;
+    sink->moved = daemon->moved;
     return sink->type->open == NULL || sink->type->open(sink, diag) == LB_OK;
 }
 
@@ -241,6 +255,8 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
             return false;
         daemon->sinks_open++;
     }
+    daemon->moved = false;
+    note_data_dir(daemon->ledger, daemon->lock_fd);
     return true;
 }
 

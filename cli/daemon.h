@@ -92,6 +92,7 @@ struct lb_daemon {
     struct lb_pool *pool;
     struct lb_share *alert_share;
     struct lb_ledger *ledger;
+    bool moved; /* at start: data_dir is not where, or not what, it was */
     struct lb_streams *streams;
     struct lb_queue intake;
     struct lb_sequencer *sequencer;
@@ -202,6 +203,11 @@ void watchdog_look(struct lb_daemon *daemon);
 
 /* daemon_lock.c: an exclusive lock on data_dir for the life of the process; -1 with an error in `diag`. */
 int lock_data_dir(struct lb_config *config, struct lb_diag *diag);
+
+/* True when the locked file is another than at the last start: data_dir was copied, moved to a disk, or restored. */
+bool data_dir_moved(struct lb_ledger *ledger, int lock_fd);
+/* The next start finds this one. */
+void note_data_dir(struct lb_ledger *ledger, int lock_fd);
 
 /* daemon_http.c: /health, /metrics, /api/v1. NULL with an error in `diag`; `listen` empty: NULL without one. */
 struct http_server *http_start(struct lb_daemon *daemon, struct lb_diag *diag);

@@ -48,6 +48,7 @@ struct lb_sink {
     uint32_t index;           /* its bit, and its consumer number */
     struct lb_ledger *ledger; /* for what it committed in earlier runs; set before open() */
     struct lb_str data_dir;
+    bool moved; /* data_dir was copied or restored since the last run: inodes in the ledger say nothing */
     struct lb_delivery *delivery; /* its queue and thread */
 };
 

@@ -18,7 +18,7 @@ enum { PASSED_MAX = 64, BACKLOG = 1024 };
 
 static struct {
     int fd;
-    char *name; /* lives as long as the process */
+    char *name;     /* lives as long as the process */
     unsigned taken; /* how often */
 } passed[PASSED_MAX];
 

@@ -278,6 +278,13 @@ bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identit
 struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, const struct lb_tail_identity *identity,
                                        uint64_t size, const struct lb_tail_file *marked);
 
+/*
+ * Finds a file without a stream, of at least `size` bytes, that begins as `known` did, and whose path ends most like
+ * the one that `known` had, at least in the name: what was copied or moved from another host or disk. NULL: there is
+ * none, or several are as near.
+ */
+struct lb_tail_file *lb_tail_find_moved(struct lb_tail *self, const struct lb_tail_known *known, uint64_t size);
+
 /* True when the new file behind `fd` begins like one that is read: it may be a copy in the making. */
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd);
 

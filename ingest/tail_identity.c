@@ -260,8 +260,8 @@ static struct lb_tail_file *find_renamed(struct lb_tail *self, struct lb_tail_kn
 }
 
 /*
- * Its inode is not there, or has other content. Only an open stream says how far it was read, and so how long a copy
- * must be; without a copy it is forgotten or, where that is not sure, kept.
+ * Its inode is not there, or has other content: the file was copied, on this host or to it. Only an open stream says
+ * how far it was read, and so how long a copy must be; without a copy it is forgotten or, where that is not sure, kept.
  */
 static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
 {
@@ -271,7 +271,17 @@ static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
     if (lb_stream_open(self->source->streams, self->source, known->id,
                        write_identity(&known->identity, known->path, text), &stream) != LB_OK)
         return;
-    struct lb_tail_file *file = lb_tail_find_copy(self, known->path, &known->identity, stream->resume_until, NULL);
+    bool is_there = access(known->path, F_OK) == 0;
+    struct lb_tail_file *file = is_there ? NULL : lb_tail_find_moved(self, known, stream->resume_until);
+    if (file != NULL) {
+        LB_INFO("source.file", "file was moved from another place, it goes on path=%s before=%s", file->path,
+                known->path);
+        claim(known, file);
+        lb_tail_ready(self, file);
+        lb_stream_unref(stream);
+        return;
+    }
+    file = lb_tail_find_copy(self, known->path, &known->identity, stream->resume_until, NULL);
     if (file != NULL) {
         LB_INFO("source.file", "file was copied and truncated, the rest is read from the copy path=%s copy=%s",
                 known->path, file->path);

@@ -82,6 +82,9 @@ struct output_kind {
     /* Appends whole lines; a reader never meets a half. On false errno says why and the file is as it was. */
     bool (*append)(struct output *self, struct output_file *file, struct lb_str lines);
 
+    /* Could we have written just the first `length` bytes of a file? */
+    bool (*is_ours)(int fd, uint64_t length);
+
     /* Makes an open file of `size` bytes end with its first file->length; sets file->end. On false errno says why. */
     bool (*cut)(struct output_file *file, int fd, uint64_t size);
 };
