@@ -3,7 +3,7 @@
 
 #include "archive_scan.h"
 #include "colour.h"
-#include "line_records.h"
+#include "lb_line_records.h"
 #include "selection.h"
 
 #include "lb_alloc.h"
@@ -18,7 +18,7 @@ enum { OUT_BYTES = 64 * 1024, OUT_BYTES_MAX = 256 * 1024 * 1024 };
 
 struct cat {
     struct selection selection;
-    struct line_records lines;
+    struct lb_line_records lines;
     struct lb_formatter formatter;
     struct lb_buffer out;
     struct lb_buffer line; /* before it gets its colour */
@@ -76,7 +76,7 @@ static bool write_text(void *context, const struct lb_archive_block *block, stru
         struct lb_str line = { text.ptr, end != NULL ? (size_t)(end - text.ptr) : text.len };
         struct lb_record record;
 
-        line_records_read(&self->lines, line, &record);
+        lb_line_records_read(&self->lines, line, &record);
         if (selection_match(&self->selection, &record, &self->lines.scratch))
             write_line(self, line, &record);
         text = (struct lb_str){ text.ptr + line.len + (end != NULL), text.len - line.len - (end != NULL) };
@@ -106,7 +106,7 @@ static int write_files(struct cat *self, struct archive_paths *paths)
         total += paths->items[i].bytes;
     progress_start(&self->progress, "cat", total);
     for (size_t i = 0; i < paths->count && !scan.stopped; i++) {
-        line_records_begin(&self->lines);
+        lb_line_records_begin(&self->lines);
         archive_scan_file(&scan, paths->items[i].name);
     }
     progress_hide(&self->progress);
@@ -184,14 +184,14 @@ static int run(int argc, char **argv)
     selection_init(&self.selection);
     lb_buffer_init(&self.out, OUT_BYTES_MAX);
     lb_buffer_init(&self.line, OUT_BYTES_MAX);
-    if (!line_records_open(&self.lines)) {
+    if (!lb_line_records_open(&self.lines)) {
         fprintf(stderr, "logboom: %s\n", strerror(ENOMEM));
     } else if (read_options(&self, &paths, argc, argv)) {
         self.formatter.scratch = &self.lines.scratch;
         self.plain = !self.convert && !self.colour && selection_is_all(&self.selection);
         code = write_files(&self, &paths);
     }
-    line_records_close(&self.lines);
+    lb_line_records_close(&self.lines);
     lb_buffer_free(&self.out);
     lb_buffer_free(&self.line);
     selection_free(&self.selection);

@@ -9,7 +9,7 @@
 #include "archive_scan.h"
 #include "colour.h"
 #include "histogram.h"
-#include "line_records.h"
+#include "lb_line_records.h"
 #include "selection.h"
 #include "time_argument.h"
 
@@ -29,7 +29,7 @@ enum { WIDTH = 80, WIDTH_MAX = 240, EMPTY_ROWS_MAX = 10000, WHEN_SIZE = 64 };
 
 struct hist {
     struct selection selection;
-    struct line_records lines;
+    struct lb_line_records lines;
     struct histogram histogram;
     struct progress progress;
     uint32_t level_names[LB_ARCHIVE_LEVELS];
@@ -65,8 +65,10 @@ static bool count_by_index(void *context, const struct lb_archive_block *block)
         return false;
     }
     if (self->by_service) {
-        histogram_add(&self->histogram, block->first_ns, histogram_name(&self->histogram, self->summary->services[0]),
-                      block->lines);
+        struct lb_str service = self->summary->services[0];
+        uint32_t name = histogram_name(&self->histogram, service.len > 0 ? service : LB_STR("(none)"));
+
+        histogram_add(&self->histogram, block->first_ns, name, block->lines);
         return true;
     }
     for (uint32_t i = 0; i < LB_ARCHIVE_LEVELS; i++) {
@@ -104,7 +106,7 @@ static bool count_text(void *context, const struct lb_archive_block *block, stru
         size_t used = line.len + (end != NULL);
         struct lb_record record;
 
-        line_records_read(&self->lines, line, &record);
+        lb_line_records_read(&self->lines, line, &record);
         if (selection_match(&self->selection, &record, &self->lines.scratch))
             count_record(self, &record);
         text = (struct lb_str){ text.ptr + used, text.len - used };
@@ -140,6 +142,7 @@ static bool count_files(struct hist *self, const struct archive_paths *paths)
 {
     struct lb_archive_query query = selection_query(&self->selection);
     struct archive_scan scan = { .query = selection_is_all(&self->selection) ? NULL : &query,
+                                 .verify = true,
                                  .progress = &self->progress,
                                  .text = count_text,
                                  .skip = count_by_index,
@@ -156,7 +159,7 @@ static bool count_files(struct hist *self, const struct archive_paths *paths)
         if (archive == NULL)
             continue;
         self->summary = lb_archive_summary(archive);
-        line_records_begin(&self->lines);
+        lb_line_records_begin(&self->lines);
         archive_scan_open(&scan, paths->items[i].name, archive);
         lb_archive_close(archive);
     }
@@ -426,14 +429,14 @@ static int run(int argc, char **argv)
     int code = EXIT_USAGE;
 
     selection_init(&self.selection);
-    if (!line_records_open(&self.lines)) {
+    if (!lb_line_records_open(&self.lines)) {
         fprintf(stderr, "logboom: %s\n", strerror(ENOMEM));
     } else if (read_options(&self, &paths, argc, argv)) {
         histogram_init(&self.histogram, self.every_ns);
         code = show(&self, &paths);
         histogram_free(&self.histogram);
     }
-    line_records_close(&self.lines);
+    lb_line_records_close(&self.lines);
     selection_free(&self.selection);
     archive_paths_free(&paths);
     return code;

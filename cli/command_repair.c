@@ -71,13 +71,13 @@ static uint32_t list_damage(struct mending *self, const char *path, struct lb_ar
     return damaged;
 }
 
-static void tell_repair(const struct mending *self, const char *path, uint32_t blocks, uint64_t bytes)
+static void tell_repair(const struct mending *self, const char *path, uint32_t blocks, uint64_t bytes, bool index)
 {
     if (self->json) {
         putchar('{');
         json_text("path", path);
         printf(",\"blocks_lost\":%" PRIu32 ",\"bytes_lost\":%" PRIu64 ",\"changed\":%s}\n", blocks, bytes,
-               blocks > 0 && !self->dry_run ? "true" : "false");
+               (blocks > 0 || index) && !self->dry_run ? "true" : "false");
     } else if (blocks == 0) {
         printf("%s: nothing to repair\n", path);
     } else {
@@ -86,10 +86,44 @@ static void tell_repair(const struct mending *self, const char *path, uint32_t b
     }
 }
 
+/* Whether the index is damaged, or of no use, so that a repair should look at it. */
+static bool has_bad_index(const char *path)
+{
+    struct lb_archive *archive = NULL;
+    lb_archive_reason reason = NULL;
+    bool bad = false;
+
+    if (lb_archive_open(&archive, path, &reason) == LB_OK) {
+        bad = reason != NULL || lb_archive_check_index(archive, &reason) == LB_BAD_INPUT;
+        lb_archive_close(archive);
+    }
+    return bad;
+}
+
+static void mend_file(struct mending *self, const char *path, uint32_t blocks, uint64_t bytes)
+{
+    lb_archive_reason reason = NULL;
+    bool index = has_bad_index(path);
+
+    if ((blocks > 0 || index) && !self->dry_run) {
+        enum lb_err err = lb_archive_repair(path, &blocks, &bytes, &reason);
+
+        if (err != LB_OK) {
+            failed(self, path, err, reason);
+            return;
+        }
+    }
+    if ((blocks > 0 || index) && self->dry_run && self->code == EXIT_OK)
+        self->code = EXIT_NO;
+    if (reason != NULL && !self->json)
+        printf("%s: %s\n", path, reason);
+    if (blocks > 0 || reason == NULL || self->json)
+        tell_repair(self, path, blocks, bytes, reason != NULL);
+}
+
 static void repair(struct mending *self, const char *path)
 {
     struct lb_archive *archive = archive_open(path);
-    lb_archive_reason reason = NULL;
     uint32_t blocks = 0;
     uint64_t bytes = 0;
 
@@ -101,21 +135,10 @@ static void repair(struct mending *self, const char *path)
     if (by_blocks)
         blocks = list_damage(self, path, archive, &bytes);
     lb_archive_close(archive);
-    if (!by_blocks) {
+    if (by_blocks)
+        mend_file(self, path, blocks, bytes);
+    else
         failed(self, path, LB_BAD_INPUT, "it is not made of independent frames, so there is nothing to leave out");
-        return;
-    }
-    if (blocks > 0 && !self->dry_run) {
-        enum lb_err err = lb_archive_repair(path, &blocks, &bytes, &reason);
-
-        if (err != LB_OK) {
-            failed(self, path, err, reason);
-            return;
-        }
-    }
-    if (blocks > 0 && self->dry_run && self->code == EXIT_OK)
-        self->code = EXIT_NO;
-    tell_repair(self, path, blocks, bytes);
 }
 
 /* --- recover -------------------------------------------------------------------- */
@@ -238,7 +261,8 @@ const struct command command_repair = {
     .summary = "make damaged blocks of archives skippable, so that ordinary tools read the rest",
     .help = "logboom repair [--dry-run] [--json] PATH…\n\n"
             "zstdcat and rg -z stop at the first damaged block. This overwrites the first 8 bytes of each damaged\n"
-            "block, in place, so that they pass over it, and says exactly what is lost. Nothing else changes.\n"
+            "block, in place, so that they pass over it, and says exactly what is lost. The index of a sealed archive\n"
+            "knows then that the block is gone; one that is damaged itself is made anew.\n"
             "Copy the file first if somebody may want to look at the damage.\n\n"
             "  --dry-run  only say what would be lost\n"
             "  --json     a line of JSON for each file\n\n"

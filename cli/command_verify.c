@@ -164,7 +164,9 @@ static void read_blocks(struct reading *reading, struct lb_archive *archive)
         const struct lb_archive_block *block = &lb_archive_blocks(archive)[i];
         lb_archive_reason reason = NULL;
         struct lb_str text;
-        enum lb_err err = lb_archive_read(archive, reading->self->decoder, i, true, &text, &reason);
+        enum lb_err err = reading->self->depth == DEEP
+                              ? lb_archive_check(archive, reading->self->decoder, i, &text, &reason)
+                              : lb_archive_read(archive, reading->self->decoder, i, true, &text, &reason);
 
         progress_add(&reading->self->progress, block->packed);
         if (err == LB_OK) {
@@ -197,6 +199,22 @@ static void read_stream(struct reading *reading, struct lb_archive *archive)
     problem(reading->self, "damaged", reading->path, reason != NULL ? reason : lb_err_name(err));
 }
 
+/* What of the index is not looked at by opening the file. */
+static void check_index(struct reading *reading, const struct lb_archive *archive)
+{
+    lb_archive_reason reason = NULL;
+    enum lb_err err = lb_archive_check_index(archive, &reason);
+
+    if (err == LB_OK)
+        return;
+    if (err == LB_BAD_INPUT) {
+        reading->damaged = true;
+        problem(reading->self, "index", reading->path, reason);
+        return;
+    }
+    cannot(reading->self, reading->path, strerror(err == LB_IO ? errno : ENOMEM));
+}
+
 /* Reads the file: all of its text with `decode`, or only what opening it looks at. True: it is whole. */
 static bool read_file(struct verify *self, const char *path, bool decode, uint64_t *lines)
 {
@@ -213,6 +231,8 @@ static bool read_file(struct verify *self, const char *path, bool decode, uint64
         reading.damaged = true;
         problem(self, err != LB_OK ? "damaged" : "index", path, reason != NULL ? reason : lb_err_name(err));
     }
+    if (archive != NULL)
+        check_index(&reading, archive);
     if (archive != NULL && decode && lb_archive_summary(archive)->kind == LB_ARCHIVE_STREAM)
         read_stream(&reading, archive);
     else if (archive != NULL && decode)
@@ -407,7 +427,7 @@ const struct command command_verify = {
         "The last lines of a manifest can be cut without a trace: keep its last line elsewhere to see that too.\n\n"
         "  --quick  manifest, sizes and the index of each file; no content is read\n"
         "           (without either: SHA-256 of each file; checksums of the blocks of files without one)\n"
-        "  --deep   unpacks everything, and counts lines\n"
+        "  --deep   unpacks everything, counts lines, and holds each index against what its blocks hold\n"
         "  --json   a line of JSON for each problem, and one with the sums\n\n"
         "Exit code: 0 all fine, 1 problems, 2 something could not be read.\n\n"
         "  logboom verify /var/log/logboom\n",

@@ -224,6 +224,7 @@ bool open_sink(struct lb_daemon *daemon, struct lb_sink *sink, struct lb_diag *d
 {
     sink->ledger = daemon->ledger;
     sink->moved = daemon->moved;
+    sink->exit_at_eof = daemon->exit_at_eof;
     return sink->type->open == NULL || sink->type->open(sink, diag) == LB_OK;
 }
 
@@ -239,8 +240,9 @@ bool start_sink(struct lb_daemon *daemon, struct lb_sink *sink, int64_t commit_n
         return false;
     if (lb_delivery_start(sink, daemon->streams, commit_ns) == LB_OK)
         return true;
-    lb_diag_error(diag, nowhere, "cannot start a thread for sink \"" LB_STR_FMT "\": %s",
-                  LB_STR_ARG(sink->section.name), strerror(errno));
+    lb_diag_error(diag, nowhere,
+                  "cannot start sink \"" LB_STR_FMT "\" (its threads, or its spool below " LB_STR_FMT "/spool): %s",
+                  LB_STR_ARG(sink->section.name), LB_STR_ARG(sink->data_dir), strerror(errno));
     close_sink(sink);
     return false;
 }
@@ -430,6 +432,7 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
         return false;
     show_metrics(daemon);
     daemon->http = http_start(daemon, diag);
+    daemon->control = control_start(daemon);
     if (diag->errors > 0)
         return false;
     return lb_loop_start(daemon->file_loop) == LB_OK && lb_loop_start(daemon->socket_loop) == LB_OK;
@@ -445,6 +448,7 @@ static struct lb_daemon *new_daemon(struct lb_config *config, const struct lb_da
         return NULL;
     }
     pthread_mutex_init(&daemon->lock, NULL);
+    pthread_mutex_init(&daemon->parts_lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&daemon->progress, &attr);
@@ -673,7 +677,7 @@ int lb_daemon_wait(struct lb_daemon *daemon)
             "daemon",
             "stopped with undelivered records; they are kept for the next start where the source can be read again");
     else
-        LB_INFO("daemon", "stopped, everything is delivered");
+        LB_INFO("daemon", "stopped, everything is delivered or in a spool");
     end_guard(daemon);
     return all ? 0 : 1;
 }
@@ -717,6 +721,8 @@ void lb_daemon_free(struct lb_daemon *daemon)
 {
     if (daemon->http != NULL)
         http_stop(daemon->http);
+    if (daemon->control != NULL)
+        control_stop(daemon->control);
     if (!daemon->down && daemon->file_loop != NULL && daemon->socket_loop != NULL)
         take_down(daemon, lb_clock_monotonic());
     if (daemon->reloads != NULL)
@@ -738,6 +744,7 @@ void lb_daemon_free(struct lb_daemon *daemon)
     if (daemon->lock_fd >= 0)
         close(daemon->lock_fd);
     pthread_cond_destroy(&daemon->progress);
+    pthread_mutex_destroy(&daemon->parts_lock);
     pthread_mutex_destroy(&daemon->lock);
     lb_metrics_free_all();
     lb_free(daemon);

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 struct http_server;
+struct control;
 
 /* A source or sink that serves a generation. */
 struct source_part {
@@ -83,6 +84,7 @@ struct lb_daemon {
     int lock_fd;
 
     pthread_mutex_t lock;              /* guards `current` and what its parts consist of, against the HTTP server */
+    pthread_mutex_t parts_lock;        /* held while a sink is used by who has no part in it, or taken away */
     pthread_cond_t progress;           /* `marked` or `rules_changed` */
     struct generation *current;        /* a reference; swapped by the reload's thread */
     uint32_t marked;                   /* number of the last one whose marker has left the sequencer */
@@ -101,6 +103,7 @@ struct lb_daemon {
     struct lb_loop *file_loop;
     struct lb_loop *socket_loop;
     struct http_server *http;
+    struct control *control; /* NULL: there is none */
 
     struct reloads *reloads;
     struct watch watch;
@@ -215,6 +218,11 @@ void http_stop(struct http_server *server);
 
 /* A reload has ended: who waits for it is answered. Any thread. */
 void http_reloaded(struct http_server *server);
+
+/* daemon_control.c: the socket in data_dir; NULL, with a word in the log, where there can be none. */
+struct control *control_start(struct lb_daemon *daemon);
+void control_stop(struct control *control);
+bool flush_sinks(struct lb_daemon *daemon); /* has all sinks show what they hold; false: not all did in time */
 
 /* daemon_status.c: JSON of every component's state; true when all are well. */
 bool status_write(struct lb_daemon *daemon, struct lb_buffer *out);

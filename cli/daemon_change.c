@@ -226,7 +226,7 @@ static void open_again(struct change *self, const struct sink_part *part, struct
 
     memcpy(sink->state, part->pristine, sink->type->module.state_size);
     if (!open_sink(self->daemon, sink, &diag) ||
-        lb_delivery_resume(delivery, sink, self->from->config->commit_every_ns) != LB_OK) {
+        lb_delivery_resume(delivery, sink, true, self->from->config->commit_every_ns) != LB_OK) {
         LB_ERROR(MODULE,
                  "a sink cannot be opened again, ending at once; the next start goes on from the last commit "
                  "sink=" LB_STR_FMT,
@@ -246,12 +246,12 @@ static bool change_sink(struct change *self, uint32_t i)
     int64_t commit_ns = self->to->config->commit_every_ns;
     bool clean = lb_delivery_pause(delivery, self->deadline);
 
-    if (!clean && before->sink->type->commit != NULL) {
+    if (!clean && (before->sink->type->commit != NULL || before->sink->options.when_full == LB_FULL_SPOOL)) {
         lb_diag_error(self->diag, sink->section.node->place,
                       "sink \"" LB_STR_FMT "\": cannot be changed while it cannot write what it has; see its state in "
                       "/health, mend that and reload again, or restart",
                       LB_STR_ARG(sink->section.name));
-        if (lb_delivery_resume(delivery, before->sink, self->from->config->commit_every_ns) != LB_OK)
+        if (lb_delivery_resume(delivery, before->sink, false, self->from->config->commit_every_ns) != LB_OK)
             abort();
         return false;
     }
@@ -263,11 +263,12 @@ static bool change_sink(struct change *self, uint32_t i)
     close_sink(before->sink);
     sink->index = before->sink->index;
     if (open_sink(self->daemon, sink, self->diag)) {
-        if (lb_delivery_resume(delivery, sink, commit_ns) == LB_OK) {
+        if (lb_delivery_resume(delivery, sink, true, commit_ns) == LB_OK) {
             self->sinks_open |= UINT64_C(1) << i;
             return true;
         }
-        lb_diag_error(self->diag, sink->section.node->place, "sink \"" LB_STR_FMT "\": no memory for its thread",
+        lb_diag_error(self->diag, sink->section.node->place,
+                      "sink \"" LB_STR_FMT "\": no memory for its threads, or its spool cannot be opened",
                       LB_STR_ARG(sink->section.name));
         close_sink(sink);
     }
@@ -503,8 +504,10 @@ static void remove_sink(struct change *self, const struct sink_part *part)
     if (!lb_delivery_stop(sink->delivery, self->deadline))
         LB_WARN(MODULE, "a removed sink did not deliver all it had in time, the rest is dropped sink=" LB_STR_FMT,
                 LB_STR_ARG(sink->section.name));
+    pthread_mutex_lock(&self->daemon->parts_lock);
     close_sink(sink);
     lb_delivery_free(sink);
+    pthread_mutex_unlock(&self->daemon->parts_lock);
     lb_streams_remove(self->daemon->streams, sink->index);
     LB_INFO(MODULE, "removed sink=" LB_STR_FMT, LB_STR_ARG(sink->section.name));
     lb_generation_unref(&part->owner->base);

@@ -10,7 +10,7 @@
 #define TAIL_COMMAND_H
 
 #include "archive_paths.h"
-#include "line_records.h"
+#include "lb_line_records.h"
 #include "selection.h"
 
 #include "lb_archive.h"
@@ -43,7 +43,7 @@ struct tail {
     bool colour;
     bool prefix; /* the service before each line */
     struct selection selection;
-    struct line_records lines;
+    struct lb_line_records lines;
     struct lb_formatter formatter;
     struct lb_archive_decoder *decoder;
     struct lb_buffer out;

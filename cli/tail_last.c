@@ -22,7 +22,7 @@ void tail_text(struct tail *self, struct lb_str text,
         size_t used = line.len + (end != NULL);
         struct lb_record record;
 
-        line_records_read(&self->lines, line, &record);
+        lb_line_records_read(&self->lines, line, &record);
         if (selection_match(&self->selection, &record, &self->lines.scratch))
             each(self, line, &record);
         text = (struct lb_str){ text.ptr + used, text.len - used };
@@ -115,7 +115,7 @@ static void keep_blocks(struct tail *self, const char *path, struct lb_archive *
         if (block->first_ns <= block->last_ns && block->last_ns < oldest_wanted(self))
             break;
         if (lb_archive_read(archive, self->decoder, i - 1, true, &text, &reason) == LB_OK) {
-            line_records_begin(&self->lines);
+            lb_line_records_begin(&self->lines);
             tail_text(self, text, keep);
         } else {
             fprintf(stderr, "logboom: %s: %s is left out: %s\n", path, block_text(block, what),
@@ -132,7 +132,7 @@ static void keep_stream(struct tail *self, const char *path, struct lb_archive *
     struct lb_str text;
     enum lb_err err;
 
-    line_records_begin(&self->lines);
+    lb_line_records_begin(&self->lines);
     while ((err = lb_archive_next(archive, self->decoder, &text, &reason)) == LB_OK)
         tail_text(self, text, keep);
     if (err != LB_END) {

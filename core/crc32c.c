@@ -2,7 +2,7 @@
  * crc32c.c - CRC32C by the processor's instruction (SSE4.2), chosen at run
  * time, or by a table of 256 entries made at the first use.
  */
-#include "crc32c.h"
+#include "lb_crc32c.h"
 
 #include <pthread.h>
 #include <string.h>

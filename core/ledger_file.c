@@ -7,7 +7,7 @@
  */
 #include "ledger_file.h"
 
-#include "crc32c.h"
+#include "lb_crc32c.h"
 #include "lb_alloc.h"
 #include "lb_ledger.h"
 #include "lb_log.h"

@@ -5,7 +5,8 @@
  * Tokens are done in any order; the mark moves to the end of each that is
  * done at the front. The tricky thing: what goes to nobody needs no token. It
  * only extends the last one, or moves the mark itself when nothing is before
- * it.
+ * it. And a token that moves to a spool leaves a stand-in, done, in its place:
+ * its own address is what the sink holds.
  */
 #include "stream.h"
 
@@ -25,7 +26,7 @@ struct lb_token_block {
     struct lb_token tokens[TOKENS_PER_BLOCK];
 };
 
-static const char *const outcome_names[] = { "delivered", "dead-lettered", "refused" };
+static const char *const outcome_names[] = { "delivered", "dead-lettered", "refused", "dropped" };
 
 /* --- tokens from a list ------------------------------------------------------------- */
 
@@ -164,6 +165,18 @@ static void stop_mark(struct lb_stream_entry *entry, uint32_t consumer)
     pthread_mutex_unlock(&entry->lock);
 }
 
+static void init_token(struct lb_token *token, struct lb_stream *stream, uint32_t consumer, uint64_t end)
+{
+    atomic_init(&token->stream, stream);
+    token->next = NULL;
+    token->end = end;
+    token->consumer = consumer;
+    token->done = false;
+    atomic_init(&token->holds, 1);
+    atomic_init(&token->outcome, LB_DELIVERED);
+    lb_stream_ref(stream);
+}
+
 struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uint64_t end, bool empty)
 {
     struct lb_streams *streams = stream->registry;
@@ -175,14 +188,7 @@ struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uin
         return NULL;
     }
     if (token != NULL) {
-        token->stream = stream;
-        token->next = NULL;
-        token->end = end;
-        token->consumer = consumer;
-        token->done = false;
-        atomic_init(&token->holds, 1);
-        atomic_init(&token->outcome, LB_DELIVERED);
-        lb_stream_ref(stream);
+        init_token(token, stream, consumer, end);
         atomic_fetch_add(&streams->outstanding[consumer], 1);
         atomic_fetch_add(&streams->outstanding[LB_CONSUMERS_MAX], 1);
     }
@@ -204,6 +210,69 @@ void lb_token_hold(struct lb_token *token, uint32_t count)
     (void)before;
 }
 
+bool lb_token_is_last(const struct lb_token *token)
+{
+    return atomic_load_explicit(&token->holds, memory_order_acquire) == 1;
+}
+
+/* With the lock of its stream's entry. */
+static void put_in_place(struct lb_track *track, struct lb_token *token, struct lb_token *stand_in)
+{
+    struct lb_token **link = &track->first;
+
+    while (*link != token)
+        link = &(*link)->next;
+    *link = stand_in;
+    stand_in->next = token->next;
+    if (track->last == token)
+        track->last = stand_in;
+}
+
+/* Tokens that the mark has passed, all of that stream. */
+static void let_go(struct lb_streams *streams, struct lb_stream *stream, struct lb_token *passed)
+{
+    uint32_t count = 0;
+
+    for (struct lb_token *each = passed; each != NULL; each = each->next)
+        count++;
+    if (passed != NULL)
+        put_tokens(streams, passed);
+    for (; count > 0; count--)
+        lb_stream_unref(stream);
+}
+
+bool lb_token_move(struct lb_token *token, struct lb_stream *stream, uint64_t end)
+{
+    struct lb_stream *from = token->stream;
+    struct lb_streams *streams = from->registry;
+    struct lb_stream_entry *entry = lb_stream_entry(from);
+    struct lb_token *stand_in = take_token(streams);
+    uint32_t consumer = token->consumer;
+
+    if (stand_in == NULL)
+        return false;
+    /* The reference that the token held goes over to what stands in for it. */
+    atomic_init(&stand_in->stream, from);
+    stand_in->consumer = consumer;
+    pthread_mutex_lock(&entry->lock);
+    stand_in->end = token->end;
+    stand_in->done = true;
+    put_in_place(&entry->tracks[consumer], token, stand_in);
+    struct lb_token *passed = advance(&entry->tracks[consumer]);
+    pthread_mutex_unlock(&entry->lock);
+
+    lb_stream_ref(stream);
+    atomic_store(&token->stream, stream);
+    token->next = NULL;
+    token->end = end;
+    entry = lb_stream_entry(stream);
+    pthread_mutex_lock(&entry->lock);
+    append(&entry->tracks[consumer], token);
+    pthread_mutex_unlock(&entry->lock);
+    let_go(streams, from, passed);
+    return true;
+}
+
 /* Nobody holds it any more. */
 static void finish(struct lb_token *token)
 {
@@ -221,13 +290,7 @@ static void finish(struct lb_token *token)
     token->done = true;
     struct lb_token *passed = advance(&entry->tracks[consumer]);
     pthread_mutex_unlock(&entry->lock);
-    uint32_t count = 0;
-    for (struct lb_token *each = passed; each != NULL; each = each->next)
-        count++;
-    if (passed != NULL)
-        put_tokens(streams, passed);
-    for (; count > 0; count--)
-        lb_stream_unref(stream);
+    let_go(streams, stream, passed);
     /* After the marks: who sees 0 here and collects then, finds them moved. */
     atomic_fetch_sub(&streams->outstanding[consumer], 1);
     atomic_fetch_sub(&streams->outstanding[LB_CONSUMERS_MAX], 1);
@@ -235,14 +298,17 @@ static void finish(struct lb_token *token)
 
 static void note_outcome(struct lb_token *token, enum lb_outcome outcome, const char *reason)
 {
-    const struct lb_streams *streams = token->stream->registry;
+    const struct lb_stream *stream = token->stream;
+    const struct lb_streams *streams = stream->registry;
     unsigned worst = atomic_load_explicit(&token->outcome, memory_order_relaxed);
 
     while (worst < outcome && !atomic_compare_exchange_weak_explicit(&token->outcome, &worst, outcome,
                                                                      memory_order_relaxed, memory_order_relaxed))
         ;
+    if (outcome == LB_DROPPED)
+        return;
     LB_WARN(MODULE, "records were not accepted sink=" LB_STR_FMT " outcome=%s stream=%016" PRIx64 " reason=\"%s\"",
-            LB_STR_ARG(streams->consumers[token->consumer]), outcome_names[outcome], token->stream->id,
+            LB_STR_ARG(streams->consumers[token->consumer]), outcome_names[outcome], stream->id,
             reason != NULL ? reason : "none given");
 }
 
@@ -271,10 +337,14 @@ struct lb_token *lb_marks_take(struct lb_track *track, struct lb_token *chain)
 
 void lb_marks_give_back(struct lb_streams *streams, uint32_t consumer, struct lb_token *chain)
 {
-    for (struct lb_token *token = chain; token != NULL; token = token->next)
+    uint64_t left = 0;
+
+    for (struct lb_token *token = chain; token != NULL; token = token->next) {
+        left += !token->done; /* those that are done behind a gap were counted off */
         lb_stream_unref(token->stream);
+    }
     put_tokens(streams, chain);
-    uint64_t left = atomic_exchange(&streams->outstanding[consumer], 0);
+    atomic_fetch_sub(&streams->outstanding[consumer], left);
     atomic_fetch_sub(&streams->outstanding[LB_CONSUMERS_MAX], left);
 }
 

@@ -24,7 +24,7 @@ enum {
 
 /* One batch on its way to one consumer. */
 struct lb_token {
-    struct lb_stream *stream; /* a reference is held */
+    _Atomic(struct lb_stream *) stream; /* a reference is held; changes when it moves to a spool */
     struct lb_token *next;
     uint64_t end;
     uint32_t consumer;

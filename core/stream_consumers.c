@@ -197,3 +197,13 @@ void lb_streams_remove(struct lb_streams *streams, uint32_t consumer)
     if (lb_streams_adopt(streams) != LB_OK)
         LB_WARN(MODULE, "marks of a removed sink stay in the ledger until the next start");
 }
+
+void lb_stream_drop(struct lb_stream *stream, uint32_t consumer)
+{
+    struct lb_stream_entry *entry = lb_stream_entry(stream);
+
+    pthread_mutex_lock(&entry->lock);
+    struct lb_token *chain = lb_marks_take(&entry->tracks[consumer], NULL);
+    pthread_mutex_unlock(&entry->lock);
+    lb_marks_give_back(stream->registry, consumer, chain);
+}

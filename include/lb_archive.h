@@ -95,10 +95,22 @@ void lb_archive_decoder_free(struct lb_archive_decoder *decoder);
 
 /*
  * The text of a block: valid until the next call. Ends with a newline (one is added where the file lacks it).
- * `verify`: the checksum too. LB_BAD_INPUT: it is damaged, `reason` says how.
+ * Empty where a repair left a hole. `verify`: the checksum too; a flipped byte can pass without it. LB_BAD_INPUT: it
+ * is damaged, `reason` says how.
  */
 enum lb_err lb_archive_read(struct lb_archive *archive, struct lb_archive_decoder *decoder, uint32_t block, bool verify,
                             struct lb_str *text, lb_archive_reason *reason) LB_MUST_USE;
+
+/*
+ * Reads a block with its checksum, and holds all that the index says of it (counts, times, services, words, ids)
+ * against it; to be called block by block, in order. LB_BAD_INPUT: as in lb_archive_read(), or the index leaves
+ * something out.
+ */
+enum lb_err lb_archive_check(struct lb_archive *archive, struct lb_archive_decoder *decoder, uint32_t block,
+                             struct lb_str *text, lb_archive_reason *reason) LB_MUST_USE;
+
+/* All of the index that opening does not look at, and the seek table. LB_BAD_INPUT: `reason` says what is damaged. */
+enum lb_err lb_archive_check_index(const struct lb_archive *archive, lb_archive_reason *reason) LB_MUST_USE;
 
 /* Of a LB_ARCHIVE_STREAM: the next piece of whole lines, at most 1 MiB unless one line is longer. LB_END at the end. */
 enum lb_err lb_archive_next(struct lb_archive *archive, struct lb_archive_decoder *decoder, struct lb_str *text,
@@ -111,6 +123,8 @@ enum lb_err lb_archive_refresh(struct lb_archive *archive) LB_MUST_USE;
 
 struct lb_seal_options {
     int level;                   /* of zstd, 9 by default */
+    uint32_t block;              /* raw bytes of a block; 0: 1 MiB, which compresses and searches well */
+    bool again;                  /* also where the file is sealed already */
     const char *temp;            /* a hidden name in the same directory */
     unsigned mode;               /* of the file: 0440 */
     bool (*stop)(void *context); /* asked between blocks; may be NULL */
@@ -123,11 +137,14 @@ struct lb_seal_result {
     int64_t first_ns, last_ns;
     uint64_t levels[LB_ARCHIVE_LEVELS];
     unsigned char sha256[32]; /* of the file as it is now */
+    uint32_t damaged;         /* blocks that could not be read; their bytes went over as they are */
 };
 
 /*
- * Makes a live archive a sealed one: re-blocked, indexed, by one atomic rename over its own name. The file is as it
- * was on anything but LB_OK. LB_BAD_INPUT: a block of it is damaged (it is kept as it is). LB_AGAIN: told to stop.
+ * Makes a live archive a sealed one: re-blocked, indexed, by one atomic rename over its own name; its mtime stays. The
+ * file is as it was on anything but LB_OK. A damaged block goes over byte for byte, for a repair to deal with. Of a
+ * sealed archive only the result is filled in. LB_BAD_INPUT: it is no archive, or one with a torn end. LB_AGAIN: told
+ * to stop.
  */
 enum lb_err lb_archive_seal(const char *path, const struct lb_seal_options *options, struct lb_seal_result *result,
                             lb_archive_reason *reason) LB_MUST_USE;
@@ -135,7 +152,10 @@ enum lb_err lb_archive_seal(const char *path, const struct lb_seal_options *opti
 /* An index beside a foreign file: FILE.lbx, for .zst of several frames; others are LB_BAD_INPUT with the reason. */
 enum lb_err lb_archive_index(const char *path, lb_archive_reason *reason) LB_MUST_USE;
 
-/* Makes damaged frames skippable, in place, so that ordinary tools read all others. */
+/*
+ * Makes damaged frames skippable, in place, so that ordinary tools read all others; the index knows then that they are
+ * gone. A damaged index is made anew: LB_OK with `reason`.
+ */
 enum lb_err lb_archive_repair(const char *path, uint32_t *blocks, uint64_t *bytes,
                               lb_archive_reason *reason) LB_MUST_USE;
 

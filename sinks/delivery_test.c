@@ -404,7 +404,7 @@ static void another_instance_goes_on_with_all_that_waits(void **state)
     struct lb_delivery *delivery = rig.sinks[0].delivery;
     assert_true(lb_delivery_pause(delivery, lb_clock_monotonic() + 10 * LB_SECOND));
     rig_push(&rig, 20, 10); /* nobody is there, and it is kept */
-    assert_int_equal(lb_delivery_resume(delivery, &other, 20 * LB_MILLISECOND), LB_OK);
+    assert_int_equal(lb_delivery_resume(delivery, &other, true, 20 * LB_MILLISECOND), LB_OK);
     rig_push(&rig, 30, 10);
     assert_true(lb_delivery_stop(delivery, lb_clock_monotonic() + 10 * LB_SECOND));
     assert_got(first, 0, 10);
@@ -427,7 +427,7 @@ static void one_that_cannot_commit_is_not_let_go(void **state)
     struct lb_delivery *delivery = rig.sinks[0].delivery;
     assert_false(lb_delivery_pause(delivery, lb_clock_monotonic()));
     atomic_store(&fake->refuse_commits, 0);
-    assert_int_equal(lb_delivery_resume(delivery, &rig.sinks[0], 20 * LB_MILLISECOND), LB_OK);
+    assert_int_equal(lb_delivery_resume(delivery, &rig.sinks[0], false, 20 * LB_MILLISECOND), LB_OK);
     assert_true(stop(&rig, 0, 10 * LB_SECOND));
     assert_got(fake, 0, 10);
     rig_close(&rig);
