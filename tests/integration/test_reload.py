@@ -280,6 +280,26 @@ def test_a_changed_certificate_is_a_changed_sink(logboom, tmp_path):
     assert reloaded(daemon)["sinks"]["kept"] == 3
 
 
+def test_a_sink_whose_receiver_is_dead_is_given_another_and_nothing_is_lost(logboom, tmp_path):
+    """The usual reason to reload. What was tried in vain, what is spooled and what comes all reach the new address."""
+    dead = f"http://127.0.0.1:{free_port()}/in"
+    port = free_port()
+    receiver = Receiver()
+    daemon = start(logboom, tmp_path, BASE, port=port, hook=dead)
+    load = Load(tmp_path / "in.log", port)
+    wait_for(lambda: daemon.metric("logboom_sink_spooled_records_total", sink="hook") > 100, 60, "the spool")
+    write(daemon, BASE, hook=f"{dead}2")  # no better
+    assert reloaded(daemon)["sinks"]["changed"] == 1
+    write(daemon, BASE, hook=receiver.url)
+    assert reloaded(daemon)["sinks"]["changed"] == 1
+    wait_for(lambda: len(set(receiver.messages)) > 300, 60, "the new receiver")
+    expected = load.stop()
+    wait_for(lambda: set(receiver.messages) >= expected, 60, f"{len(expected)} records at the new receiver")
+    assert daemon.stop() == 0, daemon.log()[-2000:]
+    assert sorted(plain(tmp_path)) == sorted(expected)
+    assert sorted(archived(tmp_path)) == sorted(expected)
+
+
 RULES = """
 alerting:
   routes: [{{to: alerts}}]
