@@ -27,148 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STOP_GRACE (2 * LB_SECOND) /* past shutdown_timeout, for the last commits */
-
 static const struct lb_place nowhere;
-
-/* --- the way of a batch behind the workers --------------------------------- */
-
-/* Delivering without a token would double records after a restart; ending now loses none. */
-static _Noreturn void end_at_once(void)
-{
-    LB_ERROR("daemon", "out of memory for a token, ending at once; the next start goes on from the last commit");
-    abort();
-}
-
-/* To every sink of its generation its selection, with a token; in order of the stream. */
-static void deliver(struct lb_batch *batch)
-{
-    const struct generation *generation = generation_of(batch);
-
-    for (uint32_t i = 0; i < generation->config->sink_count; i++) {
-        const struct lb_sink *sink = generation->sinks[i].sink;
-        const struct lb_selection *selection = &batch->selections[i];
-        struct lb_token *token = lb_token_issue(batch->stream, sink->index, batch->position_end, selection->count == 0);
-
-        if (selection->count == 0)
-            continue;
-        if (token == NULL)
-            end_at_once();
-        lb_batch_ref(batch);
-        lb_delivery_push(sink->delivery, batch, selection, token);
-    }
-}
-
-/* Takes over the caller's reference. */
-static void deliver_to_rules(struct lb_daemon *daemon, struct lb_batch *batch)
-{
-    struct lb_token *token =
-        lb_token_issue(batch->stream, daemon->alert_number, batch->position_end, batch->feed_count == 0);
-
-    if (token == NULL && batch->feed_count > 0)
-        end_at_once();
-    /* Batches that feed no rule go there too: their times move the stream's clock. */
-    if (generation_of(batch)->config->alerting.rule_count > 0)
-        lb_alert_engine_push(daemon->alerts, batch, token);
-    else
-        lb_batch_unref(batch);
-}
-
-static void note_rules_changed(void *context)
-{
-    struct lb_daemon *daemon = context;
-
-    pthread_mutex_lock(&daemon->lock);
-    daemon->rules_changed = true;
-    pthread_cond_broadcast(&daemon->progress);
-    pthread_mutex_unlock(&daemon->lock);
-}
-
-/* Everything of the generations before has been handed on, and nothing of this one yet. */
-static void pass_marker(struct lb_daemon *daemon, struct generation *generation)
-{
-    struct lb_alert_change *change = generation->change;
-
-    for (uint64_t left = generation->new_consumers; left != 0; left &= left - 1)
-        lb_streams_begin_consumer(daemon->streams, (uint32_t)__builtin_ctzll(left));
-    generation->change = NULL;
-    if (change != NULL) {
-        change->done = note_rules_changed;
-        change->context = daemon;
-        if (!lb_alert_engine_change(daemon->alerts, change))
-            end_at_once();
-    }
-    pthread_mutex_lock(&daemon->lock);
-    daemon->marked = generation->number;
-    pthread_cond_broadcast(&daemon->progress);
-    pthread_mutex_unlock(&daemon->lock);
-    lb_generation_unref(&generation->base);
-}
-
-static void emit(void *context, struct lb_batch *batch)
-{
-    struct lb_daemon *daemon = context;
-    struct generation *generation = generation_of(batch);
-
-    atomic_fetch_add_explicit(&daemon->handed_on, 1, memory_order_relaxed);
-    if (batch == &generation->marker) {
-        pass_marker(daemon, generation);
-        return;
-    }
-    deliver(batch);
-    deliver_to_rules(daemon, batch);
-}
-
-/* Alert events come from the engine's thread with their selections made. */
-static void emit_alert(void *context, struct lb_batch *batch)
-{
-    (void)context;
-    deliver(batch);
-    lb_batch_unref(batch);
-}
-
-/*
- * A worker's memory of one plan; the batches bring the plans, the new never before the old. A worker that slept for a
- * while remembers a generation that is gone, so the number tells, never the address.
- */
-struct shift {
-    struct lb_worker *worker;
-    uint32_t number;
-};
-
-static void change_shift(struct shift *self, const struct generation *generation)
-{
-    const struct timespec pause = { .tv_nsec = 100 * LB_MILLISECOND };
-
-    lb_worker_free(self->worker);
-    self->number = generation->number;
-    for (unsigned attempt = 0; (self->worker = lb_worker_new(&generation->config->plan)) == NULL; attempt++) {
-        if (attempt % 100 == 0)
-            LB_ERROR("daemon", "out of memory for a worker: waiting until some is free");
-        nanosleep(&pause, NULL);
-    }
-}
-
-static void *work(void *context)
-{
-    struct lb_daemon *daemon = context;
-    struct shift shift = { 0 };
-    struct lb_batch *batch;
-
-    while ((batch = lb_queue_pop(&daemon->intake)) != NULL) {
-        struct generation *generation = generation_of(batch);
-
-        if (generation->number != shift.number)
-            change_shift(&shift, generation);
-        if (batch != &generation->marker) {
-            lb_worker_process(shift.worker, batch);
-            lb_pool_settle(batch);
-        }
-        lb_sequencer_done(daemon->sequencer, batch);
-    }
-    lb_worker_free(shift.worker);
-    return NULL;
-}
 
 /* --- start ------------------------------------------------------------------ */
 
@@ -271,7 +130,7 @@ bool start_alerts(struct lb_daemon *daemon, const struct lb_config *config)
     if (daemon->alert_share == NULL)
         return false;
     struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
-                                                         daemon->alert_share, emit_alert, daemon);
+                                                         daemon->alert_share, flow_emit_alert, daemon);
     if (engine == NULL || lb_alert_engine_start(engine) != LB_OK) {
         lb_alert_engine_free(engine);
         return false;
@@ -290,11 +149,11 @@ static bool start_workers(struct lb_daemon *daemon)
         wanted = worker_count_allowed();
 
     daemon->intake.generation = &daemon->current->base;
-    daemon->sequencer = lb_sequencer_new(emit, daemon);
+    daemon->sequencer = lb_sequencer_new(flow_emit, daemon);
     if (daemon->sequencer == NULL)
         return false;
     for (uint64_t i = 0; i < wanted && i < LB_WORKERS_MAX; i++) {
-        if (pthread_create(&daemon->workers[i], NULL, work, daemon) != 0)
+        if (pthread_create(&daemon->workers[i], NULL, flow_work, daemon) != 0)
             break;
         daemon->worker_count++;
     }
@@ -549,101 +408,6 @@ static bool wait_for_end(struct lb_daemon *daemon, int signal_fd)
         generation_bury(daemon);
         reloads_look(daemon->reloads);
     }
-}
-
-/* --- a stop that takes too long -------------------------------------------------- */
-
-static void *guard_stop(void *context)
-{
-    struct lb_daemon *daemon = context;
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t left = daemon->guard.deadline - (at.tv_sec * LB_SECOND + at.tv_nsec);
-    int64_t until = at.tv_sec * LB_SECOND + at.tv_nsec + (left > 0 ? left : 0);
-    at = (struct timespec){ .tv_sec = until / LB_SECOND, .tv_nsec = until % LB_SECOND };
-    pthread_mutex_lock(&daemon->lock);
-    int err = 0;
-    while (!daemon->guard.done && err == 0)
-        err = pthread_cond_timedwait(&daemon->progress, &daemon->lock, &at);
-    bool done = daemon->guard.done;
-    pthread_mutex_unlock(&daemon->lock);
-    if (!done) {
-        LB_ERROR("daemon",
-                 "a stage did not end within shutdown_timeout, ending at once; what is left comes again at the "
-                 "next start where the source can be read again");
-        _exit(1);
-    }
-    return NULL;
-}
-
-/* Sinks end by the deadline themselves; the rest (a worker in a long match, a disk that hangs) may not. */
-static void start_guard(struct lb_daemon *daemon, int64_t timeout_ns)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    daemon->guard.deadline = now.tv_sec * LB_SECOND + now.tv_nsec + timeout_ns + STOP_GRACE;
-    daemon->guard.running = pthread_create(&daemon->guard.thread, NULL, guard_stop, daemon) == 0;
-}
-
-static void end_guard(struct lb_daemon *daemon)
-{
-    if (!daemon->guard.running)
-        return;
-    pthread_mutex_lock(&daemon->lock);
-    daemon->guard.done = true;
-    pthread_cond_broadcast(&daemon->progress);
-    pthread_mutex_unlock(&daemon->lock);
-    pthread_join(daemon->guard.thread, NULL);
-    daemon->guard.running = false;
-}
-
-static void stop_source(void *context)
-{
-    struct lb_source *source = context;
-
-    source->type->stop(source);
-}
-
-static void stop_sources(struct lb_daemon *daemon)
-{
-    for (uint32_t i = 0; i < daemon->sources_open; i++) {
-        struct lb_source *source = daemon->current->sources[i].source;
-
-        lb_loop_post(source->loop, stop_source, source);
-    }
-    lb_loop_stop(daemon->file_loop);
-    lb_loop_stop(daemon->socket_loop);
-}
-
-static void stop_workers(struct lb_daemon *daemon)
-{
-    lb_queue_close(&daemon->intake);
-    for (uint32_t i = 0; i < daemon->worker_count; i++)
-        pthread_join(daemon->workers[i], NULL);
-    if (daemon->alerts != NULL)
-        lb_alert_engine_stop(daemon->alerts);
-}
-
-static bool stop_sinks(struct lb_daemon *daemon, int64_t deadline)
-{
-    bool all = true;
-
-    for (uint32_t i = 0; i < daemon->retired_count; i++)
-        all = lb_delivery_stop(daemon->retired[i].sink->delivery, deadline) && all;
-    for (uint32_t i = 0; i < daemon->sinks_open; i++)
-        all = lb_delivery_stop(daemon->current->sinks[i].sink->delivery, deadline) && all;
-    return all;
-}
-
-/* Along the flow, once. True: all is delivered. The HTTP server still answers meanwhile. */
-static bool take_down(struct lb_daemon *daemon, int64_t deadline)
-{
-    daemon->down = true;
-    stop_sources(daemon);
-    stop_workers(daemon);
-    return stop_sinks(daemon, deadline);
 }
 
 static int64_t shutdown_timeout(struct lb_daemon *daemon)

@@ -136,6 +136,21 @@ void close_sink(struct lb_sink *sink);
 /* Makes the alert engine and its thread, if there are rules and it is not there. False: out of memory. */
 bool start_alerts(struct lb_daemon *daemon, const struct lb_config *config);
 
+/* --- daemon_flow.c -------------------------------------------------------------- */
+
+void flow_emit(void *daemon, struct lb_batch *batch);       /* behind the sequencer */
+void flow_emit_alert(void *daemon, struct lb_batch *batch); /* behind the alert engine */
+void *flow_work(void *daemon);                              /* a worker's thread */
+
+/* --- daemon_stop.c --------------------------------------------------------------- */
+
+/* Along the flow, once. True: all is delivered. The HTTP server still answers meanwhile. */
+bool take_down(struct lb_daemon *daemon, int64_t deadline);
+
+/* From here on the process lives for `timeout_ns` and some grace at most, unless the guard is ended. */
+void start_guard(struct lb_daemon *daemon, int64_t timeout_ns);
+void end_guard(struct lb_daemon *daemon);
+
 /* --- daemon_generation.c ------------------------------------------------------- */
 
 /* Takes over `config`; own instances everywhere, none opened. NULL: out of memory, and `config` is freed. */

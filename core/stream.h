@@ -117,7 +117,8 @@ bool lb_stream_grow(struct lb_streams *streams, struct lb_stream_entry *entry);
 
 /* --- stream_known.c -------------------------------------------------------------- */
 
-/* At start, and when consumers have changed: marks of consumers and streams that are no more go, new consumers start at the highest mark. */
+/* At start, and when consumers have changed: marks of consumers and streams that are no more go, new consumers start
+ * at the highest mark. */
 enum lb_err lb_streams_adopt(struct lb_streams *streams) LB_MUST_USE;
 
 /* The marks that the ledger has of the stream; a consumer that has none is new and gets the highest. */

@@ -79,8 +79,7 @@ static const struct output_kind kind = { .numbered = true,
                                          .append = append,
                                          .append_bytes = archive_append_frame,
                                          .is_ours = is_ours,
-                                         .cut = archive_cut
-};
+                                         .cut = archive_cut };
 
 static bool has_suffix(const struct lb_sink *sink, struct lb_diag *diag)
 {

@@ -90,8 +90,7 @@ static const struct output_kind kind = { .numbered = false,
                                          .append = append,
                                          .append_bytes = append_bytes,
                                          .is_ours = is_ours,
-                                         .cut = cut
-};
+                                         .cut = cut };
 
 static enum lb_err check_file(struct lb_sink *sink, struct lb_diag *diag)
 {
