@@ -121,7 +121,7 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
     return true;
 }
 
-bool start_alerts(struct lb_daemon *daemon, const struct lb_config *config)
+bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
 {
     if (config->alerting.rule_count == 0 || daemon->alerts != NULL)
         return true;
@@ -131,10 +131,8 @@ bool start_alerts(struct lb_daemon *daemon, const struct lb_config *config)
         return false;
     struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
                                                          daemon->alert_share, flow_emit_alert, daemon);
-    if (engine == NULL || lb_alert_engine_start(engine) != LB_OK) {
-        lb_alert_engine_free(engine);
+    if (engine == NULL)
         return false;
-    }
     pthread_mutex_lock(&daemon->lock);
     daemon->alerts = engine;
     pthread_mutex_unlock(&daemon->lock);
@@ -285,7 +283,8 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
     daemon->lock_fd = lock_data_dir(daemon->current->config, diag);
     if (daemon->lock_fd < 0 || !open_ledger(daemon, diag) || !open_sinks(daemon, diag))
         return false;
-    if (!start_alerts(daemon, daemon->current->config) || !start_workers(daemon))
+    if (!make_alerts(daemon, daemon->current->config) ||
+        (daemon->alerts != NULL && lb_alert_engine_start(daemon->alerts) != LB_OK) || !start_workers(daemon))
         return false;
     if (!open_sources(daemon, diag))
         return false;
@@ -323,7 +322,7 @@ static struct lb_daemon *new_daemon(struct lb_config *config, const struct lb_da
     daemon->current = generation_new(daemon, config, 1);
     if (daemon->current != NULL)
         return daemon;
-    lb_daemon_free(daemon);
+    lb_free(daemon);
     return NULL;
 }
 
@@ -430,6 +429,9 @@ int lb_daemon_wait(struct lb_daemon *daemon)
     if (signal_fd >= 0)
         close(signal_fd);
     /* A second signal ends at once: what is not delivered is kept for the next start anyway. */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     notify_stopping(by_signal ? shutdown_timeout(daemon) : 0);
     if (by_signal)
@@ -492,8 +494,7 @@ void lb_daemon_free(struct lb_daemon *daemon)
     if (daemon->reloads != NULL)
         reloads_free(daemon->reloads);
     close_parts(daemon);
-    if (daemon->current != NULL)
-        lb_generation_unref(&daemon->current->base);
+    lb_generation_unref(&daemon->current->base);
     generation_bury(daemon);
     if (daemon->file_loop != NULL)
         lb_loop_free(daemon->file_loop);

@@ -133,8 +133,8 @@ bool open_sink(struct lb_daemon *daemon, struct lb_sink *sink, struct lb_diag *d
 bool start_sink(struct lb_daemon *daemon, struct lb_sink *sink, int64_t commit_ns, struct lb_diag *diag);
 void close_sink(struct lb_sink *sink);
 
-/* Makes the alert engine and its thread, if there are rules and it is not there. False: out of memory. */
-bool start_alerts(struct lb_daemon *daemon, const struct lb_config *config);
+/* Makes the alert engine, without its thread, if there are rules and it is not there. False: out of memory. */
+bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config);
 
 /* --- daemon_flow.c -------------------------------------------------------------- */
 

@@ -35,6 +35,7 @@ struct change {
     uint64_t sinks_open;                  /* bits: own sinks of `to` that are open */
     bool sources_open[LB_SOURCES_MAX];    /* own sources of `to` that are open */
     bool sources_stopped[LB_SOURCES_MAX]; /* of `from` */
+    bool engine_made;                     /* for `to`, and not at work yet */
     bool files_held;
     bool sockets_held;
 };
@@ -172,23 +173,51 @@ static void map_sinks(struct change *self, struct lb_alert_change *change)
     }
 }
 
-/* An engine that is made now has the rules of `to` from the beginning; nothing is pushed to it before. */
+/*
+ * An engine that is made now has the rules of `to` from the beginning. Nothing is pushed to it before the switch, and
+ * its thread is not started before all sinks are open, for rules may have to tell what is missing at once.
+ */
 static bool prepare_rules(struct change *self)
 {
     struct generation *to = self->to;
     bool is_there = self->daemon->alerts != NULL;
 
+    pthread_mutex_lock(&self->daemon->lock);
     self->daemon->rules_changed = !is_there;
+    pthread_mutex_unlock(&self->daemon->lock);
     if (is_there)
         to->change = lb_alert_change_new(&to->config->alerting, to->config->sink_count);
-    if (is_there ? to->change == NULL : !start_alerts(self->daemon, to->config)) {
+    if (is_there ? to->change == NULL : !make_alerts(self->daemon, to->config)) {
         lb_diag_error(self->diag, (struct lb_place){ to->config->file, 0, 0 }, "out of memory for alert rules");
         return false;
     }
+    self->engine_made = !is_there && self->daemon->alerts != NULL;
     compare_rules(self, to->change);
     if (to->change != NULL)
         map_sinks(self, to->change);
     return true;
+}
+
+/* With all that it may tell somebody open. */
+static bool start_rules(struct change *self)
+{
+    if (!self->engine_made || lb_alert_engine_start(self->daemon->alerts) == LB_OK)
+        return true;
+    lb_diag_error(self->diag, (struct lb_place){ self->to->config->file, 0, 0 }, "no memory for the thread of alerts");
+    return false;
+}
+
+static void take_back_rules(struct change *self)
+{
+    struct lb_daemon *daemon = self->daemon;
+
+    if (!self->engine_made)
+        return;
+    pthread_mutex_lock(&daemon->lock);
+    struct lb_alert_engine *engine = daemon->alerts;
+    daemon->alerts = NULL;
+    pthread_mutex_unlock(&daemon->lock);
+    lb_alert_engine_free(engine);
 }
 
 /* --- sinks ----------------------------------------------------------------------------- */
@@ -552,11 +581,12 @@ bool change_generation(struct lb_daemon *daemon, struct generation *next, struct
     if (ready) {
         hold_loops(&self);
         stop_sources(&self);
-        ready = open_sources(&self);
+        ready = open_sources(&self) && start_rules(&self);
         if (!ready)
             take_back_sources(&self);
     }
     if (!ready) {
+        take_back_rules(&self);
         take_back_sinks(&self);
         lb_generation_unref(&next->base);
         return false;

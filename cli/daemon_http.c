@@ -71,12 +71,11 @@ static int answer_alerts(struct lb_daemon *daemon, struct lb_str body, struct lb
 {
     (void)body;
     pthread_mutex_lock(&daemon->lock);
-    struct lb_alert_engine *alerts = daemon->alerts;
-    pthread_mutex_unlock(&daemon->lock);
-    if (alerts != NULL)
-        lb_alert_engine_write(alerts, out);
+    if (daemon->alerts != NULL)
+        lb_alert_engine_write(daemon->alerts, out);
     else
         lb_buffer_append_str(out, LB_STR("[]"));
+    pthread_mutex_unlock(&daemon->lock);
     lb_buffer_append_char(out, '\n');
     return HTTP_OK;
 }

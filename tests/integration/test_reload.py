@@ -333,6 +333,23 @@ def test_rules_that_are_kept_go_on_with_their_windows(logboom, tmp_path):
     assert [a["rule"] for a in json.loads(daemon.get("/api/v1/alerts")[1])] == ["kept"]
 
 
+def test_rules_of_a_refused_reload_tell_nobody(logboom, tmp_path):
+    """The first rules, and one that would fire at once for want of records; then a port that is taken."""
+    daemon = start(logboom, tmp_path, BASE, port=free_port(), hook=Receiver().url)
+    rule = BASE + "alerting:\n  lateness: 1s\n  rules:\n    quiet: {{value: count(), over: 1s, high: at most 5, to: fresh}}\n"
+    rule = rule.replace("sinks:\n", "sinks:\n  fresh: {{type: file, path: '{dir}/alerts.jsonl', flush: 50ms}}\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        for _ in range(20):
+            write(daemon, rule.replace("tcp://", "udp://127.0.0.1:{taken}', 'tcp://"), taken=taken.getsockname()[1])
+            refused(daemon)
+    assert alerts(tmp_path, "quiet") == [] and json.loads(daemon.get("/api/v1/alerts")[1]) == []
+    write(daemon, rule)
+    assert reloaded(daemon)["rules"]["added"] == 1
+    wait_for(lambda: alerts(tmp_path, "quiet")[:1] == ["firing"], 60, "the rule at work")
+    assert daemon.stop() == 0
+
+
 # --- many, under load -------------------------------------------------------------
 
 
