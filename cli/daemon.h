@@ -138,9 +138,9 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config);
 
 /* --- daemon_flow.c -------------------------------------------------------------- */
 
-void flow_emit(void *daemon, struct lb_batch *batch);       /* behind the sequencer */
-void flow_emit_alert(void *daemon, struct lb_batch *batch); /* behind the alert engine */
-void *flow_work(void *daemon);                              /* a worker's thread */
+void flow_emit(void *context, struct lb_batch *batch);       /* behind the sequencer */
+void flow_emit_alert(void *context, struct lb_batch *batch); /* behind the alert engine */
+void *flow_work(void *context);                              /* a worker's thread */
 
 /* --- daemon_stop.c --------------------------------------------------------------- */
 
@@ -236,7 +236,7 @@ void http_reloaded(struct http_server *server);
 
 /* daemon_control.c: the socket in data_dir; NULL, with a word in the log, where there can be none. */
 struct control *control_start(struct lb_daemon *daemon);
-void control_stop(struct control *control);
+void control_stop(struct control *self);
 bool flush_sinks(struct lb_daemon *daemon); /* has all sinks show what they hold; false: not all did in time */
 
 /* daemon_status.c: JSON of every component's state; true when all are well. */

@@ -57,7 +57,8 @@ static void remove_first(struct lb_journal *self, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         delete_file(self, self->starts[i]);
     self->count -= count;
-    memmove(self->starts, self->starts + count, self->count * sizeof(*self->starts));
+    if (count > 0) /* without one there is no list either */
+        memmove(self->starts, self->starts + count, self->count * sizeof(*self->starts));
 }
 
 static void remove_last(struct lb_journal *self)
