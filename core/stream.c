@@ -228,9 +228,7 @@ static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entr
     struct lb_stream_entry *old = *link != NULL ? lb_stream_entry(*link) : NULL;
     if (old != NULL && old->forgotten)
         err = LB_END;
-    else if (old != NULL && old->stream.references > 0)
-        err = LB_AGAIN;
-    else if (!is_new && entry->adopted != streams->changes)
+    else if ((old != NULL && old->stream.references > 0) || (!is_new && entry->adopted != streams->changes))
         err = LB_AGAIN;
     else if (!lb_stream_grow(streams, entry))
         err = LB_NOMEM;

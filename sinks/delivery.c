@@ -54,6 +54,7 @@ void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, cons
     pthread_mutex_lock(&delivery->lock);
     bound_by_pool(delivery, batch);
     bool taken = delivery_ring_push(delivery, item);
+    bool drops = delivery->sink->options.when_full == LB_FULL_DROP_OLDEST;
     pthread_cond_signal(&delivery->more);
     wake_spool(delivery);
     pthread_mutex_unlock(&delivery->lock);
@@ -61,7 +62,7 @@ void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, cons
         /* Its token is never done, so the mark stays below it, and all from here on comes again at the next start. */
         lb_delivery_problem(delivery->sink, "out of memory: takes nothing more; restart logboom with more memory");
         lb_batch_unref(batch);
-    } else if (delivery->sink->options.when_full == LB_FULL_DROP_OLDEST) {
+    } else if (drops) {
         delivery_drop_excess(delivery);
     }
 }
