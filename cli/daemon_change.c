@@ -247,6 +247,15 @@ static bool add_sink(struct change *self, uint32_t i)
     return false;
 }
 
+/* A fresh instance behind the delivery; who only looks at it (a reader's flush) waits meanwhile. */
+static bool resume_with(struct change *self, struct lb_delivery *delivery, struct lb_sink *sink, int64_t commit_ns)
+{
+    pthread_mutex_lock(&self->daemon->parts_lock);
+    enum lb_err err = lb_delivery_resume(delivery, sink, true, commit_ns);
+    pthread_mutex_unlock(&self->daemon->parts_lock);
+    return err == LB_OK;
+}
+
 /* Opens an instance again that was closed. If that fails too, only a restart brings back what it has to write. */
 static void open_again(struct change *self, const struct sink_part *part, struct lb_delivery *delivery)
 {
@@ -255,7 +264,7 @@ static void open_again(struct change *self, const struct sink_part *part, struct
 
     memcpy(sink->state, part->pristine, sink->type->module.state_size);
     if (!open_sink(self->daemon, sink, &diag) ||
-        lb_delivery_resume(delivery, sink, true, self->from->config->commit_every_ns) != LB_OK) {
+        !resume_with(self, delivery, sink, self->from->config->commit_every_ns)) {
         LB_ERROR(MODULE,
                  "a sink cannot be opened again, ending at once; the next start goes on from the last commit "
                  "sink=" LB_STR_FMT,
@@ -292,7 +301,7 @@ static bool change_sink(struct change *self, uint32_t i)
     close_sink(before->sink);
     sink->index = before->sink->index;
     if (open_sink(self->daemon, sink, self->diag)) {
-        if (lb_delivery_resume(delivery, sink, true, commit_ns) == LB_OK) {
+        if (resume_with(self, delivery, sink, commit_ns)) {
             self->sinks_open |= UINT64_C(1) << i;
             return true;
         }
