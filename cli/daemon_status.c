@@ -91,12 +91,12 @@ static bool write_components(struct lb_daemon *daemon, struct lb_buffer *out)
     for (uint32_t i = 0; i < daemon->sources_open; i++) {
         if (i > 0)
             lb_buffer_append_char(out, ',');
-        write_source(out, &daemon->config->sources[i]);
+        write_source(out, daemon->current->sources[i].source);
     }
-    for (uint32_t i = 0; i < daemon->deliveries; i++) {
+    for (uint32_t i = 0; i < daemon->sinks_open; i++) {
         if (daemon->sources_open + i > 0)
             lb_buffer_append_char(out, ',');
-        ok = write_sink(out, &daemon->config->sinks[i]) && ok;
+        ok = write_sink(out, daemon->current->sinks[i].sink) && ok;
     }
     lb_buffer_append_char(out, ']');
     return ok;
@@ -105,7 +105,10 @@ static bool write_components(struct lb_daemon *daemon, struct lb_buffer *out)
 bool status_write(struct lb_daemon *daemon, struct lb_buffer *out)
 {
     lb_buffer_append_char(out, '{');
+    pthread_mutex_lock(&daemon->lock); /* no part is closed meanwhile */
     bool ok = write_components(daemon, out);
+    lb_buffer_print(out, ",\"generation\":%u", daemon->current->number);
+    pthread_mutex_unlock(&daemon->lock);
     lb_buffer_print(out, ",\"status\":\"%s\",\"version\":\"%s\",\"log_level\":\"%s\",\"uptime_seconds\":%lld",
                     ok ? "ok" : "failing", lb_version, lb_level_name((uint8_t)lb_log_level).ptr,
                     (long long)((lb_clock_now() - daemon->started_ns) / LB_SECOND));

@@ -95,6 +95,9 @@ struct output_kind {
     /* Appends such bytes to another file. */
     bool (*append_bytes)(struct output_file *file, struct lb_str bytes);
 
+    /* Could we have written just the first `length` bytes of a file? */
+    bool (*is_ours)(int fd, uint64_t length);
+
     /* Makes an open file of `size` bytes end with its first file->length; sets file->end. On false errno says why. */
     bool (*cut)(struct output_file *file, int fd, uint64_t size);
 };

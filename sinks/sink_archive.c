@@ -6,6 +6,7 @@
  * frames that leave the file valid at every instant by archive_frame.c.
  */
 #include "archive_frame.h"
+#include "archive_walk.h"
 #include "sealer.h"
 
 #include <errno.h>
@@ -59,9 +60,26 @@ static bool append(struct output *self, struct output_file *file, struct lb_str 
     return archive_append(&((struct sink_archive *)self)->writer, file, lines, bytes);
 }
 
-static const struct output_kind kind = {
-    .numbered = true, .full = 768 * 1024, .append = append, .append_bytes = archive_append_frame, .cut = archive_cut
-};
+/* Nothing but our own file has a frame that ends just there. */
+static bool is_ours(int fd, uint64_t length)
+{
+    struct archive_frame_at frame = { 0 };
+    uint64_t at = 0;
+
+    while (at < length) {
+        if (!archive_walk(fd, at, length, &frame) || frame.kind > ARCHIVE_FRAME_SKIPPABLE)
+            return false;
+        at += frame.packed;
+    }
+    return at == length;
+}
+
+static const struct output_kind kind = { .numbered = true,
+                                         .full = 768 * 1024,
+                                         .append = append,
+                                         .append_bytes = archive_append_frame,
+                                         .is_ours = is_ours,
+                                         .cut = archive_cut };
 
 static bool has_suffix(const struct lb_sink *sink, struct lb_diag *diag)
 {

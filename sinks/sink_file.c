@@ -78,9 +78,19 @@ static bool cut(struct output_file *file, int fd, uint64_t size)
     return size == file->length || ftruncate(fd, (off_t)file->length) == 0;
 }
 
-static const struct output_kind kind = {
-    .numbered = false, .full = 128 * 1024, .append = append, .append_bytes = append_bytes, .cut = cut
-};
+static bool is_ours(int fd, uint64_t length)
+{
+    char last;
+
+    return pread(fd, &last, 1, (off_t)length - 1) == 1 && last == '\n';
+}
+
+static const struct output_kind kind = { .numbered = false,
+                                         .full = 128 * 1024,
+                                         .append = append,
+                                         .append_bytes = append_bytes,
+                                         .is_ours = is_ours,
+                                         .cut = cut };
 
 static enum lb_err check_file(struct lb_sink *sink, struct lb_diag *diag)
 {
