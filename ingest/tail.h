@@ -162,6 +162,7 @@ struct lb_tail {
     uint64_t since_gone;   /* the note of a pattern that is no more; 0: none */
     bool search_wanted;    /* some directory is to be searched for logs that were missed */
     bool unopened;         /* some stream could not be opened: try again at the next tick */
+    bool refused;          /* by the ledger, or for want of memory */
     uint32_t generation;
 
     uint32_t event_bytes; /* recent average: how much to read until the event table is full */
@@ -294,6 +295,13 @@ bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identit
 struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, const struct lb_tail_identity *identity,
                                        uint64_t size, const struct lb_tail_file *marked);
 
+/*
+ * Finds a file without a stream, of at least `size` bytes, that begins as `known` did, and whose path ends most like
+ * the one that `known` had, at least in the name: what was copied or moved from another host or disk. NULL: there is
+ * none, or several are as near.
+ */
+struct lb_tail_file *lb_tail_find_moved(struct lb_tail *self, const struct lb_tail_known *known, uint64_t size);
+
 /* True when the new file behind `fd` begins like one that is read: it may be a copy in the making. */
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd);
 
@@ -420,6 +428,7 @@ enum lb_err lb_tail_source_open(struct lb_source *source, const struct lb_tail_k
 enum lb_err lb_tail_source_check(struct lb_source *source, struct lb_diag *diag);
 bool lb_tail_source_reads(const struct lb_source *source, const char *path);
 void lb_tail_source_stop(struct lb_source *source);
+void lb_tail_source_resume(struct lb_source *source);
 void lb_tail_source_close(struct lb_source *source);
 
 #endif

@@ -285,8 +285,8 @@ static struct lb_tail_file *find_renamed(struct lb_tail *self, struct lb_tail_kn
 }
 
 /*
- * Its inode is not there, or has other content. Only an open stream says how far it was read, and so how long a copy
- * must be; without a copy it is forgotten or, where that is not sure, kept.
+ * Its inode is not there, or has other content: the file was copied, on this host or to it. Only an open stream says
+ * how far it was read, and so how long a copy must be; without a copy it is forgotten or, where that is not sure, kept.
  */
 static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
 {
@@ -296,7 +296,17 @@ static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
     if (lb_stream_open(self->source->streams, self->source, known->id,
                        write_identity(&known->identity, known->path, text), &stream) != LB_OK)
         return;
-    struct lb_tail_file *file = lb_tail_find_copy(self, known->path, &known->identity, stream->resume_until, NULL);
+    bool is_there = access(known->path, F_OK) == 0;
+    struct lb_tail_file *file = is_there ? NULL : lb_tail_find_moved(self, known, stream->resume_until);
+    if (file != NULL) {
+        LB_INFO("source.file", "file was moved from another place, it goes on path=%s before=%s", file->path,
+                known->path);
+        claim(known, file);
+        lb_tail_ready(self, file);
+        lb_stream_unref(stream);
+        return;
+    }
+    file = lb_tail_find_copy(self, known->path, &known->identity, stream->resume_until, NULL);
     if (file != NULL) {
         LB_INFO("source.file", "file was copied and truncated, the rest is read from the copy path=%s copy=%s",
                 known->path, file->path);
@@ -385,10 +395,13 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     file->checked = true;
     if (file->id == 0)
         file->identity.born_ns = lb_tail_file_time();
-    if (lb_stream_open(self->source->streams, self->source, file->id, write_identity(&file->identity, file->path, text),
-                       &file->stream) != LB_OK) {
+    enum lb_err err = lb_stream_open(self->source->streams, self->source, file->id,
+                                     write_identity(&file->identity, file->path, text), &file->stream);
+    if (err != LB_OK) {
         file->stream = NULL;
         self->unopened = true;
+        /* A source before this one had it open, and its records are still on their way: soon. */
+        self->refused = self->refused || err != LB_AGAIN;
         return false;
     }
     describe(self, file);
@@ -421,6 +434,7 @@ void lb_tail_open_streams(struct lb_tail *self, uint32_t max)
     struct lb_tail_file *next;
     uint32_t opened = 0;
 
+    self->refused = false;
     lb_streams_begin(self->source->streams);
     for (file = TAILQ_FIRST(&self->ready); file != NULL && opened < max; file = next) {
         next = TAILQ_NEXT(file, ready_link);
@@ -434,6 +448,6 @@ void lb_tail_open_streams(struct lb_tail *self, uint32_t max)
         take_back(self);
     for (uint32_t i = 0; i < self->file_count && opened > 0; i++)
         self->files[i]->fresh = false;
-    if (failed || self->unopened)
+    if (failed || self->refused)
         LB_ERROR("source.file", "cannot store the identity of files, they wait error=\"%s\"", strerror(errno));
 }

@@ -200,6 +200,41 @@ struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, c
     return file;
 }
 
+/* How many parts of the two paths are the same, counted from their ends. */
+static unsigned common_parts(const char *a, const char *b)
+{
+    const char *end_a = a + strlen(a);
+    const char *end_b = b + strlen(b);
+    unsigned parts = 0;
+
+    while (end_a > a && end_b > b && end_a[-1] == end_b[-1]) {
+        end_a--;
+        end_b--;
+        parts += *end_a == '/';
+    }
+    return parts;
+}
+
+struct lb_tail_file *lb_tail_find_moved(struct lb_tail *self, const struct lb_tail_known *known, uint64_t size)
+{
+    struct lb_tail_file *found = NULL;
+    unsigned most = 0;
+
+    if (!says_enough(&known->identity, size))
+        return NULL;
+    for (uint32_t i = 0; i < self->file_count; i++) {
+        struct lb_tail_file *file = self->files[i];
+        unsigned parts = common_parts(file->path, known->path);
+
+        if (file->id != 0 || file->stream != NULL || file->size < size || parts == 0 || parts < most ||
+            lb_tail_match_path(&known->identity, file->path) != LB_TAIL_SAME)
+            continue;
+        found = parts > most ? file : NULL;
+        most = parts;
+    }
+    return found;
+}
+
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd)
 {
     char head[LB_TAIL_HEAD_BYTES];

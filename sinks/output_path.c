@@ -40,6 +40,14 @@ static void add_date(struct builder *builder, char letter)
     add_code(builder, DIGIT, letter == 'Y' ? 4 : letter == 'j' ? 3 : 2);
 }
 
+/* `field` begins behind a brace, and there is a closing one: "service}" or "service|unknown}". */
+static bool names_service(const char *field)
+{
+    size_t len = strlen("service");
+
+    return strncmp(field, "service", len) == 0 && (field[len] == '}' || field[len] == '|');
+}
+
 /* Adds what begins at text[i]; returns the index behind it. */
 static size_t add_next(struct builder *builder, struct lb_str text, size_t i)
 {
@@ -56,9 +64,7 @@ static size_t add_next(struct builder *builder, struct lb_str text, size_t i)
     }
     if (c == '{') {
         const char *close = memchr(text.ptr + i, '}', text.len - i);
-        bool is_service =
-            close != NULL && lb_str_is((struct lb_str){ text.ptr + i, (size_t)(close - text.ptr) - i }, "{service");
-
+        bool is_service = close != NULL && names_service(text.ptr + i + 1);
         add_code(builder, is_service ? SERVICE : ANY, 1);
         return close == NULL ? text.len : (size_t)(close - text.ptr) + 1;
     }

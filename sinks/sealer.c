@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,6 +62,7 @@ struct sealer {
     uint32_t count;
     char *current; /* under way */
     bool stopping;
+    char note[200]; /* why it does not go on; empty: it does */
 
     struct refused refused[REFUSED_MAX]; /* the thread's own, as is all below */
     uint32_t refused_next;
@@ -107,6 +109,13 @@ bool sealer_hold(struct sealer *self, const char *path)
         return true;
     pthread_mutex_unlock(&self->lock);
     return false;
+}
+
+void sealer_note(struct sealer *self, char *text, size_t size)
+{
+    pthread_mutex_lock(&self->lock);
+    snprintf(text, size, "%s", self->note);
+    pthread_mutex_unlock(&self->lock);
 }
 
 void sealer_release(struct sealer *self)
@@ -218,6 +227,7 @@ static void put_off(struct sealer *self, const char *what)
     lb_metric_add(self->metrics.errors, 1);
     lb_metric_set(self->metrics.failing, 1);
     pthread_mutex_lock(&self->lock);
+    snprintf(self->note, sizeof(self->note), "cannot %s: %s; tried again every minute", what, strerror(err));
     char *again = self->current;
     self->current = NULL; /* so that push() takes it */
     push(self, again);
@@ -231,6 +241,9 @@ static void note_success(struct sealer *self)
         LB_INFO("sink", "sealing goes on again path=%s", self->current);
     self->last_error = 0;
     lb_metric_set(self->metrics.failing, 0);
+    pthread_mutex_lock(&self->lock);
+    self->note[0] = '\0';
+    pthread_mutex_unlock(&self->lock);
 }
 
 /*
@@ -289,6 +302,17 @@ static bool temp_name(const struct sealer *self, char *temp, size_t size)
     return (size_t)snprintf(temp, size, "%.*s%sseal", directory, self->current, prefix) < size;
 }
 
+/* The new file stands beside the old one for a while. What the sink needs to go on is not for sealing. */
+static bool has_room(const struct sealer *self, const struct stat *status)
+{
+    struct statvfs disk;
+
+    if (statvfs(self->current, &disk) != 0)
+        return true;
+    errno = ENOSPC;
+    return (uint64_t)disk.f_bavail * disk.f_frsize >= 2 * (uint64_t)status->st_blocks * 512;
+}
+
 static void seal_current(struct sealer *self)
 {
     char temp[PATH_MAX];
@@ -301,7 +325,7 @@ static void seal_current(struct sealer *self)
 
     if (!output_stat_at(self->output, self->current, &status) || !S_ISREG(status.st_mode) || is_refused(self, &status))
         return;
-    if (!temp_name(self, temp, sizeof(temp))) {
+    if (!temp_name(self, temp, sizeof(temp)) || !has_room(self, &status)) {
         put_off(self, "seal a file");
         return;
     }

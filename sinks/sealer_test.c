@@ -306,6 +306,11 @@ static void a_disk_that_fails_leaves_the_file_and_it_is_tried_again(void **state
     assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 64);
     assert_int_equal(hidden_files("auth"), 0);
     assert_int_equal(atomic_load(&sealer->metrics.failing->value), 1);
+    char note[200];
+    do /* the metric comes first */
+        sink->type->note(sink, note, sizeof(note));
+    while (note[0] == '\0');
+    assert_string_equal(note, "cannot seal a file: No space left on device; tried again every minute");
     end();
     begin_and_open();
     wait_for_lines(1);
