@@ -277,6 +277,7 @@ bool output_sync_parent(const struct output *self, const char *path);
 
 void output_ledger_put(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file, uint64_t length);
 void output_ledger_delete(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file);
+bool output_ledger_knows(const struct output *self, const char *path); /* this or another sink writes it */
 enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag);
 
 /* --- output_path.c: patterns and numbers ------------------------------------------------ */

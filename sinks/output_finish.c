@@ -86,7 +86,8 @@ static void look_at(void *context, const struct output_found *found)
 {
     const struct output *self = context;
 
-    if (!found->temporary && found->writable && !output_is_in_use(self, found))
+    if (!found->temporary && found->writable && !output_is_in_use(self, found) &&
+        !output_ledger_knows(self, found->path))
         sealer_add(self->sealer, found->path);
 }
 
