@@ -127,6 +127,7 @@ struct output_pattern {
     size_t root_len;        /* of the leading components that are constant */
     size_t extension_len;   /* what stands behind the number */
     int64_t granularity_ns; /* the date in a path changes at most so often */
+    char finest;            /* the letter of the shortest part of a date in it; NUL: there is none */
     bool by_service;        /* depends on nothing but date and service */
 };
 
@@ -284,7 +285,8 @@ enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag);
 
 bool output_pattern_open(struct output_pattern *pattern, const struct lb_template *template);
 void output_pattern_free(struct output_pattern *pattern);
-struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path); /* empty: not in it */
+struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path);    /* empty: not in it */
+bool output_pattern_same_date(const struct output_pattern *pattern, int64_t a_ns, int64_t b_ns); /* in the path */
 bool output_pattern_matches(const struct output_pattern *pattern, const char *path);
 bool output_component_matches(const char *component, const char *name); /* a part of the pattern between slashes */
 
