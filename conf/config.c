@@ -288,8 +288,13 @@ void lb_config_free(struct lb_config *config)
     if (config == NULL)
         return;
     free_instances(config);
-    for (uint32_t i = 0; i < config->plan.filter_count; i++)
-        lb_options_walk(config->plan.filters[i].type->module.options, config->plan.filters[i].state, &freeing);
+    for (uint32_t i = 0; i < config->plan.filter_count; i++) {
+        struct lb_filter *filter = &config->plan.filters[i];
+
+        if (filter->opened && filter->type->close != NULL)
+            filter->type->close(filter->state);
+        lb_options_walk(filter->type->module.options, filter->state, &freeing);
+    }
     for (uint32_t i = 0; i < config->plan.route_count; i++)
         free_where(config->plan.routes[i].where);
     for (uint32_t i = 0; i < config->alerting.route_count; i++)

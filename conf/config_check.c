@@ -88,10 +88,14 @@ static void open_filters(struct lb_config *config, struct lb_diag *diag)
     for (uint32_t i = 0; i < config->plan.filter_count; i++) {
         struct lb_filter *filter = &config->plan.filters[i];
         uint32_t errors = diag->errors;
+        enum lb_err err = LB_OK;
 
+        if (filter->opened)
+            continue;
         if (filter->type->open != NULL)
-            tell_silent(diag, errors, "filter", &filter->section,
-                        filter->type->open(filter->state, &filter->section, diag));
+            err = filter->type->open(filter->state, &filter->section, diag);
+        filter->opened = err == LB_OK;
+        tell_silent(diag, errors, "filter", &filter->section, err);
     }
 }
 

@@ -97,8 +97,8 @@ static void tell_unknown_filter(struct lb_loading *self, const struct lb_node *k
     const char *words[TYPES_MAX + 1] = { NULL };
     const char *nearest;
 
-    for (uint32_t i = 0; i < TYPES_MAX && lb_filter_types()[i] != NULL; i++)
-        words[i] = lb_filter_types()[i]->module.name;
+    for (uint32_t i = 0; i < TYPES_MAX && lb_filters_all()[i] != NULL; i++)
+        words[i] = lb_filters_all()[i]->module.name;
     nearest = lb_nearest(key->text, words);
     if (nearest != NULL)
         lb_diag_error(self->diag, key->place, "unknown filter \"%.80s\"; did you mean \"%s\"?", key->text.ptr, nearest);

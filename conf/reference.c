@@ -32,7 +32,7 @@ static const struct lb_module *parser_at(uint32_t i)
 
 static const struct lb_module *filter_at(uint32_t i)
 {
-    return lb_filter_types()[i] != NULL ? &lb_filter_types()[i]->module : NULL;
+    return lb_filters_all()[i] != NULL ? &lb_filters_all()[i]->module : NULL;
 }
 
 static const struct lb_module *sink_at(uint32_t i)

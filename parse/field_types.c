@@ -1,18 +1,18 @@
 /* field_types.c - `types:` of a parser; see field_types.h. */
 #include "field_types.h"
 
-enum regex_type field_type_of(struct lb_str word, const struct lb_section *section, struct lb_diag *diag)
+enum lb_convert_to field_type_of(struct lb_str word, const struct lb_section *section, struct lb_diag *diag)
 {
     const char *near;
 
-    for (int i = 0; regex_type_names[i] != NULL; i++)
-        if (lb_str_is(word, regex_type_names[i]))
-            return (enum regex_type)(i + 1);
-    near = lb_nearest(word, regex_type_names);
+    for (int i = 0; lb_convert_names[i] != NULL; i++)
+        if (lb_str_is(word, lb_convert_names[i]))
+            return (enum lb_convert_to)(i + 1);
+    near = lb_nearest(word, lb_convert_names);
     lb_diag_error(diag, lb_section_place(section, "types"),
                   "'" LB_STR_FMT "' is no type%s%s%s; expected int, float, bool, duration or bytes", LB_STR_ARG(word),
                   near != NULL ? ", did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
-    return REGEX_TEXT;
+    return LB_CONVERT_TEXT;
 }
 
 enum lb_err field_types_open(struct field_types *self, struct lb_arena *arena, const struct lb_section *section,
@@ -28,9 +28,9 @@ enum lb_err field_types_open(struct field_types *self, struct lb_arena *arena, c
         return LB_NOMEM;
     }
     for (size_t i = 0; i < self->pairs.count; i++) {
-        enum regex_type type = field_type_of(self->pairs.items[i].value, section, diag);
+        enum lb_convert_to type = field_type_of(self->pairs.items[i].value, section, diag);
 
-        if (type == REGEX_TEXT)
+        if (type == LB_CONVERT_TEXT)
             err = LB_BAD_CONF;
         self->items[self->count++] = (struct field_type){ self->pairs.items[i].name, type };
     }
@@ -48,7 +48,7 @@ bool field_types_apply(const struct field_types *self, struct lb_field *fields, 
             if (!lb_str_equal((struct lb_str){ fields[n].key.ptr, fields[n].key.len }, name) ||
                 (value.kind != LB_VALUE_TEXT && value.kind != LB_VALUE_CLEAN))
                 continue;
-            if (!regex_convert(self->items[i].type, (struct lb_str){ value.ptr, value.len }, arena, &fields[n].value))
+            if (!lb_convert(self->items[i].type, (struct lb_str){ value.ptr, value.len }, arena, &fields[n].value))
                 return false;
         }
     }

@@ -5,12 +5,12 @@
 #ifndef FIELD_TYPES_H
 #define FIELD_TYPES_H
 
+#include "lb_convert.h"
 #include "lb_module.h"
-#include "regex_types.h"
 
 struct field_type {
     struct lb_str name;
-    enum regex_type type;
+    enum lb_convert_to type;
 };
 
 struct field_types {
@@ -30,8 +30,8 @@ struct field_types {
 enum lb_err field_types_open(struct field_types *self, struct lb_arena *arena, const struct lb_section *section,
                              struct lb_diag *diag);
 
-/* The type of that word, or REGEX_TEXT with the fault told. */
-enum regex_type field_type_of(struct lb_str word, const struct lb_section *section, struct lb_diag *diag);
+/* The type of that word, or LB_CONVERT_TEXT with the fault told. */
+enum lb_convert_to field_type_of(struct lb_str word, const struct lb_section *section, struct lb_diag *diag);
 
 /* Converts the fields that have a type. False when the arena is full. */
 bool field_types_apply(const struct field_types *self, struct lb_field *fields, uint32_t count, struct lb_arena *arena);

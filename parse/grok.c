@@ -73,12 +73,12 @@ static struct lb_str key_of(struct writing *self, struct lb_str field)
     return key;
 }
 
-static enum regex_type type_of(struct lb_str word)
+static enum lb_convert_to type_of(struct lb_str word)
 {
-    for (int i = 0; regex_type_names[i] != NULL; i++)
-        if (lb_str_is(word, regex_type_names[i]))
-            return (enum regex_type)(i + 1);
-    return lb_str_is(word, "integer") || lb_str_is(word, "long") ? REGEX_INT : REGEX_TEXT;
+    for (int i = 0; lb_convert_names[i] != NULL; i++)
+        if (lb_str_is(word, lb_convert_names[i]))
+            return (enum lb_convert_to)(i + 1);
+    return lb_str_is(word, "integer") || lb_str_is(word, "long") ? LB_CONVERT_INT : LB_CONVERT_TEXT;
 }
 
 static enum lb_err add_capture(struct writing *self, struct lb_str field, struct lb_str type)
@@ -90,8 +90,8 @@ static enum lb_err add_capture(struct writing *self, struct lb_str field, struct
         snprintf(self->fault->text, sizeof(self->fault->text), "more than %d captures", GROK_CAPTURES_MAX);
         return LB_BAD_CONF;
     }
-    *capture = (struct grok_capture){ .type = type.len > 0 ? type_of(type) : REGEX_TEXT };
-    if (type.len > 0 && capture->type == REGEX_TEXT && !lb_str_is(type, "string") && !lb_str_is(type, "text")) {
+    *capture = (struct grok_capture){ .type = type.len > 0 ? type_of(type) : LB_CONVERT_TEXT };
+    if (type.len > 0 && capture->type == LB_CONVERT_TEXT && !lb_str_is(type, "string") && !lb_str_is(type, "text")) {
         snprintf(self->fault->text, sizeof(self->fault->text),
                  "'" LB_STR_FMT "' is no type; expected int, float, bool, duration or bytes", LB_STR_ARG(type));
         return LB_BAD_CONF;
@@ -339,7 +339,7 @@ enum lb_err grok_match(const struct grok *self, struct lb_str text, struct lb_ar
 
         if (start == PCRE2_UNSET || end <= start)
             continue;
-        if (!regex_convert(capture->type, (struct lb_str){ text.ptr + start, end - start }, arena, &value))
+        if (!lb_convert(capture->type, (struct lb_str){ text.ptr + start, end - start }, arena, &value))
             return LB_LIMIT;
         if (value.kind != LB_VALUE_NONE)
             fields[(*count)++] = (struct lb_field){ capture->key, value };

@@ -11,16 +11,16 @@
 #define GROK_H
 
 #include "regex_match.h"
-#include "regex_types.h"
 
 #include "lb_arena.h"
+#include "lb_convert.h"
 #include "lb_module.h"
 
 enum { GROK_CAPTURES_MAX = 128, GROK_DEPTH_MAX = 32, GROK_PATTERN_BYTES_MAX = 256 * 1024 };
 
 struct grok_capture {
     uint32_t number; /* of the group */
-    enum regex_type type;
+    enum lb_convert_to type;
     struct lb_value key;
 };
 

@@ -8,8 +8,8 @@
 #include "field_types.h"
 #include "fill.h"
 #include "regex_match.h"
-#include "regex_types.h"
 
+#include "lb_convert.h"
 #include "lb_limits.h"
 #include "lb_parser.h"
 #include "lb_time.h"
@@ -20,7 +20,7 @@ enum { ARENA_BYTES_MAX = 1024 * 1024 };
 
 struct group {
     enum target target;
-    enum regex_type type;
+    enum lb_convert_to type;
     uint32_t number;
     struct lb_value key;
 };
@@ -166,7 +166,7 @@ static enum lb_err read_groups(struct lb_parser *parser, struct lb_diag *diag)
 }
 
 /* Groups whose text may be converted; the leading keys have kinds of their own. */
-static bool set_type(struct regex_state *self, struct lb_str name, enum regex_type type)
+static bool set_type(struct regex_state *self, struct lb_str name, enum lb_convert_to type)
 {
     bool found = false;
 
@@ -188,9 +188,9 @@ static enum lb_err read_types(struct lb_parser *parser, struct lb_diag *diag)
 
     for (size_t i = 0; i < self->types.count; i++) {
         const struct lb_pair *pair = &self->types.items[i];
-        enum regex_type type = field_type_of(pair->value, &parser->section, diag);
+        enum lb_convert_to type = field_type_of(pair->value, &parser->section, diag);
 
-        if (type == REGEX_TEXT) {
+        if (type == LB_CONVERT_TEXT) {
             err = LB_BAD_CONF;
         } else if (!set_type(self, pair->name, type)) {
             lb_diag_error(diag, lb_section_place(&parser->section, "types"),
@@ -281,7 +281,7 @@ static bool fill(const struct regex_state *self, const struct group *group, stru
     case TARGET_MESSAGE: record->message = lb_value_text(text); return true;
     case TARGET_FIELD: break;
     }
-    if (!regex_convert(group->type, text, &batch->arena, &value))
+    if (!lb_convert(group->type, text, &batch->arena, &value))
         return false;
     if (value.kind != LB_VALUE_NONE)
         record->fields[record->field_count++] = (struct lb_field){ group->key, value };

@@ -6,7 +6,7 @@
 
 #include "parser_regex.c"
 #include "regex_match.c"
-#include "regex_types.c"
+#include "convert.c"
 
 #include "lb_conf.h"
 

@@ -16,17 +16,17 @@ static const struct lb_option options[] = {
     { .name = NULL },
 };
 
-static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_arena *arena,
+static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_batch *batch,
                              struct lb_scratch *scratch)
 {
     const struct state *self = state;
 
     for (size_t i = 0; i < self->fields.count; i++) {
         const struct lb_pair *pair = &self->fields.items[i];
-        struct lb_value value = lb_fields_get(record, arena, scratch, pair->value);
+        struct lb_value value = lb_fields_get(record, &batch->arena, scratch, pair->value);
 
         if (value.kind != LB_VALUE_NONE)
-            lb_fields_put(record, arena, scratch, pair->name, value);
+            lb_fields_put(record, &batch->arena, scratch, pair->name, value);
     }
     return LB_PASS;
 }

@@ -15,12 +15,12 @@ static const struct lb_option options[] = {
     { .name = NULL },
 };
 
-static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_arena *arena,
+static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_batch *batch,
                              struct lb_scratch *scratch)
 {
     const struct state *self = state;
 
-    (void)arena;
+    (void)batch;
     return lb_expr_match(self->where, record, scratch) ? LB_DROP : LB_PASS;
 }
 

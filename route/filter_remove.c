@@ -30,14 +30,14 @@ static enum lb_err open(void *state, const struct lb_section *section, struct lb
     return LB_OK;
 }
 
-static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_arena *arena,
+static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_batch *batch,
                              struct lb_scratch *scratch)
 {
     const struct state *self = state;
 
     (void)scratch;
     for (size_t i = 0; i < self->fields.count; i++)
-        lb_fields_remove(record, arena, self->fields.items[i]);
+        lb_fields_remove(record, &batch->arena, self->fields.items[i]);
     return LB_PASS;
 }
 

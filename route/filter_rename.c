@@ -59,7 +59,7 @@ static void move(struct lb_record *record, const struct lb_pair *pair, struct lb
         lb_fields_remove(record, arena, pair->name);
 }
 
-static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_arena *arena,
+static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_batch *batch,
                              struct lb_scratch *scratch)
 {
     const struct state *self = state;
@@ -74,7 +74,7 @@ static enum lb_verdict apply(const void *state, struct lb_record *record, struct
             lb_leading_of(pair->value) == LB_LEADING_NONE)
             rename_field(record, field, pair);
         else
-            move(record, pair, arena, scratch);
+            move(record, pair, &batch->arena, scratch);
     }
     return LB_PASS;
 }

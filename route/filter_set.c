@@ -40,17 +40,17 @@ static struct lb_value render(const struct lb_template *template, const struct l
     return lb_value_text(lb_buffer_str(&out));
 }
 
-static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_arena *arena,
+static enum lb_verdict apply(const void *state, struct lb_record *record, struct lb_batch *batch,
                              struct lb_scratch *scratch)
 {
     const struct state *self = state;
 
     for (size_t i = 0; i < self->fields.count; i++) {
         const struct lb_template_pair *pair = &self->fields.items[i];
-        struct lb_value value = render(pair->value, record, arena, scratch);
+        struct lb_value value = render(pair->value, record, &batch->arena, scratch);
 
         if (value.kind != LB_VALUE_NONE)
-            lb_fields_put(record, arena, scratch, pair->name, value);
+            lb_fields_put(record, &batch->arena, scratch, pair->name, value);
     }
     return LB_PASS;
 }

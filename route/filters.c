@@ -21,7 +21,7 @@ const struct lb_filter_type *lb_filter_find(struct lb_str name)
     return NULL;
 }
 
-const struct lb_filter_type *const *lb_filter_types(void)
+const struct lb_filter_type *const *lb_filters_all(void)
 {
     return filters;
 }

@@ -26,7 +26,7 @@ __attribute__((weak)) struct lb_place lb_section_place(const struct lb_section *
 }
 
 struct fixture {
-    struct lb_arena arena;
+    struct lb_batch batch;
     struct lb_record record;
     struct lb_scratch scratch;
     struct lb_diag diag;
@@ -37,8 +37,8 @@ static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-    lb_arena_init(&fixture->arena, 1 << 20);
-    fixture->record = lb_test_record(&fixture->arena, subject);
+    lb_arena_init(&fixture->batch.arena, 1 << 20);
+    fixture->record = lb_test_record(&fixture->batch.arena, subject);
     fixture->scratch = (struct lb_scratch){ fixture->memory, sizeof(fixture->memory), 0 };
     *state = fixture;
     return 0;
@@ -49,7 +49,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     lb_diag_free(&fixture->diag);
-    lb_arena_free(&fixture->arena);
+    lb_arena_free(&fixture->batch.arena);
     free(fixture);
     return 0;
 }
@@ -80,13 +80,13 @@ static enum lb_verdict apply(struct fixture *fixture, const char *name, const un
 
     if (type->open != NULL)
         assert_int_equal(type->open(&copy, NULL, &fixture->diag), LB_OK);
-    return type->apply(&copy, &fixture->record, &fixture->arena, &fixture->scratch);
+    return type->apply(&copy, &fixture->record, &fixture->batch, &fixture->scratch);
 }
 
 static enum lb_verdict apply_where(struct fixture *fixture, const char *name, const char *text)
 {
     struct lb_expr *expr =
-        lb_expr_new(&fixture->arena, lb_str_from(text), (struct lb_place){ "t", 1, 1 }, &fixture->diag);
+        lb_expr_new(&fixture->batch.arena, lb_str_from(text), (struct lb_place){ "t", 1, 1 }, &fixture->diag);
     enum lb_verdict verdict;
 
     assert_non_null(expr);
@@ -106,7 +106,8 @@ static void set(struct fixture *fixture, const char *name, const char *text)
 {
     struct lb_template_pair pair = { .name = lb_str_from(name) };
 
-    pair.value = lb_template_new(&fixture->arena, lb_str_from(text), (struct lb_place){ "t", 1, 1 }, &fixture->diag);
+    pair.value =
+        lb_template_new(&fixture->batch.arena, lb_str_from(text), (struct lb_place){ "t", 1, 1 }, &fixture->diag);
     assert_non_null(pair.value);
     assert_int_equal(apply(fixture, "set", &(union state){ .templates = { &pair, 1 } }), LB_PASS);
 }
@@ -176,9 +177,9 @@ static void a_full_arena_leaves_the_record_as_it_was(void **state)
     union state filter = { .templates = { &pair, 1 } };
 
     pair.value =
-        lb_template_new(&fixture->arena, LB_STR("{message} {n}"), (struct lb_place){ "t", 1, 1 }, &fixture->diag);
-    fixture->arena.next = fixture->arena.end;
-    fixture->arena.bytes_max = fixture->arena.bytes_held;
+        lb_template_new(&fixture->batch.arena, LB_STR("{message} {n}"), (struct lb_place){ "t", 1, 1 }, &fixture->diag);
+    fixture->batch.arena.next = fixture->batch.arena.end;
+    fixture->batch.arena.bytes_max = fixture->batch.arena.bytes_held;
     assert_int_equal(apply(fixture, "set", &filter), LB_PASS);
     assert_text(get(fixture, "user"), "eve");
 }
@@ -353,8 +354,8 @@ static void finds_filters_by_name(void **state)
 {
     (void)state;
     assert_null(lb_filter_find(LB_STR("frob")));
-    for (size_t i = 0; lb_filter_types()[i] != NULL; i++)
-        assert_ptr_equal(lb_filter_find(lb_str_from(lb_filter_types()[i]->module.name)), lb_filter_types()[i]);
+    for (size_t i = 0; lb_filters_all()[i] != NULL; i++)
+        assert_ptr_equal(lb_filter_find(lb_str_from(lb_filters_all()[i]->module.name)), lb_filters_all()[i]);
 }
 
 int main(void)

@@ -242,7 +242,7 @@ static bool pass_filters(struct lb_worker *self, struct lb_batch *batch, struct 
         const struct lb_filter *filter = &self->plan->filters[i];
 
         self->scratch.used = 0;
-        if (filter->type->apply(filter->state, record, &batch->arena, &self->scratch) == LB_DROP) {
+        if (filter->type->apply(filter->state, record, batch, &self->scratch) == LB_DROP) {
             record->flags |= LB_RECORD_DROPPED;
             self->dropped[i]++;
             return false;

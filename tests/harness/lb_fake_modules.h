@@ -316,7 +316,7 @@ static const struct lb_filter_type fake_filter_parse = { .module = { .name = "pa
 static const struct lb_filter_type *const fake_filters[] = { &fake_filter_drop, &fake_filter_set, &fake_filter_parse,
                                                              NULL };
 
-const struct lb_filter_type *const *lb_filter_types(void)
+const struct lb_filter_type *const *lb_filters_all(void)
 {
     return fake_filters;
 }

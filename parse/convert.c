@@ -1,14 +1,14 @@
 /*
- * regex_types.c - numbers, truth values, durations and sizes out of text.
+ * convert.c - numbers, truth values, durations and sizes out of text.
  *
  * What is a JSON number already stays where it is, digit for digit; only other spellings are written anew in the arena.
  */
-#include "regex_types.h"
+#include "lb_convert.h"
 
 #include <stdint.h>
 #include <strings.h>
 
-const char *const regex_type_names[] = { "int", "float", "bool", "duration", "bytes", NULL };
+const char *const lb_convert_names[] = { "int", "float", "bool", "duration", "bytes", NULL };
 
 struct unit {
     const char *name;
@@ -178,20 +178,20 @@ static bool convert_units(const struct unit *units, struct lb_str text, struct l
     return true;
 }
 
-bool regex_convert(enum regex_type type, struct lb_str text, struct lb_arena *arena, struct lb_value *value)
+bool lb_convert(enum lb_convert_to type, struct lb_str text, struct lb_arena *arena, struct lb_value *value)
 {
     *value = lb_value_text(text);
-    if (type == REGEX_TEXT)
+    if (type == LB_CONVERT_TEXT)
         return true;
     if (text.len == 0 || lb_str_is(text, "-")) {
         value->kind = LB_VALUE_NONE;
         return true;
     }
-    if (type == REGEX_BOOL) {
+    if (type == LB_CONVERT_BOOL) {
         convert_bool(text, value);
         return true;
     }
-    if (type == REGEX_DURATION || type == REGEX_BYTES)
-        return convert_units(type == REGEX_DURATION ? durations : sizes, text, arena, value);
-    return convert_number(type == REGEX_INT, text, arena, value);
+    if (type == LB_CONVERT_DURATION || type == LB_CONVERT_BYTES)
+        return convert_units(type == LB_CONVERT_DURATION ? durations : sizes, text, arena, value);
+    return convert_number(type == LB_CONVERT_INT, text, arena, value);
 }
