@@ -99,6 +99,15 @@ struct lb_expr_regex *lb_expr_regex_new(struct lb_expr_source *source, const str
 void lb_expr_regex_free(struct lb_expr_regex *regex);
 bool lb_expr_regex_match(const struct lb_expr_regex *regex, struct lb_str text);
 
+/* The same for patterns that stand outside expressions. On a fault `reason` has room for LB_EXPR_REASON_BYTES. */
+enum { LB_EXPR_REASON_BYTES = 160 };
+bool lb_expr_regex_compile(struct lb_expr_regex *regex, struct lb_str pattern, char *reason, size_t *offset);
+
+/* The first match at or behind `from`. */
+enum lb_expr_found { LB_EXPR_NOT_FOUND, LB_EXPR_FOUND, LB_EXPR_GIVEN_UP };
+enum lb_expr_found lb_expr_regex_find(const struct lb_expr_regex *regex, struct lb_str text, size_t from,
+                                      size_t span[2]);
+
 /*
  * True when the pattern only looks for fixed bytes, which are then in `literal` (in the arena); `anchored`: at the
  * start of the text.

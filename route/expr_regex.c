@@ -21,7 +21,6 @@
 enum {
     STEPS_MAX = 1000000, /* backtracking steps of one match: some 10 ms */
     HEAP_KIB_MAX = 1024, /* without JIT */
-    REASON_BYTES = 160,
 };
 
 static void *allocate(size_t size, void *context)
@@ -80,18 +79,32 @@ static void note_limit(const struct lb_expr_regex *regex, int result)
             LB_STR_ARG(regex->pattern), result);
 }
 
-bool lb_expr_regex_match(const struct lb_expr_regex *regex, struct lb_str text)
+enum lb_expr_found lb_expr_regex_find(const struct lb_expr_regex *regex, struct lb_str text, size_t from,
+                                      size_t span[2])
 {
     pcre2_match_data *data = block != NULL ? block : make_block();
     int result = PCRE2_ERROR_NOMEMORY;
 
     if (data != NULL)
-        result = pcre2_match(regex->code, (PCRE2_SPTR)text.ptr, text.len, 0, 0, data, regex->limits);
-    if (result >= 0)
-        return true;
-    if (result != PCRE2_ERROR_NOMATCH)
-        note_limit(regex, result);
-    return false;
+        result = pcre2_match(regex->code, (PCRE2_SPTR)text.ptr, text.len, from, 0, data, regex->limits);
+    if (result >= 0) {
+        const size_t *offsets = pcre2_get_ovector_pointer(data);
+
+        span[0] = offsets[0];
+        span[1] = offsets[1];
+        return LB_EXPR_FOUND;
+    }
+    if (result == PCRE2_ERROR_NOMATCH)
+        return LB_EXPR_NOT_FOUND;
+    note_limit(regex, result);
+    return LB_EXPR_GIVEN_UP;
+}
+
+bool lb_expr_regex_match(const struct lb_expr_regex *regex, struct lb_str text)
+{
+    size_t span[2];
+
+    return lb_expr_regex_find(regex, text, 0, span) == LB_EXPR_FOUND;
 }
 
 /* --- compiling --------------------------------------------------------------- */
@@ -134,25 +147,33 @@ static bool compile(struct lb_expr_regex *regex, pcre2_general_context *memory, 
     return true;
 }
 
+bool lb_expr_regex_compile(struct lb_expr_regex *regex, struct lb_str pattern, char *reason, size_t *offset)
+{
+    pcre2_general_context *memory = pcre2_general_context_create(allocate, release, NULL);
+    int error = PCRE2_ERROR_NOMEMORY;
+
+    regex->pattern = pattern;
+    *offset = 0;
+    bool done = memory != NULL && compile(regex, memory, &error, offset);
+    pcre2_general_context_free(memory);
+    if (!done) {
+        *reason = '\0';
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)reason, LB_EXPR_REASON_BYTES);
+        lb_expr_regex_free(regex);
+    }
+    return done;
+}
+
 struct lb_expr_regex *lb_expr_regex_new(struct lb_expr_source *source, const struct lb_expr_token *token)
 {
     struct lb_expr_regex *regex = lb_expr_alloc(source, sizeof(*regex));
-    pcre2_general_context *memory;
-    int error = PCRE2_ERROR_NOMEMORY;
-    size_t offset = 0;
+    char reason[LB_EXPR_REASON_BYTES];
+    size_t offset;
 
     if (regex == NULL)
         return NULL;
-    regex->pattern = token->value;
-    memory = pcre2_general_context_create(allocate, release, NULL);
-    bool done = memory != NULL && compile(regex, memory, &error, &offset);
-    pcre2_general_context_free(memory);
-    if (!done) {
-        char reason[REASON_BYTES] = "";
-
-        pcre2_get_error_message(error, (PCRE2_UCHAR *)reason, sizeof(reason));
+    if (!lb_expr_regex_compile(regex, token->value, reason, &offset)) {
         lb_expr_error(source, lb_expr_origin(token, offset), "this regular expression is wrong here: %s", reason);
-        lb_expr_regex_free(regex);
         return NULL;
     }
     return regex;
