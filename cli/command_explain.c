@@ -130,6 +130,7 @@ static void explain_filters(struct explanation *self)
             break;
         const struct lb_record *record = &batch.records[0];
         bool dropped = batch.record_count == 0 || (record->flags & LB_RECORD_DROPPED) != 0;
+        bool judged = batch.key_count > 0 && batch.keys[batch.key_count - 1].filter + 1 == i;
         if (!dropped)
             print_record(self, &batch, record, &after);
         drop_batch(&batch);
@@ -143,7 +144,10 @@ static void explain_filters(struct explanation *self)
             printf("dropped the record\n");
             break;
         }
-        printf(LB_STR_FMT, LB_STR_ARG(same ? LB_STR("changed nothing\n") : lb_buffer_str(&after)));
+        if (i > 0 && self->config->plan.filters[i - 1].type->judge != NULL)
+            printf("judges by what came before: %s\n", judged ? "a first one passes" : "not this record");
+        else
+            printf(LB_STR_FMT, LB_STR_ARG(same ? LB_STR("changed nothing\n") : lb_buffer_str(&after)));
         lb_buffer_reset(&before);
         lb_buffer_append_str(&before, lb_buffer_str(&after));
     }

@@ -41,6 +41,7 @@ struct generation {
     struct source_part *sources; /* in the order of the configuration, as are bits of sinks */
     struct sink_part *sinks;
     uint64_t *rule_prints;
+    struct lb_judge *judge; /* NULL: no filter has memory. The sequencer's */
 
     /* How it took over; read by the sequencer when `marker` comes. */
     struct lb_batch marker;

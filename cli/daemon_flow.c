@@ -94,6 +94,8 @@ void flow_emit(void *context, struct lb_batch *batch)
         pass_marker(daemon, generation);
         return;
     }
+    if (generation->judge != NULL)
+        lb_judge_apply(generation->judge, batch);
     deliver(batch);
     deliver_to_rules(daemon, batch);
 }

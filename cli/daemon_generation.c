@@ -38,6 +38,7 @@ static void free_generation(struct generation *self)
             lb_generation_unref(&self->sinks[i].owner->base);
     }
     lb_alert_change_free(self->change);
+    lb_judge_free(self->judge);
     lb_config_free(config);
     lb_free(self);
 }
@@ -111,6 +112,14 @@ static bool fill_rules(struct generation *self)
     return self->rule_prints != NULL;
 }
 
+static bool make_judge(struct generation *self)
+{
+    if (!lb_judge_needed(&self->config->plan))
+        return true;
+    self->judge = lb_judge_new(&self->config->plan);
+    return self->judge != NULL;
+}
+
 struct generation *generation_new(struct lb_daemon *daemon, struct lb_config *config, uint32_t number)
 {
     struct generation *self = lb_alloc(sizeof(*self));
@@ -125,7 +134,7 @@ struct generation *generation_new(struct lb_daemon *daemon, struct lb_config *co
     self->config = config;
     self->number = number;
     atomic_init(&self->marker.references, 1);
-    if (fill_sources(self) && fill_sinks(self) && fill_rules(self))
+    if (fill_sources(self) && fill_sinks(self) && fill_rules(self) && make_judge(self))
         return self;
     free_generation(self);
     return NULL;

@@ -50,6 +50,13 @@ struct lb_feed {
     struct lb_str key; /* of the `by` fields: `name=value` pairs joined by 0x1f, empty without `by` */
 };
 
+/* By what a filter with memory judges a record; written by workers, in order of records and filters. */
+struct lb_filter_key {
+    uint64_t key;
+    uint32_t record;
+    uint32_t filter;
+};
+
 struct lb_batch {
     /* Ingest writes these. */
     char *bytes;
@@ -71,6 +78,8 @@ struct lb_batch {
     struct lb_selection *selections; /* one per sink */
     struct lb_feed *feeds;
     uint32_t feed_count;
+    struct lb_filter_key *keys; /* judged behind the sequencer, before anybody else reads the batch */
+    uint32_t key_count;
 
     /* The engine's. */
     uint64_t sequence;

@@ -4,7 +4,8 @@
  * A plan is compiled once from the configuration and never changes; every
  * worker runs it over each batch from start to end: envelope, parser chain,
  * what the source adds, filters, routes (a selection for each sink), and what
- * the alert rules need (feeds). After that the batch is frozen.
+ * the alert rules need (feeds). Then, in order, filters with memory have the
+ * last word, and the batch is frozen.
  */
 #ifndef LB_ROUTE_H
 #define LB_ROUTE_H
@@ -38,6 +39,16 @@ void lb_worker_free(struct lb_worker *worker);
 
 /* Parse, filter, match. Never fails: what cannot be parsed goes on whole. */
 void lb_worker_process(struct lb_worker *worker, struct lb_batch *batch);
+
+/*
+ * Filters with memory: their verdicts on a batch, when its turn has come; what they drop is taken out of selections and
+ * feeds. One thread at a time, batches in order. It belongs to a plan, and the memory is the plan's filters' own.
+ */
+struct lb_judge;
+bool lb_judge_needed(const struct lb_route_plan *plan);
+struct lb_judge *lb_judge_new(const struct lb_route_plan *plan);
+void lb_judge_free(struct lb_judge *judge);
+void lb_judge_apply(struct lb_judge *judge, struct lb_batch *batch);
 
 /* The sinks (bits) that `record` goes to by `routes`. */
 uint64_t lb_route_match(const struct lb_route *routes, uint32_t count, const struct lb_record *record,

@@ -157,7 +157,6 @@ static enum lb_err open(void *state, const struct lb_section *section, struct lb
     self->rules.own = lb_alloc((self->match.count + 1) * sizeof(*self->rules.own));
     if (self->rules.own == NULL)
         return LB_NOMEM;
-    memset(self->rules.own, 0, (self->match.count + 1) * sizeof(*self->rules.own));
     for (size_t i = 0; i < self->patterns.count; i++)
         good &= want(self, self->patterns.items[i], section, diag);
     for (size_t i = 0; i < self->match.count; i++)

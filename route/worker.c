@@ -27,7 +27,7 @@
 
 #define MODULE "route.worker"
 
-enum { MASKS_FIRST = 1024, LABELS_SIZE = 256, WAIT_NS = 100 * 1000 * 1000 };
+enum { MASKS_FIRST = 1024, KEYS_FIRST = 256, LABELS_SIZE = 256, WAIT_NS = 100 * 1000 * 1000 };
 
 /* Counted within a batch, then added once. */
 struct source_totals {
@@ -50,6 +50,8 @@ struct lb_worker {
     uint32_t levels[LB_LEVEL_COUNT + 1]; /* the last: no level */
     struct lb_metric *levels_total[LB_LEVEL_COUNT + 1];
     uint32_t parse_errors;
+    bool judged; /* some filters have memory: the judge counts what is left */
+    uint32_t key_capacity;
 };
 
 /* --- life ------------------------------------------------------------------------- */
@@ -83,6 +85,7 @@ struct lb_worker *lb_worker_new(const struct lb_route_plan *plan)
     if (self == NULL)
         return NULL;
     self->plan = plan;
+    self->judged = lb_judge_needed(plan);
     self->scratch.size = LB_SCRATCH_BYTES;
     self->scratch.ptr = lb_alloc(LB_SCRATCH_BYTES);
     self->mask_capacity = MASKS_FIRST;
@@ -139,15 +142,37 @@ static void reserve_masks(struct lb_worker *self, uint32_t count)
     }
 }
 
+/* The judge takes records out of a selection where it stands, so it must be a list. False: no room. */
+static bool write_out(struct lb_batch *batch, struct lb_selection *selection)
+{
+    if (selection->count == 0 || selection->indexes != NULL)
+        return true;
+    selection->indexes = lb_arena_alloc(&batch->arena, selection->count * sizeof(uint32_t));
+    if (selection->indexes == NULL)
+        return false;
+    for (uint32_t i = 0; i < selection->count; i++)
+        selection->indexes[i] = i;
+    return true;
+}
+
+static bool try_select(struct lb_worker *self, struct lb_batch *batch)
+{
+    bool done = lb_route_select(batch, self->masks, self->plan->sink_count);
+
+    for (uint32_t i = 0; done && batch->key_count > 0 && i < self->plan->sink_count; i++)
+        done = write_out(batch, &batch->selections[i]);
+    return done;
+}
+
 static void select_records(struct lb_worker *self, struct lb_batch *batch)
 {
     size_t sinks = self->plan->sink_count;
     size_t bytes = (sinks + 1) * (sizeof(struct lb_selection) + sizeof(uint32_t) * (batch->record_count + 2));
 
-    if (lb_route_select(batch, self->masks, self->plan->sink_count))
+    if (try_select(self, batch))
         return;
     extend(&batch->arena, bytes);
-    for (unsigned attempt = 0; !lb_route_select(batch, self->masks, self->plan->sink_count); attempt++) {
+    for (unsigned attempt = 0; !try_select(self, batch); attempt++) {
         wait_for_memory(attempt);
         extend(&batch->arena, bytes);
     }
@@ -236,12 +261,35 @@ static void parse(struct lb_worker *self, struct lb_batch *batch, struct lb_reco
     }
 }
 
+/* Where there is no room for a key, the record is not judged: it passes. */
+static void note_key(struct lb_worker *self, struct lb_batch *batch, struct lb_filter_key key)
+{
+    if (batch->key_count == self->key_capacity) {
+        uint32_t capacity = self->key_capacity > 0 ? 2 * self->key_capacity : KEYS_FIRST;
+        struct lb_filter_key *keys = lb_arena_alloc(&batch->arena, capacity * sizeof(*keys));
+
+        if (keys == NULL)
+            return;
+        if (batch->key_count > 0)
+            memcpy(keys, batch->keys, batch->key_count * sizeof(*keys));
+        batch->keys = keys;
+        self->key_capacity = capacity;
+    }
+    batch->keys[batch->key_count++] = key;
+}
+
 static bool pass_filters(struct lb_worker *self, struct lb_batch *batch, struct lb_record *record)
 {
     for (uint32_t i = 0; i < self->plan->filter_count; i++) {
         const struct lb_filter *filter = &self->plan->filters[i];
+        struct lb_filter_key key = { .record = (uint32_t)(record - batch->records), .filter = i };
 
         self->scratch.used = 0;
+        if (filter->type->key != NULL) {
+            if (filter->type->key(filter->state, record, &self->scratch, &key.key))
+                note_key(self, batch, key);
+            continue;
+        }
         if (filter->type->apply(filter->state, record, batch, &self->scratch) == LB_DROP) {
             record->flags |= LB_RECORD_DROPPED;
             self->dropped[i]++;
@@ -264,7 +312,8 @@ static uint64_t process_record(struct lb_worker *self, struct lb_batch *batch, u
         add_origin(self, batch, record);
     if (!pass_filters(self, batch, record))
         return 0;
-    self->levels[record->level < LB_LEVEL_COUNT ? record->level : LB_LEVEL_COUNT]++;
+    if (!self->judged)
+        self->levels[record->level < LB_LEVEL_COUNT ? record->level : LB_LEVEL_COUNT]++;
     lb_feeder_add(&self->feeder, batch, index, &self->scratch);
     return lb_route_match(self->plan->routes, self->plan->route_count, record, &self->scratch);
 }
@@ -318,6 +367,9 @@ static void add_metrics(struct lb_worker *self, const struct lb_batch *batch)
 void lb_worker_process(struct lb_worker *worker, struct lb_batch *batch)
 {
     open_envelope(batch);
+    batch->keys = NULL;
+    batch->key_count = 0;
+    worker->key_capacity = 0;
     reserve_masks(worker, batch->record_count);
     lb_feeder_begin(&worker->feeder, batch);
     for (uint32_t i = 0; i < batch->record_count; i++)

@@ -20,8 +20,8 @@ static void check(struct lb_test_filter *filter, struct lb_str line)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const filters[] = {
-        "[{redact: {patterns: [email, ipv4, ipv6, card, iban, bearer, password_url, aws_key, jwt], "
-        "keys: [password, a], match: {x: 'x[0-9]+'}}}]",
+        ("[{redact: {patterns: [email, ipv4, ipv6, card, iban, bearer, password_url, aws_key, jwt], "
+         "keys: [password, a], match: {x: 'x[0-9]+'}}}]"),
         "[{redact: {with: drop, patterns: [email, card], keys: [password, a]}}]",
         "[{redact: {with: hash, key: k, patterns: [ipv6, iban, jwt], keys: [cookie]}}]",
     };

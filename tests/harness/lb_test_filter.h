@@ -19,6 +19,9 @@ struct lb_test_filter {
     struct lb_config *config;
     struct lb_diag diag;
     struct lb_worker *worker;
+    struct lb_judge *judge; /* NULL: no filter has memory */
+    int64_t arrival_ns;     /* of the next line: 2026-01-01T00:00:00Z at first */
+    uint64_t position;
     struct lb_stream stream;
     struct lb_batch batch;
     struct lb_scratch scratch;
@@ -44,6 +47,10 @@ static inline bool lb_test_filter_open(struct lb_test_filter *self, const char *
     if (self->config == NULL)
         return false;
     self->worker = lb_worker_new(&self->config->plan);
+    if (lb_judge_needed(&self->config->plan))
+        self->judge = lb_judge_new(&self->config->plan);
+    self->arrival_ns = 1767225600 * LB_SECOND;
+    self->position = 1000;
     self->stream = (struct lb_stream){ .source = &self->config->sources[0], .level = LB_LEVEL_NONE };
     self->scratch = (struct lb_scratch){ malloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
     lb_arena_init(&self->batch.arena, 256 << 20);
@@ -55,6 +62,7 @@ static inline void lb_test_filter_close(struct lb_test_filter *self)
 {
     if (self->config != NULL) {
         lb_worker_free(self->worker);
+        lb_judge_free(self->judge);
         lb_config_free(self->config);
         lb_arena_free(&self->batch.arena);
         lb_buffer_free(&self->out);
@@ -75,16 +83,19 @@ static inline const struct lb_record *lb_test_filter_run(struct lb_test_filter *
     lb_arena_reset(&arena, 1 << 20);
     *batch = (struct lb_batch){ .bytes = malloc(size),
                                 .capacity = (uint32_t)size,
-                                .position = 1000,
-                                .arrival_ns = 1767225600 * LB_SECOND,
+                                .position = self->position,
+                                .arrival_ns = self->arrival_ns,
                                 .stream = &self->stream,
                                 .arena = arena };
     if (line.len > 0)
         memcpy(batch->bytes, line.ptr, line.len);
     lb_batch_note(batch, 0, line.len);
     batch->length = (uint32_t)line.len;
-    batch->position_end = 1000 + line.len;
+    self->position += line.len + 1;
+    batch->position_end = self->position;
     lb_worker_process(self->worker, batch);
+    if (self->judge != NULL)
+        lb_judge_apply(self->judge, batch);
     assert(batch->record_count == 1);
     return &batch->records[0];
 }
