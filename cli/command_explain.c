@@ -25,6 +25,7 @@ struct explanation {
     const struct lb_source *source;
     struct lb_stream stream;
     struct lb_str line;
+    int64_t arrival_ns; /* the same for every run of a line, else each filter would change the time */
     struct lb_scratch scratch;
     bool colour;
 };
@@ -47,7 +48,7 @@ static bool make_batch(struct explanation *self, struct lb_batch *batch)
     memcpy(batch->bytes, self->line.ptr, self->line.len);
     batch->length = (uint32_t)self->line.len;
     batch->position_end = self->line.len + 1;
-    batch->arrival_ns = lb_clock_now();
+    batch->arrival_ns = self->arrival_ns;
     lb_batch_note(batch, 0, self->line.len);
     return true;
 }
@@ -211,6 +212,7 @@ static void explain_line(struct explanation *self)
 {
     struct lb_batch batch;
 
+    self->arrival_ns = lb_clock_now();
     heading(self, "source");
     printf(LB_STR_FMT " (%s)\n", LB_STR_ARG(self->source->section.name), self->source->type->module.name);
     explain_parsers(self);
