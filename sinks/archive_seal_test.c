@@ -338,6 +338,50 @@ static void every_failed_allocation_is_an_error_and_nothing_more(void **state)
     assert_true(n > 10);
 }
 
+static char sidecar[80];
+
+static void failed_allocations_leave_no_half_sidecar_and_no_half_repair(void **state)
+{
+    lb_archive_reason reason = NULL;
+    enum lb_err err = LB_NOMEM;
+    uint32_t blocks;
+    uint64_t bytes;
+    char flipped;
+
+    (void)state;
+    add_many();
+    snprintf(sidecar, sizeof(sidecar), "%s.lbx", path);
+    for (long n = 1; err == LB_NOMEM; n++) {
+        lb_alloc_fail_at = n;
+        err = lb_archive_index(path, &reason);
+        lb_alloc_fail_at = 0;
+        assert_true((access(sidecar, F_OK) == 0) == (err == LB_OK));
+    }
+    assert_int_equal(err, LB_OK);
+    unlink(sidecar);
+    lb_archive_close(seal_and_open(500));
+    chmod(path, 0600);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &flipped, 1, 30), 1);
+    flipped ^= 0x10;
+    assert_int_equal(pwrite(fd, &flipped, 1, 30), 1);
+    close(fd);
+    err = LB_NOMEM;
+    for (long n = 1; err == LB_NOMEM; n++) {
+        lb_alloc_fail_at = n;
+        err = lb_archive_repair(path, &blocks, &bytes, &reason);
+        lb_alloc_fail_at = 0;
+    }
+    assert_int_equal(err, LB_OK);
+    assert_null(reason);
+    struct lb_archive *archive;
+    assert_int_equal(lb_archive_open(&archive, path, &reason), LB_OK);
+    assert_int_equal(lb_archive_check_index(archive, &reason), LB_OK);
+    assert_int_equal(lb_archive_blocks(archive)[0].lines, 0);
+    assert_true(lb_archive_blocks(archive)[1].lines > 0);
+    lb_archive_close(archive);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -351,6 +395,7 @@ int main(void)
         TEST(told_to_stop_it_leaves_the_file_as_it_was),
         TEST(what_is_no_live_archive_is_refused),
         TEST(every_failed_allocation_is_an_error_and_nothing_more),
+        TEST(failed_allocations_leave_no_half_sidecar_and_no_half_repair),
     };
 
     return cmocka_run_group_tests_name("sinks/archive_seal", tests, NULL, NULL);
