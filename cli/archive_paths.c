@@ -184,6 +184,7 @@ void archive_paths_add(struct archive_paths *paths, const char *path)
     if (strcmp(path, "-") != 0 && stat(path, &status) != 0) {
         complain(paths, path, strerror(errno));
     } else if (strcmp(path, "-") != 0 && S_ISDIR(status.st_mode)) {
+        paths->beneath = true;
         walk(paths, path, 0);
     } else {
         char *name = archive_path_copy(path);

@@ -26,6 +26,7 @@ struct archive_paths {
     size_t count;
     size_t capacity;
     size_t given;
+    bool beneath; /* a directory was among them */
     bool failed; /* something could not be looked at; it was said on stderr */
 };
 

@@ -15,18 +15,21 @@ struct command {
     const char *summary;               /* one line of `logboom --help` */
     const char *help;                  /* the whole `logboom NAME --help` */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+    bool has_h;                        /* -h is an option of its own; only --help explains it */
 };
 
 extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_explain;
 extern const struct command command_cat;
+extern const struct command command_grep;
 extern const struct command command_hist;
 extern const struct command command_tail;
 extern const struct command command_verify;
 extern const struct command command_repair;
 extern const struct command command_recover;
 extern const struct command command_index;
+extern const struct command command_replay;
 extern const struct command command_version;
 extern const struct command command_help;
 

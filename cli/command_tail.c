@@ -1,13 +1,12 @@
 /* command_tail.c - `logboom tail`: the last records, then those that come. */
 #include "command.h"
 
+#include "archive_root.h"
 #include "colour.h"
 #include "fresh.h"
 #include "tail.h"
 
 #include "lb_alloc.h"
-#include "lb_conf.h"
-#include "lb_module.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -62,51 +61,6 @@ void tail_format(struct tail *self, struct lb_str line, const struct lb_record *
         colour_line(out, lb_buffer_str(&self->line), record->level);
     else
         lb_buffer_append_str(out, lb_buffer_str(&self->line));
-}
-
-/* --- where ------------------------------------------------------------------------ */
-
-/* The directory above the first changing part of a path template. */
-static bool constant_root(struct lb_str template, char *directory)
-{
-    size_t end = 0;
-
-    for (size_t i = 0; i < template.len && template.ptr[i] != '{' && template.ptr[i] != '%'; i++) {
-        if (template.ptr[i] == '/')
-            end = i > 0 ? i : 1;
-    }
-    if (end == 0 || end >= PATH_MAX)
-        return false;
-    memcpy(directory, template.ptr, end);
-    directory[end] = '\0';
-    return true;
-}
-
-static bool is_archive(const struct lb_sink *sink)
-{
-    return strcmp(sink->type->module.name, "archive") == 0;
-}
-
-/* Where the first archive of a configuration is. */
-static bool root_of_config(const char *file, char *directory)
-{
-    struct lb_diag diag = { 0 };
-    struct lb_config *config = lb_config_load(file, &diag);
-    bool found = false;
-
-    lb_diag_print(&diag, stderr);
-    lb_diag_free(&diag);
-    if (config == NULL)
-        return false;
-    for (uint32_t i = 0; i < config->sink_count && !found; i++) {
-        const struct lb_node *path =
-            is_archive(&config->sinks[i]) ? lb_node_get(config->sinks[i].section.node, "path") : NULL;
-        found = path != NULL && constant_root(path->text, directory);
-    }
-    if (!found)
-        fprintf(stderr, "logboom: %s: it has no archive; name the directory with --dir\n", file);
-    lb_config_free(config);
-    return found;
 }
 
 /* --- options ------------------------------------------------------------------------ */
@@ -220,7 +174,7 @@ static int tail(struct tail *self, const struct tail_options *options)
 
     self->directory = options->directory;
     if (self->directory == NULL) {
-        if (!root_of_config(options->config, directory))
+        if (!archive_root(options->config, directory))
             return EXIT_USAGE;
         self->directory = directory;
     }

@@ -9,12 +9,14 @@ const struct command *const commands[] = {
     &command_check,
     &command_explain,
     &command_cat,
+    &command_grep,
     &command_hist,
     &command_tail,
     &command_verify,
     &command_repair,
     &command_recover,
     &command_index,
+    &command_replay,
     &command_version,
     &command_help,
     NULL,
@@ -34,10 +36,10 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
-static bool asks_for_help(int argc, char **argv)
+static bool asks_for_help(const struct command *command, int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (is_any(argv[i], "--help", "-h"))
+        if (is_any(argv[i], "--help", command->has_h ? "--help" : "-h"))
             return true;
     }
     return false;
@@ -58,7 +60,7 @@ int main(int argc, char **argv)
 
     if (command == NULL)
         return unknown_command(argv[1]);
-    if (asks_for_help(argc - 1, argv + 1)) {
+    if (asks_for_help(command, argc - 1, argv + 1)) {
         fputs(command->help, stdout);
         return EXIT_OK;
     }
