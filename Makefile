@@ -42,10 +42,11 @@ LIB     := $(OUT)/lib$(NAME).a
 TESTBIN := $(TESTS:%.c=$(OUT)/%)
 BENCH   := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/*.c))
+FAULTS  := $(OUT)/tests/faults/kafka_mock $(OUT)/tests/faults/shim.so
 
 # --- Build ---------------------------------------------------------------------
 
-.PHONY: all deps bench-programs
+.PHONY: all deps bench-programs fault-programs
 all: $(BIN)   ## build the daemon (default)
 
 $(BIN): $(OUT)/cli/main.o $(LIB)
@@ -56,6 +57,14 @@ $(BIN) $(TESTBIN) $(BENCH):
 
 $(FUZZ): $(OUT)/%: $(OUT)/%.o $(LIB)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/tests/faults/kafka_mock: $(OUT)/tests/faults/kafka_mock.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# No sanitizer, no fortified names: it is loaded into whatever runs.
+$(OUT)/tests/faults/shim.so: tests/faults/shim.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
 $(LIB): $(SRC:%.c=$(OUT)/%.o)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -76,19 +85,20 @@ $(OUT)/%.o: %.c Makefile
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: run test unit tests bench bench-archive bench-peers bench-grep crash fuzz fuzz-run lint fmt
+.PHONY: run test unit tests bench bench-archive bench-peers bench-grep crash crash-faults crash-power losses fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
 	@tests/deps.sh build && $(MAKE) --no-print-directory all && tests/demo.sh $(BIN)
 
 test:   ## everything: release suite, unit and property tests under ASan+UBSan and TSan, the short crash loop
 	tests/deps.sh
-	$(MAKE) --no-print-directory -j2 all tests bench-programs
+	$(MAKE) --no-print-directory -j2 all tests bench-programs fault-programs
 	$(MAKE) --no-print-directory -j2 BUILD=asan tests
 	$(MAKE) --no-print-directory -j2 BUILD=tsan tests
 	$(PYTHON) tests/run.py release asan tsan --integration
 
 tests: $(TESTBIN)
 bench-programs: $(BENCH)
+fault-programs: $(FAULTS)
 unit: $(TESTBIN)   ## unit and property tests of this BUILD
 	$(PYTHON) tests/run.py $(BUILD)
 
@@ -104,8 +114,15 @@ bench-grep: all bench-programs   ## logboom grep, zstdcat | grep and rg -z over 
 	$(PYTHON) tests/bench/grep.py
 
 N ?= 20
-crash: all   ## kill -9 and restart N (20) times; every line exactly once in the archive
-	LB_CRASHES=$(N) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_crash.py
+TRIAL = LB_CRASHES=$(N) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/integration
+crash: all fault-programs   ## kill -9 and restart N (20) times; every line exactly once in the archive
+	$(TRIAL)/test_crash.py
+crash-faults: all fault-programs   ## the same on a disk that fails
+	$(TRIAL)/test_faults.py
+crash-power: all fault-programs   ## the same, and each time the power may fail
+	$(TRIAL)/test_power.py
+losses: all fault-programs   ## what others were measured to lose, in the long form, and a table
+	LB_LONG=1 $(TRIAL)/test_losses.py
 
 fuzz:   ## each fuzzer for SECONDS (60) with clang
 	$(MAKE) BUILD=fuzz CC=clang fuzz-run

@@ -141,12 +141,15 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
         assert(sink->index == i);
         sink->ledger = daemon->ledger;
         sink->data_dir = config->data_dir;
+        sink->exit_at_eof = daemon->exit_at_eof;
         if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
             return false;
         daemon->sinks_open++;
         if (lb_delivery_start(sink, daemon->streams, config->commit_every_ns) != LB_OK) {
-            lb_diag_error(diag, nowhere, "cannot start a thread for sink \"" LB_STR_FMT "\": %s",
-                          LB_STR_ARG(sink->section.name), strerror(errno));
+            lb_diag_error(diag, nowhere,
+                          "cannot start sink \"" LB_STR_FMT "\" (its threads, or its spool below " LB_STR_FMT
+                          "/spool): %s",
+                          LB_STR_ARG(sink->section.name), LB_STR_ARG(config->data_dir), strerror(errno));
             return false;
         }
         daemon->deliveries++;
@@ -292,6 +295,7 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
         return false;
     show_metrics(daemon);
     daemon->http = http_start(daemon, diag);
+    daemon->control = control_start(daemon);
     if (diag->errors > 0)
         return false;
     return lb_loop_start(daemon->file_loop) == LB_OK && lb_loop_start(daemon->socket_loop) == LB_OK;
@@ -428,7 +432,7 @@ int lb_daemon_wait(struct lb_daemon *daemon)
             "daemon",
             "stopped with undelivered records; they are kept for the next start where the source can be read again");
     else
-        LB_INFO("daemon", "stopped, everything is delivered");
+        LB_INFO("daemon", "stopped, everything is delivered or in a spool");
     return all ? 0 : 1;
 }
 
@@ -466,6 +470,8 @@ void lb_daemon_free(struct lb_daemon *daemon)
 {
     if (daemon->http != NULL)
         http_stop(daemon->http);
+    if (daemon->control != NULL)
+        control_stop(daemon->control);
     if (!daemon->down && daemon->file_loop != NULL && daemon->socket_loop != NULL)
         take_down(daemon, lb_clock_monotonic());
     close_parts(daemon);

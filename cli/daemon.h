@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 struct http_server;
+struct control;
 
 struct lb_daemon {
     struct lb_config *config;
@@ -33,6 +34,7 @@ struct lb_daemon {
     struct lb_loop *file_loop;
     struct lb_loop *socket_loop;
     struct http_server *http;
+    struct control *control; /* NULL: there is none */
 
     pthread_t workers[LB_WORKERS_MAX];
     uint32_t worker_count;
@@ -49,6 +51,11 @@ int lock_data_dir(struct lb_config *config, struct lb_diag *diag);
 /* daemon_http.c: /health, /metrics, /api/v1. NULL with an error in `diag`; `listen` empty: NULL without one. */
 struct http_server *http_start(struct lb_daemon *daemon, struct lb_diag *diag);
 void http_stop(struct http_server *server);
+
+/* daemon_control.c: the socket in data_dir; NULL, with a word in the log, where there can be none. */
+struct control *control_start(struct lb_daemon *daemon);
+void control_stop(struct control *control);
+bool flush_sinks(struct lb_daemon *daemon); /* has all sinks show what they hold; false: not all did in time */
 
 /* daemon_status.c: JSON of every component's state; true when all are well. */
 bool status_write(struct lb_daemon *daemon, struct lb_buffer *out);

@@ -71,6 +71,16 @@ static int answer_alerts(struct lb_daemon *daemon, struct lb_str body, struct lb
     return HTTP_OK;
 }
 
+/* Readers of archives ask for what is still in memory. Holds this server up for 2 s at most. */
+static int answer_flush(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
+{
+    (void)body;
+    bool all = flush_sinks(daemon);
+
+    lb_buffer_print(out, "{\"flushed\":%s}\n", all ? "true" : "false");
+    return all ? HTTP_OK : HTTP_SERVUNAVAIL;
+}
+
 static int answer_log_level(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
 {
     (void)daemon;
@@ -98,6 +108,7 @@ static int answer_index(struct lb_daemon *daemon, struct lb_str body, struct lb_
                     "GET  /metrics             Prometheus\n"
                     "GET  /api/v1/status       as /health, always 200\n"
                     "GET  /api/v1/alerts       alerts that fire now\n"
+                    "POST /api/v1/flush        files and archives show what is still in memory\n"
                     "POST /api/v1/log_level    body: error, warn, info, debug or trace\n"));
     return HTTP_OK;
 }
@@ -108,6 +119,7 @@ static const struct endpoint endpoints[] = {
     { "/metrics", EVHTTP_REQ_GET, false, answer_metrics, "text/plain; version=0.0.4; charset=utf-8" },
     { "/api/v1/status", EVHTTP_REQ_GET, false, answer_status, "application/json" },
     { "/api/v1/alerts", EVHTTP_REQ_GET, false, answer_alerts, "application/json" },
+    { "/api/v1/flush", EVHTTP_REQ_POST, false, answer_flush, "application/json" },
     { "/api/v1/log_level", EVHTTP_REQ_POST, false, answer_log_level, "application/json" },
 };
 

@@ -7,6 +7,8 @@
 #include "lb_log.h"
 #include "lb_time.h"
 
+#include <inttypes.h>
+
 static void write_text(struct lb_buffer *out, const char *key, struct lb_str text)
 {
     lb_buffer_print(out, ",\"%s\":\"", key);
@@ -22,12 +24,31 @@ static void write_time(struct lb_buffer *out, const char *key, int64_t time_ns)
     write_text(out, key, (struct lb_str){ text, len });
 }
 
+/* How many were refused for good since the start, where they are kept, and why the last one. */
+static void write_dead_letters(struct lb_buffer *out, const struct lb_sink *sink,
+                               const struct lb_dead_letter_state *letters)
+{
+    char path[LB_DEAD_LETTER_PATH_SIZE];
+
+    if (letters->count == 0)
+        return;
+    lb_dead_letter_path(sink, path);
+    lb_buffer_print(out, ",\"dead_letters\":%llu", (unsigned long long)letters->count);
+    write_text(out, "dead_letter_path", lb_str_from(path));
+    write_text(out, "dead_letter_last", lb_str_from(letters->last));
+    if (!letters->ok)
+        write_text(out, "dead_letter_problem", lb_str_from(letters->text));
+}
+
 static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
 {
     struct lb_delivery_state state = { 0 };
+    struct lb_dead_letter_state letters;
 
     lb_delivery_state(sink->delivery, &state);
-    lb_buffer_print(out, "{\"kind\":\"sink\",\"state\":\"%s\",\"queue_batches\":%u", state.ok ? "ok" : "failing",
+    lb_dead_letter_state(sink, &letters);
+    bool ok = state.ok && letters.ok;
+    lb_buffer_print(out, "{\"kind\":\"sink\",\"state\":\"%s\",\"queue_batches\":%u", ok ? "ok" : "failing",
                     state.queue_depth);
     write_text(out, "name", sink->section.name);
     write_text(out, "type", lb_str_from(sink->type->module.name));
@@ -35,8 +56,12 @@ static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
         write_text(out, "problem", lb_str_from(state.text));
     if (state.blocked_since_ns != 0)
         write_time(out, "blocked_since", state.blocked_since_ns);
+    lb_buffer_print(
+        out, ",\"policy\":\"%s\",\"spool_bytes\":%" PRIu64 ",\"oldest_seconds\":%.1f,\"dropped_records\":%" PRIu64,
+        state.policy, state.spool_bytes, (double)state.oldest_ns / (double)LB_SECOND, state.dropped);
+    write_dead_letters(out, sink, &letters);
     lb_buffer_append_char(out, '}');
-    return state.ok;
+    return ok;
 }
 
 static void write_source(struct lb_buffer *out, const struct lb_source *source)

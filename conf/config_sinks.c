@@ -22,14 +22,28 @@ static const struct lb_option spool_options[] = {
     { 0 },
 };
 
+static const char *const at_bound_names[] = { "block", "drop_oldest", NULL };
+
+static const struct lb_option dead_letter_options[] = {
+    { "path", LB_OPTION_STRING, AT(dead_letter), NULL,
+      .help = "the file; dead-letters/SINK.jsonl below data_dir unless set" },
+    { "max_size", LB_OPTION_SIZE, AT(dead_letter_max), "256MiB", "the most that it holds", .min = 64 * 1024,
+      .max = INT64_C(1) << 46 },
+    { "then", LB_OPTION_CHOICE, AT(dead_letter_drop_oldest), "block",
+      .help = "what happens when that is reached: block (such records are tried again until there is room) or "
+              "drop_oldest (the newer half is kept as PATH.2)",
+      .choices = at_bound_names },
+    { 0 },
+};
+
 const struct lb_option lb_sink_common[] = {
     { "when_full", LB_OPTION_CHOICE, AT(when_full), "by_type",
       .help = "while the sink takes less than comes: block, spool or drop_oldest; by_type: network sinks spool, others "
               "block",
       .choices = when_full_names },
     { "spool", LB_OPTION_GROUP, .help = "where records wait on disk", .group = spool_options },
-    { "dead_letter", LB_OPTION_STRING, AT(dead_letter), NULL,
-      .help = "the file for records that were refused for good; below data_dir unless set" },
+    { "dead_letter", LB_OPTION_GROUP, .help = "where records are kept that were refused for good",
+      .group = dead_letter_options },
     { 0 },
 };
 

@@ -61,10 +61,7 @@ static void writes_a_row_for_every_option(void **state)
 
 static void explains_one_module(void **state)
 {
-    char *text = printed(print_archive);
-
-    (void)state;
-    assert_string_equal(text, "sink.archive: Zstd files.\n"
+    static const char own[] = "sink.archive: Zstd files.\n"
                               "\n"
                               "Options\n"
                               "  path                   template; required\n"
@@ -76,7 +73,13 @@ static void explains_one_module(void **state)
                               "  rotate.every           duration, at least 1m; default 1d\n"
                               "                         oldest file\n"
                               "  format                 one of json, text, logfmt; default json\n"
-                              "                         of records\n");
+                              "                         of records\n"
+                              "\n"
+                              "Options of every sink\n";
+    char *text = printed(print_archive);
+
+    (void)state;
+    assert_int_equal(strncmp(text, own, sizeof(own) - 1), 0);
     free(text);
     text = printed(print_stdin);
     assert_non_null(strstr(text, "source.stdin: Standard input.\n\nOptions of every source\n"));

@@ -29,7 +29,7 @@ static unsigned hex_digits(uint64_t number)
 size_t lb_record_id(const struct lb_batch *batch, const struct lb_record *record, char *id)
 {
     uint64_t position = batch->position + record->start;
-    char *end = write_hex(id, batch->stream->id, 16);
+    char *end = write_hex(id, batch->origin != 0 ? batch->origin : batch->stream->id, 16);
 
     *end++ = '-';
     end = write_hex(end, position, hex_digits(position));

@@ -5,7 +5,8 @@
  * Tokens are done in any order; the mark moves to the end of each that is
  * done at the front. The tricky thing: what goes to nobody needs no token. It
  * only extends the last one, or moves the mark itself when nothing is before
- * it.
+ * it. And a token that moves to a spool leaves a stand-in, done, in its place:
+ * its own address is what the sink holds.
  */
 #include "stream.h"
 
@@ -26,7 +27,7 @@ struct lb_token_block {
     struct lb_token tokens[TOKENS_PER_BLOCK];
 };
 
-static const char *const outcome_names[] = { "delivered", "dead-lettered", "refused" };
+static const char *const outcome_names[] = { "delivered", "dead-lettered", "refused", "dropped" };
 
 /* --- tokens from a list ------------------------------------------------------------- */
 
@@ -179,6 +180,18 @@ static void stop_mark(struct lb_stream_entry *entry, struct lb_track *track)
     pthread_mutex_unlock(&entry->lock);
 }
 
+static void init_token(struct lb_token *token, struct lb_stream *stream, uint32_t consumer, uint64_t end)
+{
+    atomic_init(&token->stream, stream);
+    token->next = NULL;
+    token->end = end;
+    token->consumer = consumer;
+    token->done = false;
+    atomic_init(&token->holds, 1);
+    atomic_init(&token->outcome, LB_DELIVERED);
+    lb_stream_ref(stream);
+}
+
 struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uint64_t end, bool empty)
 {
     struct lb_streams *streams = stream->registry;
@@ -192,14 +205,7 @@ struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uin
         return NULL;
     }
     if (token != NULL) {
-        token->stream = stream;
-        token->next = NULL;
-        token->end = end;
-        token->consumer = consumer;
-        token->done = false;
-        atomic_init(&token->holds, 1);
-        atomic_init(&token->outcome, LB_DELIVERED);
-        lb_stream_ref(stream);
+        init_token(token, stream, consumer, end);
         atomic_fetch_add(&streams->outstanding[consumer], 1);
         atomic_fetch_add(&streams->outstanding[streams->consumer_count], 1);
     }
@@ -220,6 +226,69 @@ void lb_token_hold(struct lb_token *token, uint32_t count)
     (void)before;
 }
 
+bool lb_token_is_last(const struct lb_token *token)
+{
+    return atomic_load_explicit(&token->holds, memory_order_acquire) == 1;
+}
+
+/* With the lock of its stream's entry. */
+static void put_in_place(struct lb_track *track, struct lb_token *token, struct lb_token *stand_in)
+{
+    struct lb_token **link = &track->first;
+
+    while (*link != token)
+        link = &(*link)->next;
+    *link = stand_in;
+    stand_in->next = token->next;
+    if (track->last == token)
+        track->last = stand_in;
+}
+
+/* Tokens that the mark has passed, all of that stream. */
+static void let_go(struct lb_streams *streams, struct lb_stream *stream, struct lb_token *passed)
+{
+    uint32_t count = 0;
+
+    for (struct lb_token *each = passed; each != NULL; each = each->next)
+        count++;
+    if (passed != NULL)
+        put_tokens(streams, passed);
+    for (; count > 0; count--)
+        lb_stream_unref(stream);
+}
+
+bool lb_token_move(struct lb_token *token, struct lb_stream *stream, uint64_t end)
+{
+    struct lb_stream *from = token->stream;
+    struct lb_streams *streams = from->registry;
+    struct lb_stream_entry *entry = lb_stream_entry(from);
+    struct lb_token *stand_in = take_token(streams);
+    uint32_t consumer = token->consumer;
+
+    if (stand_in == NULL)
+        return false;
+    /* The reference that the token held goes over to what stands in for it. */
+    atomic_init(&stand_in->stream, from);
+    stand_in->consumer = consumer;
+    pthread_mutex_lock(&entry->lock);
+    stand_in->end = token->end;
+    stand_in->done = true;
+    put_in_place(&entry->tracks[consumer], token, stand_in);
+    struct lb_token *passed = advance(&entry->tracks[consumer]);
+    pthread_mutex_unlock(&entry->lock);
+
+    lb_stream_ref(stream);
+    atomic_store(&token->stream, stream);
+    token->next = NULL;
+    token->end = end;
+    entry = lb_stream_entry(stream);
+    pthread_mutex_lock(&entry->lock);
+    append(&entry->tracks[consumer], token);
+    pthread_mutex_unlock(&entry->lock);
+    let_go(streams, from, passed);
+    return true;
+}
+
 /* Nobody holds it any more. */
 static void finish(struct lb_token *token)
 {
@@ -237,13 +306,7 @@ static void finish(struct lb_token *token)
     token->done = true;
     struct lb_token *passed = advance(&entry->tracks[consumer]);
     pthread_mutex_unlock(&entry->lock);
-    uint32_t count = 0;
-    for (struct lb_token *each = passed; each != NULL; each = each->next)
-        count++;
-    if (passed != NULL)
-        put_tokens(streams, passed);
-    for (; count > 0; count--)
-        lb_stream_unref(stream);
+    let_go(streams, stream, passed);
     /* After the marks: who sees 0 here and collects then, finds them moved. */
     atomic_fetch_sub(&streams->outstanding[consumer], 1);
     atomic_fetch_sub(&streams->outstanding[streams->consumer_count], 1);
@@ -251,14 +314,17 @@ static void finish(struct lb_token *token)
 
 static void note_outcome(struct lb_token *token, enum lb_outcome outcome, const char *reason)
 {
-    const struct lb_streams *streams = token->stream->registry;
+    const struct lb_stream *stream = token->stream;
+    const struct lb_streams *streams = stream->registry;
     unsigned worst = atomic_load_explicit(&token->outcome, memory_order_relaxed);
 
     while (worst < outcome && !atomic_compare_exchange_weak_explicit(&token->outcome, &worst, outcome,
                                                                      memory_order_relaxed, memory_order_relaxed))
         ;
+    if (outcome == LB_DROPPED)
+        return;
     LB_WARN(MODULE, "records were not accepted sink=" LB_STR_FMT " outcome=%s stream=%016" PRIx64 " reason=\"%s\"",
-            LB_STR_ARG(streams->consumers[token->consumer]), outcome_names[outcome], token->stream->id,
+            LB_STR_ARG(streams->consumers[token->consumer]), outcome_names[outcome], stream->id,
             reason != NULL ? reason : "none given");
 }
 

@@ -17,7 +17,7 @@ enum { LB_STREAM_BUCKETS = 1024, LB_STREAM_KEY_SIZE = 64, LB_STREAM_ID_DIGITS = 
 
 /* One batch on its way to one consumer. */
 struct lb_token {
-    struct lb_stream *stream; /* a reference is held */
+    _Atomic(struct lb_stream *) stream; /* a reference is held; changes when it moves to a spool */
     struct lb_token *next;
     uint64_t end;
     uint32_t consumer;

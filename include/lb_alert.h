@@ -38,14 +38,29 @@ struct lb_threshold {
     double number; /* a ratio as 0…1 */
 };
 
-enum lb_alert_function { LB_ALERT_COUNT, LB_ALERT_RATIO };
+enum lb_alert_function {
+    LB_ALERT_COUNT, /* of the records that match */
+    LB_ALERT_RATE,  /* the same in a second */
+    LB_ALERT_RATIO, /* the part that matches, 0…1 */
+    LB_ALERT_SUM,   /* of a field, as are those below */
+    LB_ALERT_AVG,
+    LB_ALERT_MIN,
+    LB_ALERT_MAX,
+    LB_ALERT_STDDEV,
+    LB_ALERT_PERCENTILE,
+    LB_ALERT_LAST,
+    LB_ALERT_DISTINCT,    /* how many different values */
+    LB_ALERT_CONSECUTIVE, /* how many of the newest records match, one after the other */
+};
 
 struct lb_alert_rule {
     struct lb_str name;
     struct lb_place place;
     const struct lb_expr *where; /* NULL: every record */
     enum lb_alert_function function;
-    const struct lb_expr *inner; /* count(EXPR) and ratio(EXPR): predicate bit 0; NULL: always true */
+    double quantile;             /* of a percentile */
+    struct lb_str field;         /* that is measured; empty: none */
+    const struct lb_expr *inner; /* count(EXPR) and the like: predicate bit 0; NULL: always true */
     struct lb_str value_text;    /* as written */
     int64_t over_ns;
     struct lb_strs by;
@@ -54,8 +69,14 @@ struct lb_alert_rule {
     uint64_t min_count;
     int64_t cooldown_ns;
     int64_t for_ns;
-    struct lb_str text; /* optional words for people; `{service}` and `{value}` are replaced */
-    uint64_t sinks;     /* `to:` of the rule itself */
+    int64_t hold_ns;           /* no threshold crossed for so long: resolved; less than `lateness` means that */
+    int64_t repeat_ns;         /* told again while it fires; 0: not */
+    struct lb_threshold clear; /* not set, or what the value must cross before the lowest severity ends */
+    struct lb_str text;        /* optional words for people; `{service}` and `{value}` are replaced */
+    struct lb_str runbook;     /* where the reader finds what to do */
+    struct lb_pairs labels;    /* added to each alert as they are */
+    bool shadow;               /* judged, counted and shown, but nobody is told */
+    uint64_t sinks;            /* `to:` of the rule itself */
 };
 
 struct lb_alerting {
@@ -77,9 +98,9 @@ struct lb_config;
 bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
                       struct lb_diag *diag);
 
-/* Reads `above 5%`, `at least 5`, `> 1000`; False with an error at `place`. `is_ratio`: percent or 0…1. */
-bool lb_threshold_read(struct lb_str text, bool is_ratio, struct lb_threshold *threshold, struct lb_place place,
-                       struct lb_diag *diag);
+/* Reads `above 5%`, `at least 500ms`, `> 1000`, for what the rule measures. False with an error at `place`. */
+bool lb_threshold_read(struct lb_str text, const struct lb_alert_rule *rule, struct lb_threshold *threshold,
+                       struct lb_place place, struct lb_diag *diag);
 
 struct lb_alert_engine;
 

@@ -45,7 +45,7 @@ struct lb_feed {
     uint32_t record;
     uint16_t rule;
     uint16_t bits;     /* bit n: the rule's n-th predicate holds */
-    double number;     /* of the field the rule measures; NAN if missing */
+    double number;     /* of the field that the rule measures; for distinct() it stands for the value; NAN: none */
     struct lb_str key; /* of the `by` fields: `name=value` pairs joined by 0x1f, empty without `by` */
 };
 
@@ -60,7 +60,8 @@ struct lb_batch {
     uint64_t position_end; /* behind the last byte that this batch covers, terminators included */
     int64_t arrival_ns;
     struct lb_stream *stream; /* a reference is held */
-    struct lb_str *peers;     /* datagrams only: the sender of each event, in the arena; else NULL */
+    uint64_t origin; /* of a batch that comes back from a spool: the id of its first stream, for record ids; or 0 */
+    struct lb_str *peers; /* datagrams only: the sender of each event, in the arena; else NULL */
 
     /* Workers write these. */
     struct lb_arena arena;
@@ -130,8 +131,8 @@ static inline const struct lb_record *lb_batch_selected(const struct lb_batch *b
     return &batch->records[selection->indexes == NULL ? i : selection->indexes[i]];
 }
 
-/* The stable id of a record, "<stream, 16 hex>-<position, hex>": `id` has room for LB_RECORD_ID_SIZE bytes. Returns its
- * length. */
+/* The stable id of a record, "<stream, 16 hex>-<position, hex>", the same from a spool: `id` has room for
+ * LB_RECORD_ID_SIZE bytes. Returns its length. */
 enum { LB_RECORD_ID_SIZE = 34 };
 size_t lb_record_id(const struct lb_batch *batch, const struct lb_record *record, char *id);
 

@@ -26,7 +26,14 @@ struct lb_journal_reader;
 
 struct lb_journal_options {
     uint64_t segment_bytes; /* a segment that is longer gets a successor; 0: 16 MiB */
-    uint64_t max_bytes;     /* of all segments; 0: no bound */
+    uint64_t max_bytes;     /* of all segments; 0: no bound. An empty journal takes one entry of any size */
+
+    /*
+     * What the owner knows: entries from `end` on never counted, so they are cut; positions go on from `end` even where
+     * less is found. Without it the journal is taken as it is found, but for a torn tail.
+     */
+    bool end_known;
+    uint64_t end;
 };
 
 /* Makes the directory where it is missing; cuts a torn tail. LB_IO: errno says why. */
@@ -35,8 +42,8 @@ enum lb_err lb_journal_open(struct lb_journal **journal, const char *directory,
 void lb_journal_close(struct lb_journal *journal); /* readers first */
 
 /*
- * Takes a copy. `end` (may be NULL): the position behind the entry. LB_LIMIT: max_bytes is reached (nothing was
- * taken). LB_IO (say, ENOSPC): nothing was taken, and the journal ends with a whole entry; try again later.
+ * Takes a copy of at least one byte. `end` (may be NULL): the position behind the entry. LB_LIMIT: max_bytes is reached
+ * (nothing was taken). LB_IO (say, ENOSPC): nothing was taken, and the journal ends with a whole entry; try again later.
  */
 enum lb_err lb_journal_append(struct lb_journal *journal, struct lb_str payload, uint64_t *end) LB_MUST_USE;
 
@@ -45,6 +52,9 @@ enum lb_err lb_journal_append(struct lb_journal *journal, struct lb_str payload,
  * sync is written anew to the next segment; only if that fails too, LB_IO: then it is not safe, try again later.
  */
 enum lb_err lb_journal_sync(struct lb_journal *journal) LB_MUST_USE;
+
+/* Forgets what was appended since the last sync. The appending thread. */
+void lb_journal_undo(struct lb_journal *journal);
 
 /* Positions of the first byte that is still there and behind the last; bytes on disk between them. Any thread. */
 uint64_t lb_journal_begin(const struct lb_journal *journal);
@@ -55,10 +65,12 @@ uint64_t lb_journal_bytes(const struct lb_journal *journal);
 void lb_journal_trim(struct lb_journal *journal, uint64_t position);
 
 /*
- * Deletes the oldest segment, whatever is in it (but not the one that is being appended to: LB_END). The entries that
- * went are counted in `*entries`. A reader that stood there goes on behind it.
+ * Deletes the oldest segment, whatever is in it (but not the one that is being appended to: LB_END), after `visit` has
+ * seen each of its entries that can be read. A reader that stood there goes on behind it. The appending thread.
  */
-enum lb_err lb_journal_drop_oldest(struct lb_journal *journal, uint64_t *entries) LB_MUST_USE;
+enum lb_err lb_journal_drop_oldest(struct lb_journal *journal,
+                                   void (*visit)(void *context, struct lb_str payload, uint64_t start),
+                                   void *context) LB_MUST_USE;
 
 /* Entries (or, for a lost head, segments) that were skipped because they were damaged, since it was opened. */
 uint64_t lb_journal_damaged(const struct lb_journal *journal);
@@ -69,7 +81,7 @@ void lb_journal_reader_free(struct lb_journal_reader *reader);
 
 /*
  * The next entry that is synced, into `payload` (reset first); it lies at [start, end). LB_AGAIN: there is none yet.
- * LB_IO: the disk fails here; trying again later starts at the same entry.
+ * LB_IO: the disk fails here; trying again later starts at the same entry (which counts as damaged after some tries).
  */
 enum lb_err lb_journal_read(struct lb_journal_reader *reader, struct lb_buffer *payload, uint64_t *start,
                             uint64_t *end) LB_MUST_USE;

@@ -21,6 +21,8 @@
 #include "lb_module.h"
 #include "lb_stream.h"
 
+#define LB_CONTROL_SOCKET "control" /* in data_dir: readers of archives ask there for what is in memory */
+
 struct lb_sink_type;
 struct lb_delivery;
 
@@ -34,11 +36,16 @@ enum lb_when_full {
 
 /* What every sink takes; filled by options before open(). */
 struct lb_sink_options {
-    int when_full;             /* enum lb_when_full; after loading never BY_TYPE */
-    uint64_t spool_max;        /* bytes on disk */
-    int spool_then;            /* enum lb_when_full: BLOCK or DROP_OLDEST */
-    struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+    int when_full;               /* enum lb_when_full; after loading never BY_TYPE */
+    uint64_t spool_max;          /* bytes on disk */
+    int spool_then;              /* enum lb_when_full: BLOCK or DROP_OLDEST */
+    struct lb_str dead_letter;   /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+    uint64_t dead_letter_max;    /* bytes of that file */
+    int dead_letter_drop_oldest; /* 1: at that bound the older half goes; 0: records are tried again until there is room
+                                  */
 };
+
+struct lb_dead_letters;
 
 struct lb_sink {
     const struct lb_sink_type *type;
@@ -48,7 +55,9 @@ struct lb_sink {
     uint32_t index;           /* its bit, and its consumer number */
     struct lb_ledger *ledger; /* for what it committed in earlier runs; set before open() */
     struct lb_str data_dir;
-    struct lb_delivery *delivery; /* its queue and thread */
+    bool exit_at_eof; /* the run ends when all is read: work that can wait, like sealing, is left to the next one */
+    struct lb_delivery *delivery;         /* its queue and thread */
+    struct lb_dead_letters *dead_letters; /* NULL before the first one */
 };
 
 struct lb_sink_type {
@@ -96,7 +105,10 @@ const struct lb_sink_type *const *lb_sink_types(void); /* NULL at the end */
 
 /* --- delivery: what the engine sees --------------------------------------- */
 
-/* Starts the sink's thread. `commit_ns`: the longest time between commits. */
+/*
+ * Starts the sink's thread, and the one of its spool below data_dir/spool/SINK. `commit_ns`: the longest time between
+ * commits. LB_IO: the spool cannot be opened, errno says why.
+ */
 enum lb_err lb_delivery_start(struct lb_sink *sink, struct lb_streams *streams, int64_t commit_ns) LB_MUST_USE;
 
 /* Gives a reference of the batch. `selection` lives in the batch. Never blocks. Called in stream order. */
@@ -106,7 +118,11 @@ void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, cons
 /* Has the sink show what came so far (archive: writes its frames). Waits until `deadline` (monotonic). Any thread. */
 bool lb_delivery_flush(struct lb_delivery *delivery, int64_t deadline);
 
-/* Writes what is queued, drains, commits and ends the thread, by `deadline` (monotonic). True: all is delivered. */
+/*
+ * Writes what is queued, drains, commits and ends the thread, by `deadline` (monotonic). A sink that spools and lags
+ * puts the rest into its spool rather than wait, unless there is no deadline (INT64_MAX). True: all is delivered, or
+ * safe in the spool. A second call only answers again.
+ */
 bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline);
 
 /* After the sink was closed; a sink that was never started is left alone. */
@@ -118,7 +134,7 @@ bool lb_delivery_stopping(const struct lb_sink *sink);
 /* For health: "ok", or what is wrong now and since when. */
 struct lb_delivery_state {
     bool ok;
-    char text[200];
+    char text[408];
     int64_t blocked_since_ns; /* Unix time; 0: not blocked */
     uint32_t queue_depth;     /* batches */
     const char *policy;       /* "block", "spool", "drop_oldest" */
@@ -134,5 +150,47 @@ void lb_delivery_fine(struct lb_sink *sink);
 
 /* Counts records that left, and their bytes on the wire or disk. */
 void lb_delivery_count(struct lb_sink *sink, uint64_t records, uint64_t bytes);
+
+/* --- dead letters: what is refused for good ------------------------------- */
+
+struct lb_letter {
+    struct lb_str id;     /* of the record, by lb_record_id() */
+    struct lb_str record; /* a JSON object, as lb_format_write() makes it */
+    const char *kind;     /* one of few words, for the counter: "http_400", "too_large" */
+    const char *reason;   /* for a person */
+    uint32_t attempts;
+};
+
+/*
+ * Keeps a refused record. LB_OK: it is copied, and one hold of `token` goes (LB_DEAD_LETTERED) as soon as the letter is
+ * on disk. LB_AGAIN: letters cannot be kept now, and health says why; nothing has changed, the sink tries the record
+ * again later. Any thread.
+ */
+enum lb_err lb_delivery_dead_letter(struct lb_sink *sink, const struct lb_letter *letter,
+                                    struct lb_token *token) LB_MUST_USE;
+
+/* Waits until all letters so far are on disk, at most until `deadline` (monotonic). */
+void lb_dead_letters_flush(struct lb_sink *sink, int64_t deadline);
+void lb_dead_letters_free(struct lb_sink *sink); /* what is not on disk yet stays held; its thread ends */
+
+/* The file that a sink's letters go to. */
+enum { LB_DEAD_LETTER_PATH_SIZE = 4096 };
+void lb_dead_letter_path(const struct lb_sink *sink, char *path);
+
+struct lb_dead_letter_state {
+    bool ok;
+    char text[200]; /* what is wrong, or empty */
+    uint64_t count; /* letters since the start */
+    char last[200]; /* the last one's reason */
+};
+void lb_dead_letter_state(const struct lb_sink *sink, struct lb_dead_letter_state *state);
+
+/*
+ * Who rewrites a file of letters beside a running logboom holds this lock of its descriptor meanwhile (an OFD lock of
+ * one byte), and puts the new file in place by rename; the daemon then goes on with the new one.
+ */
+enum { LB_DEAD_LETTER_LOCK_WRITE = 0, LB_DEAD_LETTER_LOCK_REPLAY = 1 };
+bool lb_dead_letter_lock(int fd, int which); /* false: somebody else holds it */
+void lb_dead_letter_unlock(int fd, int which);
 
 #endif

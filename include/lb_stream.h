@@ -28,6 +28,7 @@ enum lb_outcome {
     LB_DELIVERED,     /* safe */
     LB_DEAD_LETTERED, /* refused for good, kept elsewhere with the reason */
     LB_REFUSED,       /* refused for good and lost; counted */
+    LB_DROPPED,       /* lost because its policy says so while the sink lags; counted and told by the delivery code */
 };
 
 struct lb_stream {
@@ -107,10 +108,14 @@ void lb_token_hold(struct lb_token *token, uint32_t count);
 /* The last one moves the mark. The worst outcome counts; `reason` is logged with refusals, may be NULL. */
 void lb_token_done(struct lb_token *token, enum lb_outcome outcome, const char *reason);
 
+/* Nobody but the caller, who holds it, holds it: what was given to the sink is settled. */
+bool lb_token_is_last(const struct lb_token *token);
+
 /*
  * The records behind the token are safe in a spool: its place in its stream counts as done now, and the token, with
- * what is still held of it, becomes the next one of `stream` for the same consumer, up to `end`. Any thread. False: no
- * memory, nothing has changed.
+ * what is still held of it, becomes the next one of `stream` for the same consumer, up to `end`. The caller holds it,
+ * others may let go meanwhile; one thread moves and issues in `stream`, and nobody collects the marks of the consumer
+ * during the call. False: no memory, nothing has changed.
  */
 bool lb_token_move(struct lb_token *token, struct lb_stream *stream, uint64_t end) LB_MUST_USE;
 

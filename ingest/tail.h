@@ -26,6 +26,7 @@
 
 #include <sys/queue.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 enum {
     LB_TAIL_HEAD_BYTES = 256,  /* the fingerprint covers so much of the front of a file */
@@ -89,7 +90,7 @@ struct lb_tail_file {
     bool checked;    /* it is no copy of another, or was one before we came */
     bool rotated;    /* it lost its name: nobody should write to it for much longer */
     bool gone;       /* no path leads to it; only the descriptor does */
-    bool unreadable; /* told once */
+    bool unreadable; /* told once; tried again at each tick */
     TAILQ_ENTRY(lb_tail_file) ready_link;
     TAILQ_ENTRY(lb_tail_file) fd_link;
 };
@@ -245,14 +246,23 @@ void lb_tail_open_streams(struct lb_tail *self, uint32_t max);
 /* Tells the ledger what the file is now called and begins with. */
 void lb_tail_identify(struct lb_tail_file *file);
 
-/* True when the first bytes behind `fd` are still those of the identity. */
-bool lb_tail_same_head(const struct lb_tail_identity *identity, int fd);
+/* What a look at some bytes says. What cannot be read now is no other file: taking it for one would read all again. */
+enum lb_tail_match { LB_TAIL_OTHER, LB_TAIL_SAME, LB_TAIL_UNKNOWN };
 
-/* True when the bytes before file->offset are those that were read. */
-bool lb_tail_same_marker(const struct lb_tail_file *file, int fd);
+/* Are the first bytes behind `fd` still those of the identity? */
+enum lb_tail_match lb_tail_match_head(const struct lb_tail_identity *identity, int fd);
 
-/* As far as there is enough of it now, lets the fingerprint cover more. True when it changed. */
-bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd);
+/* The same for the file that `path` leads to. */
+enum lb_tail_match lb_tail_match_path(const struct lb_tail_identity *identity, const char *path);
+
+/* Are the bytes before file->offset those that were read? */
+enum lb_tail_match lb_tail_match_marker(const struct lb_tail_file *file, int fd);
+
+/*
+ * As far as there is enough of it now, lets the fingerprint cover more. True when it changed. `read`, or NULL: what was
+ * read of the file last. Where the file holds something else by now, it was truncated, and the fingerprint stays.
+ */
+bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd, const struct lb_batch *read);
 
 /* --- tail_rotate.c ---------------------------------------------------------------- */
 
@@ -307,6 +317,12 @@ bool lb_tail_set_path(struct lb_tail *self, struct lb_tail_file *file, const cha
 /* Sees to it that file->fd is open. False: not now, or never again if the file is gone. */
 bool lb_tail_file_open(struct lb_tail *self, struct lb_tail_file *file);
 void lb_tail_file_close(struct lb_tail *self, struct lb_tail_file *file);
+
+/* To be read. What fails for a moment only is tried again; below 0: errno says why. */
+int lb_tail_open_path(const char *path);
+
+/* Reads `length` bytes, fewer only where the file ends, however little the kernel gives at once. Below 0: not now. */
+ssize_t lb_tail_pread(int fd, char *bytes, size_t length, uint64_t offset);
 
 /* True when a path leads to the file of that identity. */
 bool lb_tail_leads_to(const char *path, const struct lb_tail_identity *identity);

@@ -19,7 +19,11 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { FIRST_FILES = 64, CLOSE_TRIES = 64 };
+enum {
+    FIRST_FILES = 64,
+    CLOSE_TRIES = 64,
+    CALL_TRIES = 5, /* of a call whose failure may pass: what follows from it, a log read from its head, stays */
+};
 
 static uint64_t path_key(const char *path)
 {
@@ -216,10 +220,40 @@ static void close_oldest(struct lb_tail *self)
         lb_tail_file_close(self, behind);
 }
 
+int lb_tail_open_path(const char *path)
+{
+    int fd = -1;
+
+    for (unsigned tries = 0; fd < 0 && tries < CALL_TRIES; tries++) {
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0 && errno != EINTR && errno != EIO && errno != EMFILE && errno != ENFILE)
+            break;
+    }
+    return fd;
+}
+
+ssize_t lb_tail_pread(int fd, char *bytes, size_t length, uint64_t offset)
+{
+    size_t done = 0;
+    unsigned failed = 0;
+
+    while (done < length) {
+        ssize_t got = pread(fd, bytes + done, length - done, (off_t)(offset + done));
+
+        if (got == 0)
+            break;
+        if (got < 0 && errno != EINTR && ++failed == CALL_TRIES)
+            return -1;
+        if (got > 0)
+            done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
 static enum lb_err open_path(struct lb_tail *self, struct lb_tail_file *file)
 {
     struct stat status;
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = lb_tail_open_path(file->path);
 
     if (fd < 0)
         return LB_IO;
@@ -228,7 +262,6 @@ static enum lb_err open_path(struct lb_tail *self, struct lb_tail_file *file)
         return LB_END;
     }
     file->fd = fd;
-    file->unreadable = false;
     TAILQ_INSERT_TAIL(&self->fds, file, fd_link);
     self->fd_count++;
     return LB_OK;

@@ -15,7 +15,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -76,45 +75,68 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
 
 /* --- content ------------------------------------------------------------------- */
 
-bool lb_tail_same_head(const struct lb_tail_identity *identity, int fd)
+/* `bytes` has room for `length`. */
+static enum lb_tail_match match(int fd, char *bytes, uint32_t length, uint64_t offset, uint64_t hash)
+{
+    ssize_t got = lb_tail_pread(fd, bytes, length, offset);
+
+    if (got < 0)
+        return LB_TAIL_UNKNOWN;
+    return got == (ssize_t)length && XXH64(bytes, length, 0) == hash ? LB_TAIL_SAME : LB_TAIL_OTHER;
+}
+
+enum lb_tail_match lb_tail_match_head(const struct lb_tail_identity *identity, int fd)
 {
     char head[LB_TAIL_HEAD_BYTES];
 
-    return pread(fd, head, identity->length, 0) == (ssize_t)identity->length &&
-           XXH64(head, identity->length, 0) == identity->fingerprint;
+    return match(fd, head, identity->length, 0, identity->fingerprint);
 }
 
-bool lb_tail_same_marker(const struct lb_tail_file *file, int fd)
+enum lb_tail_match lb_tail_match_marker(const struct lb_tail_file *file, int fd)
 {
     char marker[LB_TAIL_MARKER_BYTES];
 
-    return pread(fd, marker, file->marker_len, (off_t)(file->offset - file->marker_len)) == file->marker_len &&
-           (file->marker_len == 0 || XXH64(marker, file->marker_len, 0) == file->marker);
+    if (file->marker_len == 0)
+        return LB_TAIL_SAME;
+    return match(fd, marker, file->marker_len, file->offset - file->marker_len, file->marker);
 }
 
-bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd)
+enum lb_tail_match lb_tail_match_path(const struct lb_tail_identity *identity, const char *path)
+{
+    int fd = lb_tail_open_path(path);
+
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? LB_TAIL_OTHER : LB_TAIL_UNKNOWN;
+    enum lb_tail_match match = lb_tail_match_head(identity, fd);
+    close(fd);
+    return match;
+}
+
+static bool begins_with(const char *head, size_t len, const struct lb_tail_identity *identity,
+                        const struct lb_batch *read)
+{
+    if (identity->length > 0 && XXH64(head, identity->length, 0) != identity->fingerprint)
+        return false;
+    if (read == NULL || read->position >= len)
+        return true;
+    size_t part = len - (size_t)read->position;
+    return memcmp(head + read->position, read->bytes, part < read->length ? part : read->length) == 0;
+}
+
+bool lb_tail_grow_head(struct lb_tail_identity *identity, int fd, const struct lb_batch *read)
 {
     char head[LB_TAIL_HEAD_BYTES];
 
     if (identity->length == LB_TAIL_HEAD_BYTES)
         return false;
-    ssize_t len = pread(fd, head, sizeof(head), 0);
+    ssize_t len = lb_tail_pread(fd, head, sizeof(head), 0);
     /* By doubling, so that a file of small writes does not fill the ledger. */
-    if (len <= 0 || (len < LB_TAIL_HEAD_BYTES && (uint32_t)len < identity->length * 2))
+    if (len <= 0 || (len < LB_TAIL_HEAD_BYTES && (uint32_t)len < identity->length * 2) ||
+        !begins_with(head, (size_t)len, identity, read))
         return false;
     identity->length = (uint32_t)len;
     identity->fingerprint = XXH64(head, (size_t)len, 0);
     return true;
-}
-
-static bool path_has_head(const char *path, const struct lb_tail_identity *identity)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    bool same = fd >= 0 && lb_tail_same_head(identity, fd);
-
-    if (fd >= 0)
-        close(fd);
-    return same;
 }
 
 void lb_tail_identify(struct lb_tail_file *file)
@@ -186,7 +208,8 @@ bool lb_tail_adopt(struct lb_tail *self, struct lb_tail_file *file)
             continue;
         if (known->identity.device != file->identity.device && strcmp(known->path, file->path) != 0)
             continue;
-        if (!path_has_head(file->path, &known->identity))
+        /* One that cannot be read yet is taken at its inode's word: each read looks at its head again. */
+        if (lb_tail_match_path(&known->identity, file->path) == LB_TAIL_OTHER)
             continue;
         claim(known, file);
         return true;
@@ -249,7 +272,7 @@ static struct lb_tail_file *find_renamed(struct lb_tail *self, struct lb_tail_kn
         snprintf(found, sizeof(found), "%s", known->path);
     else if (!lb_tail_find_inode(known->path, &known->identity, found))
         return NULL;
-    if (!path_has_head(found, &known->identity) || stat(found, &status) != 0)
+    if (lb_tail_match_path(&known->identity, found) == LB_TAIL_OTHER || stat(found, &status) != 0)
         return NULL;
     if (lb_tail_find(self, status.st_dev, status.st_ino) != NULL)
         return NULL;
@@ -344,7 +367,7 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     struct stat status;
     bool was_truncated = file->id == 0 && file->identity.born_ns != 0;
 
-    lb_tail_grow_head(&file->identity, file->fd);
+    lb_tail_grow_head(&file->identity, file->fd, NULL);
     if (file->identity.length == 0)
         return false;
     if (!file->checked && file->id == 0 && lb_tail_is_copy(self, file, file->fd)) {

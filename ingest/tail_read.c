@@ -79,11 +79,15 @@ static size_t read_length(const struct lb_tail *self, const struct lb_tail_file 
     return length < useful || file->wanted > 0 ? length : useful;
 }
 
+/* Nothing of it is given up; where a path leads to it, another descriptor may do better. */
 static void read_failed(struct lb_tail *self, struct lb_tail_file *file)
 {
-    LB_ERROR("source.file", "cannot read file, it is tried again when it changes path=%s error=\"%s\"", file->path,
-             strerror(errno));
-    lb_tail_file_close(self, file);
+    if (!file->unreadable)
+        LB_ERROR("source.file", "cannot read file, it is tried again every second path=%s error=\"%s\"", file->path,
+                 strerror(errno));
+    file->unreadable = true;
+    if (!file->gone)
+        lb_tail_file_close(self, file);
 }
 
 static bool marker_holds(const struct lb_tail_file *file, const char *marker)
@@ -91,17 +95,39 @@ static bool marker_holds(const struct lb_tail_file *file, const char *marker)
     return file->marker_len == 0 || XXH64(marker, file->marker_len, 0) == file->marker;
 }
 
-static bool is_same_log(struct lb_tail_file *file)
+static enum lb_tail_match match_log(const struct lb_tail_file *file)
 {
     struct stat status;
 
     if (file->marker_len == 0 && (fstat(file->fd, &status) != 0 || (uint64_t)status.st_size < file->offset ||
                                   (uint64_t)status.st_size < file->stream->resume_until))
-        return false;
-    return lb_tail_same_head(&file->identity, file->fd);
+        return LB_TAIL_OTHER;
+    return lb_tail_match_head(&file->identity, file->fd);
 }
 
-/* LB_BAD_INPUT: it is another log now. */
+/* The marker, and behind it `asked` bytes; fewer only where the file ends: a read may stop before. */
+static ssize_t read_both(const struct lb_tail_file *file, struct reading *reading, size_t asked)
+{
+    struct iovec parts[2] = { { reading->marker, file->marker_len }, { reading->batch->bytes, asked } };
+    uint64_t start = file->offset - file->marker_len;
+    ssize_t got = preadv(file->fd, parts, 2, (off_t)start);
+    size_t marked = file->marker_len;
+
+    if (got < 0)
+        got = 0; /* the calls below say whether that was for a moment only */
+    if ((size_t)got < marked) {
+        ssize_t more = lb_tail_pread(file->fd, reading->marker + got, marked - (size_t)got, start + (uint64_t)got);
+
+        if (more < 0 || (size_t)(got + more) < marked)
+            return more < 0 ? -1 : got + more;
+        got += more;
+    }
+    size_t have = (size_t)got - marked;
+    ssize_t more = lb_tail_pread(file->fd, reading->batch->bytes + have, asked - have, file->offset + have);
+    return more < 0 ? -1 : got + more;
+}
+
+/* LB_BAD_INPUT: it is another log now. LB_IO: it cannot be read now. */
 static enum lb_err fill(struct lb_tail *self, struct lb_tail_file *file, struct reading *reading)
 {
     size_t asked = read_length(self, file, reading->batch);
@@ -109,12 +135,15 @@ static enum lb_err fill(struct lb_tail *self, struct lb_tail_file *file, struct 
 
     if (bound - file->offset < asked)
         asked = (size_t)(bound - file->offset);
-    struct iovec parts[2] = { { reading->marker, file->marker_len }, { reading->batch->bytes, asked } };
-    ssize_t got = preadv(file->fd, parts, 2, (off_t)(file->offset - file->marker_len));
+    ssize_t got = read_both(file, reading, asked);
     if (got < 0)
         return LB_IO;
-    if (got < file->marker_len || !marker_holds(file, reading->marker) || !is_same_log(file))
+    if (got < file->marker_len || !marker_holds(file, reading->marker))
         return LB_BAD_INPUT;
+    enum lb_tail_match match = match_log(file);
+    if (match != LB_TAIL_SAME)
+        return match == LB_TAIL_OTHER ? LB_BAD_INPUT : LB_IO;
+    file->unreadable = false;
     reading->length = (size_t)got - file->marker_len;
     reading->at_end = reading->length < asked;
     reading->at_mark = file->offset + reading->length == bound;
@@ -236,12 +265,12 @@ static void hand_on(struct lb_tail *self, struct lb_tail_file *file, struct lb_b
     file->wanted = 0;
     if (file->scanned < end)
         file->scanned = end;
+    if (lb_tail_grow_head(&file->identity, file->fd, batch))
+        lb_tail_identify(file);
     if (batch->event_count > 0)
         lb_queue_push(self->source->queue, batch);
     else
         lb_batch_unref(batch);
-    if (lb_tail_grow_head(&file->identity, file->fd))
-        lb_tail_identify(file);
 }
 
 static enum lb_tail_step read_lines(struct lb_tail *self, struct lb_tail_file *file)
@@ -281,10 +310,14 @@ static enum lb_tail_step read_overlong(struct lb_tail *self, struct lb_tail_file
 
     if (batch == NULL)
         return LB_TAIL_STEP_NO_CREDIT;
-    if (pread(file->fd, batch->bytes, max_line + 1, (off_t)file->offset) != (ssize_t)(max_line + 1) ||
-        !is_same_log(file)) {
+    ssize_t got = lb_tail_pread(file->fd, batch->bytes, max_line + 1, file->offset);
+    enum lb_tail_match match = got < 0 ? LB_TAIL_UNKNOWN : match_log(file);
+    if (match != LB_TAIL_SAME || got != (ssize_t)(max_line + 1)) {
         lb_batch_unref(batch);
-        lb_tail_truncated(self, file);
+        if (match == LB_TAIL_UNKNOWN)
+            read_failed(self, file);
+        else
+            lb_tail_truncated(self, file);
         return LB_TAIL_STEP_IDLE;
     }
     lb_lines_note_rest(batch, 0, max_line + 1, max_line);
@@ -311,7 +344,8 @@ static bool lost_bytes(struct lb_tail_file *file)
 {
     struct stat status;
 
-    if (fstat(file->fd, &status) == 0 && (uint64_t)status.st_size >= file->scanned && is_same_log(file))
+    if (fstat(file->fd, &status) == 0 && (uint64_t)status.st_size >= file->scanned &&
+        match_log(file) != LB_TAIL_OTHER)
         return false;
     file->scanned = file->offset;
     return true;
@@ -328,7 +362,7 @@ static enum lb_tail_step look_ahead(struct lb_tail *self, struct lb_tail_file *f
     for (unsigned reads = 0; reads < AHEAD_READS && file->scanned < bound; reads++) {
         size_t asked =
             bound - file->scanned < LB_TAIL_SCRATCH_BYTES ? (size_t)(bound - file->scanned) : LB_TAIL_SCRATCH_BYTES;
-        ssize_t got = pread(file->fd, self->scratch, asked, (off_t)file->scanned);
+        ssize_t got = lb_tail_pread(file->fd, self->scratch, asked, file->scanned);
 
         if (got < 0) {
             read_failed(self, file);

@@ -10,10 +10,8 @@
 
 #include "lb_log.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <unistd.h>
 
 /* --- renamed, deleted ---------------------------------------------------------------- */
 
@@ -37,16 +35,10 @@ void lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file)
 
     if (file->gone)
         return;
-    if (lb_tail_find_inode(file->path, &file->identity, found)) {
-        int fd = file->fd >= 0 ? -1 : open(found, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        bool same = fd < 0 || lb_tail_same_head(&file->identity, fd);
-
-        if (fd >= 0)
-            close(fd);
-        if (same) {
-            lb_tail_renamed(self, file, found);
-            return;
-        }
+    if (lb_tail_find_inode(file->path, &file->identity, found) &&
+        (file->fd >= 0 || lb_tail_match_path(&file->identity, found) != LB_TAIL_OTHER)) {
+        lb_tail_renamed(self, file, found);
+        return;
     }
     if (file->fd >= 0)
         LB_INFO("source.file", "file was deleted, it is read to its end path=%s", file->path);

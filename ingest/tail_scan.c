@@ -11,7 +11,6 @@
 
 #include "lb_log.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 /* --- where to begin ------------------------------------------------------------------ */
@@ -19,12 +18,12 @@
 /* Position behind the last newline of a file of `size` bytes; `size` when there is none within `max` bytes. */
 static uint64_t last_line_end(struct lb_tail *self, const char *path, uint64_t size, uint64_t max)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = lb_tail_open_path(path);
     uint64_t end = size;
 
     while (fd >= 0 && end > 0 && size - end < max) {
         size_t len = end < LB_TAIL_SCRATCH_BYTES ? (size_t)end : LB_TAIL_SCRATCH_BYTES;
-        ssize_t got = pread(fd, self->scratch, len, (off_t)(end - len));
+        ssize_t got = lb_tail_pread(fd, self->scratch, len, end - len);
         const char *newline = got > 0 ? memrchr(self->scratch, '\n', (size_t)got) : NULL;
 
         if (got <= 0)

@@ -4,7 +4,8 @@
  * away before we saw them.
  *
  * A copy shares the stem of the name, begins like the original and is at
- * least as long as what was read. A missed log has the name of one of ours
+ * least as long as what was read. Of a short log all that was read must be
+ * there: then at worst lines are skipped that were delivered word for word. A missed log has the name of one of ours
  * with a number or a date, matches no glob itself, and was written since we
  * follow that log: all older ones are none of ours, and all that we ever
  * followed are known. Directories are read once for all their logs.
@@ -15,14 +16,13 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 enum {
-    COPY_HEAD_MIN = 16, /* what begins alike for less may be chance */
+    COPY_HEAD_MIN = 16, /* what begins alike for less may be chance, unless it is all that was read */
 };
 
 /* --- names ------------------------------------------------------------------------ */
@@ -166,14 +166,20 @@ bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identit
 
 /* --- copies ------------------------------------------------------------------------------- */
 
+/* `read`: bytes of it that were read. */
+static bool says_enough(const struct lb_tail_identity *identity, uint64_t read)
+{
+    return identity->length >= COPY_HEAD_MIN || (identity->length > 0 && read <= identity->length);
+}
+
 static bool holds_content(const struct visit *visit)
 {
-    int fd = open(visit->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = lb_tail_open_path(visit->path);
 
     if (fd < 0)
         return false;
-    bool same =
-        lb_tail_same_head(visit->identity, fd) && (visit->marked == NULL || lb_tail_same_marker(visit->marked, fd));
+    bool same = lb_tail_match_head(visit->identity, fd) == LB_TAIL_SAME &&
+                (visit->marked == NULL || lb_tail_match_marker(visit->marked, fd) == LB_TAIL_SAME);
     close(fd);
     return same;
 }
@@ -196,7 +202,7 @@ struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, c
     struct visit visit = { .test = is_the_copy, .tail = self, .beside = path, .identity = &original, .marked = marked };
 
     visit.size = size > original.length ? size : original.length;
-    if (original.length < COPY_HEAD_MIN || !visit_siblings(&visit))
+    if (!says_enough(&original, size) || !visit_siblings(&visit))
         return NULL;
     struct lb_tail_file *file = lb_tail_find(self, visit.status.st_dev, visit.status.st_ino);
     if (file == NULL)
@@ -211,7 +217,7 @@ struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, c
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd)
 {
     char head[LB_TAIL_HEAD_BYTES];
-    ssize_t len = pread(fd, head, sizeof(head), 0);
+    ssize_t len = lb_tail_pread(fd, head, sizeof(head), 0);
     uint32_t hashed = 0; /* bytes under `hash`: most heads are of one length */
     uint64_t hash = 0;
 
@@ -219,7 +225,7 @@ bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file
         const struct lb_tail_file *other = self->files[i];
         uint32_t length = other->identity.length;
 
-        if (other == file || length < COPY_HEAD_MIN || (ssize_t)length > len)
+        if (other == file || !says_enough(&other->identity, other->offset) || (ssize_t)length > len)
             continue;
         if (length != hashed) {
             hash = XXH64(head, length, 0);
@@ -235,7 +241,7 @@ bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file
 
 static void take(struct lb_tail *self, const char *path, const struct stat *status)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = lb_tail_open_path(path);
     struct lb_tail_file *file = fd >= 0 ? lb_tail_add(self, path, status) : NULL;
 
     if (file != NULL && !lb_tail_adopt(self, file) && lb_tail_is_copy(self, file, fd)) {

@@ -2,6 +2,7 @@
 #include "tail_world.h"
 
 #include <fcntl.h>
+#include <xxhash.h>
 
 static int quiet(void **state)
 {
@@ -284,20 +285,21 @@ static void reads_the_rest_of_a_truncated_file_from_its_copy(void **state)
     static const char *const patterns[] = { "app.log", "app.log*" };
 
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 8; i++) {
         struct world world;
 
         world_init(&world, patterns[i % 2]);
-        world_write(&world, "log/app.log", "the first line of this log\n");
+        /* A log of a few bytes is known by all of them. */
+        world_write(&world, "log/app.log", i < 4 ? "the first line of this log\n" : "first\n");
         world_start(&world);
-        if (i < 2)
+        if (i % 4 < 2)
             world_run(&world);
         else
             world_stop(&world);
         world_write(&world, "log/app.log", "unread\n");
         copytruncate(&world);
         world_write(&world, "log/app.log", "a new beginning, and longer than all of it was\n");
-        if (i >= 2)
+        if (i % 4 >= 2)
             world_start(&world);
         world_run(&world);
         world_stop(&world);
@@ -307,6 +309,30 @@ static void reads_the_rest_of_a_truncated_file_from_its_copy(void **state)
         assert_int_equal(world.committed[1].count, 3);
         world_free(&world);
     }
+}
+
+/* A truncation between a read and the look at the head: the head of the new log must not become that of the old one. */
+static void a_head_does_not_grow_by_what_was_never_read(void **state)
+{
+    struct world world;
+    struct lb_tail_identity identity = { .length = 6, .fingerprint = XXH64("line 1", 6, 0) };
+    char bytes[] = "line 1\nline 2\n";
+    struct lb_batch batch = { .bytes = bytes, .length = 14 };
+
+    (void)state;
+    world_init(&world, "*.log");
+    world_write(&world, "log/other.log", "another line, longer than that\n");
+    world_write(&world, "log/like.log", "line 1\nline 3, longer than that\n");
+    world_write(&world, "log/same.log", "line 1\nline 2\nline 3\n");
+    static const char *const names[] = { "log/other.log", "log/like.log", "log/same.log" };
+    for (size_t i = 0; i < 3; i++) {
+        int fd = open(world_path(&world, names[i]), O_RDONLY | O_CLOEXEC);
+
+        assert_int_equal(lb_tail_grow_head(&identity, fd, &batch), i == 2);
+        assert_int_equal(identity.length, i == 2 ? 21 : 6);
+        close(fd);
+    }
+    world_free(&world);
 }
 
 static void an_inode_that_is_used_again_is_another_file(void **state)
@@ -603,6 +629,7 @@ int main(void)
         cmocka_unit_test(keeps_positions_while_a_file_system_is_not_mounted),
         cmocka_unit_test(a_truncated_file_starts_over),
         cmocka_unit_test(reads_the_rest_of_a_truncated_file_from_its_copy),
+        cmocka_unit_test(a_head_does_not_grow_by_what_was_never_read),
         cmocka_unit_test(an_inode_that_is_used_again_is_another_file),
         cmocka_unit_test(a_switched_link_leads_to_the_next_file),
         cmocka_unit_test(read_from_end_skips_what_was_there_at_the_first_start),

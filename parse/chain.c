@@ -6,7 +6,9 @@
  */
 #include "lb_parser.h"
 
-#include "parser_json.h"
+#include "leading.h"
+
+extern const struct lb_parser_type lb_parser_json;
 
 static bool looks_like_json(struct lb_value message)
 {
@@ -33,7 +35,7 @@ void lb_parser_chain_apply(const struct lb_parser_chain *chain, struct lb_record
         return;
     if (chain->automatic) {
         if (looks_like_json(record->message))
-            apply_one(&lb_parser_json, &parser_json_plain, record, context);
+            apply_one(&lb_parser_json, &leading_plain, record, context);
         return;
     }
     for (uint32_t i = 0; i < chain->count; i++) {

@@ -17,7 +17,7 @@ static struct lb_record record_of(struct lb_str text)
     };
 }
 
-static enum lb_err parse_with(const struct parser_json *settings, struct lb_record *record)
+static enum lb_err parse_with(const struct leading_settings *settings, struct lb_record *record)
 {
     struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
     enum lb_err err = parse(settings, record, &context);
@@ -31,7 +31,7 @@ static struct lb_record parsed(const char *text)
 {
     struct lb_record record = record_of(lb_str_from(text));
 
-    assert_int_equal(parse_with(&parser_json_plain, &record), LB_OK);
+    assert_int_equal(parse_with(&leading_plain, &record), LB_OK);
     return record;
 }
 
@@ -118,7 +118,7 @@ static void what_is_no_object_leaves_the_record_as_it_was(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct lb_record record = record_of(lb_str_from(cases[i]));
 
-        assert_int_equal(parse_with(&parser_json_plain, &record), LB_BAD_INPUT);
+        assert_int_equal(parse_with(&leading_plain, &record), LB_BAD_INPUT);
         assert_text(((struct lb_str){ record.message.ptr, record.message.len }), cases[i]);
         assert_int_equal(record.field_count, 0);
         assert_int_equal(record.flags, LB_RECORD_NO_TIME);
@@ -132,7 +132,7 @@ static void a_full_arena_leaves_the_record_as_it_was(void **state)
 
     (void)state;
     lb_arena_init(&batch.arena, 16);
-    assert_int_equal(parse_with(&parser_json_plain, &record), LB_LIMIT);
+    assert_int_equal(parse_with(&leading_plain, &record), LB_LIMIT);
     batch.arena = saved;
     assert_int_equal(record.message.kind, LB_VALUE_TEXT);
     assert_int_equal(record.field_count, 0);
@@ -147,7 +147,7 @@ static void what_the_envelope_said_is_kept_or_overridden(void **state)
     record.time_ns = 5;
     record.flags = 0;
     record.host = lb_value_text(LB_STR("h"));
-    assert_int_equal(parse_with(&parser_json_plain, &record), LB_OK);
+    assert_int_equal(parse_with(&leading_plain, &record), LB_OK);
     assert_string_equal(summary(&record), "2026-03-01T10:00:00Z|||h||stream=stdout;a=1;");
 }
 
@@ -157,7 +157,7 @@ static void an_escaped_message_is_read_too(void **state)
 
     (void)state;
     record.message.kind = LB_VALUE_ESCAPED;
-    assert_int_equal(parse_with(&parser_json_plain, &record), LB_OK);
+    assert_int_equal(parse_with(&leading_plain, &record), LB_OK);
     assert_string_equal(summary(&record), "||||inner|a=1;");
 }
 
@@ -172,14 +172,14 @@ static void members_past_the_limit_stay_in_the_rest(void **state)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s\"k%d\":%d", i > 0 ? "," : "", i, i);
     text[len++] = '}';
     struct lb_record record = record_of((struct lb_str){ text, len });
-    assert_int_equal(parse_with(&parser_json_plain, &record), LB_OK);
+    assert_int_equal(parse_with(&leading_plain, &record), LB_OK);
     assert_int_equal(record.field_count, LB_RECORD_FIELDS_MAX);
     assert_text(record.rest, "\"k512\":512,\"k513\":513");
 }
 
 static void keys_and_the_format_of_the_time_can_be_given(void **state)
 {
-    struct parser_json settings = { .format = LB_STR("%d.%m.%Y %H:%M:%S"), .timezone = LB_STR("+02:00") };
+    struct leading_settings settings = { .format = LB_STR("%d.%m.%Y %H:%M:%S"), .timezone = LB_STR("+02:00") };
     struct lb_parser parser = { .type = &lb_parser_json, .state = &settings };
     struct lb_diag diag = { 0 };
     struct lb_record record =
@@ -187,28 +187,28 @@ static void keys_and_the_format_of_the_time_can_be_given(void **state)
                          "\"what\":\"yes\",\"service\":\"no\",\"time\":\"2020-01-01T00:00:00Z\"}"));
 
     (void)state;
-    settings.keys[JSON_TIME] = LB_STR("when");
-    settings.keys[JSON_LEVEL] = LB_STR("meta.sev");
-    settings.keys[JSON_MESSAGE] = LB_STR("what");
-    settings.keys[JSON_SERVICE] = LB_STR("missing");
-    assert_int_equal(open_json(&parser, &diag), LB_OK);
+    settings.keys[LEADING_TIME] = LB_STR("when");
+    settings.keys[LEADING_LEVEL] = LB_STR("meta.sev");
+    settings.keys[LEADING_MESSAGE] = LB_STR("what");
+    settings.keys[LEADING_SERVICE] = LB_STR("missing");
+    assert_int_equal(leading_open(&parser, &diag), LB_OK);
     assert_int_equal(parse_with(&settings, &record), LB_OK);
     assert_string_equal(summary(&record), "2026-03-01T10:00:00Z|error|||yes|meta={\"sev\":\"error\"};msg=no;service=no;"
                                           "time=2020-01-01T00:00:00Z;");
-    close_json(&parser);
+    leading_close(&parser);
     lb_diag_free(&diag);
 }
 
 static void a_bad_format_is_told(void **state)
 {
-    struct parser_json settings = { .format = LB_STR("%Q") };
+    struct leading_settings settings = { .format = LB_STR("%Q") };
     struct lb_parser parser = { .type = &lb_parser_json, .state = &settings };
     struct lb_diag diag = { 0 };
 
     (void)state;
-    assert_int_equal(open_json(&parser, &diag), LB_BAD_CONF);
+    assert_int_equal(leading_open(&parser, &diag), LB_BAD_CONF);
     assert_int_equal(diag.errors, 1);
-    close_json(&parser);
+    leading_close(&parser);
     lb_diag_free(&diag);
 }
 
@@ -225,6 +225,7 @@ static void every_alias_is_found_in_any_case(void **state)
                                          "app",
                                          "log",
                                          "time",
+                                         "body",
                                          "date",
                                          "host",
                                          "text",
@@ -268,7 +269,7 @@ static void every_alias_is_found_in_any_case(void **state)
 
         snprintf(text, sizeof(text), "%s", names[i]);
         for (int upper = 0; upper < 2; upper++) {
-            if (json_key_of(key).role == JSON_NO_ROLE)
+            if (leading_key_of(key).role == LEADING_NO_ROLE)
                 fail_msg("%s has no role", text);
             for (uint32_t n = 0; n < key.len; n++)
                 text[n] = (char)(text[n] >= 'a' && text[n] <= 'z' ? text[n] - 32 : text[n]);
@@ -287,7 +288,7 @@ static void other_keys_have_no_role(void **state)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct lb_value key = lb_value_of(lb_str_from(names[i]), LB_VALUE_CLEAN);
 
-        assert_int_equal(json_key_of(key).role, JSON_NO_ROLE);
+        assert_int_equal(leading_key_of(key).role, LEADING_NO_ROLE);
     }
 }
 
@@ -331,7 +332,7 @@ static void check_row(struct lb_str row, struct score scores[4])
     struct lb_str expect = corpus_get(row, "expect");
     bool is_json = !lb_str_is(corpus_get(row, "json"), "false") && corpus_get(row, "json").ptr != NULL;
     struct lb_record record = record_of(input);
-    enum lb_err err = parse_with(&parser_json_plain, &record);
+    enum lb_err err = parse_with(&leading_plain, &record);
 
     if ((err == LB_OK) != is_json)
         fail_msg(LB_STR_FMT ": JSON or not", LB_STR_ARG(id));

@@ -5,10 +5,11 @@
  * fields of a match are written into one array that replaces the record's when all of it fits, so that a record is
  * filled whole or left as it was.
  */
+#include "field_types.h"
+#include "fill.h"
 #include "regex_match.h"
 #include "regex_types.h"
 
-#include "lb_json.h"
 #include "lb_limits.h"
 #include "lb_parser.h"
 #include "lb_time.h"
@@ -187,18 +188,9 @@ static enum lb_err read_types(struct lb_parser *parser, struct lb_diag *diag)
 
     for (size_t i = 0; i < self->types.count; i++) {
         const struct lb_pair *pair = &self->types.items[i];
-        enum regex_type type = REGEX_TEXT;
+        enum regex_type type = field_type_of(pair->value, &parser->section, diag);
 
-        for (int t = 0; regex_type_names[t] != NULL; t++)
-            if (lb_str_is(pair->value, regex_type_names[t]))
-                type = (enum regex_type)(t + 1);
         if (type == REGEX_TEXT) {
-            const char *near = lb_nearest(pair->value, regex_type_names);
-
-            lb_diag_error(diag, lb_section_place(&parser->section, "types"),
-                          "'" LB_STR_FMT "' is no type%s%s%s; expected int, float, bool, duration or bytes",
-                          LB_STR_ARG(pair->value), near != NULL ? ", did you mean '" : "", near != NULL ? near : "",
-                          near != NULL ? "'?" : "");
             err = LB_BAD_CONF;
         } else if (!set_type(self, pair->name, type)) {
             lb_diag_error(diag, lb_section_place(&parser->section, "types"),
@@ -248,21 +240,6 @@ static void regex_close(struct lb_parser *parser)
 
 /* --- parse ----------------------------------------------------------------- */
 
-/* The message as plain bytes that live as long as the batch. */
-static bool plain_text(struct lb_value message, struct lb_arena *arena, struct lb_str *text)
-{
-    char *decoded;
-
-    *text = (struct lb_str){ message.ptr, message.len };
-    if (message.kind != LB_VALUE_ESCAPED)
-        return true;
-    decoded = lb_arena_alloc(arena, message.len);
-    if (decoded == NULL)
-        return false;
-    *text = (struct lb_str){ decoded, lb_json_unescape(*text, decoded) };
-    return true;
-}
-
 static bool add_field(struct lb_record *record, struct lb_value key, struct lb_value value)
 {
     record->fields[record->field_count++] = (struct lb_field){ key, value };
@@ -270,7 +247,7 @@ static bool add_field(struct lb_record *record, struct lb_value key, struct lb_v
 }
 
 /* A time or level that cannot be read stays as a field, under the name that the record's own key does not take. */
-static bool fill_time(const struct regex_state *self, struct lb_record *record, struct lb_str text, int64_t now_ns)
+static bool take_time(const struct regex_state *self, struct lb_record *record, struct lb_str text, int64_t now_ns)
 {
     int64_t time_ns;
 
@@ -281,7 +258,7 @@ static bool fill_time(const struct regex_state *self, struct lb_record *record, 
     return true;
 }
 
-static bool fill_level(struct lb_record *record, struct lb_str text)
+static bool take_level(struct lb_record *record, struct lb_str text)
 {
     uint8_t level = lb_level_parse(text);
 
@@ -297,8 +274,8 @@ static bool fill(const struct regex_state *self, const struct group *group, stru
     struct lb_value value;
 
     switch (group->target) {
-    case TARGET_TIME: return fill_time(self, record, text, batch->arrival_ns);
-    case TARGET_LEVEL: return fill_level(record, text);
+    case TARGET_TIME: return take_time(self, record, text, batch->arrival_ns);
+    case TARGET_LEVEL: return take_level(record, text);
     case TARGET_SERVICE: record->service = text.len > 0 ? lb_value_text(text) : record->service; return true;
     case TARGET_HOST: record->host = text.len > 0 ? lb_value_text(text) : record->host; return true;
     case TARGET_MESSAGE: record->message = lb_value_text(text); return true;
@@ -320,7 +297,7 @@ static enum lb_err regex_parse(const void *state, struct lb_record *record, stru
     const size_t *offsets;
     struct lb_str text;
 
-    if (!plain_text(record->message, arena, &text))
+    if (!fill_plain_text(record->message, arena, &text))
         return LB_LIMIT;
     offsets = regex_match(&self->regex, text, &context->reason);
     if (offsets == NULL) {

@@ -4,25 +4,10 @@
  * In a file the absence of PRI says nothing, so such a line has no level. A line is taken for syslog by its PRI or by
  * the time at its front; anything else is left for the next parser.
  */
+#include "fill.h"
 #include "syslog.h"
 
-#include "lb_json.h"
 #include "lb_parser.h"
-
-/* The message as plain bytes that live as long as the batch. */
-static bool plain_text(struct lb_value message, struct lb_arena *arena, struct lb_str *text)
-{
-    char *decoded;
-
-    *text = (struct lb_str){ message.ptr, message.len };
-    if (message.kind != LB_VALUE_ESCAPED)
-        return true;
-    decoded = lb_arena_alloc(arena, message.len);
-    if (decoded == NULL)
-        return false;
-    *text = (struct lb_str){ decoded, lb_json_unescape(*text, decoded) };
-    return true;
-}
 
 static enum lb_err syslog_parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
 {
@@ -33,7 +18,7 @@ static enum lb_err syslog_parse(const void *state, struct lb_record *record, str
 
     (void)state;
     data.second = &context->second;
-    if (!plain_text(record->message, arena, &text))
+    if (!fill_plain_text(record->message, arena, &text))
         return LB_LIMIT;
     syslog_read(text, context->batch->arrival_ns, &message, &data);
     if (!message.has_priority && !message.has_time) {

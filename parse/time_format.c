@@ -296,12 +296,12 @@ static bool complete(struct reading *reading, int64_t now_ns)
     return true;
 }
 
-static bool to_utc(const struct lb_time_format *self, const struct time_parts *parts, int64_t civil, int64_t *time_ns)
+static bool to_utc(const struct lb_time_format *self, bool zoned, int64_t civil, int64_t *time_ns)
 {
     int64_t second = civil / LB_SECOND - (civil % LB_SECOND < 0);
 
     *time_ns = civil;
-    if (parts->zoned)
+    if (zoned)
         return true;
     return !__builtin_sub_overflow(civil, (second - time_zone_to_utc(&self->zone, second)) * LB_SECOND, time_ns);
 }
@@ -325,7 +325,7 @@ static bool parse_steps(const struct lb_time_format *self, struct lb_str text, i
         return !__builtin_mul_overflow(reading.epoch_second, LB_SECOND, time_ns) &&
                !__builtin_add_overflow(*time_ns, reading.parts.nanos, time_ns);
     return complete(&reading, now_ns) && time_from_parts(&reading.parts, now_ns, &civil) &&
-           to_utc(self, &reading.parts, civil, time_ns);
+           to_utc(self, reading.parts.zoned, civil, time_ns);
 }
 
 static bool parse_remembering(const struct lb_time_format *self, struct lb_str text, int64_t now_ns, int64_t *time_ns)
@@ -348,6 +348,15 @@ static bool parse_remembering(const struct lb_time_format *self, struct lb_str t
     return true;
 }
 
+/* Any usual form; in the format's zone where the text has none. */
+static bool parse_guessing(const struct lb_time_format *self, struct lb_str text, int64_t now_ns, int64_t *time_ns)
+{
+    int64_t civil;
+    bool zoned = false;
+
+    return time_guess_zoned(text, now_ns, &civil, &zoned) && to_utc(self, zoned, civil, time_ns);
+}
+
 bool lb_time_format_parse(const struct lb_time_format *format, struct lb_str text, int64_t now_ns, int64_t *time_ns)
 {
     switch (format->kind) {
@@ -357,7 +366,7 @@ bool lb_time_format_parse(const struct lb_time_format *format, struct lb_str tex
     case KIND_EPOCH_MS: return time_read_epoch(text, LB_MILLISECOND, time_ns);
     case KIND_EPOCH_US: return time_read_epoch(text, 1000, time_ns);
     case KIND_EPOCH_NS: return time_read_epoch(text, 1, time_ns);
-    case KIND_GUESS: return lb_time_guess(text, now_ns, time_ns);
+    case KIND_GUESS: return parse_guessing(format, text, now_ns, time_ns);
     }
     return false;
 }

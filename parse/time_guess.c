@@ -230,7 +230,7 @@ static void skip_between(struct time_cursor *at)
         time_skip_blanks(at);
 }
 
-static bool guess_civil(struct lb_str text, int64_t now_ns, int64_t *time_ns)
+static bool guess_civil(struct lb_str text, int64_t now_ns, int64_t *time_ns, bool *zoned)
 {
     struct time_cursor at = time_cursor_of(text);
     struct time_parts parts = { 0 };
@@ -242,7 +242,21 @@ static bool guess_civil(struct lb_str text, int64_t now_ns, int64_t *time_ns)
     if (!read_date(&at, &parts))
         return false;
     skip_between(&at);
-    return read_time(&at, &parts) && read_tail(&at, &parts) && time_from_parts(&parts, now_ns, time_ns);
+    if (!read_time(&at, &parts) || !read_tail(&at, &parts))
+        return false;
+    *zoned = parts.zoned;
+    return time_from_parts(&parts, now_ns, time_ns);
+}
+
+/* Behind "2006-01-02T15:04:05" only a zone has anything but digits and the point of the fraction. */
+static bool guess_rfc3339(struct lb_str text, int64_t *time_ns, bool *zoned)
+{
+    if (!lb_time_rfc3339(text, time_ns))
+        return false;
+    *zoned = false;
+    for (size_t i = 19; i < text.len && !*zoned; i++)
+        *zoned = !time_is_digit(text.ptr[i]) && text.ptr[i] != '.' && text.ptr[i] != ',';
+    return true;
 }
 
 static struct lb_str without_brackets(struct lb_str text)
@@ -256,18 +270,27 @@ static struct lb_str without_brackets(struct lb_str text)
     return text;
 }
 
-bool lb_time_guess(struct lb_str text, int64_t now_ns, int64_t *time_ns)
+bool time_guess_zoned(struct lb_str text, int64_t now_ns, int64_t *time_ns, bool *zoned)
 {
     struct time_cursor at;
     int digits;
 
-    if (lb_time_rfc3339(text, time_ns))
+    if (guess_rfc3339(text, time_ns, zoned))
         return true;
     text = without_brackets(text);
     at = time_cursor_of(text);
     digits = time_digits(&at, 20);
     /* Fewer than nine digits are no epoch of our days, 14 are 20060102150405. */
-    if (digits >= 9 && digits != 14)
+    if (digits >= 9 && digits != 14) {
+        *zoned = true;
         return lb_time_epoch(text, time_ns);
-    return lb_time_rfc3339(text, time_ns) || guess_civil(text, now_ns, time_ns);
+    }
+    return guess_rfc3339(text, time_ns, zoned) || guess_civil(text, now_ns, time_ns, zoned);
+}
+
+bool lb_time_guess(struct lb_str text, int64_t now_ns, int64_t *time_ns)
+{
+    bool zoned;
+
+    return lb_time_rfc3339(text, time_ns) || time_guess_zoned(text, now_ns, time_ns, &zoned);
 }

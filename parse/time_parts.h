@@ -93,6 +93,9 @@ bool time_read_weekday(struct time_cursor *cursor);
 /* A whole number of units of `unit` nanoseconds (0: the unit by size), with fraction. */
 bool time_read_epoch(struct lb_str text, int64_t unit, int64_t *time_ns);
 
+/* lb_time_guess(), and whether the text says its zone. */
+bool time_guess_zoned(struct lb_str text, int64_t now_ns, int64_t *time_ns, bool *zoned);
+
 /*
  * False when there is no such date or time. Without a zone the parts are UTC. A missing year is the latest that
  * does not put the stamp more than a month ahead of `now_ns`.

@@ -137,7 +137,7 @@ static bool read_routes(struct lb_config *config, const struct lb_node *node, st
 
 static bool reaches_a_sink(const struct lb_alerting *alerting, const struct lb_alert_rule *rule)
 {
-    if (rule->sinks != 0)
+    if (rule->sinks != 0 || rule->shadow)
         return true;
     for (uint32_t i = 0; i < alerting->route_count; i++)
         if (alerting->routes[i].sinks != 0 && !matches_nothing(&alerting->routes[i]))

@@ -10,7 +10,10 @@
 /* The place `offset` bytes behind the beginning of a text. */
 struct lb_place lb_place_at(struct lb_place place, size_t offset);
 
-/* `count()`, `count(EXPR)` or `ratio(EXPR)` into the rule. False with an error. */
+/* Without blanks around it. */
+struct lb_str lb_alert_trim(struct lb_str text);
+
+/* alert_value.c: `count()`, `ratio(EXPR)`, `p95(FIELD)` and the like into the rule. False with an error. */
 bool lb_alert_value_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_rule *rule,
                          struct lb_diag *diag);
 

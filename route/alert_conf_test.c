@@ -118,8 +118,14 @@ static void says_what_is_wrong_and_where(void **state)
 {
     static const struct fault faults[] = {
         { RULE("      value: cuont()\n      over: 1m\n      high: above 5\n"), 8, 14, "did you mean \"count\"" },
-        { RULE("      value: rate(x)\n      over: 1m\n      high: above 5\n"), 8, 14, "did you mean \"ratio\"" },
-        { RULE("      value: p95(x)\n      over: 1m\n      high: above 5\n"), 8, 14, "unknown function \"p95\"" },
+        { RULE("      value: ratoi(x)\n      over: 1m\n      high: above 5\n"), 8, 14, "did you mean \"ratio\"" },
+        { RULE("      value: median(x)\n      over: 1m\n      high: above 5\n"), 8, 14, "unknown function \"median\"" },
+        { RULE("      value: p95()\n      over: 1m\n      high: above 5\n"), 8, 18, "the name of one field" },
+        { RULE("      value: avg(a == b)\n      over: 1m\n      high: above 5\n"), 8, 18, "the name of one field" },
+        { RULE("      value: avg(duration_ms)\n      over: 1m\n      high: above 5 apples\n"), 10, 0,
+          "a unit such as" },
+        { RULE("      value: rate()\n      over: 1m\n      high: above 5%\n"), 10, 0, "/s, /m or /h" },
+        { RULE("      value: stddev(x)\n      over: 1m\n      high: below 0\n"), 10, 0, "can never be crossed" },
         { RULE("      value: errors\n      over: 1m\n      high: above 5\n"), 8, 14, "expected count()" },
         { RULE("      value: ratio()\n      over: 1m\n      high: above 5%\n"), 8, 20, "ratio needs an expression" },
         { RULE("      value: count(level >= error\n      over: 1m\n      high: above 5\n"), 8, 34,
@@ -132,8 +138,12 @@ static void says_what_is_wrong_and_where(void **state)
         { RULE("      value: count()\n      over: 1m\n"), 6, 5, "has no threshold" },
         { RULE("      value: count()\n      over: 1m\n      hihg: above 5\n      low: above 1\n"), 10, 7,
           "did you mean \"high\"" },
-        { RULE("      value: count()\n      over: 1m\n      high: above 5\n      hold: 1m\n"), 11, 7,
-          "unknown key \"hold\"" },
+        { RULE("      value: count()\n      over: 1m\n      high: above 5\n      holt: 1m\n"), 11, 7,
+          "did you mean \"hold\"" },
+        { RULE("      value: count()\n      over: 1m\n      high: above 5\n      clear: above 3\n"), 11, 14,
+          "the way back" },
+        { RULE("      value: count()\n      over: 1m\n      high: above 5\n      clear: below 7\n"), 11, 14,
+          "the way back" },
         { RULE("      value: count()\n      over: 1m\n      critical: above 5\n      warning: above 10\n"), 10, 17,
           "critical (above 5) must be harder to reach than medium (above 10)" },
         { RULE("      value: count()\n      over: 1m\n      high: below 5\n      low: above 10\n"), 10, 13,
@@ -223,8 +233,9 @@ static void reads_thresholds(void **state)
         struct lb_threshold threshold;
         struct lb_diag diag = { 0 };
 
-        if (!lb_threshold_read(lb_str_from(readings[i].text), readings[i].ratio, &threshold, (struct lb_place){ 0 },
-                               &diag))
+        struct lb_alert_rule rule = { .function = readings[i].ratio ? LB_ALERT_RATIO : LB_ALERT_COUNT };
+
+        if (!lb_threshold_read(lb_str_from(readings[i].text), &rule, &threshold, (struct lb_place){ 0 }, &diag))
             fail_msg("refused: %s", readings[i].text);
         assert_true(threshold.set);
         assert_int_equal(threshold.comparison, readings[i].comparison);
@@ -269,7 +280,9 @@ static void refuses_what_is_no_threshold(void **state)
         struct lb_diag diag = { 0 };
         struct lb_place place = { "c.yaml", 1, 1 };
 
-        if (lb_threshold_read(lb_str_from(refusals[i].text), refusals[i].ratio, &threshold, place, &diag))
+        struct lb_alert_rule rule = { .function = refusals[i].ratio ? LB_ALERT_RATIO : LB_ALERT_COUNT };
+
+        if (lb_threshold_read(lb_str_from(refusals[i].text), &rule, &threshold, place, &diag))
             fail_msg("taken: %s", refusals[i].text);
         assert_int_equal(diag.errors, 1);
         if (strstr(diag.entries[0].text, refusals[i].words) == NULL ||

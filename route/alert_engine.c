@@ -174,8 +174,11 @@ static uint64_t sinks_of(struct lb_alert_engine *engine, const struct lb_alert_e
 static void report(void *context, const struct lb_alert_report *report)
 {
     struct lb_alert_engine *engine = context;
-    struct lb_alert_event *event = lb_alloc(sizeof(*event));
+    struct lb_alert_event *event;
 
+    if (report->runner->rule->shadow)
+        return;
+    event = lb_alloc(sizeof(*event));
     if (event == NULL) {
         engine->outbox.lost++;
         LB_ERROR(MODULE, "alert lost, no memory rule=" LB_STR_FMT, LB_STR_ARG(report->runner->rule->name));
@@ -238,11 +241,11 @@ static void apply_feed(struct lb_alert_engine *engine, const struct lb_batch *ba
     bool holds = rule->inner == NULL || (feed->bits & 1) != 0;
     struct lb_alert_input input = { .stream = batch->stream->id,
                                     .time_ns = time_of(engine, batch, record),
-                                    .number = holds ? 1 : 0,
+                                    .number = rule->field.len > 0 ? feed->number : holds,
                                     .key = feed->key,
                                     .message = &record->message };
 
-    if (!holds && rule->function == LB_ALERT_COUNT)
+    if (!holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
         return;
     engine->scratch.used = 0;
     lb_alert_apply(runner, &input);

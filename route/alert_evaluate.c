@@ -35,15 +35,26 @@ static bool crosses(const struct lb_threshold *threshold, double value)
     return false;
 }
 
-uint8_t lb_alert_judge(const struct lb_alert_rule *rule, struct lb_alert_totals totals, double *value, bool *judged)
+/* Of no records there are none, and their sum is 0; but there is no least one, and no average. */
+static bool counts_nothing(enum lb_alert_function function)
 {
-    bool ratio = rule->function == LB_ALERT_RATIO;
+    switch (function) {
+    case LB_ALERT_COUNT:
+    case LB_ALERT_RATE:
+    case LB_ALERT_SUM:
+    case LB_ALERT_DISTINCT:
+    case LB_ALERT_CONSECUTIVE: return true;
+    default: return false;
+    }
+}
+
+uint8_t lb_alert_judge(const struct lb_alert_rule *rule, uint64_t count, double value, bool *judged)
+{
     uint8_t mask = 0;
 
-    *judged = totals.count >= rule->min_count && (!ratio || totals.count > 0);
-    *value = !ratio ? totals.sum : totals.count > 0 ? totals.sum / (double)totals.count : 0;
+    *judged = count >= rule->min_count && (count > 0 || counts_nothing(rule->function));
     for (int i = 0; *judged && i < LB_SEVERITY_COUNT; i++)
-        if (rule->thresholds[i].set && crosses(&rule->thresholds[i], *value))
+        if (rule->thresholds[i].set && crosses(&rule->thresholds[i], value))
             mask |= (uint8_t)(1U << i);
     return mask;
 }
@@ -140,14 +151,28 @@ static void keep(struct lb_alert_runner *runner, struct lb_alert_key *key, const
     hold(runner, key, key->mask, segment->from, segment->to < until ? segment->to : until);
 }
 
+/* What fires and has not crossed `clear` keeps its lowest severity. */
+static uint8_t stay(const struct lb_alert_rule *rule, const struct lb_alert_key *key, uint8_t mask)
+{
+    int lowest = 0;
+
+    if (mask != 0 || !rule->clear.set || key->state.severity == LB_ALERT_QUIET || crosses(&rule->clear, key->value))
+        return mask;
+    while (!rule->thresholds[lowest].set)
+        lowest++;
+    return (uint8_t)(1U << lowest);
+}
+
 static void judge(struct lb_alert_runner *runner, struct lb_alert_key *key, const struct lb_alert_segment *segment)
 {
-    uint8_t mask = lb_alert_judge(runner->rule, segment->totals, &key->value, &key->judged);
+    uint8_t mask = lb_alert_judge(runner->rule, segment->totals.count, segment->value, &key->judged);
 
     key->totals = segment->totals;
+    key->value = segment->value;
     if (key->judged) {
         if (mask != 0)
             note_peak(runner, key, key->value);
+        mask = stay(runner->rule, key, mask);
         hold(runner, key, mask, segment->from, segment->to);
         key->mask = mask;
         key->judged_until = segment->to;
@@ -169,47 +194,56 @@ static void walk(struct lb_alert_runner *runner, struct lb_alert_key *key, int64
 static bool past_is_settled(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
 {
     const struct lb_alert_window *window = &key->window;
-    struct lb_alert_totals most = { window->count, window->count };
-    double value;
     bool judged;
 
     if (runner->rule->function != LB_ALERT_COUNT || window->slotted)
         return false;
-    return lb_alert_judge(runner->rule, most, &value, &judged) == 0;
+    return lb_alert_judge(runner->rule, window->count, window->count, &judged) == 0;
 }
 
 /* A record came late: looks again at all windows it belongs to, as far back as `lateness`. */
 static void look_back(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t from)
 {
     int64_t end = key->window.cursor.end;
-    struct lb_alert_segment segment = { end, end, key->window.cursor.totals };
+    struct lb_alert_segment segment = { end, end, key->window.cursor.totals, 0 };
     struct lb_alert_cursor cursor;
 
     if (from < end - runner->shape.lateness_ns)
         from = end - runner->shape.lateness_ns;
-    if (from < end && !past_is_settled(runner, key)) {
+    if (from < end && !lb_alert_window_settled(&key->window, &runner->shape, from) && !past_is_settled(runner, key)) {
         struct lb_alert_segment past;
 
         cursor = lb_alert_window_seek(&key->window, &runner->shape, from);
         while (lb_alert_cursor_next(&key->window, &runner->shape, &cursor, end - 1, &past)) {
-            double value;
             bool judged;
-            uint8_t mask = lb_alert_judge(runner->rule, past.totals, &value, &judged);
+            uint8_t mask = lb_alert_judge(runner->rule, past.totals.count, past.value, &judged);
 
             if (mask != 0)
-                note_peak(runner, key, value);
+                note_peak(runner, key, past.value);
             hold(runner, key, mask, past.from, past.to);
         }
     }
+    segment.value = lb_alert_window_value(&key->window, &runner->shape);
     judge(runner, key, &segment);
 }
 
 /* --- keys ----------------------------------------------------------------- */
 
-/* A ratio also rises when what was good leaves the window: then it must be looked at though nothing comes. */
+/* Some values also rise when something leaves the window: then it must be looked at though nothing comes. */
 static bool may_rise(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
 {
-    return runner->falling || (runner->rule->function == LB_ALERT_RATIO && key->totals.sum > 0);
+    if (runner->falling)
+        return true;
+    switch (runner->rule->function) {
+    case LB_ALERT_COUNT:
+    case LB_ALERT_RATE:
+    case LB_ALERT_MAX:
+    case LB_ALERT_LAST:
+    case LB_ALERT_DISTINCT:
+    case LB_ALERT_CONSECUTIVE: return false;
+    case LB_ALERT_RATIO: return key->totals.sum > 0;
+    default: return key->totals.count > 0;
+    }
 }
 
 static void relist(struct lb_alert_runner *runner, struct lb_alert_key *key, bool active)
@@ -321,7 +355,7 @@ void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input 
         key->stream = input->stream;
         key->arrival = runner->now;
     }
-    if (input->number > 0)
+    if (runner->rule->field.len > 0 || input->number > 0)
         take_text(key, input, runner->scratch);
     if (target > end)
         walk(runner, key, target);
@@ -414,8 +448,12 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     runner->summary = (struct lb_alert_summary){ .highest = LB_ALERT_QUIET };
     runner->policy = (struct lb_alert_policy){ .for_ns = rule->for_ns,
                                                .bridge_ns = falling ? 0 : alerting->lateness_ns,
-                                               .cooldown_ns = rule->cooldown_ns };
+                                               .cooldown_ns = rule->cooldown_ns,
+                                               .repeat_ns = rule->repeat_ns };
+    if (rule->hold_ns > runner->policy.bridge_ns)
+        runner->policy.bridge_ns = rule->hold_ns;
     lb_alert_shape_init(&runner->shape, rule->over_ns, alerting->lateness_ns, falling);
+    lb_alert_shape_measure(&runner->shape, rule->function, rule->quantile);
     lb_alert_keys_init(&runner->keys, (uint32_t)alerting->max_keys);
     add_only_key(runner);
 }

@@ -78,7 +78,7 @@ void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input 
 /* Time has passed: decides all that can be decided by now. `last`: nothing will come any more. */
 void lb_alert_tick(struct lb_alert_runner *runner, bool last);
 
-/* The severities (bits) whose thresholds the totals cross; what cannot be judged sets `*judged` false. */
-uint8_t lb_alert_judge(const struct lb_alert_rule *rule, struct lb_alert_totals totals, double *value, bool *judged);
+/* The severities (bits) whose thresholds the value crosses; what cannot be judged sets `*judged` false. */
+uint8_t lb_alert_judge(const struct lb_alert_rule *rule, uint64_t count, double value, bool *judged);
 
 #endif

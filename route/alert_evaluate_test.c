@@ -193,6 +193,86 @@ static void cooldown_holds_back_all_but_what_is_worse(void **state)
     close_ground(self);
 }
 
+static void hold_bridges_dips_that_are_longer_than_lateness(void **state)
+{
+    struct fixture *self = open_ground();
+
+    (void)state;
+    self->rules[0] = count_rule("logins", MINUTE, "at least 2");
+    self->rules[0].hold_ns = 10 * MINUTE;
+    start(self);
+    for (int64_t from = 0; from < 20 * MINUTE; from += 5 * MINUTE) {
+        hit(self, from);
+        hit(self, from + LB_SECOND);
+        idle(self, from + 2 * LB_SECOND, from + 4 * MINUTE);
+    }
+    assert_int_equal(self->told_count, 1);
+    idle(self, 20 * MINUTE, 40 * MINUTE);
+    assert_int_equal(self->told_count, 2);
+    /* The last window that held both records ended a minute after the first of them. */
+    expect_told(self, 1, "logins " IP1 " resolved critical", 15 * MINUTE + MINUTE + 10 * MINUTE);
+    close_ground(self);
+}
+
+static void clear_is_the_way_back(void **state)
+{
+    struct fixture *self = open_ground();
+
+    (void)state;
+    self->rules[0] = count_rule("logins", 10 * MINUTE, "at least 4");
+    assert_true(lb_threshold_read(LB_STR("below 2"), &self->rules[0], &self->rules[0].clear, (struct lb_place){ 0 },
+                                  &(struct lb_diag){ 0 }));
+    start(self);
+    for (int i = 0; i < 4; i++)
+        hit(self, i * 2 * MINUTE);
+    assert_int_equal(self->told_count, 1);
+    /* At 10 min there are three, at 12 two, at 14 one. */
+    idle(self, 6 * MINUTE + LB_SECOND, 14 * MINUTE + 20 * LB_SECOND);
+    assert_int_equal(self->told_count, 1);
+    idle(self, 14 * MINUTE + 20 * LB_SECOND, 16 * MINUTE);
+    assert_int_equal(self->told_count, 2);
+    assert_string_equal(self->told[1].line, "logins " IP1 " resolved critical");
+    assert_true(self->told[1].at >= BEGIN + 14 * MINUTE);
+    close_ground(self);
+}
+
+static void what_still_fires_is_told_again(void **state)
+{
+    struct fixture *self = open_ground();
+
+    (void)state;
+    self->rules[0] = count_rule("logins", 10 * MINUTE, "at least 1");
+    self->rules[0].repeat_ns = 3 * MINUTE;
+    start(self);
+    hit(self, 0);
+    idle(self, LB_SECOND, 10 * MINUTE);
+    assert_int_equal(self->told_count, 4);
+    for (int i = 1; i < 4; i++)
+        assert_string_equal(self->told[i].line, "logins " IP1 " repeated critical");
+    assert_non_null(strstr(self->told[1].message, "still firing"));
+    idle(self, 10 * MINUTE, 20 * MINUTE);
+    assert_int_equal(self->told_count, 5);
+    assert_string_equal(self->told[4].line, "logins " IP1 " resolved critical");
+    close_ground(self);
+}
+
+static void a_shadow_tells_nobody(void **state)
+{
+    struct fixture *self = open_ground();
+
+    (void)state;
+    self->rules[0] = count_rule("logins", MINUTE, "at least 1");
+    self->rules[0].shadow = true;
+    start(self);
+    int64_t fired = self->engine->rule_metrics[0].metrics[FIRED]->value;
+    hit(self, 0);
+    idle(self, LB_SECOND, 5 * MINUTE);
+    assert_int_equal(self->told_count, 0);
+    /* The metrics of a process outlive its engines. */
+    assert_int_equal(self->engine->rule_metrics[0].metrics[FIRED]->value, fired + 1);
+    close_ground(self);
+}
+
 static void who_was_called_is_called_off(void **state)
 {
     struct fixture *self = open_ground();
@@ -417,6 +497,10 @@ int main(void)
         cmocka_unit_test(too_few_to_judge_keeps_it_for_one_more_window),
         cmocka_unit_test(waits_for_as_long_as_for_says),
         cmocka_unit_test(cooldown_holds_back_all_but_what_is_worse),
+        cmocka_unit_test(hold_bridges_dips_that_are_longer_than_lateness),
+        cmocka_unit_test(clear_is_the_way_back),
+        cmocka_unit_test(what_still_fires_is_told_again),
+        cmocka_unit_test(a_shadow_tells_nobody),
         cmocka_unit_test(who_was_called_is_called_off),
         cmocka_unit_test(silence_is_told_when_a_whole_window_was_silent_and_none_can_come_late),
         cmocka_unit_test(a_late_heartbeat_is_no_silence),

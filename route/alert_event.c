@@ -14,7 +14,7 @@
 
 #include <xxhash.h>
 
-enum { FIELDS_MAX = 24, JSON_BYTES = 16 * 1024 };
+enum { FIELDS_MAX = 28, JSON_BYTES = 16 * 1024 };
 
 /* --- filling -------------------------------------------------------------- */
 
@@ -192,6 +192,7 @@ static const char *state_name(const struct lb_alert_event *event)
     static const char *const names[] = { [LB_NOTICE_NONE] = "",
                                          [LB_NOTICE_FIRING] = "firing",
                                          [LB_NOTICE_UPDATED] = "updated",
+                                         [LB_NOTICE_REPEATED] = "repeated",
                                          [LB_NOTICE_RESOLVED] = "resolved" };
 
     return event->summary ? "summary" : names[event->notice];
@@ -250,6 +251,25 @@ static void add_identity(struct maker *maker, const struct lb_alert_event *event
     }
 }
 
+/* What the rule says of all its alerts. */
+static void add_notes(struct maker *maker, const struct lb_alert_rule *rule)
+{
+    if (rule->runbook.len > 0)
+        add(maker, "runbook", rule->runbook, LB_VALUE_TEXT);
+    if (rule->labels.count == 0)
+        return;
+    lb_buffer_append_char(&maker->made, '{');
+    for (size_t i = 0; i < rule->labels.count; i++) {
+        if (i > 0)
+            lb_buffer_append_char(&maker->made, ',');
+        write_string(&maker->made, rule->labels.items[i].name);
+        lb_buffer_append_char(&maker->made, ':');
+        write_string(&maker->made, rule->labels.items[i].value);
+    }
+    lb_buffer_append_char(&maker->made, '}');
+    add_made(maker, "labels", LB_VALUE_OBJECT);
+}
+
 static uint8_t level_of(const struct lb_alert_event *event)
 {
     static const uint8_t levels[] = { LB_LEVEL_INFO, LB_LEVEL_NOTICE, LB_LEVEL_WARN, LB_LEVEL_ERROR,
@@ -294,6 +314,7 @@ bool lb_alert_event_record(const struct lb_alert_event *event, const struct lb_a
     if (!event->summary)
         add_measure(&maker, event);
     add_identity(&maker, event);
+    add_notes(&maker, event->rule);
     lb_buffer_free(&maker.made);
     return !maker.full;
 }

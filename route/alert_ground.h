@@ -111,8 +111,7 @@ static inline void set(struct lb_alert_rule *rule, enum lb_severity severity, co
     struct lb_diag diag = { 0 };
 
     rule->threshold_texts[severity] = lb_str_from(text);
-    assert_true(lb_threshold_read(lb_str_from(text), rule->function == LB_ALERT_RATIO, &rule->thresholds[severity],
-                                  (struct lb_place){ 0 }, &diag));
+    assert_true(lb_threshold_read(lb_str_from(text), rule, &rule->thresholds[severity], (struct lb_place){ 0 }, &diag));
     lb_diag_free(&diag);
 }
 

@@ -16,90 +16,6 @@ const char *const lb_severity_names[] = { "info", "low", "medium", "high", "crit
 
 enum { BY_MAX = 16 };
 
-/* --- value ---------------------------------------------------------------- */
-
-static const char value_examples[] = "count(), count(level >= error) or ratio(level >= error)";
-
-static struct lb_str trim(struct lb_str text)
-{
-    while (text.len > 0 && strchr(" \t\r\n", text.ptr[0]) != NULL) {
-        text.ptr++;
-        text.len--;
-    }
-    while (text.len > 0 && strchr(" \t\r\n", text.ptr[text.len - 1]) != NULL)
-        text.len--;
-    return text;
-}
-
-static bool value_fault(const struct lb_node *node, const char *ptr, struct lb_diag *diag, const char *what,
-                        struct lb_str word)
-{
-    lb_diag_error(diag, lb_place_at(node->begin, (size_t)(ptr - node->text.ptr)), "%s \"" LB_STR_FMT "\"; expected %s",
-                  what, LB_STR_ARG(word), value_examples);
-    return false;
-}
-
-static bool unknown_function(const struct lb_node *node, struct lb_str word, struct lb_diag *diag)
-{
-    static const char *const functions[] = { "count", "ratio", NULL };
-    const char *near = lb_nearest(word, functions);
-
-    if (near == NULL)
-        return value_fault(node, word.ptr, diag, "unknown function", word);
-    lb_diag_error(diag, lb_place_at(node->begin, (size_t)(word.ptr - node->text.ptr)),
-                  "unknown function \"" LB_STR_FMT "\"; did you mean \"%s\"?", LB_STR_ARG(word), near);
-    return false;
-}
-
-/* The text does not end with a parenthesis. */
-static bool unended(const struct lb_node *node, struct lb_str text, size_t close, struct lb_diag *diag)
-{
-    struct lb_str rest = trim((struct lb_str){ text.ptr + close + 1, text.len - close - 1 });
-
-    if (!lb_str_starts(rest, LB_STR("over ")) && !lb_str_starts(rest, LB_STR("by ")))
-        return value_fault(node, rest.ptr, diag, "unexpected", rest);
-    lb_diag_error(diag, lb_place_at(node->begin, (size_t)(rest.ptr - node->text.ptr)),
-                  "\"over\" and \"by\" are keys of their own: write them beside \"value\"");
-    return false;
-}
-
-static size_t last_index(struct lb_str text, char c)
-{
-    const char *found = memrchr(text.ptr, c, text.len);
-
-    return found != NULL ? (size_t)(found - text.ptr) : text.len;
-}
-
-bool lb_alert_value_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_rule *rule,
-                         struct lb_diag *diag)
-{
-    struct lb_str text = trim(node->text);
-    const char *open = memchr(text.ptr, '(', text.len);
-    size_t close = last_index(text, ')');
-    struct lb_str inner;
-    struct lb_str word;
-
-    rule->value_text = text;
-    if (open == NULL)
-        return value_fault(node, text.ptr, diag, "not a function:", text);
-    word = trim((struct lb_str){ text.ptr, (size_t)(open - text.ptr) });
-    if (!lb_str_is(word, "count") && !lb_str_is(word, "ratio"))
-        return unknown_function(node, word, diag);
-    if (close == text.len || text.ptr + close < open)
-        return value_fault(node, text.ptr + text.len, diag, "missing the closing parenthesis of", text);
-    if (close != text.len - 1)
-        return unended(node, text, close, diag);
-    inner = trim((struct lb_str){ open + 1, (size_t)(text.ptr + close - open) - 1 });
-    rule->function = lb_str_is(word, "ratio") ? LB_ALERT_RATIO : LB_ALERT_COUNT;
-    if (inner.len == 0 && rule->function == LB_ALERT_COUNT)
-        return true;
-    if (inner.len == 0)
-        return value_fault(node, open + 1, diag, "ratio needs an expression: which part of the records?", text);
-    rule->inner =
-        lb_expr_new(&config->arena, inner, lb_place_at(node->begin, (size_t)(inner.ptr - node->text.ptr)), diag);
-    return rule->inner != NULL;
-}
-
 /* --- levels --------------------------------------------------------------- */
 
 struct level_key {
@@ -120,7 +36,13 @@ struct rule_options {
     struct lb_alert_rule rule;
     const struct lb_node *levels[LEVEL_KEYS];
     struct lb_str value;
+    const struct lb_node *clear;
+    int mode;
 };
+
+enum { MODE_ACTIVE, MODE_SHADOW };
+
+static const char *const modes[] = { "active", "shadow", NULL };
 
 #define MEMBER(name) offsetof(struct rule_options, rule.name)
 #define LEVEL(i) offsetof(struct rule_options, levels[i])
@@ -128,9 +50,11 @@ struct rule_options {
 static const struct lb_option rule_options[] = {
     { "where", LB_OPTION_WHERE, MEMBER(where), NULL, "Only records that match are looked at", 0, NULL, NULL, 0, 0 },
     { "value", LB_OPTION_STRING, offsetof(struct rule_options, value), NULL,
-      "What is measured: count(), count(EXPR) or ratio(EXPR)", LB_OPTION_REQUIRED, NULL, NULL, 0, 0 },
-    { "over", LB_OPTION_DURATION, MEMBER(over_ns), NULL, "How far the window goes back, such as 5m", LB_OPTION_REQUIRED,
-      NULL, NULL, LB_SECOND, 31 * DAYS },
+      "What is measured: a function such as count(), ratio(level >= error) or p95(duration_ms)", LB_OPTION_REQUIRED,
+      NULL, NULL, 0, 0 },
+    { "over", LB_OPTION_DURATION, MEMBER(over_ns), NULL,
+      "How far the window goes back, such as 5m; last() and consecutive() look back 1h unless told otherwise", 0, NULL,
+      NULL, LB_SECOND, 31 * DAYS },
     { "by", LB_OPTION_STRINGS, MEMBER(by), NULL, "Fields: one alert for each of their values", 0, NULL, NULL, 0, 0 },
     { "info", LB_OPTION_NODE, LEVEL(0), NULL, "Threshold of severity info, such as above 5%", 0, NULL, NULL, 0, 0 },
     { "low", LB_OPTION_NODE, LEVEL(1), NULL, "Threshold of severity low", 0, NULL, NULL, 0, 0 },
@@ -148,6 +72,19 @@ static const struct lb_option rule_options[] = {
       "After a notice, no other of the same or a lower severity for this long", 0, NULL, NULL, 0, 31 * DAYS },
     { "for", LB_OPTION_DURATION, MEMBER(for_ns), NULL, "How long a threshold must be crossed before it fires", 0, NULL,
       NULL, 0, 31 * DAYS },
+    { "hold", LB_OPTION_DURATION, MEMBER(hold_ns), NULL,
+      "How long no threshold must be crossed before it has ended; at least alerting.lateness", 0, NULL, NULL, 0,
+      31 * DAYS },
+    { "clear", LB_OPTION_NODE, offsetof(struct rule_options, clear), NULL,
+      "What the value must cross before it may end, such as below 3%", 0, NULL, NULL, 0, 0 },
+    { "repeat", LB_OPTION_DURATION, MEMBER(repeat_ns), NULL, "Told again so often while it fires; not unless set", 0,
+      NULL, NULL, LB_SECOND, 31 * DAYS },
+    { "runbook", LB_OPTION_STRING, MEMBER(runbook), NULL, "Where people find what to do, an address", 0, NULL, NULL, 0,
+      0 },
+    { "labels", LB_OPTION_PAIRS, MEMBER(labels), NULL, "Names and values that are added to each alert", 0, NULL, NULL,
+      0, 0 },
+    { "mode", LB_OPTION_CHOICE, offsetof(struct rule_options, mode), "active",
+      "shadow: it is judged, counted and shown, but nobody is told", 0, modes, NULL, 0, 0 },
     { "text", LB_OPTION_STRING, MEMBER(text), NULL, "Words for people; {service} and {value} are replaced", 0, NULL,
       NULL, 0, 0 },
     { "to", LB_OPTION_SINKS, MEMBER(sinks), NULL, "Sinks for this rule, besides those of alerting.routes", 0, NULL,
@@ -167,9 +104,8 @@ static bool read_level(const struct lb_node *node, enum lb_severity severity, st
                       lb_severity_names[severity]);
         return false;
     }
-    rule->threshold_texts[severity] = trim(node->text);
-    return lb_threshold_read(node->text, rule->function == LB_ALERT_RATIO, &rule->thresholds[severity], node->begin,
-                             diag);
+    rule->threshold_texts[severity] = lb_alert_trim(node->text);
+    return lb_threshold_read(node->text, rule, &rule->thresholds[severity], node->begin, diag);
 }
 
 static bool looks_down(enum lb_comparison comparison)
@@ -240,6 +176,31 @@ static bool read_levels(const struct rule_options *options, struct lb_alert_rule
     return ok;
 }
 
+/* The way back: it looks the other way than the thresholds, and stands before the lowest of them. */
+static bool read_clear(const struct lb_node *node, struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    const struct lb_threshold *lowest = rule->thresholds;
+    struct lb_threshold *clear = &rule->clear;
+    bool beyond;
+
+    if (node->kind != LB_NODE_SCALAR) {
+        lb_diag_error(diag, node->place, "expected a threshold such as `below 3%%`");
+        return false;
+    }
+    if (!lb_threshold_read(node->text, rule, clear, node->begin, diag))
+        return false;
+    while (!lowest->set)
+        lowest++;
+    beyond = looks_down(clear->comparison) ? clear->number <= lowest->number : clear->number >= lowest->number;
+    if (looks_down(clear->comparison) != looks_down(lowest->comparison) && beyond)
+        return true;
+    lb_diag_error(diag, node->place,
+                  "\"clear\" is the way back: expected `%s` a number that is no %s than the lowest "
+                  "threshold",
+                  looks_down(lowest->comparison) ? "above" : "below", looks_down(lowest->comparison) ? "less" : "more");
+    return false;
+}
+
 /* --- by and text ---------------------------------------------------------- */
 
 static bool check_by(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
@@ -301,6 +262,18 @@ static bool check_text(const struct lb_alert_rule *rule, const struct lb_node *n
     return true;
 }
 
+static bool check_over(struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
+{
+    bool newest = rule->function == LB_ALERT_LAST || rule->function == LB_ALERT_CONSECUTIVE;
+
+    if (lb_node_get(node, "over") != NULL)
+        return true;
+    rule->over_ns = 3600 * LB_SECOND;
+    if (!newest)
+        lb_diag_error(diag, node->place, "missing \"over\": how far back it looks, such as over: 5m");
+    return newest;
+}
+
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
                         struct lb_alert_rule *rule, struct lb_diag *diag)
 {
@@ -317,9 +290,14 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
     value = lb_node_get(node, "value");
     ok = value == NULL || value->kind != LB_NODE_SCALAR || value->text.len == 0 ||
          lb_alert_value_read(config, value, rule, diag);
+    ok = check_over(rule, node, diag) && ok;
     if (rule->by.count > 0)
         ok = check_by(rule, lb_node_get(node, "by"), diag) && ok;
     if (rule->text.len > 0)
         ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;
-    return read_levels(&options, rule, diag) && ok && filled;
+    rule->shadow = options.mode == MODE_SHADOW;
+    if (!read_levels(&options, rule, diag))
+        return false;
+    ok = (options.clear == NULL || read_clear(options.clear, rule, diag)) && ok;
+    return ok && filled;
 }

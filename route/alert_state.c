@@ -146,13 +146,22 @@ static bool may_tell(const struct lb_alert_state *state, const struct lb_alert_p
     return state->severity > state->notified || cooled_down(state, policy, now);
 }
 
+static bool repeats(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t now)
+{
+    return state->severity != LB_ALERT_QUIET && policy->repeat_ns > 0 && now - state->notified_ns >= policy->repeat_ns;
+}
+
 enum lb_alert_notice lb_alert_state_tell(struct lb_alert_state *state, const struct lb_alert_policy *policy,
                                          int64_t now, bool late)
 {
     enum lb_alert_notice notice = state->told == LB_ALERT_QUIET ? LB_NOTICE_FIRING : LB_NOTICE_UPDATED;
 
-    if (state->severity == state->told)
-        return LB_NOTICE_NONE;
+    if (state->severity == state->told) {
+        if (late || !repeats(state, policy, now))
+            return LB_NOTICE_NONE;
+        state->notified_ns = now;
+        return LB_NOTICE_REPEATED;
+    }
     if (state->severity == LB_ALERT_QUIET) {
         state->told = LB_ALERT_QUIET;
         return LB_NOTICE_RESOLVED;

@@ -24,6 +24,7 @@ struct lb_alert_policy {
     int64_t for_ns;
     int64_t bridge_ns;
     int64_t cooldown_ns;
+    int64_t repeat_ns; /* 0: what fires is not told again */
 };
 
 /* [since, until]; until == LB_TIME_NONE: never yet. */
@@ -49,7 +50,13 @@ struct lb_alert_transition {
     int8_t to;
 };
 
-enum lb_alert_notice { LB_NOTICE_NONE, LB_NOTICE_FIRING, LB_NOTICE_UPDATED, LB_NOTICE_RESOLVED };
+enum lb_alert_notice {
+    LB_NOTICE_NONE,
+    LB_NOTICE_FIRING,
+    LB_NOTICE_UPDATED,  /* another severity */
+    LB_NOTICE_REPEATED, /* it still fires */
+    LB_NOTICE_RESOLVED,
+};
 
 void lb_alert_state_init(struct lb_alert_state *state, int64_t time);
 

@@ -10,6 +10,8 @@
 #include "lb_clock.h"
 #include "lb_time.h"
 
+#include <math.h>
+
 enum { KEY_SEPARATOR = 0x1f, DIGITS = 64 };
 
 static bool name_at(struct lb_str key, size_t at, struct lb_str name)
@@ -44,8 +46,12 @@ void lb_alert_value_write(struct lb_buffer *out, const struct lb_alert_rule *rul
 {
     if (rule->function == LB_ALERT_RATIO)
         lb_buffer_print(out, "%.3g%%", value * 100);
-    else
+    else if (rule->function == LB_ALERT_RATE)
+        lb_buffer_print(out, "%.4g/s", value);
+    else if (value == floor(value))
         lb_buffer_print(out, "%.15g", value);
+    else
+        lb_buffer_print(out, "%.5g", value);
 }
 
 void lb_alert_duration_write(struct lb_buffer *out, int64_t duration_ns)
@@ -156,6 +162,8 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
     write_key(out, event);
     lb_buffer_append(out, ", since ", 8);
     write_time(out, event->started, event->at);
+    if (event->notice == LB_NOTICE_REPEATED)
+        lb_buffer_append_str(out, LB_STR(", still firing"));
     if (event->notice == LB_NOTICE_UPDATED)
         lb_buffer_print(out, ", now %s, was %s", lb_severity_names[event->severity],
                         lb_severity_names[event->previous]);

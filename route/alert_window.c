@@ -43,6 +43,15 @@ void lb_alert_shape_init(struct lb_alert_shape *shape, int64_t over_ns, int64_t 
     if (shape->slots_over < 1)
         shape->slots_over = 1;
     shape->slot_ring = (uint32_t)ceil_div(over_ns + lateness_ns, shape->slot_ns) + 3;
+    lb_alert_shape_measure(shape, LB_ALERT_COUNT, 0);
+}
+
+void lb_alert_shape_measure(struct lb_alert_shape *shape, enum lb_alert_function function, double quantile)
+{
+    bool sorts = function == LB_ALERT_PERCENTILE || function == LB_ALERT_DISTINCT;
+
+    shape->exact = sorts ? LB_ALERT_EXACT_MAX : LB_ALERT_EXACT;
+    shape->measure = (struct lb_alert_measure){ function, quantile, (double)shape->over_ns / 1e9 };
 }
 
 void lb_alert_window_init(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t end)
@@ -52,10 +61,16 @@ void lb_alert_window_init(struct lb_alert_window *window, const struct lb_alert_
     window->count = 0;
     window->dropped = INT64_MIN;
     window->slotted = false;
+    window->united_low = window->united_high = 0;
 }
 
 void lb_alert_window_free(struct lb_alert_window *window)
 {
+    for (uint32_t i = 0; i < window->detail_count; i++)
+        lb_alert_detail_free(&window->details[i]);
+    lb_alert_detail_free(&window->united);
+    lb_alert_detail_free(&window->past);
+    lb_free(window->details);
     lb_free(window->samples);
     lb_free(window->slots);
     *window = (struct lb_alert_window){ 0 };
@@ -168,14 +183,17 @@ static void step_exact(const struct lb_alert_window *window, const struct lb_ale
 
 /* --- slots ---------------------------------------------------------------- */
 
+static size_t slot_index(const struct lb_alert_shape *shape, int64_t slot)
+{
+    assert(shape->slot_ring > 0);
+    int64_t i = slot % (int64_t)shape->slot_ring;
+    return (size_t)(i < 0 ? i + shape->slot_ring : i);
+}
+
 static struct lb_alert_totals *slot_at(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
                                        int64_t slot)
 {
-    int64_t i;
-
-    assert(shape->slot_ring > 0);
-    i = slot % (int64_t)shape->slot_ring;
-    return &window->slots[i < 0 ? i + shape->slot_ring : i];
+    return &window->slots[slot_index(shape, slot)];
 }
 
 static bool slot_kept(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t slot)
@@ -246,6 +264,34 @@ static int64_t slot_change(const struct lb_alert_window *window, const struct lb
     return min_time(enters, leaves);
 }
 
+/* For a slot that has not been in use yet. */
+static void clear_slot(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t slot)
+{
+    *slot_at(window, shape, slot) = (struct lb_alert_totals){ 0, 0 };
+    if (window->details == NULL)
+        return;
+    lb_alert_detail_reset(&window->details[slot_index(shape, slot)]);
+    /* The ring came round to one that is still part of the union. */
+    if (slot - (int64_t)shape->slot_ring > window->united_low)
+        window->united_low = window->united_high;
+}
+
+/* A detail that has no memory left is wrong by one sample, as the count then is not. */
+static void detail_in(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t slot,
+                      const struct lb_alert_sample *sample)
+{
+    bool united = slot > window->united_low && slot <= window->united_high;
+
+    (void)lb_alert_detail_add(&window->details[slot_index(shape, slot)], &shape->measure, sample);
+    if (!united)
+        return;
+    /* What came in between cannot be put into the order of a run. */
+    if (shape->measure.function == LB_ALERT_CONSECUTIVE && slot < window->united_high)
+        window->united_low = window->united_high;
+    else
+        (void)lb_alert_detail_add(&window->united, &shape->measure, sample);
+}
+
 static void add_to_slot(struct lb_alert_window *window, const struct lb_alert_shape *shape,
                         const struct lb_alert_sample *sample)
 {
@@ -255,21 +301,41 @@ static void add_to_slot(struct lb_alert_window *window, const struct lb_alert_sh
     if (fresh > (int64_t)shape->slot_ring)
         fresh = shape->slot_ring;
     for (int64_t i = 0; i < fresh; i++)
-        *slot_at(window, shape, slot - i) = (struct lb_alert_totals){ 0, 0 };
+        clear_slot(window, shape, slot - i);
     if (slot > window->slot_newest)
         window->slot_newest = slot;
-    if (slot_kept(window, shape, slot))
-        count_in(slot_at(window, shape, slot), sample);
+    if (!slot_kept(window, shape, slot))
+        return;
+    count_in(slot_at(window, shape, slot), sample);
+    if (window->details != NULL)
+        detail_in(window, shape, slot, sample);
 }
 
-/* From here on the totals come from slots. */
-static bool enter_slots(struct lb_alert_window *window, const struct lb_alert_shape *shape)
+static bool make_slots(struct lb_alert_window *window, const struct lb_alert_shape *shape)
 {
     if (window->slots == NULL)
         window->slots = lb_alloc(shape->slot_ring * sizeof(*window->slots));
     if (window->slots == NULL)
         return false;
     memset(window->slots, 0, shape->slot_ring * sizeof(*window->slots));
+    if (!lb_alert_needs_detail(shape->measure.function))
+        return true;
+    if (window->details == NULL)
+        window->details = lb_alloc(shape->slot_ring * sizeof(*window->details));
+    if (window->details == NULL)
+        return false;
+    window->detail_count = shape->slot_ring;
+    for (uint32_t i = 0; i < window->detail_count; i++)
+        lb_alert_detail_reset(&window->details[i]);
+    return true;
+}
+
+/* From here on the totals come from slots. */
+static bool enter_slots(struct lb_alert_window *window, const struct lb_alert_shape *shape)
+{
+    if (!make_slots(window, shape))
+        return false;
+    window->united_low = window->united_high = 0;
     window->slot_newest = floor_div(sample_at(window, window->count - 1)->time_ns, shape->slot_ns);
     for (uint32_t i = 0; i < window->count; i++)
         add_to_slot(window, shape, sample_at(window, i));
@@ -287,7 +353,7 @@ static bool make_room(struct lb_alert_window *window, const struct lb_alert_shap
         drop_oldest(window);
     if (window->count < window->capacity)
         return true;
-    if (window->capacity < LB_ALERT_EXACT)
+    if (window->capacity < shape->exact)
         return grow_samples(window);
     if (!window->slotted && !enter_slots(window, shape))
         return false;
@@ -295,9 +361,10 @@ static bool make_room(struct lb_alert_window *window, const struct lb_alert_shap
 }
 
 /* Among the exact ones, if it is one of the newest. */
-static void keep_newest(struct lb_alert_window *window, const struct lb_alert_sample *sample)
+static void keep_newest(struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                        const struct lb_alert_sample *sample)
 {
-    if (window->count == LB_ALERT_EXACT) {
+    if (window->count == shape->exact) {
         int64_t oldest = sample_at(window, 0)->time_ns;
         int64_t lost = min_time(oldest, sample->time_ns);
 
@@ -341,7 +408,7 @@ enum lb_err lb_alert_window_add(struct lb_alert_window *window, const struct lb_
         return LB_LIMIT;
     if (!make_room(window, shape))
         return LB_NOMEM;
-    keep_newest(window, &sample);
+    keep_newest(window, shape, &sample);
     if (window->slotted)
         adjust_slots(window, shape, &sample);
     else
@@ -349,7 +416,96 @@ enum lb_err lb_alert_window_add(struct lb_alert_window *window, const struct lb_
     return LB_OK;
 }
 
-bool lb_alert_cursor_next(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+/* --- what is measured ------------------------------------------------------ */
+
+/* The details of the kept slots in (low, high], put together. */
+static void unite(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t low, int64_t high,
+                  struct lb_alert_detail *united)
+{
+    lb_alert_detail_reset(united);
+    for (int64_t slot = low + 1; slot <= high; slot++)
+        if (slot_kept(window, shape, slot))
+            (void)lb_alert_detail_merge(united, &shape->measure, &window->details[slot_index(shape, slot)]);
+}
+
+/* Takes the slots that left out of the union and those that entered in. Only a sketch can give back what it took. */
+static void move_union(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t low, int64_t high)
+{
+    struct lb_alert_sketch *sketch = &window->united.sketch;
+
+    for (int64_t slot = window->united_low + 1; slot <= low; slot++)
+        if (slot_kept(window, shape, slot))
+            lb_alert_sketch_subtract(sketch, &window->details[slot_index(shape, slot)].sketch);
+    for (int64_t slot = window->united_high + 1; slot <= high; slot++)
+        if (slot_kept(window, shape, slot))
+            (void)lb_alert_sketch_merge(sketch, &window->details[slot_index(shape, slot)].sketch);
+    window->united.count = sketch->total;
+}
+
+static const struct lb_alert_detail *union_at(struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                                              const struct lb_alert_cursor *cursor)
+{
+    int64_t low = cursor->low;
+    int64_t high = cursor->high < window->slot_newest ? cursor->high : window->slot_newest;
+
+    if (cursor != &window->cursor) {
+        unite(window, shape, low, high, &window->past);
+        return &window->past;
+    }
+    if (low == window->united_low && high == window->united_high)
+        return &window->united;
+    if (shape->measure.function == LB_ALERT_PERCENTILE && low >= window->united_low && low < window->united_high &&
+        high >= window->united_high)
+        move_union(window, shape, low, high);
+    else
+        unite(window, shape, low, high, &window->united);
+    window->united_low = low;
+    window->united_high = high > low ? high : low;
+    return &window->united;
+}
+
+static double exact_value(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                          const struct lb_alert_cursor *cursor)
+{
+    struct lb_alert_samples samples = { { NULL, NULL }, { 0, 0 } };
+    uint32_t first;
+    uint32_t count = cursor->until - cursor->before;
+
+    if (count == 0)
+        return 0;
+    first = (window->start + cursor->before) & (window->capacity - 1);
+    samples.pieces[0] = &window->samples[first];
+    samples.counts[0] = count < window->capacity - first ? count : window->capacity - first;
+    samples.pieces[1] = window->samples;
+    samples.counts[1] = count - samples.counts[0];
+    return lb_alert_samples_value(&samples, &shape->measure);
+}
+
+static double value_at(struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                       const struct lb_alert_cursor *cursor)
+{
+    const struct lb_alert_totals *totals = &cursor->totals;
+
+    switch (shape->measure.function) {
+    case LB_ALERT_COUNT:
+    case LB_ALERT_SUM: return totals->sum;
+    case LB_ALERT_RATE: return totals->sum / shape->measure.over_s;
+    case LB_ALERT_RATIO:
+    case LB_ALERT_AVG: return totals->count > 0 ? totals->sum / (double)totals->count : 0;
+    default: break;
+    }
+    return window->slotted ? lb_alert_detail_value(union_at(window, shape, cursor), &shape->measure)
+                           : exact_value(window, shape, cursor);
+}
+
+double lb_alert_window_value(struct lb_alert_window *window, const struct lb_alert_shape *shape)
+{
+    return value_at(window, shape, &window->cursor);
+}
+
+/* --- walking --------------------------------------------------------------- */
+
+bool lb_alert_cursor_next(struct lb_alert_window *window, const struct lb_alert_shape *shape,
                           struct lb_alert_cursor *cursor, int64_t limit, struct lb_alert_segment *segment)
 {
     int64_t from = cursor->end + 1;
@@ -365,8 +521,14 @@ bool lb_alert_cursor_next(const struct lb_alert_window *window, const struct lb_
         change = exact_change(window, shape, cursor);
     }
     cursor->end = min_time(limit, change - 1);
-    *segment = (struct lb_alert_segment){ from, cursor->end, cursor->totals };
+    *segment = (struct lb_alert_segment){ from, cursor->end, cursor->totals, value_at(window, shape, cursor) };
     return true;
+}
+
+bool lb_alert_window_settled(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t time)
+{
+    /* Looking back counts whole slots only. */
+    return window->slotted && floor_div(time, shape->slot_ns) == floor_div(window->cursor.end, shape->slot_ns);
 }
 
 bool lb_alert_window_next(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t limit,

@@ -9,20 +9,20 @@
  * those that a late sample has changed. So what is found does not depend on
  * when somebody looks.
  *
- * Up to LB_ALERT_EXACT samples within over + lateness are kept one by one:
- * exact to the nanosecond. Beyond that slots of over / 60 are counted, wrong
- * by at most the content of one slot, until the exact ones cover it all again.
- * One thread.
+ * Up to LB_ALERT_EXACT samples within over + lateness (LB_ALERT_EXACT_MAX for
+ * percentiles and distinct values) are kept one by one: exact to the nanosecond. Beyond that slots of over / 60 are
+ * counted, wrong by at most the content of one slot, until the exact ones cover it all again. One thread.
  */
 #ifndef LB_ALERT_WINDOW_H
 #define LB_ALERT_WINDOW_H
 
+#include "alert_measure.h"
 #include "lb_err.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LB_ALERT_EXACT = 256, LB_ALERT_SLOTS = 60, LB_ALERT_SLOTS_MAX = 300 };
+enum { LB_ALERT_SLOTS = 60, LB_ALERT_SLOTS_MAX = 300 };
 
 struct lb_alert_totals {
     uint64_t count;
@@ -37,11 +37,8 @@ struct lb_alert_shape {
     int64_t slot_ns;
     int64_t slots_over; /* slots in a window */
     uint32_t slot_ring; /* slots kept: a window and its lateness */
-};
-
-struct lb_alert_sample {
-    int64_t time_ns;
-    double number;
+    uint32_t exact;     /* samples kept one by one */
+    struct lb_alert_measure measure;
 };
 
 /* A window at one end. Exact: `before` samples are too old for it, `until` lie at or before the end. */
@@ -57,14 +54,22 @@ struct lb_alert_cursor {
 
 struct lb_alert_window {
     struct lb_alert_cursor cursor;   /* all ends up to cursor.end were walked */
-    struct lb_alert_sample *samples; /* a ring in order of time: the newest LB_ALERT_EXACT */
+    struct lb_alert_sample *samples; /* a ring in order of time: the newest shape->exact */
     uint32_t capacity;
     uint32_t start;
     uint32_t count;
-    int64_t dropped;               /* time of the newest sample that found no room among them */
-    struct lb_alert_totals *slots; /* a ring; NULL until first needed */
+    int64_t dropped;                 /* time of the newest sample that found no room among them */
+    struct lb_alert_totals *slots;   /* a ring; NULL until first needed */
+    struct lb_alert_detail *details; /* beside them, where the measure needs them */
+    uint32_t detail_count;
     int64_t slot_newest;
     bool slotted; /* the totals come from slots now */
+
+    /* The details of the slots (united_low, united_high] put together; valid while united_low < united_high. */
+    struct lb_alert_detail united;
+    int64_t united_low;
+    int64_t united_high;
+    struct lb_alert_detail past; /* the same at a place that is looked back to */
 };
 
 /* Ends [from, to], which all have these totals. */
@@ -72,9 +77,12 @@ struct lb_alert_segment {
     int64_t from;
     int64_t to;
     struct lb_alert_totals totals;
+    double value; /* what the rule measures */
 };
 
+/* Measures a count; the caller may set another measure with lb_alert_shape_measure(). */
 void lb_alert_shape_init(struct lb_alert_shape *shape, int64_t over_ns, int64_t lateness_ns, bool delayed);
+void lb_alert_shape_measure(struct lb_alert_shape *shape, enum lb_alert_function function, double quantile);
 
 /* Ends up to and with `end` count as walked. Allocates nothing; memory of an earlier use is kept. */
 void lb_alert_window_init(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t end);
@@ -94,8 +102,14 @@ bool lb_alert_window_next(struct lb_alert_window *window, const struct lb_alert_
 /* A cursor for looking back over the ends from `from` on, and its steps. */
 struct lb_alert_cursor lb_alert_window_seek(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
                                             int64_t from);
-bool lb_alert_cursor_next(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+bool lb_alert_cursor_next(struct lb_alert_window *window, const struct lb_alert_shape *shape,
                           struct lb_alert_cursor *cursor, int64_t limit, struct lb_alert_segment *segment);
+
+/* True if a sample at `time` changes no window that ends before the cursor: it lies in the cursor's own slot. */
+bool lb_alert_window_settled(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t time);
+
+/* What the rule measures at the cursor. */
+double lb_alert_window_value(struct lb_alert_window *window, const struct lb_alert_shape *shape);
 
 /* True when no window ending at or after the cursor can hold a sample that is known. */
 bool lb_alert_window_empty(const struct lb_alert_window *window);

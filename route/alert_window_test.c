@@ -21,7 +21,7 @@ static void add(struct lb_alert_window *window, const struct lb_alert_shape *sha
 /* Walks to `end`; returns how many samples the window holds there. */
 static uint64_t count_at(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t end)
 {
-    struct lb_alert_segment segment = { 0, 0, window->cursor.totals };
+    struct lb_alert_segment segment = { 0, 0, window->cursor.totals, 0 };
 
     while (lb_alert_window_next(window, shape, end, &segment))
         continue;
@@ -48,10 +48,10 @@ static void walks_each_change_once(void **state)
     struct lb_alert_shape shape = shape_of(10, 0, false);
     struct lb_alert_window window = { 0 };
     static const struct lb_alert_segment expected[] = {
-        { 1, 5 * SECOND - 1, { 1, 1 } },
-        { 5 * SECOND, 10 * SECOND - 1, { 2, 2 } },
-        { 10 * SECOND, 15 * SECOND - 1, { 1, 1 } },
-        { 15 * SECOND, 99 * SECOND, { 0, 0 } },
+        { 1, 5 * SECOND - 1, { 1, 1 }, 1 },
+        { 5 * SECOND, 10 * SECOND - 1, { 2, 2 }, 2 },
+        { 10 * SECOND, 15 * SECOND - 1, { 1, 1 }, 1 },
+        { 15 * SECOND, 99 * SECOND, { 0, 0 }, 0 },
     };
     struct lb_alert_segment segment;
 
@@ -65,6 +65,7 @@ static void walks_each_change_once(void **state)
         assert_int_equal(segment.from, expected[i].from);
         assert_int_equal(segment.to, expected[i].to);
         assert_int_equal(segment.totals.count, expected[i].totals.count);
+        assert_true(segment.value == expected[i].value);
     }
     assert_false(lb_alert_window_next(&window, &shape, 99 * SECOND, &segment));
     lb_alert_window_free(&window);

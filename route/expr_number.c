@@ -3,7 +3,8 @@
  *
  * A unit turns into the unit of the field it is compared with: durations into
  * seconds, or into what the field's name ends with (_ms, _us, _ns); sizes
- * into bytes (kB, MB: powers of 1000; KiB, MiB: of 1024); 5% is 0.05. So
+ * into bytes (kB, MB: powers of 1000; KiB, MiB: of 1024); 5% is 0.05, or 5
+ * where the field's name ends with _pct or percent. So
  * `duration_ms > 2s` asks for more than 2000, `elapsed > 500ms` for more than
  * 0.5, `bytes >= 10MiB` for 10485760 and more. Durations may be put together:
  * 1h30m.
@@ -117,6 +118,17 @@ static double per_second(struct lb_str field)
     return name_ends(field, "_ns") ? 1e9 : 1;
 }
 
+/* What a unit makes of the number before it, in the unit of the field. */
+static double scale_of(const struct unit *unit, struct lb_str field)
+{
+    /* Of a field that is measured in percent, 5% is 5. */
+    bool percent = name_ends(field, "_pct") || name_ends(field, "percent");
+
+    if (unit->quantity == DURATION)
+        return unit->factor * per_second(field);
+    return percent && lb_str_is(LB_STR("%"), unit->word) ? 1 : unit->factor;
+}
+
 /* One number with its unit from the front of `*rest`; `*rest` moves behind it. */
 static enum lb_expr_number read_part(struct lb_str *rest, struct lb_str field, double *number, const struct unit **unit)
 {
@@ -136,7 +148,7 @@ static enum lb_expr_number read_part(struct lb_str *rest, struct lb_str field, d
     *unit = find_unit(word);
     if (*unit == NULL)
         return LB_EXPR_BAD_UNIT;
-    *number *= (*unit)->factor * ((*unit)->quantity == DURATION ? per_second(field) : 1);
+    *number *= scale_of(*unit, field);
     return LB_EXPR_NUMBER;
 }
 

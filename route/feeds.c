@@ -7,6 +7,7 @@
  */
 #include "feeds.h"
 
+#include "alert_distinct.h"
 #include "lb_alloc.h"
 #include "lb_expr.h"
 #include "lb_log.h"
@@ -22,6 +23,9 @@ bool lb_feeder_init(struct lb_feeder *feeder, const struct lb_alerting *alerting
         return true;
     feeder->keyless_total = lb_metric(LB_COUNTER, "logboom_alert_keyless_records_total",
                                       "Records that a rule left out because they lack a field of its `by`", NULL);
+    feeder->unmeasured_total =
+        lb_metric(LB_COUNTER, "logboom_alert_unmeasured_records_total",
+                  "Records that a rule left out because the field it measures is missing or no number", NULL);
     feeder->lost_total = lb_metric(LB_COUNTER, "logboom_alert_feeds_lost_total",
                                    "Records that a rule did not see because their batch had no memory left", NULL);
     feeder->keys = lb_alloc(alerting->rule_count * sizeof(*feeder->keys));
@@ -111,27 +115,51 @@ static struct lb_feed *next_feed(struct lb_feeder *feeder, struct lb_batch *batc
     return &batch->feeds[batch->feed_count++];
 }
 
-static void feed_rule(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t index, uint16_t number,
+/* What the rule measures of the record. NAN: it has no such field, or one that is no number. */
+static double measure(const struct lb_alert_rule *rule, const struct lb_record *record, struct lb_scratch *scratch)
+{
+    size_t used = scratch->used;
+    struct lb_value value = lb_record_get(record, rule->field, scratch);
+    double number = NAN;
+
+    if (value.kind != LB_VALUE_NONE && rule->function == LB_ALERT_DISTINCT)
+        number = lb_alert_distinct_number(lb_value_str(value, scratch));
+    else if (value.kind == LB_VALUE_NONE || !lb_value_number(value, &number) || !isfinite(number))
+        number = NAN;
+    scratch->used = used;
+    return number;
+}
+
+static void feed_rule(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t index, uint16_t rule_index,
                       struct lb_scratch *scratch)
 {
-    const struct lb_alert_rule *rule = &feeder->alerting->rules[number];
+    const struct lb_alert_rule *rule = &feeder->alerting->rules[rule_index];
     const struct lb_record *record = &batch->records[index];
+    double number = NAN;
     struct key key;
 
     if (rule->where != NULL && !lb_expr_match(rule->where, record, scratch))
         return;
+    if (rule->field.len > 0) {
+        number = measure(rule, record, scratch);
+        if (isnan(number)) {
+            feeder->unmeasured++;
+            return;
+        }
+    }
     if (!make_key(rule, record, scratch, &key)) {
         feeder->keyless++;
         return;
     }
-    struct lb_str kept = keep_key(&feeder->keys[number], &key, &batch->arena);
+    struct lb_str kept = keep_key(&feeder->keys[rule_index], &key, &batch->arena);
     struct lb_feed *feed = kept.ptr != NULL ? next_feed(feeder, batch) : NULL;
     if (feed == NULL) {
         feeder->lost++;
         return;
     }
     bool holds = rule->inner == NULL || lb_expr_match(rule->inner, record, scratch);
-    *feed = (struct lb_feed){ .record = index, .rule = number, .bits = holds ? 1 : 0, .number = NAN, .key = kept };
+    *feed =
+        (struct lb_feed){ .record = index, .rule = rule_index, .bits = holds ? 1 : 0, .number = number, .key = kept };
 }
 
 void lb_feeder_add(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t record, struct lb_scratch *scratch)
@@ -151,6 +179,9 @@ void lb_feeder_end(struct lb_feeder *feeder)
         LB_WARN("route.feeds", "alert rules did not see some records: no memory left in their batch; count=%llu",
                 (unsigned long long)feeder->lost);
     }
+    if (feeder->unmeasured > 0)
+        lb_metric_add(feeder->unmeasured_total, (int64_t)feeder->unmeasured);
+    feeder->unmeasured = 0;
     feeder->keyless = 0;
     feeder->lost = 0;
 }

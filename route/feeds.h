@@ -15,8 +15,10 @@ struct lb_feeder {
     struct lb_str *keys;    /* of each rule, the last one in this batch; in its arena */
     uint32_t feed_capacity; /* of batch->feeds */
     uint64_t keyless;       /* records without a field of `by` */
+    uint64_t unmeasured;    /* records without the number that a rule measures */
     uint64_t lost;          /* feeds that the arena had no room for */
     struct lb_metric *keyless_total;
+    struct lb_metric *unmeasured_total;
     struct lb_metric *lost_total;
 };
 

@@ -14,7 +14,8 @@
 #include <errno.h>
 
 struct archive_terms {
-    const struct archive_index *index;     /* of what file, and */
+    const struct archive_index *index; /* of what file (by `serial`: it may be closed and gone), and */
+    uint64_t serial;
     const struct archive_segment *segment; /* of what part is known: */
     struct archive_dictionary dictionary;
     uint32_t *starts; /* of the words in the dictionary */
@@ -251,12 +252,13 @@ static enum lb_err begin(struct lb_archive_decoder *decoder, const struct archiv
 {
     struct archive_terms *terms = decoder->terms;
 
-    if (terms == NULL || terms->index != index || terms->next != block) {
+    if (terms == NULL || terms->serial != index->serial || terms->next != block) {
         archive_terms_free(terms);
         decoder->terms = terms = new_terms();
         if (terms == NULL)
             return LB_NOMEM;
         terms->index = index;
+        terms->serial = index->serial;
         terms->gap = block > 0;
     }
     terms->next = block + 1;

@@ -32,7 +32,7 @@ enum {
     RESERVE_MIN = 1024 * 1024,
     RESERVE_MAX = 8 * 1024 * 1024,
     RESERVE_STEP = 4096,
-    TAIL_MAX = 3 * HEADER,         /* pad and next header behind a frame */
+    TAIL_MAX = 2 * HEADER,         /* a pad behind a frame */
     FRAME_KEPT = 2 * OUTPUT_CHUNK, /* a longer frame's memory is given back */
 };
 
@@ -56,8 +56,12 @@ static bool write_at(int fd, const char *ptr, size_t len, uint64_t offset)
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n < 0)
             return false;
+        if (n == 0) {
+            errno = EIO;
+            return false;
+        }
         ptr += n;
         len -= (size_t)n;
         offset += (uint64_t)n;
@@ -148,21 +152,39 @@ static bool add_reserve(struct output_file *file, size_t size)
     return true;
 }
 
-static bool publish(struct output_file *file, char *frame, size_t size)
+/* The 8 bytes that turn the reserve's header into the frame's beginning; or the header stays as it was. */
+static bool flip(struct output_file *file, const char *frame)
 {
-    if (file->end - file->length < size && !add_reserve(file, size))
+    char header[HEADER];
+
+    if (write_at(file->fd, frame, HEADER, file->length))
+        return true;
+
+    int err = errno;
+
+    put_header(header, RESERVE_MAGIC, file->end - file->length);
+    if (!write_at(file->fd, header, HEADER, file->length))
+        err = EIO; /* neither: only giving the file up makes it whole */
+    errno = err;
+    return false;
+}
+
+bool archive_append_frame(struct output_file *file, struct lb_str bytes)
+{
+    if (file->end - file->length < bytes.len && !add_reserve(file, bytes.len))
         return false;
 
-    uint64_t left = file->end - file->length - size;
-    size_t tail = left > 0 ? HEADER : 0;
+    uint64_t left = file->end - file->length - bytes.len;
+    char header[HEADER];
 
-    if (left > 0)
-        put_header(frame + size, RESERVE_MAGIC, left);
-    if (!write_at(file->fd, frame + HEADER, size + tail - HEADER, file->length + HEADER))
+    put_header(header, RESERVE_MAGIC, left);
+    if (left > 0 && !write_at(file->fd, header, HEADER, file->length + bytes.len))
         return false;
-    if (!write_at(file->fd, frame, HEADER, file->length))
+    if (!write_at(file->fd, bytes.ptr + HEADER, bytes.len - HEADER, file->length + HEADER))
         return false;
-    file->length += size;
+    if (!flip(file, bytes.ptr))
+        return false;
+    file->length += bytes.len;
     return true;
 }
 
@@ -185,18 +207,14 @@ bool archive_cut(struct output_file *file, int fd, uint64_t size)
     return ftruncate(fd, (off_t)file->length) == 0;
 }
 
-bool archive_append(struct archive_writer *writer, struct output_file *file, struct lb_str lines)
+bool archive_append(struct archive_writer *writer, struct output_file *file, struct lb_str lines, struct lb_str *bytes)
 {
-    size_t size = compress(writer, lines);
-    bool ok = size > 0 && publish(file, writer->frame, size);
-
-    if (writer->capacity > FRAME_KEPT) {
-        int err = errno;
-
+    if (writer->capacity > FRAME_KEPT && lines.len <= OUTPUT_CHUNK) {
         lb_free(writer->frame);
         writer->frame = NULL;
         writer->capacity = 0;
-        errno = err;
     }
-    return ok;
+    bytes->len = compress(writer, lines);
+    bytes->ptr = writer->frame;
+    return bytes->len > 0 && archive_append_frame(file, *bytes);
 }

@@ -18,8 +18,14 @@ struct archive_writer {
 bool archive_writer_open(struct archive_writer *writer, int level);
 void archive_writer_close(struct archive_writer *writer);
 
-/* Compresses `lines` to one frame and appends it. On false errno says why, and the file is as it was. */
-bool archive_append(struct archive_writer *writer, struct output_file *file, struct lb_str lines);
+/*
+ * Compresses `lines` to one frame and appends it; `bytes` is what was written, valid until the next call. On false
+ * errno says why, and the file is as it was.
+ */
+bool archive_append(struct archive_writer *writer, struct output_file *file, struct lb_str lines, struct lb_str *bytes);
+
+/* Appends frames as they stand in another file. */
+bool archive_append_frame(struct output_file *file, struct lb_str bytes);
 
 /* Makes the file of `size` bytes end with its first file->length ones; the rest becomes reserve. */
 bool archive_cut(struct output_file *file, int fd, uint64_t size);

@@ -11,6 +11,7 @@
 #include "lb_crc32c.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -293,6 +294,8 @@ static enum lb_err load(struct archive_index *self, lb_archive_reason *reason)
     return read_header(self, header) ? read_tables(self, header, reason) : LB_BAD_INPUT;
 }
 
+static _Atomic uint64_t serials;
+
 enum lb_err archive_index_load(struct archive_index **index, int fd, uint64_t at, uint32_t bytes,
                                lb_archive_reason *reason)
 {
@@ -301,6 +304,7 @@ enum lb_err archive_index_load(struct archive_index **index, int fd, uint64_t at
     *index = NULL;
     if (self == NULL)
         return LB_NOMEM;
+    self->serial = atomic_fetch_add(&serials, 1) + 1;
     self->fd = fd;
     self->at = at;
     self->bytes = bytes;

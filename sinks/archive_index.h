@@ -77,7 +77,8 @@ struct archive_segment {
 };
 
 struct archive_index {
-    int fd; /* borrowed: the archive's; of a sidecar its own */
+    uint64_t serial; /* no other index of this process has it */
+    int fd;          /* borrowed: the archive's; of a sidecar its own */
     bool owns_fd;
     uint64_t at;       /* where the payload begins in it */
     uint32_t bytes;    /* of the payload */

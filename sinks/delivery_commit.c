@@ -61,7 +61,6 @@ static bool ledger_failed(struct lb_delivery *self, enum lb_err err)
     self->ledger_failed = true;
     lb_streams_collect_failed(self->streams, self->sink->index);
     reset_txn(self);
-    self->marks_at = lb_clock_monotonic() + MARKS_EVERY;
     return !self->files_due;
 }
 
@@ -73,14 +72,12 @@ static void note_commit(struct lb_delivery *self)
         self->sink->type->committed(self->sink);
 }
 
-bool delivery_commit(struct lb_delivery *self)
+bool delivery_commit_marks(struct lb_delivery *self)
 {
-    self->files_due = self->files_due || self->pending_count > 0;
-    if (self->files_due && !commit_files(self)) {
-        reset_txn(self);
-        return false;
-    }
+    uint64_t mark = delivery_spool_mark(self);
+
     lb_streams_collect(self->streams, self->sink->index, &self->txn);
+    delivery_spool_put_end(self, &self->txn);
 
     enum lb_err err = lb_ledger_commit(self->sink->ledger, &self->txn);
 
@@ -88,10 +85,36 @@ bool delivery_commit(struct lb_delivery *self)
         return ledger_failed(self, err);
     if (self->ledger_failed)
         lb_delivery_fine(self->sink);
+    self->ledger_failed = false;
+    delivery_spool_trim(self, mark);
+    return true;
+}
+
+static bool commit(struct lb_delivery *self)
+{
+    self->files_due = self->files_due || self->pending_count > 0;
+    if (self->files_due && !commit_files(self)) {
+        reset_txn(self);
+        return false;
+    }
+    self->marks_at = lb_clock_monotonic() + MARKS_EVERY;
+    if (!delivery_commit_marks(self))
+        return false;
+    if (self->ledger_failed)
+        return true;
     if (self->files_due)
         note_commit(self);
-    self->ledger_failed = false;
     self->files_due = false;
-    self->marks_at = lb_clock_monotonic() + (self->sink->type->commit != NULL ? self->commit_ns : MARKS_EVERY);
+    if (self->sink->type->commit != NULL)
+        self->marks_at = lb_clock_monotonic() + self->commit_ns;
     return true;
+}
+
+bool delivery_commit(struct lb_delivery *self)
+{
+    pthread_mutex_lock(&self->commit_lock);
+    bool done = commit(self);
+    pthread_mutex_unlock(&self->commit_lock);
+    delivery_show(self);
+    return done;
 }

@@ -11,35 +11,35 @@
 
 #include "lb_alloc.h"
 
-static bool reserve(struct lb_delivery *self, uint32_t count)
+static bool reserve(struct delivery_trimmed *trimmed, uint32_t count)
 {
-    if (count <= self->trimmed_capacity)
+    if (count <= trimmed->capacity)
         return true;
 
-    uint32_t *indexes = lb_realloc(self->trimmed.indexes, count * sizeof(*indexes));
+    uint32_t *indexes = lb_realloc(trimmed->selection.indexes, count * sizeof(*indexes));
 
     if (indexes == NULL)
         return false;
-    self->trimmed.indexes = indexes;
-    self->trimmed_capacity = count;
+    trimmed->selection.indexes = indexes;
+    trimmed->capacity = count;
     return true;
 }
 
-bool delivery_trim(struct lb_delivery *self)
+const struct lb_selection *delivery_trim(struct lb_delivery *self, const struct lb_batch *batch,
+                                         const struct lb_selection *selection, struct delivery_trimmed *trimmed)
 {
-    const struct lb_batch *batch = self->current.batch;
-    const struct lb_selection *selection = self->current.selection;
     const struct lb_stream *stream = batch->stream;
 
-    if (stream == NULL || !stream->durable || batch->position >= stream->resume_until)
-        return true;
+    if (selection == &trimmed->selection || batch->origin != 0 || stream == NULL || !stream->durable ||
+        batch->position >= stream->resume_until)
+        return selection;
 
     uint64_t mark = lb_stream_mark(batch->stream, self->sink->index);
 
     if (mark <= batch->position)
-        return true;
-    if (!reserve(self, selection->count))
-        return false;
+        return selection;
+    if (!reserve(trimmed, selection->count))
+        return NULL;
 
     uint32_t kept = 0;
 
@@ -47,9 +47,8 @@ bool delivery_trim(struct lb_delivery *self)
         uint32_t index = selection->indexes == NULL ? i : selection->indexes[i];
 
         if (batch->position + batch->records[index].end > mark)
-            self->trimmed.indexes[kept++] = index;
+            trimmed->selection.indexes[kept++] = index;
     }
-    self->trimmed.count = kept;
-    self->current.selection = &self->trimmed;
-    return true;
+    trimmed->selection.count = kept;
+    return &trimmed->selection;
 }

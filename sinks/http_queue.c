@@ -3,10 +3,13 @@
  *
  * A slot is one easy handle with its connection, reused for request after
  * request. A request that failed keeps its place: with a concurrency of 1
- * nothing overtakes it. What is checked of url and headers is in
- * http_settings.c.
+ * nothing overtakes it. The tricky thing is an answer that is about single
+ * records: what it took leaves the request, what it refused becomes dead
+ * letters, and the rest stays under an id of its own.
  */
 #include "http_queue.h"
+
+#include "http_answer.h"
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
@@ -16,11 +19,14 @@
 #include <sys/random.h>
 
 enum {
-    ANSWER_BYTES_MAX = 64 * 1024, /* an answer's body is read no further */
+    ANSWER_BYTES_MAX = 64 * 1024,      /* an answer's body is read no further */
+    ITEMS_BYTES_MAX = 4 * 1024 * 1024, /* and to several records no further than this */
     ANSWER_BYTES_SHOWN = 80,
     IDLE_MS = 1000,
-    RETRY_AFTER_SECONDS_MAX = 86400,
+    KIND_BYTES = 16,
 };
+
+#define LETTER_PAUSE LB_SECOND /* where dead letters cannot be kept, before the request is tried again */
 
 struct http_slot {
     CURL *easy;
@@ -28,7 +34,16 @@ struct http_slot {
     struct curl_slist *headers;
     char answer[ANSWER_BYTES_SHOWN]; /* the beginning of the answer's body, for the reason */
     size_t answer_len;
+    struct lb_buffer items; /* all of it, where the request has several records */
     size_t received;
+};
+
+/* What an answer, or none, means. */
+struct verdict {
+    enum http_action action;
+    long status;
+    int64_t wait; /* before the next try */
+    char reason[HTTP_REASON_BYTES];
 };
 
 int64_t http_backoff_bound(int64_t first_ns, int64_t max_ns, uint32_t attempt)
@@ -48,47 +63,7 @@ static uint64_t next_random(struct http_queue *queue)
     return queue->random;
 }
 
-/* --- requests ----------------------------------------------------------------- */
-
-struct http_request *http_request_new(size_t body_max)
-{
-    struct http_request *request = lb_alloc(sizeof(*request));
-
-    if (request != NULL)
-        lb_buffer_init(&request->body, body_max);
-    return request;
-}
-
-void http_request_free(struct http_request *request)
-{
-    lb_buffer_free(&request->body);
-    lb_free(request->tokens);
-    lb_free(request);
-}
-
-bool http_request_hold(struct http_request *request, struct lb_token *token)
-{
-    if (request->token_count > 0 && request->tokens[request->token_count - 1] == token)
-        return true;
-    if (request->token_count == request->token_capacity) {
-        uint32_t capacity = request->token_capacity > 0 ? request->token_capacity * 2 : 4;
-        struct lb_token **tokens = lb_realloc(request->tokens, capacity * sizeof(struct lb_token *));
-
-        if (tokens == NULL)
-            return false;
-        request->tokens = tokens;
-        request->token_capacity = capacity;
-    }
-    request->tokens[request->token_count++] = token;
-    lb_token_hold(token, 1);
-    return true;
-}
-
-/* Small requests weigh more than their bodies. */
-static size_t memory_of(const struct http_request *request)
-{
-    return sizeof(*request) + request->body.capacity + request->token_capacity * sizeof(struct lb_token *);
-}
+/* --- the queue ------------------------------------------------------------------ */
 
 void http_queue_push(struct http_queue *queue, struct http_request *request)
 {
@@ -98,7 +73,7 @@ void http_queue_push(struct http_queue *queue, struct http_request *request)
     else
         queue->first = request;
     queue->last = request;
-    queue->bytes += memory_of(request);
+    queue->bytes += http_request_memory(request);
 }
 
 bool http_queue_full(const struct http_queue *queue)
@@ -119,21 +94,31 @@ static void unlink_request(struct http_queue *queue, const struct http_request *
     *link = request->next;
     if (queue->last == request)
         queue->last = before;
-    queue->bytes -= memory_of(request);
+    queue->bytes -= http_request_memory(request);
 }
 
-static void end_request(struct http_queue *queue, struct http_request *request, enum lb_outcome outcome,
-                        const char *reason)
+static void remove_request(struct http_queue *queue, struct http_request *request)
 {
     unlink_request(queue, request);
-    if (outcome == LB_DELIVERED)
-        lb_delivery_count(queue->sink, request->records, request->body.len);
-    for (uint32_t i = 0; i < request->token_count; i++)
-        lb_token_done(request->tokens[i], outcome, reason);
     http_request_free(request);
 }
 
+/* Behind the one that it was a part of. */
+static void insert_behind(struct http_queue *queue, struct http_request *before, struct http_request *request)
+{
+    request->next = before->next;
+    before->next = request;
+    if (queue->last == before)
+        queue->last = request;
+    queue->bytes += http_request_memory(request);
+}
+
 /* --- one try ------------------------------------------------------------------- */
+
+static size_t answer_max(const struct http_slot *slot)
+{
+    return slot->request->count > 1 ? ITEMS_BYTES_MAX : ANSWER_BYTES_MAX;
+}
 
 /* Keeps the beginning of the answer for the log and counts the rest; ends the transfer where it is absurdly long. */
 static size_t on_answer(char *bytes, size_t size, size_t count, void *context)
@@ -146,7 +131,9 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *context)
     memcpy(slot->answer + slot->answer_len, bytes, kept);
     slot->answer_len += kept;
     slot->received += len;
-    return slot->received > ANSWER_BYTES_MAX ? 0 : len;
+    if (slot->request->count > 1)
+        lb_buffer_append(&slot->items, bytes, len);
+    return slot->received > answer_max(slot) ? 0 : len;
 }
 
 bool http_headers_add(struct curl_slist **list, const char *line)
@@ -170,7 +157,9 @@ static bool add_pair(struct curl_slist **list, const struct lb_pair *pair)
 static bool make_headers(struct http_queue *queue, const struct http_request *request, struct curl_slist **list)
 {
     const struct lb_pairs *pairs = &queue->settings->headers;
-    bool made = http_headers_add(list, "Content-Type: application/json") && http_headers_add(list, "Expect:");
+    const char *type =
+        request->framing == HTTP_LINES ? "Content-Type: application/x-ndjson" : "Content-Type: application/json";
+    bool made = http_headers_add(list, type) && http_headers_add(list, "Expect:");
 
     for (size_t i = 0; made && i < pairs->count; i++)
         made = add_pair(list, &pairs->items[i]);
@@ -190,6 +179,9 @@ static bool start_try(struct http_queue *queue, struct http_slot *slot, struct h
     slot->request = request;
     slot->answer_len = 0;
     slot->received = 0;
+    if (slot->items.capacity > ANSWER_BYTES_MAX)
+        lb_buffer_free(&slot->items); /* a long answer was an exception */
+    lb_buffer_reset(&slot->items);
     curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body.ptr);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
@@ -199,6 +191,7 @@ static bool start_try(struct http_queue *queue, struct http_slot *slot, struct h
         return false;
     }
     request->in_flight = true;
+    request->started = lb_clock_monotonic();
     request->attempt++;
     queue->in_flight++;
     return true;
@@ -213,17 +206,24 @@ static struct http_slot *free_slot(struct http_queue *queue)
     return NULL;
 }
 
-/* Starts requests in their order; one whose time has not come holds up those behind it. Returns when that is. */
+/*
+ * Starts requests in their order; one whose time has not come holds up those behind it, and while the circuit is open
+ * only its time counts. Returns when that is.
+ */
 static int64_t start_due(struct http_queue *queue, int64_t now)
 {
+    const struct http_pace *pace = &queue->pace;
+
+    if (pace->open && pace->probe_at > now)
+        return pace->probe_at;
     for (struct http_request *request = queue->first; request != NULL; request = request->next) {
         struct http_slot *slot;
 
         if (request->in_flight)
             continue;
-        if (request->not_before > now)
+        if (request->not_before > now && !pace->open)
             return request->not_before;
-        slot = free_slot(queue);
+        slot = queue->in_flight < http_pace_allowed(pace) ? free_slot(queue) : NULL;
         if (slot == NULL || !start_try(queue, slot, request))
             break;
     }
@@ -232,15 +232,19 @@ static int64_t start_due(struct http_queue *queue, int64_t now)
 
 /* --- the end of a try ------------------------------------------------------------ */
 
-static bool may_pass_later(CURLcode code, long status)
-{
-    return code != CURLE_OK || status == 408 || status == 425 || status == 429 || status >= 500;
-}
-
 /* The status counts, though we did not read such an answer to its end: what was accepted must not be sent again. */
 static CURLcode forgive_length(const struct http_slot *slot, CURLcode code)
 {
-    return code == CURLE_WRITE_ERROR && slot->received > ANSWER_BYTES_MAX ? CURLE_OK : code;
+    return code == CURLE_WRITE_ERROR && slot->received > answer_max(slot) ? CURLE_OK : code;
+}
+
+static struct lb_str header_of(const struct http_slot *slot, const char *name)
+{
+    struct curl_header *header;
+
+    if (curl_easy_header(slot->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return (struct lb_str){ NULL, 0 };
+    return lb_str_from(header->value);
 }
 
 /* Retry-After says when; otherwise a random time below the bound, so that many senders do not come back together. */
@@ -248,12 +252,10 @@ static int64_t wait_before_next(struct http_queue *queue, const struct http_slot
 {
     const struct http_settings *settings = queue->settings;
     int64_t bound = http_backoff_bound(settings->retry_first_ns, settings->retry_max_ns, slot->request->attempt);
-    curl_off_t seconds = 0;
+    struct lb_str date = header_of(slot, "Date");
+    int64_t wait = http_retry_after(header_of(slot, "Retry-After"), date, lb_clock_now(), settings->retry_after_max_ns);
 
-    curl_easy_getinfo(slot->easy, CURLINFO_RETRY_AFTER, &seconds);
-    if (seconds > 0)
-        return (seconds < RETRY_AFTER_SECONDS_MAX ? seconds : RETRY_AFTER_SECONDS_MAX) * LB_SECOND;
-    return (int64_t)(next_random(queue) % (uint64_t)bound) + 1;
+    return wait > 0 ? wait : (int64_t)(next_random(queue) % (uint64_t)bound) + 1;
 }
 
 /* For the log and for health. What the receiver says may hold anything; it stays one line. */
@@ -286,27 +288,186 @@ static void release_slot(struct http_queue *queue, struct http_slot *slot)
     queue->in_flight--;
 }
 
+/* --- what becomes of the records ---------------------------------------------------- */
+
+static void show_pace(struct http_queue *queue)
+{
+    lb_metric_set(queue->circuit, queue->pace.open ? 1 : 0);
+    lb_metric_set(queue->limit, http_pace_allowed(&queue->pace));
+}
+
+/* The receiver answers: what waited for its own time need not wait longer when it had failed before. */
+static void note_success(struct http_queue *queue, const struct http_request *request)
+{
+    int64_t now = lb_clock_monotonic();
+    bool closed = http_pace_success(&queue->pace, request->started, now);
+
+    for (struct http_request *each = queue->first; closed && each != NULL; each = each->next)
+        each->not_before = 0;
+    show_pace(queue);
+}
+
+static void postpone(struct http_queue *queue, struct http_request *request, const struct verdict *verdict)
+{
+    int64_t now = lb_clock_monotonic();
+
+    request->not_before = now + verdict->wait;
+    http_pace_failure(&queue->pace, request->started, now, request->not_before);
+    show_pace(queue);
+    lb_delivery_problem(queue->sink, "%s; try %u, the next in %.1f s%s", verdict->reason, request->attempt,
+                        (double)verdict->wait / (double)LB_SECOND,
+                        queue->pace.open ? "; circuit open, one request at a time" : "");
+}
+
+/* False: letters cannot be kept now. */
+static bool bury(struct http_queue *queue, const struct http_request *request, uint32_t i, long status,
+                 const char *reason)
+{
+    const struct http_item *item = &request->items[i];
+    char kind[KIND_BYTES];
+    struct lb_letter letter = { .id = lb_str_from(item->id),
+                                .record = http_request_record(request, i),
+                                .kind = kind,
+                                .reason = reason,
+                                .attempts = request->attempt };
+
+    snprintf(kind, sizeof(kind), "http_%ld", status);
+    return lb_delivery_dead_letter(queue->sink, &letter, item->token) == LB_OK;
+}
+
+/* One record by its own status. True: it leaves the request. */
+static bool settle_item(struct http_queue *queue, const struct http_request *request, uint32_t i,
+                        const struct http_item_answer *answer, const char *reason)
+{
+    char text[HTTP_REASON_BYTES];
+
+    switch (http_policy_action(&queue->policy, answer->status)) {
+    case HTTP_ACCEPT:
+        lb_delivery_count(queue->sink, 1, request->items[i].length);
+        lb_token_done(request->items[i].token, LB_DELIVERED, NULL);
+        return true;
+    case HTTP_RETRY: return false;
+    default: break;
+    }
+    if (reason == NULL)
+        snprintf(text, sizeof(text), "the receiver answered %ld for this record %.*s", answer->status,
+                 answer->error.len < ANSWER_BYTES_SHOWN ? (int)answer->error.len : ANSWER_BYTES_SHOWN,
+                 answer->error.len > 0 ? answer->error.ptr : "");
+    return bury(queue, request, i, answer->status, reason != NULL ? reason : text);
+}
+
+/*
+ * Each record by its answer; with `reason` all were refused for it. What is left is tried again after `wait`. Without
+ * memory nothing is settled, and the whole request is tried again.
+ */
+static uint32_t settle(struct http_queue *queue, struct http_request *request, const struct http_item_answer *answers,
+                       const struct verdict *verdict, const char *reason)
+{
+    const struct http_item_answer all = { .status = verdict->status };
+    bool *keep = lb_alloc(request->count);
+    uint32_t left = 0;
+
+    if (keep == NULL) {
+        request->not_before = lb_clock_monotonic() + LETTER_PAUSE;
+        return request->count;
+    }
+    for (uint32_t i = 0; i < request->count; i++) {
+        keep[i] = !settle_item(queue, request, i, answers != NULL ? &answers[i] : &all, reason);
+        left += keep[i];
+    }
+    if (left == 0)
+        remove_request(queue, request);
+    else
+        http_request_keep(request, keep);
+    lb_free(keep);
+    return left;
+}
+
+static void refuse(struct http_queue *queue, struct http_request *request, const struct verdict *verdict)
+{
+    char reason[HTTP_REASON_BYTES];
+
+    memcpy(reason, verdict->reason, sizeof(reason));
+    note_success(queue, request);
+    if (settle(queue, request, NULL, verdict, reason) > 0)
+        request->not_before = lb_clock_monotonic() + LETTER_PAUSE;
+    lb_delivery_problem(queue->sink, "%s; such records go to the dead letters", reason);
+}
+
+/* Halves find the record that is at fault, or the size that the receiver takes. */
+static void split(struct http_queue *queue, struct http_request *request, const struct verdict *verdict)
+{
+    struct http_request *upper;
+
+    if (request->count < 2) {
+        refuse(queue, request, verdict);
+        return;
+    }
+    note_success(queue, request);
+    upper = http_request_split(request);
+    if (upper == NULL)
+        request->not_before = lb_clock_monotonic() + LETTER_PAUSE;
+    else
+        insert_behind(queue, request, upper);
+}
+
+static void accept_all(struct http_queue *queue, struct http_request *request)
+{
+    note_success(queue, request);
+    lb_delivery_fine(queue->sink);
+    lb_delivery_count(queue->sink, request->count, request->body.len);
+    for (uint32_t i = 0; i < request->count; i++)
+        lb_token_done(request->items[i].token, LB_DELIVERED, NULL);
+    remove_request(queue, request);
+}
+
+/* An answer to several records may tell of each. False: it does not, or there is no memory to look. */
+static bool accept_some(struct http_queue *queue, struct http_slot *slot, struct http_request *request,
+                        struct verdict *verdict)
+{
+    uint32_t count = request->count;
+    int64_t started = request->started;
+    struct http_item_answer *answers = NULL;
+
+    if (count > 1 && !slot->items.failed && slot->items.len > 0)
+        answers = lb_alloc(count * sizeof(*answers));
+    if (answers == NULL || !http_items_read(lb_buffer_str(&slot->items), answers, count)) {
+        lb_free(answers);
+        return false;
+    }
+    uint32_t left = settle(queue, request, answers, verdict, NULL);
+    lb_free(answers);
+    if (left == 0) {
+        http_pace_success(&queue->pace, started, lb_clock_monotonic());
+        show_pace(queue);
+        lb_delivery_fine(queue->sink);
+        return true;
+    }
+    snprintf(verdict->reason, sizeof(verdict->reason), "the receiver did not take %u of %u records", left, count);
+    postpone(queue, request, verdict);
+    return true;
+}
+
 static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcode code)
 {
     struct http_request *request = slot->request;
-    char reason[HTTP_REASON_BYTES];
-    long status = 0;
+    struct verdict verdict = { .action = HTTP_RETRY };
 
-    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &verdict.status);
     code = forgive_length(slot, code);
-    describe(slot, code, status, reason);
-    int64_t wait = wait_before_next(queue, slot);
+    describe(slot, code, verdict.status, verdict.reason);
+    verdict.wait = wait_before_next(queue, slot);
     release_slot(queue, slot);
-    if (code == CURLE_OK && status >= 200 && status < 300) {
-        lb_delivery_fine(queue->sink);
-        end_request(queue, request, LB_DELIVERED, NULL);
-    } else if (may_pass_later(code, status)) {
-        request->not_before = lb_clock_monotonic() + wait;
-        lb_delivery_problem(queue->sink, "%s; try %u, the next in %.1f s", reason, request->attempt,
-                            (double)wait / (double)LB_SECOND);
-    } else {
-        lb_delivery_problem(queue->sink, "%s; refused for good, such records are lost", reason);
-        end_request(queue, request, LB_REFUSED, reason);
+    if (code == CURLE_OK)
+        verdict.action = http_policy_action(&queue->policy, verdict.status);
+    switch (verdict.action) {
+    case HTTP_ACCEPT:
+        if (!accept_some(queue, slot, request, &verdict))
+            accept_all(queue, request);
+        break;
+    case HTTP_RETRY: postpone(queue, request, &verdict); break;
+    case HTTP_SPLIT: split(queue, request, &verdict); break;
+    case HTTP_REFUSE: refuse(queue, request, &verdict); break;
     }
 }
 
@@ -393,17 +554,38 @@ static CURL *make_easy(const struct http_settings *settings, struct http_slot *s
     return easy;
 }
 
+static void open_metrics(struct http_queue *queue)
+{
+    char name[256];
+    char labels[320];
+
+    snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(queue->sink->section.name));
+    lb_metric_labels(labels, sizeof(labels), "sink", name, (char *)NULL);
+    queue->circuit = lb_metric(LB_GAUGE, "logboom_sink_circuit_open",
+                               "1 while a sink tries one request at a time, since several in a row failed", labels);
+    queue->limit = lb_metric(LB_GAUGE, "logboom_sink_in_flight_limit",
+                             "Requests that a sink may have in flight now; it follows the receiver", labels);
+    show_pace(queue);
+}
+
 enum lb_err http_queue_open(struct http_queue *queue, struct lb_sink *sink, const struct http_settings *settings)
 {
+    const struct lb_pair *fault;
+
     queue->sink = sink;
     queue->settings = settings;
     if (getrandom(&queue->random, sizeof(queue->random), 0) != sizeof(queue->random) || queue->random == 0)
         queue->random = (uint64_t)lb_clock_now() | 1;
+    http_pace_init(&queue->pace, (uint32_t)settings->concurrency, (uint32_t)settings->breaker);
+    open_metrics(queue);
+    if (!http_policy_make(&queue->policy, &settings->retry_status, &fault))
+        return LB_BAD_CONF; /* http_settings_check() has told it */
     queue->multi = curl_multi_init();
     queue->slots = lb_alloc(settings->concurrency * sizeof(*queue->slots));
     if (queue->multi == NULL || queue->slots == NULL)
         return LB_NOMEM;
     for (uint64_t i = 0; i < settings->concurrency; i++) {
+        lb_buffer_init(&queue->slots[i].items, ITEMS_BYTES_MAX);
         queue->slots[i].easy = make_easy(settings, &queue->slots[i]);
         if (queue->slots[i].easy == NULL)
             return LB_NOMEM;
@@ -416,6 +598,7 @@ void http_queue_close(struct http_queue *queue)
     for (uint64_t i = 0; queue->slots != NULL && i < queue->settings->concurrency; i++) {
         struct http_slot *slot = &queue->slots[i];
 
+        lb_buffer_free(&slot->items);
         if (slot->easy == NULL)
             continue;
         /* A name that is still being looked up must not hold up the end. */

@@ -2,38 +2,27 @@
  * http_queue.h - HTTP requests that are tried until they are answered.
  *
  * What every sink that speaks HTTP shares: a bounded queue of requests in
- * order, at most `concurrency` of them in flight (1 keeps the order), time
- * limits, and the policy: 2xx is delivered; 408, 425, 429, 5xx and network
- * faults are tried again after a full-jitter back-off or the Retry-After of
- * the answer; anything else is refused for good. Redirects are not followed.
- * One thread: the sink's.
+ * order, at most `concurrency` of them in flight (1 keeps the order; fewer
+ * while the receiver has trouble), time limits, and the policy: 2xx is
+ * delivered; 408, 425, 429, 5xx and network faults are tried again after a
+ * full-jitter back-off or the Retry-After of the answer; 400, 413 and 422
+ * split a request of several records; anything else is refused for good and
+ * becomes dead letters. Redirects are not followed. One thread: the sink's.
  */
 #ifndef HTTP_QUEUE_H
 #define HTTP_QUEUE_H
 
-#include "lb_sink.h"
+#include "http_policy.h"
+#include "http_request.h"
+
+#include "lb_metrics.h"
 
 #include <curl/curl.h>
 
 enum {
-    HTTP_ID_BYTES = 64,
     HTTP_REASON_BYTES = 160,
     HTTP_HEADER_BYTES = 16 * 1024, /* a header's line at most */
     HTTP_CONCURRENCY_MAX = 32,
-};
-
-/* One request. `tokens` are held once each and let go when it ends. */
-struct http_request {
-    struct http_request *next;
-    struct lb_buffer body;
-    char id[HTTP_ID_BYTES]; /* the same on every try */
-    struct lb_token **tokens;
-    uint32_t token_count;
-    uint32_t token_capacity;
-    uint32_t records;
-    uint32_t attempt;
-    int64_t not_before; /* monotonic */
-    bool in_flight;
 };
 
 /* Filled by options; see http_queue_options. */
@@ -46,6 +35,9 @@ struct http_settings {
     uint64_t queue_bytes;
     int64_t retry_first_ns;
     int64_t retry_max_ns;
+    int64_t retry_after_max_ns;
+    struct lb_pairs retry_status;
+    uint64_t breaker;
     struct lb_str ca;
     struct lb_str cert;
     struct lb_str key;
@@ -84,7 +76,7 @@ struct http_settings {
           .fallback = "1",                                                                                             \
           .min = 1,                                                                                                    \
           .max = HTTP_CONCURRENCY_MAX,                                                                                 \
-          .help = "requests in flight; above 1 they may arrive out of order" },                                        \
+          .help = "requests in flight at most; above 1 they may arrive out of order" },                                \
         { .name = "queue",                                                                                             \
           .kind = LB_OPTION_SIZE,                                                                                      \
           .offset = offsetof(type, http.queue_bytes),                                                                  \
@@ -95,7 +87,7 @@ struct http_settings {
         { .name = "retry",                                                                                             \
           .kind = LB_OPTION_GROUP,                                                                                     \
           .group = http_retry_options,                                                                                 \
-          .help = "how a failed request is tried again; it is never given up" },                                       \
+          .help = "how a failed request is tried again, and what counts as failed" },                                  \
     {                                                                                                                  \
         .name = "tls", .kind = LB_OPTION_GROUP, .group = http_tls_options, .help = "certificates"                      \
     }
@@ -117,6 +109,24 @@ struct http_settings {
           .min = LB_MILLISECOND,                                                                                       \
           .max = 86400 * LB_SECOND,                                                                                    \
           .help = "the bound does not grow further" },                                                                 \
+        { .name = "after_max",                                                                                         \
+          .kind = LB_OPTION_DURATION,                                                                                  \
+          .offset = offsetof(type, http.retry_after_max_ns),                                                           \
+          .fallback = "1h",                                                                                            \
+          .min = LB_SECOND,                                                                                            \
+          .max = 86400 * LB_SECOND,                                                                                    \
+          .help = "the longest wait that a Retry-After of the receiver is followed for" },                             \
+        { .name = "status",                                                                                            \
+          .kind = LB_OPTION_PAIRS,                                                                                     \
+          .offset = offsetof(type, http.retry_status),                                                                 \
+          .help = "what a status means, such as {404: retry, 409: accept, 5xx: refuse}: accept, retry, refuse, or "    \
+                  "split (try halves; a single record is refused)" },                                                  \
+        { .name = "breaker",                                                                                           \
+          .kind = LB_OPTION_COUNT,                                                                                     \
+          .offset = offsetof(type, http.breaker),                                                                      \
+          .fallback = "5",                                                                                             \
+          .max = 1000000,                                                                                              \
+          .help = "failures in a row after which only one request at a time is tried until one succeeds; 0: never" },  \
         { 0 },                                                                                                         \
     };                                                                                                                 \
     static const struct lb_option http_tls_options[] = {                                                               \
@@ -148,6 +158,10 @@ struct http_slot;
 struct http_queue {
     struct lb_sink *sink;
     const struct http_settings *settings;
+    struct http_policy policy;
+    struct http_pace pace;
+    struct lb_metric *circuit;
+    struct lb_metric *limit;
 
     /* Optional: adds the headers of one try (signatures, say) by http_headers_add(). False: cannot; tried again. */
     bool (*sign)(struct lb_sink *sink, const struct http_request *request, struct curl_slist **list);
@@ -167,17 +181,10 @@ bool http_settings_check(const struct lb_sink *sink, const struct http_settings 
 enum lb_err http_queue_open(struct http_queue *queue, struct lb_sink *sink, const struct http_settings *settings);
 void http_queue_close(struct http_queue *queue); /* what is left stays undelivered; also after an open that failed */
 
-/* An empty request, or NULL. */
-struct http_request *http_request_new(size_t body_max);
-void http_request_free(struct http_request *request);
-
 /* Adds "Name: value". False: out of memory, the list is as it was. */
 bool http_headers_add(struct curl_slist **list, const char *line);
 
-/* Keeps the token held until the request ends; false: out of memory. The same one twice in a row is held once. */
-bool http_request_hold(struct http_request *request, struct lb_token *token);
-
-/* Gives the request away. */
+/* Gives a sealed request away. */
 void http_queue_push(struct http_queue *queue, struct http_request *request);
 bool http_queue_full(const struct http_queue *queue);
 

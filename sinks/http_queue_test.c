@@ -17,6 +17,7 @@ struct bench {
 
 static const struct lb_sink_type plain = { .module = { .name = "plain", .state_size = 8 } };
 static char dir[64];
+static char letters[96];
 
 /* A queue towards a receiver with that script. */
 static void open_bench(struct bench *bench, const char *const *script)
@@ -26,6 +27,8 @@ static void open_bench(struct bench *bench, const char *const *script)
     assert_non_null(mkdtemp(dir));
     rig_open(&bench->rig, dir);
     bench->sink = rig_sink(&bench->rig, &plain, "hook");
+    snprintf(letters, sizeof(letters), "%s/letters.jsonl", dir);
+    bench->sink->options.dead_letter = lb_str_from(letters);
     rig_open_stream(&bench->rig);
     receiver_start(&bench->receiver, script);
     bench->settings = (struct http_settings){ .url = lb_str_from(bench->receiver.url),
@@ -35,6 +38,7 @@ static void open_bench(struct bench *bench, const char *const *script)
                                               .queue_bytes = 1 << 20,
                                               .retry_first_ns = LB_MILLISECOND,
                                               .retry_max_ns = 4 * LB_MILLISECOND,
+                                              .retry_after_max_ns = 86400 * LB_SECOND,
                                               .verify = true };
 }
 
@@ -59,16 +63,24 @@ static struct lb_token *token_until(struct bench *bench, uint64_t end)
     return lb_token_issue(bench->rig.stream, 0, end, false);
 }
 
-/* As a sink's write() and the delivery code do: the request holds the token, then the delivery lets its own hold go. */
+static void add(struct http_request *request, const char *body, const char *id, struct lb_token *token)
+{
+    uint32_t start;
+
+    http_request_begin(request, &start);
+    lb_buffer_append(&request->body, body, strlen(body));
+    assert_true(http_request_end(request, start, id, token));
+}
+
+/* As a sink's write() and the delivery code do: the record holds the token, then the delivery lets its own hold go. */
 static struct http_request *push(struct bench *bench, const char *body, uint64_t end)
 {
-    struct http_request *request = http_request_new(1024);
+    struct http_request *request = http_request_new(HTTP_OBJECT, 1024);
     struct lb_token *token = token_until(bench, end);
 
     assert_non_null(request);
-    lb_buffer_append(&request->body, body, strlen(body));
-    request->records = 1;
-    assert_true(http_request_hold(request, token));
+    add(request, body, "00000000000000ab-1", token);
+    http_request_seal(request);
     http_queue_push(&bench->queue, request);
     lb_token_done(token, LB_DELIVERED, NULL);
     return request;
@@ -96,8 +108,23 @@ static void run_one_try(struct bench *bench)
     }
 }
 
+/* The same, and the next try may follow at once, but only when the test goes on. */
+static void run_one_try_and_hold(struct bench *bench)
+{
+    int64_t first_ns = bench->settings.retry_first_ns;
+    int64_t max_ns = bench->settings.retry_max_ns;
+
+    bench->settings.retry_first_ns = bench->settings.retry_max_ns = 3600 * LB_SECOND;
+    run_one_try(bench);
+    bench->settings.retry_first_ns = first_ns;
+    bench->settings.retry_max_ns = max_ns;
+    for (struct http_request *request = bench->queue.first; request != NULL; request = request->next)
+        request->not_before = 0;
+}
+
 static uint64_t mark(struct bench *bench)
 {
+    lb_dead_letters_flush(bench->sink, lb_clock_monotonic() + 20 * LB_SECOND);
     return lb_stream_mark(bench->rig.stream, 0);
 }
 
@@ -127,7 +154,9 @@ static void the_bound_of_the_wait_doubles_up_to_the_maximum(void **state)
 
 static void waits_are_spread_below_the_bound(void **state)
 {
-    struct http_settings settings = { .retry_first_ns = LB_SECOND, .retry_max_ns = 8 * LB_SECOND };
+    struct http_settings settings = { .retry_first_ns = LB_SECOND,
+                                      .retry_max_ns = 8 * LB_SECOND,
+                                      .retry_after_max_ns = LB_SECOND };
     struct http_queue queue = { .settings = &settings, .random = lb_seed() };
     struct http_request request = { .attempt = 3 };
     struct http_slot slot = { .easy = curl_easy_init(), .request = &request };
@@ -234,10 +263,10 @@ static void retry_after_is_seconds_or_a_date(void **state)
         const char *value; /* NULL: no such header */
         int64_t least_ms, most_ms;
     } cases[] = {
-        { "7", 7000, 7000 },    { "1", 1000, 1000 }, { "999999999", INT64_C(86400) * 1000, INT64_C(86400) * 1000 },
-        { soon, 28000, 30000 }, { past, 0, 4 },      { "0", 0, 4 },
-        { "-5", 0, 4 },         { "soon", 0, 4 },    { "", 0, 4 },
-        { NULL, 0, 4 },
+        { "7", 7000, 7000 },    { "1", 1000, 1000 },  { "999999999", INT64_C(86400) * 1000, INT64_C(86400) * 1000 },
+        { soon, 28000, 30000 }, { past, 0, 60000 },   { "0", 0, 60000 },
+        { "-5", 0, 60000 },     { "soon", 0, 60000 }, { "", 0, 60000 },
+        { NULL, 0, 60000 },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -250,6 +279,7 @@ static void retry_after_is_seconds_or_a_date(void **state)
                  i % 2 == 0 ? "429 Slow" : "503 Busy", cases[i].value != NULL ? "Retry-After: " : "",
                  cases[i].value != NULL ? cases[i].value : "", cases[i].value != NULL ? "\r\n" : "");
         open_bench(&bench, script);
+        bench.settings.retry_first_ns = bench.settings.retry_max_ns = 60 * LB_SECOND; /* so that it waits */
         start_queue(&bench);
         push(&bench, "x", 1);
         int64_t before = lb_clock_monotonic();
@@ -324,16 +354,15 @@ static void a_token_in_several_requests_waits_for_the_last(void **state)
     start_queue(&bench);
     struct lb_token *token = token_until(&bench, 1);
     for (int i = 0; i < 2; i++) {
-        struct http_request *request = http_request_new(64);
+        struct http_request *request = http_request_new(HTTP_ARRAY, 64);
 
-        lb_buffer_append_char(&request->body, 'x');
         for (int record = 0; record < 3; record++)
-            assert_true(http_request_hold(request, token));
-        assert_int_equal(request->token_count, 1);
+            add(request, "1", "a", token);
+        http_request_seal(request);
         http_queue_push(&bench.queue, request);
     }
     lb_token_done(token, LB_DELIVERED, NULL);
-    run_one_try(&bench);
+    run_one_try_and_hold(&bench);
     assert_int_equal(mark(&bench), 0);
     run_out(&bench);
     assert_int_equal(mark(&bench), 1);
@@ -347,14 +376,14 @@ static void many_tokens_are_each_let_go_once(void **state)
     (void)state;
     open_bench(&bench, NULL);
     start_queue(&bench);
-    struct http_request *request = http_request_new(64);
-    lb_buffer_append_char(&request->body, 'x');
+    struct http_request *request = http_request_new(HTTP_ARRAY, 1024);
     for (uint64_t i = 0; i < 50; i++) {
         struct lb_token *token = token_until(&bench, i + 1);
 
-        assert_true(http_request_hold(request, token));
+        add(request, "7", "a", token);
         lb_token_done(token, LB_DELIVERED, NULL);
     }
+    http_request_seal(request);
     http_queue_push(&bench.queue, request);
     assert_int_equal(mark(&bench), 0);
     run_out(&bench);
@@ -372,10 +401,17 @@ static void without_memory_nothing_is_held(void **state)
     start_queue(&bench);
     struct lb_token *token = token_until(&bench, 1);
     lb_alloc_fail_at = 1;
-    assert_null(http_request_new(64));
-    struct http_request *request = http_request_new(64);
-    lb_alloc_fail_at = 1;
-    assert_false(http_request_hold(request, token));
+    assert_null(http_request_new(HTTP_OBJECT, 64));
+    struct http_request *request = http_request_new(HTTP_OBJECT, 64);
+    uint32_t start;
+    for (long n = 1; n <= 2; n++) {
+        http_request_begin(request, &start);
+        lb_alloc_fail_at = n;
+        lb_buffer_append_char(&request->body, '1');
+        lb_buffer_append_char(&request->body, '2');
+        assert_false(http_request_end(request, start, "a", token));
+        assert_int_equal(request->body.len, 0);
+    }
     lb_alloc_fail_at = 0;
     http_request_free(request);
     lb_token_done(token, LB_DELIVERED, NULL);
@@ -402,6 +438,207 @@ static void at_most_concurrency_requests_are_in_flight(void **state)
     close_bench(&bench);
 }
 
+/* A request of the records [first, first + count), each with a token of its own. */
+static void push_array(struct bench *bench, unsigned first, unsigned count)
+{
+    struct http_request *request = http_request_new(HTTP_ARRAY, 4096);
+    char id[LB_RECORD_ID_SIZE];
+    char json[32];
+
+    for (unsigned n = first; n < first + count; n++) {
+        struct lb_token *token = token_until(bench, n + 1);
+
+        snprintf(id, sizeof(id), "00000000000000ab-%x", n);
+        snprintf(json, sizeof(json), "{\"n\":%u}", n);
+        add(request, json, id, token);
+        lb_token_done(token, LB_DELIVERED, NULL);
+    }
+    http_request_seal(request);
+    http_queue_push(&bench->queue, request);
+}
+
+static void expect_bodies(struct bench *bench, const char *const *bodies, unsigned count)
+{
+    assert_int_equal(bench->receiver.count, count);
+    for (unsigned i = 0; i < count; i++)
+        assert_string_equal(bench->receiver.requests[i].body, bodies[i]);
+}
+
+static void expect_letters(const char *const *parts, unsigned count)
+{
+    FILE *file = fopen(letters, "re");
+    char line[1024];
+
+    assert_true(file != NULL || count == 0);
+    for (unsigned i = 0; i < count; i++) {
+        assert_non_null(fgets(line, sizeof(line), file));
+        if (strstr(line, parts[i]) == NULL)
+            fail_msg("expected %s in %s", parts[i], line);
+    }
+    if (file != NULL) {
+        assert_null(fgets(line, sizeof(line), file));
+        fclose(file);
+    }
+}
+
+static void halves_find_the_record_at_fault(void **state)
+{
+    static const char *const script[] = { ANSWER("400 Bad", ""),
+                                          ANSWER("200 OK", ""),
+                                          ANSWER("503 Busy", ""),
+                                          ANSWER("413 Large", ""),
+                                          ANSWER("422 Bad", ""),
+                                          ANSWER("200 OK", ""),
+                                          NULL };
+    static const char *const bodies[] = {
+        "[{\"n\":0},{\"n\":1},{\"n\":2},{\"n\":3}]",
+        "[{\"n\":0},{\"n\":1}]",
+        "[{\"n\":2},{\"n\":3}]",
+        "[{\"n\":2},{\"n\":3}]",
+        "[{\"n\":2}]",
+        "[{\"n\":3}]",
+    };
+    static const char *const kept[] = { "\"id\":\"00000000000000ab-2\",\"kind\":\"http_422\"" };
+    struct bench bench;
+
+    (void)state;
+    open_bench(&bench, script);
+    start_queue(&bench);
+    push_array(&bench, 0, 4);
+    run_out(&bench);
+    assert_int_equal(mark(&bench), 4);
+    expect_bodies(&bench, bodies, 6);
+    expect_letters(kept, 1);
+    assert_int_equal(bench.queue.bytes, 0);
+    close_bench(&bench);
+}
+
+#define ITEMS(length, text) "HTTP/1.1 207 Multi\r\nContent-Length: " length "\r\n\r\n" text
+
+static void only_what_failed_is_sent_again(void **state)
+{
+    static const char *const script[] = {
+        ITEMS("85",
+              "{\"items\":[{\"status\":201},{\"status\":429},{\"status\":400,\"error\":\"odd\"},{\"status\":503}]}"),
+        ITEMS("31", "[{\"status\":200},{\"status\":500}]"),
+        ANSWER("200 OK", ""),
+        NULL,
+    };
+    static const char *const bodies[] = {
+        "[{\"n\":0},{\"n\":1},{\"n\":2},{\"n\":3}]",
+        "[{\"n\":1},{\"n\":3}]",
+        "[{\"n\":3}]",
+    };
+    static const char *const kept[] = { "answered 400 for this record odd\",\"attempts\":1,\"record\":{\"n\":2}}" };
+    struct bench bench;
+
+    (void)state;
+    assert_int_equal(strlen(strchr(script[0], '{')), 85);
+    assert_int_equal(strlen(strchr(script[1], '[')), 31);
+    open_bench(&bench, script);
+    start_queue(&bench);
+    push_array(&bench, 0, 4);
+    run_one_try_and_hold(&bench);
+    assert_int_equal(mark(&bench), 1);
+    run_out(&bench);
+    assert_int_equal(mark(&bench), 4);
+    expect_bodies(&bench, bodies, 3);
+    expect_letters(kept, 1);
+    close_bench(&bench);
+}
+
+/* An answer that tells of another number of records, or of none, is judged by its status. */
+static void an_answer_about_something_else_is_no_answer_record_by_record(void **state)
+{
+    static const char *const script[] = { ITEMS("16", "[{\"status\":400}]"), ITEMS("11", "{\"ok\":true}"), NULL };
+    struct bench bench;
+
+    (void)state;
+    open_bench(&bench, script);
+    start_queue(&bench);
+    push_array(&bench, 0, 2);
+    push_array(&bench, 2, 2);
+    run_out(&bench);
+    assert_int_equal(mark(&bench), 4);
+    assert_int_equal(bench.receiver.count, 2);
+    expect_letters(NULL, 0);
+    close_bench(&bench);
+}
+
+static void what_cannot_be_kept_is_tried_again(void **state)
+{
+    static const char *const script[] = { ANSWER("400 Bad", ""), ANSWER("400 Bad", ""), NULL };
+    static const char *const kept[] = { "\"attempts\":2" };
+    struct bench bench;
+
+    (void)state;
+    open_bench(&bench, script);
+    start_queue(&bench);
+    push(&bench, "{\"n\":0}", 1);
+    lb_alloc_fail_at = 1; /* whatever it is: nothing may be lost by it */
+    while (bench.queue.first != NULL && bench.queue.first->not_before == 0) {
+        lb_alloc_fail_at = 1;
+        http_queue_step(&bench.queue, 10);
+    }
+    lb_alloc_fail_at = 0;
+    assert_non_null(bench.queue.first);
+    assert_int_equal(mark(&bench), 0);
+    run_out(&bench);
+    assert_int_equal(mark(&bench), 1);
+    assert_int_equal(bench.receiver.count, 2);
+    expect_letters(kept, 1);
+    close_bench(&bench);
+}
+
+static void an_open_circuit_tries_one_request_at_a_time(void **state)
+{
+    static const char *const script[] = { ANSWER("503 a", ""), ANSWER("503 b", ""), ANSWER("503 c", ""),
+                                          ANSWER("503 d", ""), ANSWER("503 e", ""), NULL };
+    struct bench bench;
+
+    (void)state;
+    open_bench(&bench, script);
+    bench.settings.concurrency = 3;
+    bench.settings.breaker = 3;
+    start_queue(&bench);
+    for (uint64_t i = 0; i < 6; i++)
+        push(&bench, "x", i + 1);
+    while (!bench.queue.pace.open)
+        http_queue_step(&bench.queue, 5);
+    assert_int_equal(bench.queue.circuit->value, 1);
+    while (bench.queue.in_flight > 0)
+        http_queue_step(&bench.queue, 5);
+    while (bench.queue.pace.open) {
+        http_queue_step(&bench.queue, 1);
+        assert_true(bench.queue.in_flight <= 1 || !bench.queue.pace.open);
+    }
+    assert_int_equal(bench.queue.circuit->value, 0);
+    run_out(&bench);
+    assert_int_equal(mark(&bench), 6);
+    assert_int_equal(bench.receiver.count, 11);
+    close_bench(&bench);
+}
+
+static void lines_are_their_own_content_type(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    open_bench(&bench, NULL);
+    start_queue(&bench);
+    struct http_request *request = http_request_new(HTTP_LINES, 64);
+    struct lb_token *token = token_until(&bench, 1);
+    add(request, "{\"n\":0}\n", "a", token);
+    add(request, "{\"n\":1}\n", "b", token);
+    http_request_seal(request);
+    http_queue_push(&bench.queue, request);
+    lb_token_done(token, LB_DELIVERED, NULL);
+    run_out(&bench);
+    assert_string_equal(bench.receiver.requests[0].body, "{\"n\":0}\n{\"n\":1}\n");
+    assert_non_null(strstr(bench.receiver.requests[0].head, "Content-Type: application/x-ndjson"));
+    close_bench(&bench);
+}
+
 static void a_receiver_that_is_not_there_is_tried_again(void **state)
 {
     struct bench bench;
@@ -413,6 +650,7 @@ static void a_receiver_that_is_not_there_is_tried_again(void **state)
     close(receiver_listen(&port));
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
     bench.settings.url = lb_str_from(url);
+    bench.settings.retry_first_ns = bench.settings.retry_max_ns = 3600 * LB_SECOND; /* one try and no more */
     start_queue(&bench);
     push(&bench, "x", 1);
     run_one_try(&bench);
@@ -515,6 +753,12 @@ int main(void)
         cmocka_unit_test(many_tokens_are_each_let_go_once),
         cmocka_unit_test(without_memory_nothing_is_held),
         cmocka_unit_test(at_most_concurrency_requests_are_in_flight),
+        cmocka_unit_test(halves_find_the_record_at_fault),
+        cmocka_unit_test(only_what_failed_is_sent_again),
+        cmocka_unit_test(an_answer_about_something_else_is_no_answer_record_by_record),
+        cmocka_unit_test(what_cannot_be_kept_is_tried_again),
+        cmocka_unit_test(an_open_circuit_tries_one_request_at_a_time),
+        cmocka_unit_test(lines_are_their_own_content_type),
         cmocka_unit_test(a_receiver_that_is_not_there_is_tried_again),
         cmocka_unit_test(closing_does_not_wait_for_an_answer),
         cmocka_unit_test(the_queue_is_full_by_the_memory_it_takes),

@@ -89,6 +89,18 @@ static bool is_address(struct lb_str text)
     return good;
 }
 
+static void check_statuses(const struct lb_sink *sink, const struct http_settings *settings, struct lb_diag *diag)
+{
+    struct http_policy policy;
+    const struct lb_pair *fault;
+
+    if (!http_policy_make(&policy, &settings->retry_status, &fault))
+        lb_diag_error(diag, lb_section_place(&sink->section, "retry.status"),
+                      "retry.status: expected a status such as 404 or 5xx, and accept, retry, refuse or split; got "
+                      "\"%.20s: %.20s\"",
+                      fault->name.ptr, fault->value.len > 0 ? fault->value.ptr : "");
+}
+
 bool http_settings_check(const struct lb_sink *sink, const struct http_settings *settings, struct lb_diag *diag)
 {
     uint32_t errors = diag->errors;
@@ -98,6 +110,7 @@ bool http_settings_check(const struct lb_sink *sink, const struct http_settings 
                       "url: expected an http:// or https:// address, for example https://example.org/in");
     for (size_t i = 0; i < settings->headers.count; i++)
         check_header(sink, &settings->headers.items[i], diag);
+    check_statuses(sink, settings, diag);
     if (settings->key.len > 0 && settings->cert.len == 0)
         lb_diag_error(diag, lb_section_place(&sink->section, "tls.key"), "tls.key: tls.cert is missing");
     return diag->errors == errors;

@@ -14,10 +14,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define RETAIN_EVERY (60 * LB_SECOND)
+#define RETAIN_MORE LB_SECOND /* when not all went at once */
+#define IDLE_EVERY (60 * LB_SECOND)
+#define AROUND_EVERY (600 * LB_SECOND)
+#define STALLED_EVERY (5 * LB_SECOND)
 
 /* --- trouble --------------------------------------------------------------------- */
 
@@ -42,13 +47,14 @@ bool output_trouble(struct output *self, const char *what, const char *path)
 {
     int err = errno;
 
-    if (self->broken)
-        return false;
     self->stalled = true;
     lb_delivery_problem(self->sink, "cannot %s %s: %s; %s, it goes on by itself", what, path, strerror(err),
                         advice_for(err));
-    if (err == ENOSPC || err == EDQUOT)
+    if (err == ENOSPC || err == EDQUOT) {
         self->retention_at = 0;
+        self->disk_full = true;
+    }
+    errno = err;
     return false;
 }
 
@@ -66,8 +72,7 @@ static void retain_when_due(struct output *self)
 
     if (now < self->retention_at)
         return;
-    self->retention_at = now + RETAIN_EVERY;
-    output_retain(self);
+    self->retention_at = now + (output_retain(self) ? RETAIN_EVERY : RETAIN_MORE);
 }
 
 /* --- open and close ----------------------------------------------------------------- */
@@ -118,9 +123,22 @@ enum lb_err output_check(struct output *self, struct lb_sink *sink, struct lb_di
 
 static void remove_temporary(void *context, const struct output_found *found)
 {
-    (void)context;
-    if (found->temporary && unlink(found->path) != 0)
+    const struct output *self = context;
+
+    if (found->temporary && !output_unlink_at(self, found->path))
         LB_WARN("sink", "cannot delete a file left by a crash path=%s reason=%s", found->path, strerror(errno));
+}
+
+static void open_metrics(struct output *self)
+{
+    char name[256];
+    char labels[320];
+
+    snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(self->sink->section.name));
+    lb_metric_labels(labels, sizeof(labels), "sink", name, (char *)NULL);
+    self->deleted = lb_metric(LB_COUNTER, "logboom_expired_files_total", "Files that retention deleted", labels);
+    self->given_up = lb_metric(LB_COUNTER, "logboom_given_up_files_total",
+                               "Files that ended early because they could not be synced", labels);
 }
 
 enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct output_kind *kind, struct lb_diag *diag)
@@ -131,15 +149,18 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
     self->flush_at = INT64_MAX;
     lb_ledger_txn_init(&self->intentions);
     lb_buffer_init(&self->path, PATH_MAX * 4);
+    lb_buffer_init(&self->journal, SIZE_MAX);
     self->scratch.ptr = lb_alloc(LB_SCRATCH_BYTES);
     self->scratch.size = LB_SCRATCH_BYTES;
     self->formatter = (struct lb_formatter){ .format = (enum lb_format)self->format, .scratch = &self->scratch };
     self->formatter.time.second = INT64_MIN;
 
+    open_metrics(self);
+
     enum lb_err err = LB_NOMEM;
 
     if (self->scratch.ptr != NULL && output_pattern_open(&self->pattern, self->template)) {
-        output_walk(self, remove_temporary, NULL);
+        output_walk(self, remove_temporary, self);
         err = output_ledger_load(self, diag);
     }
     if (err == LB_NOMEM)
@@ -154,6 +175,7 @@ void output_close(struct output *self)
     /* Bytes behind the last commit, and the reserve, may stay: the next open() knows the committed length. */
     while (self->files != NULL)
         output_file_remove(self, self->files);
+    output_journal_free(self);
     output_partitions_free(self);
     output_pattern_free(&self->pattern);
     lb_ledger_txn_free(&self->intentions);
@@ -222,7 +244,7 @@ static bool add(struct output *self, const struct lb_batch *batch, const struct 
 static bool recover(struct output *self)
 {
     retain_when_due(self);
-    if (!output_flush_all(self) || !output_publish(self) || !output_relieve(self))
+    if (!output_redo(self) || !output_flush_all(self) || !output_publish(self) || !output_relieve(self))
         return false;
     fine(self);
     return true;
@@ -232,7 +254,7 @@ enum lb_err output_write(struct output *self, const struct lb_batch *batch, cons
 {
     int64_t now = lb_clock_monotonic();
 
-    if (self->broken || (self->stalled && !recover(self)))
+    if (self->stalled && !recover(self))
         return LB_AGAIN;
     self->serial++;
     for (uint32_t i = 0; i < selection->count; i++) {
@@ -251,32 +273,44 @@ enum lb_err output_write(struct output *self, const struct lb_batch *batch, cons
     return LB_OK;
 }
 
+/* What has to be done though nothing comes. */
+static void work_when_idle(struct output *self, int64_t now)
+{
+    int64_t every =
+        self->rotate_every_ns > 0 && self->rotate_every_ns / 8 < IDLE_EVERY ? self->rotate_every_ns / 8 : IDLE_EVERY;
+
+    self->idle_at = now + (self->stalled ? STALLED_EVERY : every);
+    if (self->stalled && !recover(self))
+        return;
+    output_finish_idle(self);
+    retain_when_due(self);
+    if (now >= self->around_at) {
+        self->around_at = now + AROUND_EVERY;
+        output_look_around(self);
+    }
+}
+
 int64_t output_tick(struct output *self, int64_t now)
 {
-    if (self->broken || self->stalled)
-        return INT64_MAX; /* write() and commit() find out when it is better */
-    if (now >= self->flush_at)
+    if (!self->stalled && now >= self->flush_at)
         output_flush_aged(self, now);
-    return self->flush_at;
+    if (now >= self->idle_at)
+        work_when_idle(self, now);
+    return self->stalled || self->idle_at < self->flush_at ? self->idle_at : self->flush_at;
+}
+
+void output_flush_now(struct output *self)
+{
+    if (!self->stalled && output_redo(self) && output_flush_all(self))
+        output_publish(self);
 }
 
 /* --- commit --------------------------------------------------------------------------- */
 
-/* Whether a file has got all that it shall get. */
-static void finish_when_due(struct output *self, struct output_file *file, int64_t now)
-{
-    bool aged = self->rotate_every_ns > 0 && now - file->first_ns >= self->rotate_every_ns;
-    bool large = self->rotate_size > 0 && file->length >= self->rotate_size;
-    bool idle = now - file->last_ns >= OUTPUT_IDLE_MAX;
-
-    if (file->finished || file->length == 0 || !(aged || large || idle))
-        return;
-    file->renaming = !self->kind->numbered && (aged || large);
-    output_file_finish(file);
-}
-
 static bool settle(struct output *self, struct output_file *file)
 {
+    if (file->lost)
+        output_bury(self, file);
     if (file->finished && !output_file_trim(self, file))
         return output_trouble(self, "cut", file->path);
     return output_file_sync(self, file);
@@ -287,23 +321,34 @@ static bool settle_all(struct output *self)
     int64_t now = lb_clock_now();
 
     for (struct output_file *file = self->files; file != NULL; file = file->next) {
-        finish_when_due(self, file, now);
+        output_finish_due(self, file, now);
         if (!settle(self, file))
             return false;
     }
-    return output_sync_directories(self);
+    if (!output_sync_directories(self))
+        return false;
+    output_journal_reset(self);
+    return true;
+}
+
+static void note(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file)
+{
+    if (file->path == NULL)
+        return; /* was given up before it had a name */
+    if (file->finished && !file->lost)
+        output_ledger_delete(self, txn, file);
+    else if (file->length != file->committed || !file->known)
+        output_ledger_put(self, txn, file, file->length);
 }
 
 enum lb_err output_commit(struct output *self, struct lb_ledger_txn *txn)
 {
-    if (self->broken || !output_flush_all(self) || !output_publish(self) || !settle_all(self))
+    if (self->stalled)
+        retain_when_due(self);
+    if (!output_redo(self) || !output_flush_all(self) || !output_publish(self) || !settle_all(self))
         return LB_AGAIN;
-    for (struct output_file *file = self->files; file != NULL; file = file->next) {
-        if (file->finished)
-            output_ledger_delete(self, txn, file);
-        else if (file->length != file->committed || !file->known)
-            output_ledger_put(self, txn, file);
-    }
+    for (const struct output_file *file = self->files; file != NULL; file = file->next)
+        note(self, txn, file);
     fine(self);
     return LB_OK;
 }
@@ -317,11 +362,11 @@ void output_committed(struct output *self)
         next = file->next;
         file->committed = file->length;
         file->fresh = false;
-        if (!file->finished)
+        if (file->lost)
+            file->home = NULL;
+        if (!file->finished || file->lost)
             continue;
-        if (file->renaming)
-            output_file_rename_full(self, file);
-        output_file_remove(self, file);
+        output_retire(self, file);
         finished = true;
     }
     if (finished)

@@ -17,28 +17,31 @@
 
 #include "lb_buffer.h"
 #include "lb_format.h"
+#include "lb_metrics.h"
 #include "lb_sink.h"
 #include "lb_template.h"
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum {
     OUTPUT_CHUNK = 1024 * 1024,   /* the most raw bytes that go into one append, unless one line is longer */
     OUTPUT_PARTITIONS_MAX = 8192, /* further ones are written together, as service `_other` */
+    OUTPUT_FRAME_PADDING = 32,    /* at most so much stands behind a frame */
     OUTPUT_BUCKETS = 2048,
     OUTPUT_CACHE = 64, /* a power of two */
     OUTPUT_CACHED_NAME = 64,
     OUTPUT_NAME_MAX = 200, /* of a path component; leaves room for a number */
 };
 
-#define OUTPUT_IDLE_MAX (48 * 3600 * LB_SECOND) /* then a file is forgotten: its date is over */
-
 struct output;
+struct sealer;
 
 /* A file on disk that may still grow. */
 struct output_file {
     struct output_file *next;
     struct output_partition *partition; /* NULL: it takes no more */
+    struct output_partition *home;      /* where its records come from, up to the commit that finishes it */
     char *path;                         /* NULL while hidden and without a number */
     char *base;                         /* while hidden: its path if it gets number 1 */
     char *temp;                         /* while hidden: its name */
@@ -48,12 +51,14 @@ struct output_file {
     uint32_t number;
     uint64_t length;    /* of the data, always whole lines and frames */
     uint64_t end;       /* of the file: behind the reserve */
+    uint64_t synced;    /* length that is safe on disk */
     uint64_t committed; /* length that the ledger knows */
     int64_t first_ns;   /* Unix time of its first byte */
     int64_t last_ns;    /* and of the last append */
     bool hidden;
     bool known;    /* in the ledger */
     bool dirty;    /* not fdatasynced */
+    bool lost;     /* an fsync failed: only what was synced before is right, and it must be cut to that */
     bool fresh;    /* its directory entry is not synced */
     bool finished; /* with the next commit the ledger forgets it */
     bool renaming; /* and then it makes room for a successor */
@@ -79,11 +84,31 @@ struct output_kind {
     bool numbered; /* a full file's successor gets the next number; otherwise the full one is renamed to it */
     size_t full;   /* a partition with so much in its buffer is written */
 
-    /* Appends whole lines; a reader never meets a half. On false errno says why and the file is as it was. */
-    bool (*append)(struct output *self, struct output_file *file, struct lb_str lines);
+    /*
+     * Appends whole lines; a reader never meets a half. `bytes`: what stands in the file for them, valid until the next
+     * call. On false errno says why and the file is as it was.
+     */
+    bool (*append)(struct output *self, struct output_file *file, struct lb_str lines, struct lb_str *bytes);
+
+    /* Appends such bytes to another file. */
+    bool (*append_bytes)(struct output_file *file, struct lb_str bytes);
 
     /* Makes an open file of `size` bytes end with its first file->length; sets file->end. On false errno says why. */
     bool (*cut)(struct output_file *file, int fd, uint64_t size);
+};
+
+/* An append whose bytes are kept until its file is synced. */
+struct output_entry {
+    struct output_file *file;
+    uint64_t offset; /* in the file */
+    size_t start;    /* in the journal */
+    size_t len;
+};
+
+/* An open directory, and a name in it. */
+struct output_place {
+    int directory;
+    const char *name;
 };
 
 struct output_cache_entry {
@@ -113,6 +138,11 @@ struct output {
     int64_t keep_at_least_ns;
     int64_t keep_age_ns;
     uint64_t keep_size;
+    uint64_t keep_count;
+    uint64_t keep_free;
+    int64_t keep_service_age_ns;
+    uint64_t keep_service_size;
+    uint64_t keep_service_count;
     uint64_t buffer_bytes; /* so many may wait in all partitions; their memory is at most twice that */
     uint64_t open_max;
 
@@ -138,8 +168,24 @@ struct output {
     int64_t flush_at;     /* monotonic: when the oldest buffered byte is due; INT64_MAX: nothing is buffered */
     int64_t retention_at; /* monotonic */
     bool stalled;         /* a write failed: nothing is taken until it succeeds */
-    bool broken;          /* an fsync failed: nothing is taken any more */
+
+    struct lb_buffer journal; /* bytes of the appends since the last sync, */
+    struct output_entry *entries;
+    size_t entry_count;
+    size_t entry_capacity;
+    bool redo; /* some of them must be written again */
+
+    struct sealer *sealer;      /* NULL: finished files stay as they are */
+    struct lb_metric *deleted;  /* files */
+    struct lb_metric *given_up; /* files */
+    int64_t idle_at;            /* monotonic: when to look for files that are finished without a commit */
+    int64_t around_at;          /* and for files that nobody sealed */
+    bool disk_full;             /* the last write found it so */
 };
+
+/* --- output_retention.c: `keep`, of both sinks: their state begins with struct output ------ */
+
+extern const struct lb_option output_keep_options[];
 
 /* --- output.c: the life of a sink ------------------------------------------------ */
 
@@ -150,11 +196,16 @@ enum lb_err output_write(struct output *self, const struct lb_batch *batch, cons
 int64_t output_tick(struct output *self, int64_t now);
 enum lb_err output_commit(struct output *self, struct lb_ledger_txn *txn);
 void output_committed(struct output *self);
+void output_flush_now(struct output *self); /* a reader asks: what is buffered becomes visible */
 void output_close(struct output *self);
 bool output_writes(const struct output *self, const char *path);
 
 /* Says that `what` failed for errno, and stalls the sink. Returns false. */
 bool output_trouble(struct output *self, const char *what, const char *path);
+
+/* --- output_control.c: tells readers of an archive whom to ask ------------------- */
+
+void output_note_control(const struct output *self);
 
 /* --- output_buffer.c: from partitions to files ------------------------------------ */
 
@@ -181,14 +232,44 @@ bool output_file_ready(struct output *self, struct output_partition *partition);
 bool output_file_shut(struct output *self, struct output_file *file);            /* syncs and closes */
 bool output_file_trim(struct output *self, struct output_file *file);            /* gives the reserve back */
 void output_file_finish(struct output_file *file);
-bool output_file_sync(struct output *self, struct output_file *file);
-void output_file_rename_full(struct output *self, struct output_file *file); /* path → the next free number */
+bool output_file_sync(struct output *self, struct output_file *file);    /* a file that fails is given up */
+void output_file_written(struct output *self, struct output_file *file); /* after an append */
+void output_file_close(struct output *self, struct output_file *file);
+void output_file_unhide(struct output *self, struct output_file *file); /* removes it, while it is hidden */
+
+/* --- output_name.c: real names ---------------------------------------------------------- */
+
 bool output_publish(struct output *self);                                    /* hidden files get their names */
+void output_file_rename_full(struct output *self, struct output_file *file); /* path → the next free number */
+bool output_file_move_aside(struct output *self, struct output_file *file);  /* that too, before its commit */
+bool output_commit_intentions(struct output *self);
 bool output_sync_directories(struct output *self);
+
+/* --- output_journal.c: what is not synced --------------------------------------------------- */
+
+bool output_journal_room(struct output *self, size_t size); /* before an append; syncs all when it is full */
+void output_journal_add(struct output *self, struct output_file *file, uint64_t offset, struct lb_str bytes);
+void output_journal_reset(struct output *self); /* all files are synced */
+void output_journal_free(struct output *self);
+bool output_sync_all(struct output *self);
+void output_file_give_up(struct output *self, struct output_file *file);
+bool output_redo(struct output *self); /* writes again what was in files that were given up */
+void output_bury(struct output *self, struct output_file *file);
+
+/* --- output_directory.c: the files' directories, without symbolic links ----------------------- */
+
+/* False: errno says why. `make`: with all directories that are missing. */
+bool output_place_open(const struct output *self, const char *path, bool make, struct output_place *place);
+void output_place_close(struct output_place *place);
+int output_open_at(const struct output *self, const char *path, int flags, bool make);
+bool output_stat_at(const struct output *self, const char *path, struct stat *status);
+bool output_unlink_at(const struct output *self, const char *path);
+bool output_rename_at(const struct output *self, const char *from, const char *to); /* never over a file */
+bool output_sync_parent(const struct output *self, const char *path);
 
 /* --- output_ledger.c: what the ledger knows of files ---------------------------------- */
 
-void output_ledger_put(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file);
+void output_ledger_put(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file, uint64_t length);
 void output_ledger_delete(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file);
 enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag);
 
@@ -196,6 +277,7 @@ enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag);
 
 bool output_pattern_open(struct output_pattern *pattern, const struct lb_template *template);
 void output_pattern_free(struct output_pattern *pattern);
+struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path); /* empty: not in it */
 bool output_pattern_matches(const struct output_pattern *pattern, const char *path);
 bool output_component_matches(const char *component, const char *name); /* a part of the pattern between slashes */
 
@@ -213,16 +295,30 @@ struct output_found {
     uint64_t bytes; /* on disk */
     int64_t written_ns;
     bool temporary; /* a hidden file that a crash left */
+    bool writable;  /* by its mode; a sealed file is not */
+    bool held;      /* `hold` or `.hold` stands beside it or above */
 };
 
 /* Visits each file below the constant directory that the template could have made. */
-void output_walk(struct output *self, void (*visit)(void *context, const struct output_found *found), void *context);
+void output_walk(const struct output *self, void (*visit)(void *context, const struct output_found *found),
+                 void *context);
+
+/* The sink still writes it. */
+bool output_is_in_use(const struct output *self, const struct output_found *found);
 
 /* The names of this sink's hidden files begin with it. */
 void output_temp_prefix(const struct output *self, char *out, size_t size);
 
 /* --- output_retention.c --------------------------------------------------------------------- */
 
-void output_retain(struct output *self);
+/* False: there is more to delete. */
+bool output_retain(struct output *self);
+
+/* --- output_finish.c: files that take no more -------------------------------------------------- */
+
+void output_finish_due(struct output *self, struct output_file *file, int64_t now);
+void output_retire(struct output *self, struct output_file *file); /* the ledger has forgotten it */
+bool output_finish_idle(struct output *self);                      /* those that no commit would come to */
+void output_look_around(struct output *self);                      /* gives unsealed files to the sealer */
 
 #endif

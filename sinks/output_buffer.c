@@ -8,7 +8,9 @@
 #include "output.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
+#include <zstd.h>
 
 /* Length of the next chunk: whole lines, as many as fit; a line that is longer than a chunk alone. */
 static size_t chunk_length(const char *ptr, size_t len)
@@ -23,21 +25,31 @@ static size_t chunk_length(const char *ptr, size_t len)
     return end == NULL ? len : (size_t)(end - ptr) + 1;
 }
 
+/* Room for what stands in a file for `size` bytes of lines, and the file. */
+static bool make_ready(struct output *self, struct output_partition *partition, size_t size)
+{
+    return output_redo(self) && output_journal_room(self, ZSTD_COMPRESSBOUND(size) + OUTPUT_FRAME_PADDING) &&
+           output_file_ready(self, partition);
+}
+
 static bool write_chunk(struct output *self, struct output_partition *partition, struct lb_str lines)
 {
-    if (!output_file_ready(self, partition))
+    if (!make_ready(self, partition, lines.len))
         return false;
 
     struct output_file *file = partition->file;
     uint64_t before = file->length;
+    struct lb_str bytes;
 
-    if (!self->kind->append(self, file, lines))
-        return output_trouble(self, "write", file->path != NULL ? file->path : partition->path);
-    file->dirty = true;
-    file->last_ns = lb_clock_now();
+    if (!self->kind->append(self, file, lines, &bytes)) {
+        output_trouble(self, "write", file->path != NULL ? file->path : partition->path);
+        if (errno == EIO)
+            output_file_give_up(self, file);
+        return false;
+    }
+    output_journal_add(self, file, file->length - bytes.len, bytes);
     lb_delivery_count(self->sink, 0, file->length - before);
-    if (self->kind->numbered && self->rotate_size > 0 && file->length >= self->rotate_size)
-        output_file_finish(file);
+    output_file_written(self, file);
     return true;
 }
 

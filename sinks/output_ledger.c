@@ -29,12 +29,10 @@ static struct lb_str key_of(const struct output *self, const char *path, char *k
     return (struct lb_str){ key, (size_t)len < KEY_SIZE ? (size_t)len : KEY_SIZE - 1 };
 }
 
-void output_ledger_put(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file)
+void output_ledger_put(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file, uint64_t length)
 {
     char key[KEY_SIZE];
     char value[96];
-    /* A hidden file is not there yet: its length is 0 until a commit says otherwise. */
-    uint64_t length = file->hidden ? 0 : file->length;
     int len = snprintf(value, sizeof(value), "%" PRIu64 " %" PRIu64 " %u %" PRId64, length, file->inode, file->number,
                        file->first_ns);
 
@@ -86,7 +84,7 @@ static void note(void *context, struct lb_str key, struct lb_str value)
         LB_WARN("sink", "the ledger's entry of a file is not readable, the file is left as it is path=%s", file->path);
         file->finished = true;
     }
-    file->committed = file->length;
+    file->committed = file->synced = file->length;
     file->end = file->length;
 }
 
@@ -109,13 +107,13 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
         return CUT_GONE;
     }
     if (file->length == 0 && self->kind->numbered)
-        return unlink(file->path) == 0 ? CUT_GONE : CUT_FAILED;
+        return output_unlink_at(self, file->path) ? CUT_GONE : CUT_FAILED;
     return self->kind->cut(file, fd, (uint64_t)status.st_size) ? CUT_OK : CUT_FAILED;
 }
 
 static enum cut cut(const struct output *self, struct output_file *file)
 {
-    int fd = open(file->path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int fd = output_open_at(self, file->path, O_WRONLY, false);
 
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? CUT_GONE : CUT_FAILED;
@@ -126,13 +124,19 @@ static enum cut cut(const struct output *self, struct output_file *file)
     return result;
 }
 
+/* A plain file with a number made room for the newest one. */
+static bool is_aside(const struct output *self, const struct output_file *file)
+{
+    return !self->kind->numbered && file->number > 1;
+}
+
 /* The file goes on in its partition, unless a later one is there. */
 static bool attach(struct output *self, struct output_file *file)
 {
     char base[PATH_MAX];
     struct lb_str path = lb_str_from(file->path);
 
-    if (path.len >= sizeof(base)) {
+    if (path.len >= sizeof(base) || is_aside(self, file)) {
         output_file_finish(file);
         return true;
     }
@@ -149,6 +153,7 @@ static bool attach(struct output *self, struct output_file *file)
         output_file_finish(partition->file);
     partition->file = file;
     file->partition = partition;
+    file->home = partition;
     return true;
 }
 

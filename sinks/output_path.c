@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ANY = 1, DIGIT = 2, NUMBER = 3 };
+enum { ANY = 1, DIGIT = 2, NUMBER = 3, SERVICE = 4 };
 
 #define DAY (24 * 3600 * LB_SECOND)
 
@@ -56,8 +56,10 @@ static size_t add_next(struct builder *builder, struct lb_str text, size_t i)
     }
     if (c == '{') {
         const char *close = memchr(text.ptr + i, '}', text.len - i);
+        bool is_service =
+            close != NULL && lb_str_is((struct lb_str){ text.ptr + i, (size_t)(close - text.ptr) - i }, "{service");
 
-        add_code(builder, ANY, 1);
+        add_code(builder, is_service ? SERVICE : ANY, 1);
         return close == NULL ? text.len : (size_t)(close - text.ptr) + 1;
     }
     builder->out[builder->len++] = c;
@@ -89,7 +91,7 @@ static size_t last_slash(const char *text, size_t len)
 
 static void find_root(struct output_pattern *pattern)
 {
-    size_t constant = strcspn(pattern->text, "\1\2\3");
+    size_t constant = strcspn(pattern->text, "\1\2\3\4");
 
     pattern->root_len = last_slash(pattern->text, constant);
 }
@@ -139,37 +141,43 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool matches(const char *pattern, const char *text);
+static bool matches(const char *pattern, const char *text, struct lb_str *service);
 
-static bool matches_any(const char *rest, const char *text)
+/* A field that begins at `text`: the shortest that lets the rest fit. */
+static bool matches_any(const char *rest, const char *text, struct lb_str *service, bool is_service)
 {
+    const char *start = text;
+
     for (; *text != '\0' && *text != '/'; text++) {
-        if (matches(rest, text + 1))
-            return true;
+        if (!matches(rest, text + 1, service))
+            continue;
+        if (is_service)
+            *service = (struct lb_str){ start, (size_t)(text + 1 - start) };
+        return true;
     }
     return false;
 }
 
 /* ".2" … or nothing. */
-static bool matches_number(const char *rest, const char *text)
+static bool matches_number(const char *rest, const char *text, struct lb_str *service)
 {
-    if (matches(rest, text))
+    if (matches(rest, text, service))
         return true;
     if (*text != '.' || !is_digit(text[1]))
         return false;
     do
         text++;
     while (is_digit(text[1]));
-    return matches(rest, text + 1);
+    return matches(rest, text + 1, service);
 }
 
-static bool matches(const char *pattern, const char *text)
+static bool matches(const char *pattern, const char *text, struct lb_str *service)
 {
     for (; *pattern != '\0'; pattern++, text++) {
-        if (*pattern == ANY)
-            return matches_any(pattern + 1, text);
+        if (*pattern == ANY || *pattern == SERVICE)
+            return matches_any(pattern + 1, text, service, *pattern == SERVICE);
         if (*pattern == NUMBER)
-            return matches_number(pattern + 1, text);
+            return matches_number(pattern + 1, text, service);
         if (*pattern == DIGIT ? !is_digit(*text) : *pattern != *text)
             return false;
     }
@@ -178,12 +186,24 @@ static bool matches(const char *pattern, const char *text)
 
 bool output_pattern_matches(const struct output_pattern *pattern, const char *path)
 {
-    return matches(pattern->text, path);
+    struct lb_str service;
+
+    return matches(pattern->text, path, &service);
+}
+
+struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path)
+{
+    struct lb_str service = { "", 0 };
+
+    matches(pattern->text, path, &service);
+    return service;
 }
 
 bool output_component_matches(const char *component, const char *name)
 {
-    return matches(component, name);
+    struct lb_str service;
+
+    return matches(component, name, &service);
 }
 
 char *output_path_numbered(const struct output_pattern *pattern, struct lb_str base, uint32_t number)

@@ -19,9 +19,9 @@
 enum { DEPTH_MAX = 32 };
 
 struct walk {
-    struct output *self;
     void (*visit)(void *context, const struct output_found *found);
     void *context;
+    bool held;
     char temp_prefix[32];
     char path[PATH_MAX];
 };
@@ -56,8 +56,18 @@ static void visit_file(struct walk *walk, int directory, const char *name, bool 
                                   .inode = status.st_ino,
                                   .bytes = (uint64_t)status.st_blocks * 512,
                                   .written_ns = status.st_mtim.tv_sec * LB_SECOND + status.st_mtim.tv_nsec,
-                                  .temporary = temporary };
+                                  .temporary = temporary,
+                                  .writable = (status.st_mode & 0222) != 0,
+                                  .held = walk->held };
     walk->visit(walk->context, &found);
+}
+
+static bool is_held(int directory)
+{
+    struct stat status;
+
+    return fstatat(directory, "hold", &status, AT_SYMLINK_NOFOLLOW) == 0 ||
+           fstatat(directory, ".hold", &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Visits what is in `directory` (closed here), whose path is walk->path[0, len). `pattern` is for its entries. */
@@ -65,6 +75,7 @@ static void descend(struct walk *walk, int directory, size_t len, const char *pa
 {
     char component[NAME_MAX + 1];
     const char *rest = next_component(pattern, component);
+    bool held_above = walk->held;
     DIR *entries = fdopendir(directory);
     const struct dirent *entry;
 
@@ -72,6 +83,7 @@ static void descend(struct walk *walk, int directory, size_t len, const char *pa
         close(directory);
         return;
     }
+    walk->held = held_above || is_held(directory);
     while ((entry = readdir(entries)) != NULL) {
         bool temporary = rest == NULL && strncmp(entry->d_name, walk->temp_prefix, strlen(walk->temp_prefix)) == 0;
 
@@ -96,11 +108,13 @@ static void descend(struct walk *walk, int directory, size_t len, const char *pa
             close(child);
     }
     closedir(entries);
+    walk->held = held_above;
 }
 
-void output_walk(struct output *self, void (*visit)(void *context, const struct output_found *found), void *context)
+void output_walk(const struct output *self, void (*visit)(void *context, const struct output_found *found),
+                 void *context)
 {
-    struct walk walk = { .self = self, .visit = visit, .context = context };
+    struct walk walk = { .visit = visit, .context = context };
     size_t len = self->pattern.root_len;
 
     if (len >= sizeof(walk.path))
@@ -112,4 +126,14 @@ void output_walk(struct output *self, void (*visit)(void *context, const struct 
 
     if (root >= 0)
         descend(&walk, root, len, self->pattern.text + len, 0);
+}
+
+bool output_is_in_use(const struct output *self, const struct output_found *found)
+{
+    for (const struct output_file *file = self->files; file != NULL; file = file->next) {
+        if (file->inode == found->inode &&
+            (file->hidden || (file->path != NULL && strcmp(file->path, found->path) == 0)))
+            return true;
+    }
+    return false;
 }

@@ -6,10 +6,15 @@
  * frames that leave the file valid at every instant by archive_frame.c.
  */
 #include "archive_frame.h"
+#include "sealer.h"
+
+#include <errno.h>
 
 struct sink_archive {
     struct output output;
     uint64_t live_level;
+    uint64_t level;
+    bool seal;
     struct archive_writer writer;
 };
 
@@ -21,17 +26,9 @@ static const struct lb_option rotate_options[] = {
     { 0 },
 };
 
-static const struct lb_option keep_options[] = {
-    { "at_least", LB_OPTION_DURATION, offsetof(struct sink_archive, output.keep_at_least_ns), NULL,
-      .help = "younger files are never deleted" },
-    { "age", LB_OPTION_DURATION, offsetof(struct sink_archive, output.keep_age_ns), NULL,
-      .help = "files that were last written longer ago are deleted" },
-    { "size", LB_OPTION_SIZE, offsetof(struct sink_archive, output.keep_size), NULL,
-      .help = "the oldest files are deleted while all together are larger" },
-    { 0 },
-};
-
 static const struct lb_option compression_options[] = {
+    { "level", LB_OPTION_COUNT, offsetof(struct sink_archive, level), "9", "zstd level of a sealed file", .min = 1,
+      .max = 19 },
     { "live_level", LB_OPTION_COUNT, offsetof(struct sink_archive, live_level), "1",
       "zstd level of the frames as they are written", .min = 1, .max = 19 },
     { 0 },
@@ -45,21 +42,26 @@ static const struct lb_option options[] = {
     { "flush", LB_OPTION_DURATION, offsetof(struct sink_archive, output.flush_ns), "5s",
       "the oldest a record may get before its frame is written", .min = 10 * LB_MILLISECOND, .max = 3600 * LB_SECOND },
     { "rotate", LB_OPTION_GROUP, .help = "when the next file begins", .group = rotate_options },
-    { "keep", LB_OPTION_GROUP, .help = "what is deleted; nothing unless set", .group = keep_options },
+    { "keep", LB_OPTION_GROUP, .help = "what is deleted; nothing unless set", .group = output_keep_options },
     { "compression", LB_OPTION_GROUP, .help = "how much CPU is spent on size", .group = compression_options },
+    { "seal", LB_OPTION_BOOL, offsetof(struct sink_archive, seal), "true",
+      .help = "finished files are compressed anew and get an index, in the background" },
     { "buffer", LB_OPTION_SIZE, offsetof(struct sink_archive, output.buffer_bytes), "4MiB",
-      "memory for records that wait for their frame, over all files", .min = 64 * 1024, .max = INT64_C(1) << 32 },
+      "memory for records that wait for their frame, over all files, and as much again for frames not yet synced",
+      .min = 64 * 1024, .max = INT64_C(1) << 32 },
     { "max_open", LB_OPTION_COUNT, offsetof(struct sink_archive, output.open_max), "256", "files that are open at once",
       .min = 1, .max = 65536 },
     { 0 },
 };
 
-static bool append(struct output *self, struct output_file *file, struct lb_str lines)
+static bool append(struct output *self, struct output_file *file, struct lb_str lines, struct lb_str *bytes)
 {
-    return archive_append(&((struct sink_archive *)self)->writer, file, lines);
+    return archive_append(&((struct sink_archive *)self)->writer, file, lines, bytes);
 }
 
-static const struct output_kind kind = { .numbered = true, .full = 768 * 1024, .append = append, .cut = archive_cut };
+static const struct output_kind kind = {
+    .numbered = true, .full = 768 * 1024, .append = append, .append_bytes = archive_append_frame, .cut = archive_cut
+};
 
 static bool has_suffix(const struct lb_sink *sink, struct lb_diag *diag)
 {
@@ -82,6 +84,22 @@ static enum lb_err check_archive(struct lb_sink *sink, struct lb_diag *diag)
     return output_check(&self->output, sink, diag);
 }
 
+static enum lb_err start_sealer(struct sink_archive *self, struct lb_sink *sink, struct lb_diag *diag)
+{
+    if (!self->seal || sink->exit_at_eof)
+        return LB_OK;
+    self->output.sealer = sealer_start(&self->output, (int)self->level);
+    if (self->output.sealer != NULL) {
+        output_look_around(&self->output);
+        return LB_OK;
+    }
+    lb_diag_error(diag, lb_section_place(&sink->section, "seal"), "cannot start a thread that seals: %s",
+                  strerror(errno));
+    output_close(&self->output);
+    archive_writer_close(&self->writer);
+    return LB_NOMEM;
+}
+
 static enum lb_err open_archive(struct lb_sink *sink, struct lb_diag *diag)
 {
     struct sink_archive *self = sink->state;
@@ -94,9 +112,12 @@ static enum lb_err open_archive(struct lb_sink *sink, struct lb_diag *diag)
     }
     enum lb_err err = output_open(&self->output, sink, &kind, diag);
 
-    if (err != LB_OK)
+    if (err != LB_OK) {
         archive_writer_close(&self->writer);
-    return err;
+        return err;
+    }
+    output_note_control(&self->output);
+    return start_sealer(self, sink, diag);
 }
 
 static bool writes(const struct lb_sink *sink, const char *path)
@@ -136,10 +157,20 @@ static void committed(struct lb_sink *sink)
     output_committed(&self->output);
 }
 
+static void flush(struct lb_sink *sink)
+{
+    struct sink_archive *self = sink->state;
+
+    output_flush_now(&self->output);
+}
+
 static void close_archive(struct lb_sink *sink)
 {
     struct sink_archive *self = sink->state;
 
+    if (self->output.sealer != NULL)
+        sealer_stop(self->output.sealer);
+    self->output.sealer = NULL;
     output_close(&self->output);
     archive_writer_close(&self->writer);
 }
@@ -157,5 +188,6 @@ const struct lb_sink_type lb_sink_archive = {
     .tick = tick,
     .commit = commit,
     .committed = committed,
+    .flush = flush,
     .close = close_archive,
 };

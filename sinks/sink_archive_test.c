@@ -2,6 +2,7 @@
 
 #include "sink_archive.c"
 
+#include "lb_disk.h"
 #include "lb_rig.h"
 
 #include <errno.h>
@@ -9,6 +10,8 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+
+#define FAR (INT64_MAX / 2) /* monotonic: everything is due */
 
 static char dir[40];
 static char path[128]; /* the template of most tests: one file per service and day */
@@ -19,6 +22,7 @@ static int make_dir(void **state)
     snprintf(dir, sizeof(dir), "/tmp/archive_test.XXXXXX");
     if (mkdtemp(dir) == NULL)
         return 1;
+    disk.only = "/out/";
     snprintf(path, sizeof(path), "%s/out/{service}/%%Y-%%m-%%d.jsonl.zst", dir);
     return 0;
 }
@@ -109,7 +113,7 @@ static bool commit_all(void)
 /* The text of a .zst as zstd reads it, or NULL when zstd finds fault. */
 static char *zstd_text(const char *name)
 {
-    static char text[1 << 20];
+    static char text[16 << 20];
     char command[600];
 
     snprintf(command, sizeof(command), "zstd -dcq %s 2>/dev/null", in(name));
@@ -130,6 +134,36 @@ static unsigned line_count(const char *name)
     for (; *text != '\0'; text++)
         lines += *text == '\n';
     return lines;
+}
+
+static void count_keys(void *context, struct lb_str key, struct lb_str value)
+{
+    (void)key;
+    (void)value;
+    ++*(unsigned *)context;
+}
+
+static unsigned ledger_keys(void)
+{
+    unsigned keys = 0;
+
+    lb_ledger_each(rig.ledger, LB_STR("file/arch/"), count_keys, &keys);
+    return keys;
+}
+
+/* As kill -9 would: nothing is flushed, trimmed or removed. */
+static void crash(void)
+{
+    struct sink_archive *self = sink->state;
+
+    for (struct output_file *file = self->output.files; file != NULL; file = file->next) {
+        if (file->hidden) {
+            self->output.hidden_count--;
+            file->hidden = false;
+        }
+        file->end = file->length;
+    }
+    end();
 }
 
 static void keep_only(struct rig_batch *batch, const char *service, int64_t time_ns)
@@ -197,12 +231,12 @@ static void a_frame_is_written_when_its_oldest_record_is_due(void **state)
     (void)state;
     begin_and_open();
     lb_clock_set(RIG_TIME);
-    assert_int_equal(sink->type->tick(sink, RIG_TIME), INT64_MAX);
+    assert_true(sink->type->tick(sink, RIG_TIME) > RIG_TIME + 30 * LB_SECOND);
     assert_int_equal(write_some(0, 10), LB_OK);
     assert_int_equal(sink->type->tick(sink, RIG_TIME), RIG_TIME + 5 * LB_SECOND);
     assert_false(exists("auth/2026-01-01.jsonl.zst"));
     lb_clock_set(RIG_TIME + 5 * LB_SECOND);
-    assert_int_equal(sink->type->tick(sink, RIG_TIME + 5 * LB_SECOND), INT64_MAX);
+    assert_true(sink->type->tick(sink, RIG_TIME + 5 * LB_SECOND) > RIG_TIME + 30 * LB_SECOND);
     assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
     end();
 }
@@ -221,6 +255,72 @@ static void the_next_file_of_a_day_has_a_number(void **state)
     assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 50);
     assert_int_equal(line_count("auth/2026-01-01.2.jsonl.zst"), 50);
     assert_int_equal(line_count("auth/2026-01-01.3.jsonl.zst"), 50);
+}
+
+/* Files that expired leave gaps: a newer file never stands before an older one. */
+static void a_number_that_became_free_is_not_used_again(void **state)
+{
+    (void)state;
+    begin();
+    rig_number(sink, "rotate.size", 100);
+    open_sink();
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(write_some(i * 50, 50), LB_OK);
+        assert_true(commit_all());
+    }
+    assert_int_equal(unlink(in("auth/2026-01-01.jsonl.zst")), 0);
+    assert_int_equal(unlink(in("auth/2026-01-01.2.jsonl.zst")), 0);
+    assert_int_equal(write_some(150, 50), LB_OK);
+    assert_true(commit_all());
+    end();
+    assert_int_equal(line_count("auth/2026-01-01.4.jsonl.zst"), 50);
+    assert_false(exists("auth/2026-01-01.jsonl.zst"));
+}
+
+static void a_file_whose_date_is_over_is_finished_though_nothing_comes(void **state)
+{
+    struct stat status;
+
+    (void)state;
+    lb_clock_set(RIG_TIME + 3600 * LB_SECOND);
+    begin_and_open();
+    write_some(0, 10);
+    assert_true(commit_all());
+    lb_clock_set(RIG_TIME + 23 * 3600 * LB_SECOND);
+    sink->type->tick(sink, RIG_TIME + 23 * 3600 * LB_SECOND);
+    assert_int_equal(ledger_keys(), 1);
+    lb_clock_set(RIG_TIME + 24 * 3600 * LB_SECOND);
+    sink->type->tick(sink, RIG_TIME + 24 * 3600 * LB_SECOND);
+    assert_int_equal(ledger_keys(), 0);
+    assert_int_equal(stat(in("auth/2026-01-01.jsonl.zst"), &status), 0);
+    assert_true(status.st_size < 4096); /* the reserve was given back */
+    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
+    write_some(10, 10); /* one that comes late */
+    assert_true(commit_all());
+    assert_int_equal(line_count("auth/2026-01-01.2.jsonl.zst"), 10);
+    end();
+}
+
+/* What is not committed is left to the commit. */
+static void a_file_is_not_finished_before_its_commit(void **state)
+{
+    struct sink_archive *self;
+
+    (void)state;
+    lb_clock_set(RIG_TIME);
+    begin_and_open();
+    self = sink->state;
+    write_some(0, 10);
+    assert_true(commit_all());
+    write_some(10, 10);
+    assert_true(output_flush_all(&self->output));
+    lb_clock_set(RIG_TIME + 30 * 3600 * LB_SECOND);
+    sink->type->tick(sink, RIG_TIME + 30 * 3600 * LB_SECOND);
+    assert_int_equal(ledger_keys(), 1);
+    crash();
+    begin_and_open();
+    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
+    end();
 }
 
 static void a_file_is_finished_when_its_first_record_is_old(void **state)
@@ -245,13 +345,6 @@ static void a_file_is_finished_when_its_first_record_is_old(void **state)
     assert_int_equal(line_count("auth/2026-01-01.2.jsonl.zst"), 1);
 }
 
-static void count_keys(void *context, struct lb_str key, struct lb_str value)
-{
-    (void)key;
-    (void)value;
-    ++*(unsigned *)context;
-}
-
 static void the_ledger_forgets_what_is_finished(void **state)
 {
     unsigned keys = 0;
@@ -274,21 +367,6 @@ static void the_ledger_forgets_what_is_finished(void **state)
 }
 
 /* --- what a crash leaves ---------------------------------------------------------------------- */
-
-/* As kill -9 would: nothing is flushed, trimmed or removed. */
-static void crash(void)
-{
-    struct sink_archive *self = sink->state;
-
-    for (struct output_file *file = self->output.files; file != NULL; file = file->next) {
-        if (file->hidden) {
-            self->output.hidden_count--;
-            file->hidden = false;
-        }
-        file->end = file->length;
-    }
-    end();
-}
 
 static void what_was_not_committed_is_cut_off_and_the_file_goes_on(void **state)
 {
@@ -318,7 +396,7 @@ static void a_file_that_was_never_committed_is_removed(void **state)
     (void)state;
     begin_and_open();
     write_some(0, 10);
-    assert_int_equal(sink->type->tick(sink, INT64_MAX - 1), INT64_MAX);
+    sink->type->tick(sink, FAR);
     assert_true(exists("auth/2026-01-01.jsonl.zst"));
     crash();
     begin_and_open();
@@ -415,7 +493,7 @@ static void a_file_that_cannot_grow_stalls_the_sink_and_stays_valid(void **state
             if (write_some(next, 64) != LB_OK)
                 break;
             next += 64;
-            sink->type->tick(sink, INT64_MAX - 1);
+            sink->type->tick(sink, FAR);
         }
         assert_int_equal(line_count("auth/2026-01-01.jsonl.zst") <= next, 1);
         assert_int_equal(write_some(next, 1), LB_AGAIN);
@@ -455,7 +533,7 @@ static void a_full_disk_stalls_the_sink_until_there_is_room(void **state)
         if (write_some(next, 64) != LB_OK)
             break;
         next += 64;
-        sink->type->tick(sink, INT64_MAX - 1);
+        sink->type->tick(sink, FAR);
     }
     assert_true(line_count("auth/2026-01-01.jsonl.zst") >= 64);
     assert_false(commit_all());
@@ -491,10 +569,49 @@ static void a_batch_that_does_not_fit_into_memory_is_taken_whole_later(void **st
                      next);
 }
 
-static void after_a_failed_fsync_nothing_is_taken_until_a_restart(void **state)
+/* Lines of all files of the service, by number. */
+static unsigned all_lines(const char *service)
+{
+    unsigned lines = 0;
+
+    for (unsigned n = 1; n < 100; n++) {
+        char name[128];
+
+        snprintf(name, sizeof(name), "%s/2026-01-01%s%.0u.jsonl.zst", service, n == 1 ? "" : ".", n == 1 ? 0 : n);
+        if (exists(name))
+            lines += line_count(name);
+    }
+    return lines;
+}
+
+static void after_a_failed_fsync_what_is_not_safe_goes_to_a_new_file(void **state)
+{
+    (void)state;
+    begin_and_open();
+    write_some(0, 10);
+    assert_true(commit_all());
+    write_some(10, 10);
+    disk_fail(&disk.sync, 0, 1, EIO);
+    assert_false(commit_all());
+    assert_int_equal(write_some(20, 5), LB_OK); /* goes on by itself */
+    assert_true(commit_all());
+    assert_int_equal(disk.sync.struck, 1);
+    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
+    assert_int_equal(line_count("auth/2026-01-01.2.jsonl.zst"), 15);
+    assert_int_equal(ledger_keys(), 1);
+    crash();
+
+    begin_and_open();
+    write_some(25, 5);
+    assert_true(commit_all());
+    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
+    assert_int_equal(line_count("auth/2026-01-01.2.jsonl.zst"), 20);
+    end();
+}
+
+static void a_crash_after_a_file_was_given_up_leaves_what_was_committed(void **state)
 {
     struct sink_archive *self;
-    int ends[2];
 
     (void)state;
     begin_and_open();
@@ -502,22 +619,126 @@ static void after_a_failed_fsync_nothing_is_taken_until_a_restart(void **state)
     write_some(0, 10);
     assert_true(commit_all());
     write_some(10, 10);
-    assert_true(output_flush_all(&self->output));
-    /* A pipe cannot be synced. */
-    assert_int_equal(pipe(ends), 0);
-    assert_int_equal(dup2(ends[1], self->output.files->fd), self->output.files->fd);
+    disk_fail(&disk.sync, 0, 1, EIO);
     assert_false(commit_all());
-    assert_int_equal(write_some(20, 10), LB_AGAIN);
-    assert_false(commit_all());
-    close(ends[0]);
-    close(ends[1]);
+    assert_int_equal(write_some(20, 5), LB_OK);
+    assert_true(output_flush_all(&self->output) && output_publish(&self->output));
+    assert_int_equal(all_lines("auth"), 25);
     crash();
 
     begin_and_open();
-    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
+    assert_int_equal(all_lines("auth"), 10);
     write_some(10, 20);
     assert_true(commit_all());
-    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 30);
+    assert_int_equal(all_lines("auth"), 30);
+    end();
+}
+
+static void syncs_may_fail_again_and_again(void **state)
+{
+    uint64_t next = 0;
+
+    (void)state;
+    begin();
+    rig_number(sink, "rotate.size", 500); /* several files of the partition wait for one commit */
+    open_sink();
+    for (unsigned i = 0; i < 30; i++) {
+        write_some(next, 40);
+        next += 40;
+        sink->type->tick(sink, FAR);
+        write_some(next, 7);
+        next += 7;
+        disk_fail(&disk.sync, i % 5, i % 4, EIO);
+        for (unsigned tries = 0; !commit_all(); tries++)
+            assert_true(tries < 10);
+        assert_int_equal(all_lines("auth"), next);
+    }
+    disk_fail(&disk.sync, 0, 0, 0);
+    crash();
+    begin_and_open();
+    assert_int_equal(all_lines("auth"), next);
+    end();
+}
+
+/* What was synced because the journal was full stays where it is; a crash still takes it back. */
+static void a_file_is_cut_to_what_was_synced_not_only_to_what_was_committed(void **state)
+{
+    struct sink_archive *self;
+    uint64_t next = 64;
+
+    (void)state;
+    begin();
+    rig_number(sink, "buffer", 65536);
+    open_sink();
+    self = sink->state;
+    write_some(0, 64);
+    assert_true(commit_all());
+    while (self->output.files->synced == self->output.files->committed) {
+        write_some(next, 64);
+        next += 64;
+        assert_true(output_flush_all(&self->output));
+    }
+    uint64_t safe = line_count("auth/2026-01-01.jsonl.zst");
+    write_some(next, 10);
+    disk_fail(&disk.sync, 0, 1, EIO);
+    assert_false(commit_all());
+    assert_int_equal(write_some(next + 10, 1), LB_OK);
+    assert_int_equal(output_flush_all(&self->output) && output_publish(&self->output), true);
+    assert_in_range(line_count("auth/2026-01-01.jsonl.zst"), 65, safe);
+    assert_int_equal(all_lines("auth"), next + 11);
+    crash();
+    begin_and_open();
+    assert_int_equal(all_lines("auth"), 64);
+    end();
+}
+
+static void a_file_that_cannot_even_be_cut_is_cut_later(void **state)
+{
+    (void)state;
+    begin_and_open();
+    write_some(0, 10);
+    assert_true(commit_all());
+    write_some(10, 10);
+    disk_fail(&disk.sync, 0, 1, EIO);
+    disk_fail(&disk.truncate, 1, 100, EIO); /* the new file's reserve is the first */
+    assert_false(commit_all());
+    assert_true(commit_all());
+    assert_true(disk.truncate.struck > 0);
+    assert_int_equal(line_count("auth/2026-01-01.2.jsonl.zst"), 10);
+    assert_int_equal(ledger_keys(), 2);
+    crash();
+    disk_fail(&disk.truncate, 0, 0, 0);
+
+    begin_and_open();
+    assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 10);
+    write_some(20, 1);
+    assert_true(commit_all());
+    assert_int_equal(ledger_keys(), 1);
+    assert_int_equal(all_lines("auth"), 21);
+    end();
+}
+
+static void writes_may_be_short_interrupted_or_fail(void **state)
+{
+    static const int errors[] = { EIO, ENOSPC, EDQUOT };
+    uint64_t next = 0;
+
+    (void)state;
+    atomic_store(&disk.odd, true);
+    begin_and_open();
+    for (unsigned i = 0; i < 60; i++) {
+        disk_fail(&disk.write, i % 7, i % 3, errors[i % 3]);
+        if (write_some(next, 20) == LB_OK)
+            next += 20;
+        for (unsigned tries = 0; !commit_all(); tries++)
+            assert_true(tries < 20);
+        assert_int_equal(all_lines("auth"), next);
+    }
+    disk_fail(&disk.write, 0, 0, 0);
+    atomic_store(&disk.odd, false);
+    crash();
+    begin_and_open();
+    assert_int_equal(all_lines("auth"), next);
     end();
 }
 
@@ -685,7 +906,7 @@ static void the_oldest_go_while_all_are_too_large_but_none_that_must_stay(void *
     write_some(0, 1);
     assert_true(commit_all());
     assert_false(exists("a/2025-01-01.jsonl.zst"));
-    assert_false(exists("a/2025-01-02.jsonl.zst"));
+    assert_true(exists("a/2025-01-02.jsonl.zst")); /* the last of its service */
     assert_true(exists("b/2025-01-02.jsonl.zst"));
     assert_true(exists("b/2025-01-03.jsonl.zst"));
     end();
@@ -745,6 +966,9 @@ int main(void)
         TEST(nothing_is_visible_before_it_is_noted_and_all_of_it_after),
         TEST(a_frame_is_written_when_its_oldest_record_is_due),
         TEST(the_next_file_of_a_day_has_a_number),
+        TEST(a_number_that_became_free_is_not_used_again),
+        TEST(a_file_whose_date_is_over_is_finished_though_nothing_comes),
+        TEST(a_file_is_not_finished_before_its_commit),
         TEST(a_file_is_finished_when_its_first_record_is_old),
         TEST(the_ledger_forgets_what_is_finished),
         TEST(what_was_not_committed_is_cut_off_and_the_file_goes_on),
@@ -754,7 +978,12 @@ int main(void)
         TEST(a_file_that_is_deleted_while_it_is_written_is_begun_anew),
         TEST(a_file_that_cannot_grow_stalls_the_sink_and_stays_valid),
         TEST(a_full_disk_stalls_the_sink_until_there_is_room),
-        TEST(after_a_failed_fsync_nothing_is_taken_until_a_restart),
+        TEST(after_a_failed_fsync_what_is_not_safe_goes_to_a_new_file),
+        TEST(a_crash_after_a_file_was_given_up_leaves_what_was_committed),
+        TEST(syncs_may_fail_again_and_again),
+        TEST(a_file_is_cut_to_what_was_synced_not_only_to_what_was_committed),
+        TEST(a_file_that_cannot_even_be_cut_is_cut_later),
+        TEST(writes_may_be_short_interrupted_or_fail),
         TEST(a_batch_that_does_not_fit_into_memory_is_taken_whole_later),
         TEST(few_open_files_serve_many_partitions),
         TEST(the_budget_bounds_what_is_buffered),

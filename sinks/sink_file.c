@@ -24,16 +24,6 @@ static const struct lb_option rotate_options[] = {
     { 0 },
 };
 
-static const struct lb_option keep_options[] = {
-    { "at_least", LB_OPTION_DURATION, offsetof(struct sink_file, output.keep_at_least_ns), NULL,
-      .help = "younger files are never deleted" },
-    { "age", LB_OPTION_DURATION, offsetof(struct sink_file, output.keep_age_ns), NULL,
-      .help = "files that were last written longer ago are deleted" },
-    { "size", LB_OPTION_SIZE, offsetof(struct sink_file, output.keep_size), NULL,
-      .help = "the oldest files are deleted while all together are larger" },
-    { 0 },
-};
-
 static const struct lb_option options[] = {
     { "path", LB_OPTION_TEMPLATE, offsetof(struct sink_file, output.template), NULL,
       "template of the files' paths, with dates in UTC", .flags = LB_OPTION_REQUIRED },
@@ -42,19 +32,19 @@ static const struct lb_option options[] = {
     { "flush", LB_OPTION_DURATION, offsetof(struct sink_file, output.flush_ns), "200ms",
       "the oldest a record may get before it is written", .min = 10 * LB_MILLISECOND, .max = 3600 * LB_SECOND },
     { "rotate", LB_OPTION_GROUP, .help = "when the next file begins", .group = rotate_options },
-    { "keep", LB_OPTION_GROUP, .help = "what is deleted; nothing unless set", .group = keep_options },
+    { "keep", LB_OPTION_GROUP, .help = "what is deleted; nothing unless set", .group = output_keep_options },
     { "buffer", LB_OPTION_SIZE, offsetof(struct sink_file, output.buffer_bytes), "4MiB",
-      "memory for records that wait to be written, over all files", .min = 64 * 1024, .max = INT64_C(1) << 32 },
+      "memory for records that wait to be written, over all files, and as much again for what is not yet synced",
+      .min = 64 * 1024, .max = INT64_C(1) << 32 },
     { "max_open", LB_OPTION_COUNT, offsetof(struct sink_file, output.open_max), "256", "files that are open at once",
       .min = 1, .max = 65536 },
     { 0 },
 };
 
-static bool append(struct output *self, struct output_file *file, struct lb_str lines)
+static bool append_bytes(struct output_file *file, struct lb_str lines)
 {
     size_t done = 0;
 
-    (void)self;
     while (done < lines.len) {
         ssize_t n = pwrite(file->fd, lines.ptr + done, lines.len - done, (off_t)(file->length + done));
 
@@ -75,13 +65,22 @@ static bool append(struct output *self, struct output_file *file, struct lb_str 
     return true;
 }
 
+static bool append(struct output *self, struct output_file *file, struct lb_str lines, struct lb_str *bytes)
+{
+    (void)self;
+    *bytes = lines;
+    return append_bytes(file, lines);
+}
+
 static bool cut(struct output_file *file, int fd, uint64_t size)
 {
     file->end = file->length;
     return size == file->length || ftruncate(fd, (off_t)file->length) == 0;
 }
 
-static const struct output_kind kind = { .numbered = false, .full = 128 * 1024, .append = append, .cut = cut };
+static const struct output_kind kind = {
+    .numbered = false, .full = 128 * 1024, .append = append, .append_bytes = append_bytes, .cut = cut
+};
 
 static enum lb_err check_file(struct lb_sink *sink, struct lb_diag *diag)
 {
@@ -134,6 +133,13 @@ static void committed(struct lb_sink *sink)
     output_committed(&self->output);
 }
 
+static void flush(struct lb_sink *sink)
+{
+    struct sink_file *self = sink->state;
+
+    output_flush_now(&self->output);
+}
+
 static void close_file(struct lb_sink *sink)
 {
     struct sink_file *self = sink->state;
@@ -154,5 +160,6 @@ const struct lb_sink_type lb_sink_file = {
     .tick = tick,
     .commit = commit,
     .committed = committed,
+    .flush = flush,
     .close = close_file,
 };

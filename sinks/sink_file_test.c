@@ -2,6 +2,7 @@
 
 #include "sink_file.c"
 
+#include "lb_disk.h"
 #include "lb_rig.h"
 
 #include <signal.h>
@@ -90,6 +91,20 @@ static int line_count(const char *name)
     while ((c = fgetc(file)) != EOF)
         lines += c == '\n';
     fclose(file);
+    return lines;
+}
+
+/* Of the file and those that it was renamed to. */
+static int all_lines(void)
+{
+    int lines = 0;
+
+    for (unsigned n = 1; n < 10; n++) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "problems%s%.0u.log", n == 1 ? "" : ".", n == 1 ? 0 : n);
+        lines += line_count(name) > 0 ? line_count(name) : 0;
+    }
     return lines;
 }
 
@@ -235,6 +250,87 @@ static void a_file_whose_date_is_over_is_forgotten(void **state)
     end();
 }
 
+/* As kill -9 would: nothing is flushed, trimmed or removed. */
+static void crash(void)
+{
+    struct sink_file *self = sink->state;
+
+    for (struct output_file *file = self->output.files; file != NULL; file = file->next) {
+        self->output.hidden_count -= file->hidden;
+        file->hidden = false;
+    }
+    end();
+}
+
+/* The path itself stays the newest file: the one that was given up gets a number. */
+static void after_a_failed_fsync_what_is_not_safe_goes_to_a_new_file(void **state)
+{
+    (void)state;
+    disk.only = "problems";
+    begin_and_open();
+    write_some(0, 10);
+    assert_true(commit_all());
+    write_some(10, 10);
+    disk_fail(&disk.sync, 0, 1, EIO);
+    assert_false(commit_all());
+    assert_int_equal(write_some(20, 5), LB_OK);
+    assert_true(commit_all());
+    assert_int_equal(line_count("problems.2.log"), 10);
+    assert_int_equal(line_count("problems.log"), 15);
+    crash();
+    begin_and_open();
+    write_some(25, 1);
+    assert_true(commit_all());
+    assert_int_equal(line_count("problems.2.log"), 10);
+    assert_int_equal(line_count("problems.log"), 16);
+    end();
+}
+
+/* Whatever the moment: before or after the new name, before or after the new file. */
+static void a_crash_after_a_file_was_given_up_leaves_what_was_committed(void **state)
+{
+    (void)state;
+    disk.only = "problems";
+    for (unsigned moment = 0; moment < 3; moment++) {
+        begin_and_open();
+        struct sink_file *self = sink->state;
+        int before = all_lines();
+        write_some(0, 10);
+        assert_true(commit_all());
+        write_some(10, 10);
+        disk_fail(&disk.sync, 0, 1, EIO);
+        assert_false(commit_all());
+        if (moment == 1)
+            assert_true(output_file_move_aside(&self->output, self->output.files));
+        if (moment == 2)
+            assert_true(output_redo(&self->output) && output_publish(&self->output));
+        crash();
+        begin_and_open();
+        assert_int_equal(all_lines(), before + 10);
+        end();
+    }
+}
+
+static void writes_may_be_short_interrupted_or_fail(void **state)
+{
+    int next = 0;
+
+    (void)state;
+    disk.only = "problems";
+    atomic_store(&disk.odd, true);
+    begin_and_open();
+    for (unsigned i = 0; i < 60; i++) {
+        disk_fail(&disk.write, i % 5, i % 3, i % 2 == 0 ? ENOSPC : EDQUOT);
+        if (write_some((uint64_t)next, 20) == LB_OK)
+            next += 20;
+        for (unsigned tries = 0; !commit_all(); tries++)
+            assert_true(tries < 20);
+        assert_int_equal(line_count("problems.log"), next);
+    }
+    atomic_store(&disk.odd, false);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +341,9 @@ int main(void)
         TEST(a_line_is_never_left_cut_when_the_file_cannot_grow),
         TEST(what_is_no_file_is_refused),
         TEST(a_file_whose_date_is_over_is_forgotten),
+        TEST(after_a_failed_fsync_what_is_not_safe_goes_to_a_new_file),
+        TEST(a_crash_after_a_file_was_given_up_leaves_what_was_committed),
+        TEST(writes_may_be_short_interrupted_or_fail),
     };
 
     atomic_store(&lb_log_level, LB_LEVEL_CRITICAL);

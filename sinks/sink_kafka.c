@@ -5,60 +5,22 @@
  * the batch's token until its delivery report. The producer is idempotent and
  * never gives a message up by time, so an outage only fills librdkafka's
  * queue (bounded here); then write() waits, and that is the backpressure.
- * Order is kept per key, over retries too. Everything but librdkafka's own
- * threads runs on the sink's thread, its log and its reports too.
- *
- * A fatal error (no right to write idempotently, a broker that lost what it
- * had acknowledged) ends a producer: the sink then takes nothing more, and
- * what was on its way stays held and comes again at the next start.
+ * Order is kept per key, over retries too. What comes back is kafka_report.c's.
  */
-#include "kafka_settings.h"
-#include "kafka_topics.h"
+#include "kafka_sink.h"
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
-#include "lb_format.h"
 #include "lb_limits.h"
-#include "lb_log.h"
-#include "lb_template.h"
 
-#include <pthread.h>
-#include <stdio.h>
-#include <time.h>
+#include <unistd.h>
 
-enum {
-    HEADERS_MAX = 16,
-    POLL_MS = 100,
-    PROBE_MS = 500,
-    CLOSE_SECONDS = 3,
-    ERROR_BYTES = 512,
-};
+enum { HEADERS_MAX = 16 };
 
 #define WAIT_MAX LB_SECOND /* of one write() for room in librdkafka's queue */
 #define REPORTS_EVERY (20 * LB_MILLISECOND)
+#define WAITING_EVERY (100 * LB_MILLISECOND)
 #define PROBE_EVERY (5 * LB_SECOND)
-
-struct sink_kafka {
-    struct kafka_settings settings;
-    const struct lb_template *topic;
-    const struct lb_template *key;
-    struct lb_template_pairs headers;
-    int format;
-
-    rd_kafka_t *producer;
-    struct kafka_topics topics;
-    struct lb_formatter formatter;
-    struct lb_scratch scratch;
-    struct lb_buffer value;
-    struct lb_buffer key_text;
-    struct lb_buffer text; /* topic, then headers */
-    uint32_t next;         /* entry of the selection that is taken next, where write() had to give up */
-    bool holding;          /* the batch at hand has its holds */
-    bool failing;          /* told as the sink's problem */
-    bool fatal;
-    int64_t probe_at;             /* monotonic */
-    char last_error[ERROR_BYTES]; /* of one broker */
-};
 
 #define AT(member) offsetof(struct sink_kafka, member)
 
@@ -106,6 +68,12 @@ static const struct lb_option options[] = {
       .min = 1024 * 1024,
       .max = INT64_C(2000000) * 1024,
       .help = "messages in memory that wait for the broker" },
+    { .name = "topic_timeout",
+      .kind = LB_OPTION_DURATION,
+      .offset = AT(topic_timeout_ns),
+      .fallback = "10m",
+      .max = INT64_C(365) * 86400 * LB_SECOND,
+      .help = "how long records wait for a topic that is missing or forbidden before they become dead letters" },
     { .name = "settings",
       .kind = LB_OPTION_PAIRS,
       .offset = AT(settings.others),
@@ -113,83 +81,6 @@ static const struct lb_option options[] = {
       .help = "librdkafka's own settings by name (security.protocol, sasl.username, ssl.ca.location …)" },
     { 0 },
 };
-
-/* --- librdkafka's callbacks: on the sink's thread, from rd_kafka_poll() ------------- */
-
-static void on_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
-{
-    (void)producer;
-    LB_LOG(level <= LB_LEVEL_ERROR ? LB_LEVEL_WARN : level, "sink.kafka", "%s: %s", facility, text);
-}
-
-static bool is_fatal(struct sink_kafka *self)
-{
-    self->fatal = self->fatal || rd_kafka_fatal_error(self->producer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
-    return self->fatal;
-}
-
-static void tell_fatal(struct lb_sink *sink)
-{
-    struct sink_kafka *self = sink->state;
-    char reason[ERROR_BYTES] = "";
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(self->producer, reason, sizeof(reason));
-
-    self->failing = true;
-    lb_delivery_problem(sink, "%s: %.100s; takes nothing more: mend it, then restart logboom", rd_kafka_err2name(code),
-                        reason);
-}
-
-/* One broker of several may go: only what keeps records from leaving is the sink's problem. */
-static void on_error(rd_kafka_t *producer, int error, const char *reason, void *opaque)
-{
-    struct lb_sink *sink = opaque;
-    struct sink_kafka *self = sink->state;
-
-    (void)producer;
-    if (is_fatal(self)) {
-        tell_fatal(sink);
-        return;
-    }
-    if (error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-        error == RD_KAFKA_RESP_ERR__RESOLVE) {
-        snprintf(self->last_error, sizeof(self->last_error), "%s", reason);
-        return;
-    }
-    if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && self->last_error[0] != '\0')
-        reason = self->last_error;
-    self->failing = true;
-    lb_delivery_problem(sink, "%s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)error), reason);
-}
-
-static void be_fine(struct lb_sink *sink)
-{
-    struct sink_kafka *self = sink->state;
-
-    if (!self->failing || self->fatal)
-        return;
-    self->failing = false;
-    lb_delivery_fine(sink);
-}
-
-/* What was purged, at the end or by a fatal error, stays held: the next start sends it again. */
-static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
-{
-    struct lb_sink *sink = opaque;
-    struct sink_kafka *self = sink->state;
-    struct lb_token *token = message->_private;
-
-    (void)producer;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        be_fine(sink);
-        lb_delivery_count(sink, 1, message->len + message->key_len);
-        lb_token_done(token, LB_DELIVERED, NULL);
-        return;
-    }
-    if (message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
-        is_fatal(self))
-        return;
-    lb_token_done(token, LB_REFUSED, rd_kafka_err2str(message->err));
-}
 
 /* --- open ------------------------------------------------------------------------ */
 
@@ -206,28 +97,6 @@ static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
     return good ? LB_OK : LB_BAD_CONF;
 }
 
-static bool make_producer(struct lb_sink *sink, struct lb_diag *diag)
-{
-    struct sink_kafka *self = sink->state;
-    rd_kafka_conf_t *conf = kafka_settings_conf(sink, &self->settings, diag);
-    char error[ERROR_BYTES];
-
-    if (conf == NULL)
-        return false;
-    rd_kafka_conf_set_opaque(conf, sink);
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_report);
-    self->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
-    if (self->producer != NULL) {
-        rd_kafka_set_log_queue(self->producer, NULL);
-        return true;
-    }
-    rd_kafka_conf_destroy(conf);
-    lb_diag_error(diag, lb_section_place(&sink->section, "brokers"), "cannot make a Kafka producer: %s", error);
-    return false;
-}
-
 static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 {
     struct sink_kafka *self = sink->state;
@@ -237,14 +106,17 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
     lb_buffer_init(&self->value, (size_t)8 * LB_LINE_BYTES_MAX);
     lb_buffer_init(&self->key_text, LB_SCRATCH_BYTES);
     lb_buffer_init(&self->text, LB_SCRATCH_BYTES);
+    lb_buffer_init(&self->record, (size_t)8 * LB_LINE_BYTES_MAX);
     self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
     self->formatter = (struct lb_formatter){ .format = (enum lb_format)self->format, .scratch = &self->scratch };
     self->formatter.time.second = INT64_MIN;
+    self->json = (struct lb_formatter){ .format = LB_FORMAT_JSON, .scratch = &self->scratch };
+    self->json.time.second = INT64_MIN;
     if (self->scratch.ptr == NULL) {
         lb_diag_error(diag, lb_section_place(&sink->section, "brokers"), "out of memory at start");
         return LB_NOMEM;
     }
-    if (make_producer(sink, diag))
+    if (kafka_producer_make(sink, diag))
         return LB_OK;
     lb_free(self->scratch.ptr);
     return LB_BAD_CONF;
@@ -301,16 +173,14 @@ static enum lb_err produce(struct lb_sink *sink, const rd_kafka_vu_t *parts, siz
             return LB_OK;
         *code = rd_kafka_error_code(error);
         rd_kafka_error_destroy(error);
-        if (is_fatal(self)) {
-            tell_fatal(sink);
+        if (kafka_producer_is_fatal(sink))
             return LB_AGAIN;
-        }
         /* What does not even fit into an empty queue is too large. */
         if (*code != RD_KAFKA_RESP_ERR__QUEUE_FULL || rd_kafka_outq_len(self->producer) == 0)
             return LB_BAD_INPUT;
         if (lb_clock_monotonic() >= until || lb_delivery_stopping(sink))
             return LB_AGAIN;
-        rd_kafka_poll(self->producer, POLL_MS);
+        rd_kafka_poll(self->producer, KAFKA_POLL_MS);
     }
 }
 
@@ -332,43 +202,145 @@ static bool render_all(struct sink_kafka *self, const struct lb_batch *batch, co
     return !self->value.failed && !self->key_text.failed;
 }
 
+static bool tell_no_memory(struct lb_sink *sink)
+{
+    struct sink_kafka *self = sink->state;
+
+    self->failing = true;
+    lb_delivery_problem(sink, "out of memory: it goes on by itself when there is some");
+    return false;
+}
+
+/* The record's JSON, for a dead letter; only where the value is something else. False: no memory. */
+static bool keep_json(struct sink_kafka *self, const struct lb_batch *batch, const struct lb_record *record,
+                      struct kafka_message *message)
+{
+    struct lb_buffer *json = &self->record;
+
+    if (self->format == LB_FORMAT_JSON)
+        return true;
+    lb_buffer_reset(json);
+    self->scratch.used = 0;
+    lb_format_write(&self->json, batch, record, json);
+    message->record = json->failed ? NULL : lb_alloc(json->len);
+    if (message->record == NULL)
+        return false;
+    message->record_len = json->len - 1; /* without the newline */
+    memcpy(message->record, json->ptr, message->record_len);
+    return true;
+}
+
+static struct kafka_message *make_message(struct sink_kafka *self, const struct lb_batch *batch,
+                                          const struct lb_record *record, struct lb_token *token)
+{
+    struct kafka_message *message = kafka_message_new(&self->topics);
+
+    if (message == NULL)
+        return NULL;
+    lb_record_id(batch, record, message->id);
+    message->token = token;
+    message->sequence = ++self->sequence;
+    message->timestamp_ms = timestamp_ms(batch, record);
+    message->attempts = 1;
+    if (keep_json(self, batch, record, message))
+        return message;
+    kafka_message_free(&self->topics, message);
+    return NULL;
+}
+
+/* Behind those of its topic that wait. */
+static bool wait_behind(struct lb_sink *sink, struct kafka_message *message, const rd_kafka_vu_t *key,
+                        const rd_kafka_vu_t *value, rd_kafka_headers_t *headers)
+{
+    struct sink_kafka *self = sink->state;
+    struct lb_str key_text = { key->u.mem.ptr, key->u.mem.size };
+    struct lb_str value_text = { value->u.mem.ptr, value->u.mem.size };
+
+    if (!kafka_message_copy(message, key_text, value_text, headers))
+        return tell_no_memory(sink);
+    message->attempts = 0;
+    kafka_topic_wait(&self->topics, message);
+    return true;
+}
+
+static enum lb_err send_message(struct lb_sink *sink, struct kafka_message *message, const rd_kafka_vu_t *key,
+                                const rd_kafka_vu_t *value, rd_kafka_headers_t *headers)
+{
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_vu_t parts[] = {
+        { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = message->topic->handle },
+        { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+        { .vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = message->timestamp_ms },
+        { .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },
+        { .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = message },
+        *key,
+        *value,
+    };
+    struct kafka_topic *topic = message->topic;
+    enum lb_err err = produce(sink, parts, sizeof(parts) / sizeof(parts[0]), &code);
+
+    if (err == LB_OK)
+        topic->in_flight++;
+    if (err != LB_BAD_INPUT)
+        return err;
+    if (kafka_is_topic_fault(code)) {
+        if (!wait_behind(sink, message, key, value, headers))
+            return LB_AGAIN;
+        kafka_topic_trouble(sink, topic, code, lb_clock_monotonic());
+        return LB_OK;
+    }
+    if (!kafka_bury(sink, message, (struct lb_str){ value->u.mem.ptr, value->u.mem.size }, code))
+        return LB_AGAIN;
+    rd_kafka_headers_destroy(headers);
+    return LB_OK;
+}
+
+/* LB_OK: message and headers are taken care of. */
+static enum lb_err pass_on(struct lb_sink *sink, struct kafka_message *message, const rd_kafka_vu_t *key,
+                           const rd_kafka_vu_t *value, rd_kafka_headers_t *headers)
+{
+    const struct sink_kafka *self = sink->state;
+    struct kafka_topic *topic = message->topic;
+
+    if (topic == NULL) {
+        struct lb_str text = { value->u.mem.ptr, value->u.mem.size };
+
+        if (!kafka_bury(sink, message, text, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION))
+            return LB_AGAIN;
+        rd_kafka_headers_destroy(headers);
+        return LB_OK;
+    }
+    if (topic->first == NULL && topic->stuck_since == 0)
+        return send_message(sink, message, key, value, headers);
+    if (self->topics.bytes >= self->settings.queue_bytes)
+        return LB_AGAIN;
+    return wait_behind(sink, message, key, value, headers) ? LB_OK : LB_AGAIN;
+}
+
 /* LB_AGAIN: nothing was produced. Otherwise the hold is let go, now or by the report. */
 static enum lb_err write_record(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
                                 struct lb_token *token)
 {
     struct sink_kafka *self = sink->state;
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_vu_t key;
     rd_kafka_vu_t value;
     struct lb_str name = render(self, self->topic, LB_TEMPLATE_TOPIC, record, &self->text);
+    struct kafka_message *message = NULL;
 
-    if (!render_all(self, batch, record, &key, &value) || self->text.failed) {
-        lb_delivery_problem(sink, "out of memory: it goes on by itself when there is some");
-        self->failing = true;
+    if (render_all(self, batch, record, &key, &value) && !self->text.failed)
+        message = make_message(self, batch, record, token);
+    if (message == NULL) {
+        tell_no_memory(sink);
         return LB_AGAIN;
     }
-    rd_kafka_topic_t *topic = kafka_topics_find(&self->topics, self->producer, name);
-    if (topic == NULL) {
-        lb_token_done(token, LB_REFUSED, "no topic can have this name, or it would be the 513th");
-        return LB_OK;
-    }
+    message->topic = kafka_topics_find(&self->topics, self->producer, name);
     rd_kafka_headers_t *headers = make_headers(self, batch, record);
-    rd_kafka_vu_t parts[] = {
-        { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic },
-        { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
-        { .vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_ms(batch, record) },
-        { .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },
-        { .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = token },
-        key,
-        value,
-    };
-    enum lb_err err = produce(sink, parts, sizeof(parts) / sizeof(parts[0]), &code);
-    if (err != LB_OK)
-        rd_kafka_headers_destroy(headers);
-    if (err != LB_BAD_INPUT)
-        return err;
-    lb_token_done(token, LB_REFUSED, rd_kafka_err2str(code));
-    return LB_OK;
+    enum lb_err err = pass_on(sink, message, &key, &value, headers);
+    if (err == LB_OK)
+        return LB_OK;
+    rd_kafka_headers_destroy(headers);
+    kafka_message_free(&self->topics, message);
+    return err;
 }
 
 static enum lb_err write_batch(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_selection *selection,
@@ -376,10 +348,10 @@ static enum lb_err write_batch(struct lb_sink *sink, const struct lb_batch *batc
 {
     struct sink_kafka *self = sink->state;
 
-    if (is_fatal(self)) {
-        tell_fatal(sink);
+    if (!kafka_producer_mend(sink, lb_clock_monotonic()))
         return LB_AGAIN;
-    }
+    if (self->topics.waiting > 0)
+        kafka_resend(sink, lb_clock_monotonic());
     if (!self->holding)
         lb_token_hold(token, selection->count);
     self->holding = true;
@@ -402,13 +374,13 @@ static void probe(struct lb_sink *sink, int64_t now)
     struct sink_kafka *self = sink->state;
     const struct rd_kafka_metadata *metadata;
 
-    if (!self->failing || self->fatal || now < self->probe_at)
+    if (!self->failing || self->topics.stuck > 0 || now < self->probe_at)
         return;
     self->probe_at = now + PROBE_EVERY;
-    if (rd_kafka_metadata(self->producer, 0, NULL, &metadata, PROBE_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (rd_kafka_metadata(self->producer, 0, NULL, &metadata, KAFKA_PROBE_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     rd_kafka_metadata_destroy(metadata);
-    be_fine(sink);
+    kafka_be_fine(sink);
 }
 
 /* Reports are wanted soon while messages are out: they move the marks. */
@@ -416,44 +388,40 @@ static int64_t tick(struct lb_sink *sink, int64_t monotonic_ns)
 {
     struct sink_kafka *self = sink->state;
 
+    if (!kafka_producer_mend(sink, monotonic_ns))
+        return self->renew_at;
     rd_kafka_poll(self->producer, 0);
+    kafka_resend(sink, monotonic_ns);
     if (rd_kafka_outq_len(self->producer) > 0)
         return monotonic_ns + REPORTS_EVERY;
+    if (self->topics.waiting > 0)
+        return monotonic_ns + WAITING_EVERY;
     probe(sink, monotonic_ns);
     return monotonic_ns + LB_SECOND;
+}
+
+static bool is_busy(const struct sink_kafka *self)
+{
+    return self->topics.waiting > 0 || (self->producer != NULL && rd_kafka_outq_len(self->producer) > 0);
 }
 
 static void drain(struct lb_sink *sink, int64_t deadline)
 {
     struct sink_kafka *self = sink->state;
 
-    while (rd_kafka_outq_len(self->producer) > 0 && lb_clock_monotonic() < deadline && !is_fatal(self))
-        rd_kafka_flush(self->producer, POLL_MS);
-}
+    while (is_busy(self) && lb_clock_monotonic() < deadline) {
+        int64_t now = lb_clock_monotonic();
 
-/* --- close --------------------------------------------------------------------------------- */
-
-static void *destroy_producer(void *producer)
-{
-    rd_kafka_destroy(producer);
-    return NULL;
-}
-
-/* librdkafka waits for its threads, and one of them may wait for a name server. The process ends soon anyway. */
-static void close_producer(rd_kafka_t *producer)
-{
-    pthread_t thread;
-    struct timespec until;
-
-    if (pthread_create(&thread, NULL, destroy_producer, producer) != 0) {
-        rd_kafka_destroy(producer);
-        return;
-    }
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += CLOSE_SECONDS;
-    if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
-        LB_WARN("sink.kafka", "librdkafka does not end; it is left behind");
-        pthread_detach(thread);
+        if (!kafka_producer_mend(sink, now)) {
+            usleep(REPORTS_EVERY / 1000);
+            continue;
+        }
+        kafka_resend(sink, now);
+        /* A flush does not mind `linger`; where nothing is out it would not wait. */
+        if (rd_kafka_outq_len(self->producer) > 0)
+            rd_kafka_flush(self->producer, KAFKA_POLL_MS);
+        else
+            rd_kafka_poll(self->producer, KAFKA_POLL_MS);
     }
 }
 
@@ -461,13 +429,19 @@ static void close_sink(struct lb_sink *sink)
 {
     struct sink_kafka *self = sink->state;
 
-    rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    rd_kafka_poll(self->producer, 0);
+    self->closing = true;
+    if (self->producer != NULL) {
+        rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_poll(self->producer, 0);
+        kafka_topics_drop_handles(&self->topics);
+        kafka_producer_close(self->producer);
+    }
+    self->producer = NULL;
     kafka_topics_free(&self->topics);
-    close_producer(self->producer);
     lb_buffer_free(&self->value);
     lb_buffer_free(&self->key_text);
     lb_buffer_free(&self->text);
+    lb_buffer_free(&self->record);
     lb_free(self->scratch.ptr);
 }
 

@@ -38,6 +38,7 @@ struct bench {
 };
 
 static char dir[64];
+static char letters[96];
 
 static void be_quiet(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
@@ -69,6 +70,8 @@ static void make_bench(struct bench *bench, const char *broker)
     assert_true(lb_options_defaults(options, bench->self, &bench->rig.arena));
     rig_template(&bench->rig, bench->sink, "topic", "logs.{service}");
     rig_template(&bench->rig, bench->sink, "key", "{service}");
+    snprintf(letters, sizeof(letters), "%s/letters.jsonl", dir);
+    bench->sink->options.dead_letter = lb_str_from(letters);
     rig_open_stream(&bench->rig);
     if (broker == NULL) {
         bench->handle = make_handle(RD_KAFKA_PRODUCER, NULL);
@@ -86,7 +89,7 @@ static void make_bench(struct bench *bench, const char *broker)
 
 static void open_bus(struct bench *bench)
 {
-    bool done = make_producer(bench->sink, &bench->rig.diag);
+    bool done = kafka_producer_make(bench->sink, &bench->rig.diag);
 
     if (!done)
         fail_msg("%s", bench->rig.diag.entries[0].text);
@@ -94,7 +97,11 @@ static void open_bus(struct bench *bench)
     lb_buffer_init(&bench->self->key_text, LB_SCRATCH_BYTES);
     lb_buffer_init(&bench->self->text, LB_SCRATCH_BYTES);
     bench->self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
-    bench->self->formatter = (struct lb_formatter){ .scratch = &bench->self->scratch, .time.second = INT64_MIN };
+    bench->self->formatter = (struct lb_formatter){ .format = (enum lb_format)bench->self->format,
+                                                    .scratch = &bench->self->scratch,
+                                                    .time.second = INT64_MIN };
+    bench->self->json = (struct lb_formatter){ .scratch = &bench->self->scratch, .time.second = INT64_MIN };
+    lb_buffer_init(&bench->self->record, 1 << 20);
 }
 
 static void close_bench(struct bench *bench)
@@ -136,16 +143,24 @@ static void drain_within(struct bench *bench, int64_t time_ns)
 
 static uint64_t mark(struct bench *bench)
 {
+    lb_dead_letters_flush(bench->sink, lb_clock_monotonic() + 20 * LB_SECOND);
     return lb_stream_mark(bench->rig.stream, 0);
 }
 
-static uint64_t refused(void)
-{
-    char labels[64];
+/* Dead letters; the last one's text is in `last_letter`. */
+static char last_letter[8192];
 
-    return (uint64_t)atomic_load(&lb_metric(LB_COUNTER, "logboom_refused_batches_total", "",
-                                            lb_metric_labels(labels, sizeof(labels), "sink", "bus", (char *)NULL))
-                                      ->value);
+static unsigned letter_count(void)
+{
+    unsigned count = 0;
+    FILE *file = fopen(letters, "re");
+
+    last_letter[0] = '\0';
+    while (file != NULL && fgets(last_letter, sizeof(last_letter), file) != NULL)
+        count++;
+    if (file != NULL)
+        fclose(file);
+    return count;
 }
 
 /* --- what arrived -------------------------------------------------------------------- */
@@ -178,15 +193,16 @@ static void note(struct bench *bench, const rd_kafka_message_t *message)
     got->number = strtoul(at + 11, NULL, 10);
 }
 
-/* Reads `count` messages of all topics; fails if fewer come. */
-static void consume(struct bench *bench, unsigned count)
+/* Reads messages of all topics until `count` came, and `more`: until none came for a while. */
+static void read_topics(struct bench *bench, unsigned count, bool more)
 {
     static const char *const topics[] = { "logs.auth", "logs.billing", "logs.cart", "fixed" };
     const char *const settings[] = { "bootstrap.servers", bench->broker.ptr,    "group.id", "test", "auto.offset.reset",
                                      "earliest",          "enable.auto.commit", "false",    NULL };
     rd_kafka_t *consumer = make_handle(RD_KAFKA_CONSUMER, settings);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-    int64_t deadline = lb_clock_monotonic() + 20 * LB_SECOND;
+    int64_t deadline = lb_clock_monotonic() + 30 * LB_SECOND;
+    unsigned silent = 0;
 
     for (size_t i = 0; i < 4; i++) {
         for (int32_t partition = 0; partition < PARTITIONS; partition++)
@@ -195,9 +211,10 @@ static void consume(struct bench *bench, unsigned count)
     assert_int_equal(rd_kafka_assign(consumer, list), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_topic_partition_list_destroy(list);
     bench->got_count = 0;
-    while (bench->got_count < count && lb_clock_monotonic() < deadline) {
+    while ((bench->got_count < count || (more && silent < 20)) && lb_clock_monotonic() < deadline) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, 100);
 
+        silent = message == NULL ? silent + 1 : 0;
         if (message == NULL)
             continue;
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -206,7 +223,18 @@ static void consume(struct bench *bench, unsigned count)
     }
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
+}
+
+static void consume(struct bench *bench, unsigned count)
+{
+    read_topics(bench, count, false);
     assert_int_equal(bench->got_count, count);
+}
+
+static void consume_at_least(struct bench *bench, unsigned count)
+{
+    read_topics(bench, count, true);
+    assert_true(bench->got_count >= count);
 }
 
 static const char *service_of(unsigned long n)
@@ -233,6 +261,32 @@ static void expect_all_in_order(struct bench *bench, unsigned count)
         seen++;
     }
     assert_int_equal(seen, count);
+}
+
+/* After a fatal error: every record, each of one id, and first arrivals in order of their service. */
+static void expect_all_once_or_more(struct bench *bench, unsigned count)
+{
+    static bool seen[GOT_MAX];
+    long last[3] = { -1, -1, -1 };
+    unsigned found = 0;
+    char id[LB_RECORD_ID_SIZE + 1];
+
+    memset(seen, 0, sizeof(seen));
+    consume_at_least(bench, count);
+    for (unsigned i = 0; i < bench->got_count; i++) {
+        const struct got *got = &bench->got[i];
+        unsigned service = got->key[0] == 'a' ? 0 : got->key[0] == 'b' ? 1 : 2;
+
+        snprintf(id, sizeof(id), "%016llx-%lx", (unsigned long long)bench->rig.stream->id, got->number);
+        assert_string_equal(got->id, id);
+        if (seen[got->number])
+            continue;
+        seen[got->number] = true;
+        found++;
+        assert_true(last[service] < (long)got->number);
+        last[service] = (long)got->number;
+    }
+    assert_int_equal(found, count);
 }
 
 /* --- tests ------------------------------------------------------------------------------- */
@@ -319,27 +373,125 @@ static void order_is_kept_over_errors_of_the_broker(void **state)
     close_bench(&bench);
 }
 
-static void a_refused_message_is_let_go_and_counted(void **state)
+static void a_refused_message_set_is_sent_again_in_parts(void **state)
 {
     struct bench bench;
-    uint64_t before = refused();
 
     (void)state;
     make_bench(&bench, NULL);
-    bench.self->key = NULL;
+    rig_template(&bench.rig, bench.sink, "key", "one key, one message set");
     rig_template(&bench.rig, bench.sink, "topic", "fixed");
-    rd_kafka_mock_push_request_errors(bench.cluster, 0 /* Produce */, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    rd_kafka_mock_push_request_errors(bench.cluster, 0 /* Produce */, 3, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    open_bus(&bench);
+    push(&bench, 60);
+    drain_within(&bench, 30 * LB_SECOND);
+    assert_int_equal(mark(&bench), 60);
+    assert_int_equal(letter_count(), 0);
+    consume(&bench, 60);
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal(bench.got[i].number, i);
+    close_bench(&bench);
+}
+
+static void a_message_that_is_refused_alone_becomes_a_letter(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    rig_template(&bench.rig, bench.sink, "topic", "fixed");
+    rd_kafka_mock_push_request_errors(bench.cluster, 0 /* Produce */, 2, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    bench.self->format = LB_FORMAT_LOGFMT;
     open_bus(&bench);
     push(&bench, 1);
     drain_within(&bench, 20 * LB_SECOND);
     assert_int_equal(mark(&bench), 1);
-    assert_int_equal(refused(), before + 1);
+    assert_int_equal(letter_count(), 1);
+    assert_non_null(strstr(last_letter, "\"kind\":\"MSG_SIZE_TOO_LARGE\""));
+    assert_non_null(strstr(last_letter, "\"attempts\":2,\"record\":{\"timestamp\":\"2026-01-01T"));
+    assert_true(lb_json_valid((struct lb_str){ last_letter, strlen(last_letter) - 1 }));
+    bench.self->format = LB_FORMAT_JSON;
+    bench.self->formatter.format = LB_FORMAT_JSON;
     push(&bench, 3);
     drain_within(&bench, 20 * LB_SECOND);
     assert_int_equal(mark(&bench), 4);
     assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 0);
-    assert_int_equal(refused(), before + 1);
+    assert_int_equal(letter_count(), 1);
     consume(&bench, 3);
+    close_bench(&bench);
+}
+
+/* Steps as the delivery code does, until `count` letters are there or nothing is out any more. */
+static void step_until(struct bench *bench, unsigned count, uint64_t end)
+{
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
+
+    while (mark(bench) < end || letter_count() < count) {
+        assert_true(lb_clock_monotonic() < deadline);
+        tick(bench->sink, lb_clock_monotonic());
+        usleep(5000);
+    }
+}
+
+static void a_forbidden_topic_waits_and_others_go_on(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    open_bus(&bench);
+    push(&bench, 30);
+    drain_within(&bench, 20 * LB_SECOND);
+    rd_kafka_mock_topic_set_error(bench.cluster, "logs.auth", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    rd_kafka_mock_push_request_errors(bench.cluster, 0 /* Produce */, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    push(&bench, 30);
+    int64_t deadline = lb_clock_monotonic() + 30 * LB_SECOND;
+    while (bench.self->topics.stuck == 0 && lb_clock_monotonic() < deadline)
+        tick(bench.sink, lb_clock_monotonic());
+    assert_int_equal(bench.self->topics.stuck, 1);
+    assert_true(bench.self->failing);
+    push(&bench, 30);
+    assert_int_equal(letter_count(), 0);
+    rd_kafka_mock_topic_set_error(bench.cluster, "logs.auth", RD_KAFKA_RESP_ERR_NO_ERROR);
+    step_until(&bench, 0, 90);
+    assert_int_equal(letter_count(), 0);
+    assert_false(bench.self->failing);
+    expect_all_in_order(&bench, 90);
+    close_bench(&bench);
+}
+
+static void a_topic_that_stays_missing_becomes_letters(void **state)
+{
+    struct bench bench;
+    struct lb_pair pairs[] = { { LB_STR("topic.metadata.propagation.max.ms"), LB_STR("500") } };
+
+    (void)state;
+    make_bench(&bench, NULL);
+    bench.self->settings.others = (struct lb_pairs){ pairs, 1 };
+    bench.self->topic_timeout_ns = 2 * LB_SECOND;
+    rd_kafka_mock_topic_set_error(bench.cluster, "logs.cart", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    open_bus(&bench);
+    push(&bench, 30);
+    unsigned expected = 0;
+    for (unsigned n = 0; n < 30; n++)
+        expected += strcmp(service_of(n), "cart") == 0;
+    step_until(&bench, expected, 30);
+    assert_int_equal(letter_count(), expected);
+    assert_non_null(strstr(last_letter, "\"reason\":\"topic logs.cart: "));
+    consume(&bench, 30 - expected);
+
+    /* It comes: what is new gets there. */
+    rd_kafka_mock_topic_set_error(bench.cluster, "logs.cart", RD_KAFKA_RESP_ERR_NO_ERROR);
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
+    while (bench.self->topics.stuck > 0 && lb_clock_monotonic() < deadline) {
+        push(&bench, 10);
+        tick(bench.sink, lb_clock_monotonic());
+        drain_within(&bench, 200 * LB_MILLISECOND);
+    }
+    assert_int_equal(bench.self->topics.stuck, 0);
+    assert_false(bench.self->failing);
     close_bench(&bench);
 }
 
@@ -347,7 +499,6 @@ static void what_is_too_large_for_kafka_is_refused_alone(void **state)
 {
     struct bench bench;
     struct lb_pair limit = { LB_STR("message.max.bytes"), LB_STR("1000") };
-    uint64_t before = refused();
     static char padding[2000];
 
     (void)state;
@@ -362,7 +513,8 @@ static void what_is_too_large_for_kafka_is_refused_alone(void **state)
     push(&bench, 3);
     drain_within(&bench, 20 * LB_SECOND);
     assert_int_equal(mark(&bench), 8);
-    assert_int_equal(refused(), before + 1);
+    assert_int_equal(letter_count(), 2);
+    assert_non_null(strstr(last_letter, "\"kind\":\"MSG_SIZE_TOO_LARGE\""));
     consume(&bench, 6);
     close_bench(&bench);
 }
@@ -379,8 +531,8 @@ static void the_topics_are_bounded(void **state)
 
         assert_non_null(kafka_topics_find(topics, producer, (struct lb_str){ name, (size_t)len }));
     }
-    rd_kafka_topic_t *first = kafka_topics_find(topics, producer, LB_STR("logs.0"));
-    assert_string_equal(rd_kafka_topic_name(first), "logs.0");
+    struct kafka_topic *first = kafka_topics_find(topics, producer, LB_STR("logs.0"));
+    assert_string_equal(rd_kafka_topic_name(first->handle), "logs.0");
     assert_ptr_equal(kafka_topics_find(topics, producer, LB_STR("logs.0")), first);
     assert_null(kafka_topics_find(topics, producer, LB_STR("logs.one-more")));
     assert_null(kafka_topics_find(topics, producer, LB_STR("")));
@@ -388,9 +540,40 @@ static void the_topics_are_bounded(void **state)
     kafka_topics_free(topics);
     memset(name, 'n', sizeof(name));
     first = kafka_topics_find(topics, producer, (struct lb_str){ name, sizeof(name) });
-    assert_int_equal(strlen(rd_kafka_topic_name(first)), KAFKA_TOPIC_BYTES_MAX);
+    assert_int_equal(strlen(rd_kafka_topic_name(first->handle)), KAFKA_TOPIC_BYTES_MAX);
     kafka_topics_free(topics);
     rd_kafka_destroy(producer);
+    free(topics);
+}
+
+static void what_waits_stays_in_the_order_of_the_records(void **state)
+{
+    static const uint64_t came[] = { 5, 6, 9, 1, 7, 2, 10, 8 };
+    struct kafka_topics *topics = calloc(1, sizeof(*topics));
+    struct kafka_topic *topic = &topics->slots[3];
+    uint64_t last = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(came) / sizeof(came[0]); i++) {
+        struct kafka_message *message = kafka_message_new(topics);
+
+        message->topic = topic;
+        message->sequence = came[i];
+        assert_true(kafka_message_copy(message, LB_STR("k"), LB_STR("value"), NULL));
+        kafka_topic_wait(topics, message);
+    }
+    assert_int_equal(topics->waiting, 8);
+    while (topic->first != NULL) {
+        struct kafka_message *message = kafka_topic_take(topics, topic);
+
+        assert_true(message->sequence > last);
+        last = message->sequence;
+        assert_string_equal(message->bytes, "kvalue");
+        kafka_message_free(topics, message);
+    }
+    assert_int_equal(topics->bytes, 0);
+    assert_null(topic->last);
+    kafka_topics_free(topics);
     free(topics);
 }
 
@@ -425,7 +608,49 @@ static void a_full_queue_goes_on_where_it_stopped(void **state)
     close_bench(&bench);
 }
 
-static void a_fatal_error_loses_nothing(void **state)
+/* As the delivery code does with a sink that does not take everything at once. */
+static void push_until_taken(struct bench *bench, uint32_t count)
+{
+    struct rig_batch *batch = rig_batch(&bench->rig, bench->pushed, count);
+    struct lb_token *token = lb_token_issue(bench->rig.stream, 0, bench->pushed += count, false);
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
+
+    while (try_push(bench, batch, token) != LB_OK) {
+        assert_true(lb_clock_monotonic() < deadline);
+        tick(bench->sink, lb_clock_monotonic());
+        usleep(10000);
+    }
+    lb_token_done(token, LB_DELIVERED, NULL);
+    lb_batch_unref(&batch->batch);
+}
+
+static void after_a_fatal_error_a_new_producer_sends_it_all(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    rd_kafka_mock_broker_set_rtt(bench.cluster, -1, 100); /* so that records are on their way at any moment */
+    open_bus(&bench);
+    for (int round = 0; round < 3; round++) {
+        push_until_taken(&bench, 60);
+        tick(bench.sink, lb_clock_monotonic());
+        push_until_taken(&bench, 40);
+        rd_kafka_test_fatal_error(bench.self->producer, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test");
+        struct rig_batch *batch = rig_batch(&bench.rig, bench.pushed, 1);
+        assert_int_equal(try_push(&bench, batch, NULL), LB_AGAIN);
+        lb_batch_unref(&batch->batch);
+        assert_true(bench.self->failing);
+    }
+    drain_within(&bench, 60 * LB_SECOND);
+    assert_int_equal(mark(&bench), 300);
+    assert_false(bench.self->failing);
+    assert_int_equal(bench.self->topics.waiting, 0);
+    expect_all_once_or_more(&bench, 300);
+    close_bench(&bench);
+}
+
+static void without_the_right_to_write_it_goes_on_trying(void **state)
 {
     struct bench bench;
 
@@ -434,24 +659,35 @@ static void a_fatal_error_loses_nothing(void **state)
     rd_kafka_mock_push_request_errors(bench.cluster, 22 /* InitProducerId */, 2,
                                       RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
                                       RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
-    rd_kafka_mock_broker_set_rtt(bench.cluster, -1, 300); /* so that records are on their way before it */
     open_bus(&bench);
     push(&bench, 5);
-    int64_t deadline = lb_clock_monotonic() + 20 * LB_SECOND;
-    while (!bench.self->fatal && lb_clock_monotonic() < deadline) {
-        rd_kafka_poll(bench.self->producer, 20);
-        is_fatal(bench.self);
-    }
+    drain_within(&bench, 500 * LB_MILLISECOND);
     assert_true(bench.self->fatal);
-    rd_kafka_poll(bench.self->producer, 200);
-    struct rig_batch *batch = rig_batch(&bench.rig, 5, 5);
-    struct lb_token *token = lb_token_issue(bench.rig.stream, 0, 10, false);
-    assert_int_equal(try_push(&bench, batch, token), LB_AGAIN);
-    lb_batch_unref(&batch->batch);
-    drain_within(&bench, 10 * LB_SECOND);
     assert_int_equal(mark(&bench), 0);
-    assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 2);
-    assert_true(bench.self->failing);
+    push_until_taken(&bench, 5);
+    drain_within(&bench, 30 * LB_SECOND);
+    assert_int_equal(mark(&bench), 10);
+    assert_false(bench.self->failing);
+    expect_all_in_order(&bench, 10);
+    close_bench(&bench);
+}
+
+static void a_new_leader_is_followed(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    open_bus(&bench);
+    for (int i = 0; i < 10; i++) {
+        push(&bench, 30);
+        for (int32_t partition = 0; partition < PARTITIONS; partition++)
+            rd_kafka_mock_partition_set_leader(bench.cluster, "logs.auth", partition, i % 2 + 1);
+        tick(bench.sink, lb_clock_monotonic());
+    }
+    drain_within(&bench, 60 * LB_SECOND);
+    assert_int_equal(mark(&bench), 300);
+    expect_all_in_order(&bench, 300);
     close_bench(&bench);
 }
 
@@ -557,11 +793,17 @@ int main(void)
         cmocka_unit_test(topic_key_headers_and_time_follow_the_record),
         cmocka_unit_test(without_a_key_there_is_none),
         cmocka_unit_test(order_is_kept_over_errors_of_the_broker),
-        cmocka_unit_test(a_refused_message_is_let_go_and_counted),
+        cmocka_unit_test(a_refused_message_set_is_sent_again_in_parts),
+        cmocka_unit_test(a_message_that_is_refused_alone_becomes_a_letter),
+        cmocka_unit_test(a_forbidden_topic_waits_and_others_go_on),
+        cmocka_unit_test(a_topic_that_stays_missing_becomes_letters),
+        cmocka_unit_test(what_waits_stays_in_the_order_of_the_records),
+        cmocka_unit_test(a_new_leader_is_followed),
         cmocka_unit_test(what_is_too_large_for_kafka_is_refused_alone),
         cmocka_unit_test(the_topics_are_bounded),
         cmocka_unit_test(a_full_queue_goes_on_where_it_stopped),
-        cmocka_unit_test(a_fatal_error_loses_nothing),
+        cmocka_unit_test(after_a_fatal_error_a_new_producer_sends_it_all),
+        cmocka_unit_test(without_the_right_to_write_it_goes_on_trying),
         cmocka_unit_test(a_shutdown_ends_in_time_whatever_the_broker_does),
         cmocka_unit_test(brokers_that_come_back_are_noticed_without_records),
         cmocka_unit_test(a_message_is_never_from_the_future),

@@ -2,11 +2,10 @@
  * sink_webhook.c - POSTs records as JSON, signed after Standard Webhooks 1.0.
  *
  * With batch.count 1 (what alerts want) the body is one object; above it, an
- * array. The webhook-id follows from the ids of the records, so it is the same
- * on every try and, for the same records, after a restart: a receiver that
- * keeps ids sees each request once. It must not be the first record's alone:
- * after a restart other records may stand behind that one. Order and retries
- * are http_queue's.
+ * array, or lines. The webhook-id follows from the ids of the records, so it
+ * is the same on every try and, for the same records, after a restart: a
+ * receiver that keeps ids sees each request once. Order, retries and dead
+ * letters are http_queue's.
  */
 #include "http_queue.h"
 
@@ -14,12 +13,10 @@
 #include "lb_format.h"
 #include "lb_limits.h"
 
-#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <stdio.h>
-#include <xxhash.h>
 
 enum {
     SECRET_BYTES_MAX = 256,
@@ -37,11 +34,11 @@ struct sink_webhook {
     uint64_t batch_count;
     uint64_t batch_size;
     int64_t batch_every_ns;
+    int body;
 
     struct http_queue queue;
     struct http_request *open; /* still taking records */
     int64_t open_since;        /* monotonic */
-    uint64_t open_ids;         /* hash of the ids of its records */
     uint32_t next;             /* entry of the selection that is taken next, where write() had to give up */
     bool wrote;                /* since the last tick */
     struct lb_formatter formatter;
@@ -78,6 +75,8 @@ static const struct lb_option batch_options[] = {
     { 0 },
 };
 
+static const char *const body_names[] = { "json", "ndjson", NULL };
+
 static const struct lb_option options[] = {
     HTTP_QUEUE_OPTIONS(struct sink_webhook),
     { .name = "secret",
@@ -86,6 +85,12 @@ static const struct lb_option options[] = {
       .flags = LB_OPTION_SECRET,
       .help = "signs each request (webhook-signature): whsec_ and base64 of 24 to 64 bytes, or any text" },
     { .name = "batch", .kind = LB_OPTION_GROUP, .group = batch_options, .help = "records of one request" },
+    { .name = "body",
+      .kind = LB_OPTION_CHOICE,
+      .offset = AT(body),
+      .choices = body_names,
+      .fallback = "json",
+      .help = "how records stand in it: json (an object, or with batch.count above 1 an array) or ndjson (a line each)" },
     { 0 },
 };
 
@@ -216,73 +221,43 @@ static void finish_request(struct sink_webhook *self)
 {
     struct http_request *request = self->open;
 
-    if (request == NULL)
+    if (request == NULL || request->count == 0)
         return;
-    if (request->records > 1) {
-        size_t len = strlen(request->id);
-
-        snprintf(request->id + len, sizeof(request->id) - len, "_%016" PRIx64, self->open_ids);
-    }
+    http_request_seal(request);
     http_queue_push(&self->queue, request);
     self->open = NULL;
 }
 
 static bool open_request(struct sink_webhook *self)
 {
+    enum http_framing framing = self->batch_count > 1 ? HTTP_ARRAY : HTTP_OBJECT;
+
     if (self->open != NULL)
         return true;
+    if (self->body != 0)
+        framing = HTTP_LINES;
     /* A record takes at most six times its line, where every byte has to be escaped. */
-    self->open = http_request_new(self->batch_size + (size_t)8 * LB_LINE_BYTES_MAX);
+    self->open = http_request_new(framing, self->batch_size + (size_t)8 * LB_LINE_BYTES_MAX);
     return self->open != NULL;
-}
-
-static void add_id(struct sink_webhook *self, const struct lb_batch *batch, const struct lb_record *record)
-{
-    char id[LB_RECORD_ID_SIZE];
-    size_t len = lb_record_id(batch, record, id);
-
-    if (self->open->records == 0) {
-        snprintf(self->open->id, sizeof(self->open->id), "lb_%.*s", (int)len, id);
-        self->open_since = lb_clock_monotonic();
-        self->open_ids = 0;
-    }
-    self->open_ids = XXH3_64bits_withSeed(id, len, self->open_ids);
-}
-
-/* Puts the record into the body, which is whole before and after: a `]` is there already. False: no memory. */
-static bool add_record(struct sink_webhook *self, const struct lb_batch *batch, const struct lb_record *record)
-{
-    struct lb_buffer *body = &self->open->body;
-    bool array = self->batch_count > 1;
-    size_t before = body->len;
-
-    if (array && before > 0)
-        body->ptr[body->len - 1] = ',';
-    else if (array)
-        lb_buffer_append_char(body, '[');
-    self->scratch.used = 0;
-    lb_format_write(&self->formatter, batch, record, body);
-    if (body->len > 0 && body->ptr[body->len - 1] == '\n')
-        body->len--;
-    if (array)
-        lb_buffer_append_char(body, ']');
-    if (!body->failed)
-        return true;
-    body->failed = false;
-    body->len = before;
-    if (array && before > 0)
-        body->ptr[before - 1] = ']';
-    return false;
 }
 
 static bool write_record(struct sink_webhook *self, const struct lb_batch *batch, const struct lb_record *record,
                          struct lb_token *token)
 {
-    if (!open_request(self) || !http_request_hold(self->open, token) || !add_record(self, batch, record))
+    char id[LB_RECORD_ID_SIZE];
+    uint32_t start;
+
+    if (!open_request(self))
         return false;
-    add_id(self, batch, record);
-    self->open->records++;
-    if (self->open->records >= self->batch_count || self->open->body.len >= self->batch_size)
+    if (self->open->count == 0)
+        self->open_since = lb_clock_monotonic();
+    lb_record_id(batch, record, id);
+    http_request_begin(self->open, &start);
+    self->scratch.used = 0;
+    lb_format_write(&self->formatter, batch, record, &self->open->body);
+    if (!http_request_end(self->open, start, id, token))
+        return false;
+    if (self->open->count >= self->batch_count || self->open->body.len >= self->batch_size)
         finish_request(self);
     return true;
 }
@@ -334,7 +309,7 @@ static int64_t tick(struct lb_sink *sink, int64_t monotonic_ns)
     int64_t due = INT64_MAX;
 
     self->wrote = false;
-    if (self->open != NULL && self->open->records > 0) {
+    if (self->open != NULL && self->open->count > 0) {
         due = self->open_since + self->batch_every_ns;
         if (due <= monotonic_ns) {
             finish_request(self);
@@ -351,7 +326,7 @@ static void drain(struct lb_sink *sink, int64_t deadline)
 {
     struct sink_webhook *self = sink->state;
 
-    if (self->open != NULL && self->open->records > 0)
+    if (self->open != NULL && self->open->count > 0)
         finish_request(self);
     while (self->queue.first != NULL && lb_clock_monotonic() < deadline) {
         int64_t next = http_queue_step(&self->queue, STEP_MS);

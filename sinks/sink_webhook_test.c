@@ -29,6 +29,9 @@ static void make_bench(struct bench *bench, const char *const *script)
     bench->sink = rig_sink(&bench->rig, &lb_sink_webhook, "hook");
     bench->self = bench->sink->state;
     assert_true(lb_options_defaults(options, bench->self, &bench->rig.arena));
+    static char letters[96];
+    snprintf(letters, sizeof(letters), "%s/letters.jsonl", dir);
+    bench->sink->options.dead_letter = lb_str_from(letters);
     rig_open_stream(&bench->rig);
     receiver_start(&bench->receiver, script);
     bench->self->http.url = lb_str_from(bench->receiver.url);
@@ -74,6 +77,7 @@ static void drain_within(struct bench *bench, int64_t time_ns)
 
 static uint64_t mark(struct bench *bench)
 {
+    lb_dead_letters_flush(bench->sink, lb_clock_monotonic() + 20 * LB_SECOND);
     return lb_stream_mark(bench->rig.stream, 0);
 }
 

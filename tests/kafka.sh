@@ -4,8 +4,10 @@
 #   tests/kafka.sh fetch               download the jars (kept in ~/.m2 by Maven)
 #   tests/kafka.sh start [DIR] [PORT]  format DIR (build/kafka) if it is new, start, wait until it answers
 #   tests/kafka.sh stop [DIR]          stop it in order        kill [DIR]  kill -9 it
+#   tests/kafka.sh topic DIR PORT create|delete NAME    create or delete a topic of one partition
 #   tests/kafka.sh consume DIR PORT TOPIC-REGEX COUNT   Kafka's own consumer: topic, partition, offset, key, value by tab
 #
+# KAFKA_AUTO_CREATE=false before the first start: topics come by `topic create` only.
 # Exit 3: the artifacts cannot be reached; tests then use librdkafka's mock cluster and say so.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -42,7 +44,8 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
-auto.create.topics.enable=true
+auto.create.topics.enable=${KAFKA_AUTO_CREATE:-true}
+file.delete.delay.ms=0
 CONF
     if [ ! -d "$dir/data" ]; then
         java -cp "$jars/*" kafka.tools.StorageTool format -t bG9nYm9vbS10ZXN0cy0x -c "$dir/server.properties" \
@@ -88,7 +91,7 @@ finish() {
     rm -f "$dir/pid"
 }
 
-# Reads until COUNT messages came or none for 20 s.
+# Reads until COUNT messages came or none for LB_KAFKA_IDLE_MS (20 s).
 consume() {
     cat >"$dir/consumer.properties" <<CONF
 auto.offset.reset=earliest
@@ -97,16 +100,23 @@ fetch.min.bytes=100000
 fetch.max.wait.ms=200
 CONF
     java -Xmx512m -XX:+UseSerialGC -cp "$jars/*" org.apache.kafka.tools.consumer.ConsoleConsumer \
-        --bootstrap-server "127.0.0.1:$port" --include "$4" --max-messages "$5" --timeout-ms 20000 \
+        --bootstrap-server "127.0.0.1:$port" --include "$4" --max-messages "$5" --timeout-ms "${LB_KAFKA_IDLE_MS:-20000}" \
         --consumer.config "$dir/consumer.properties" --property print.partition=true --property print.offset=true \
         --property print.key=true --property print.headers=true 2>"$dir/consumer.log" || true
 }
 
+topic() {
+    java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/*" org.apache.kafka.tools.TopicCommand \
+        --bootstrap-server "127.0.0.1:$port" "--$4" --topic "$5" >"$dir/topic.log" 2>&1 ||
+        { cat "$dir/topic.log" >&2; exit 1; }
+}
+
 case $command in
+topic) topic "$@" ;;
 consume) consume "$@" ;;
 fetch) fetch ;;
 start) start ;;
 stop) finish TERM ;;
 kill) finish KILL ;;
-*) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -79,11 +79,21 @@ def main():
     parser.add_argument("--only", default="")
     args = parser.parse_args()
     results = []
+    failures = []
     for build in args.builds:
-        results += [run_unit(build, source) for source in sources() if not args.only or args.only in str(source)]
+        for source in sources():
+            if args.only and args.only not in str(source):
+                continue
+            results.append(run_unit(build, source))
+            if results[-1][1]:
+                failures.append(f"{build} {source.relative_to(ROOT)}")
     if args.integration:
         results.append(run_integration(args.only))
+        if results[-1][1]:
+            failures.append(f"tests/integration: {results[-1][1]}")
     passed, failed, skipped = (sum(column) for column in zip(*results)) if results else (0, 1, 0)
+    for failure in failures:  # again, where the end of a long log shows it
+        print(f"FAILED {failure}")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     sys.exit(0 if failed == 0 and passed > 0 else 1)
 

@@ -72,6 +72,7 @@ class Logboom:
         self.config = self.dir / "logboom.yaml"
         self.write_config(config)
         self.process = None
+        self.environment = {}  # added to that of the tests
         self.log_path = self.dir / "stderr.log"
 
     def write_config(self, config):
@@ -85,7 +86,8 @@ class Logboom:
     def start(self, *args):
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen([BIN, "run", "-c", str(self.config), *self.args, *args], stderr=log,
-                                        stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+                                        stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                                        env={**os.environ, **self.environment})
         log.close()
         return self
 

@@ -3,6 +3,8 @@ import datetime
 import json
 import subprocess
 
+import pytest
+
 from harness import BIN, wait_for
 
 CONFIG = """
@@ -103,3 +105,57 @@ def test_check_says_what_is_wrong_with_a_rule_and_where(logboom):
     text = check.stdout + check.stderr
     assert 'unknown function "cuont"; did you mean "count"?' in text
     assert "critical (at least 1) must be harder to reach than low (at least 2)" in text
+
+
+MEASURES = """
+    sources:
+      app: {type: file, include: ['{dir}/app.log'], parse: json}
+    routes:
+      - to: all
+    sinks:
+      all: {type: file, path: '{dir}/all.log', flush: 200ms}
+      alerts: {type: file, path: '{dir}/alerts.log', flush: 200ms}
+    alerting:
+      lateness: 0s
+      routes:
+        - to: alerts
+      rules:
+        slow: {value: p95(duration_ms), over: 10m, critical: above 500ms, min_count: 100}
+        mean: {value: avg(duration_ms), over: 10m, critical: above 0.1s, min_count: 100}
+        volume: {value: sum(bytes), over: 10m, critical: at least 150KiB}
+        spread: {value: stddev(duration_ms), over: 10m, critical: above 200, min_count: 100}
+        peak: {value: max(duration_ms), over: 10m, critical: at least 1s}
+        spray: {value: distinct(user), over: 10m, by: client_ip, critical: above 20}
+        pace: {value: rate(), over: 10m, critical: at least 18/m}
+        health: {value: consecutive(status != "ok"), by: service, critical: at least 3}
+        disk: {value: last(disk_free_pct), by: host, over: 10m, critical: below 20%}
+        never: {value: p50(duration_ms), over: 10m, critical: above 500ms, min_count: 100}
+"""
+
+
+def test_every_function_measures_what_it_says(logboom):
+    daemon = logboom(MEASURES)
+    daemon.dir.mkdir(parents=True, exist_ok=True)
+    begin = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=15)
+    with open(daemon.dir / "app.log", "w") as log:
+        for i in range(200):
+            log.write(line("request", at=begin + datetime.timedelta(seconds=i), host="db1", user=f"u{i // 8}",
+                           duration_ms=1000 if i >= 180 else i % 50, bytes=1024, client_ip="10.0.0.1",
+                           status="bad" if i in (3, 4, 50, 51, 52) else "ok",
+                           disk_free_pct=50 if i < 150 else 19.5))
+        log.write(line("the end", at=begin + datetime.timedelta(minutes=14)))
+    daemon.start("--exit-at-eof")
+    assert daemon.wait() == 0, daemon.log()
+    first = {}
+    for alert in told(daemon):
+        first.setdefault(alert["rule"], alert)
+    assert set(first) == {"slow", "mean", "volume", "spread", "peak", "spray", "pace", "health", "disk"}
+    # Twenty of the first 200 take a second: the 95th of a hundred is one of them when 5 % and one more are.
+    assert first["slow"]["value"] == 1000 and first["slow"]["count"] == 190
+    assert first["mean"]["count"] == 196 and first["mean"]["value"] == pytest.approx(20110 / 196)
+    assert first["volume"]["value"] == 150 * 1024
+    assert first["peak"]["value"] == 1000
+    assert first["spray"]["value"] == 21 and first["spray"]["key"] == {"client_ip": "10.0.0.1"}
+    assert first["pace"]["count"] == 180 and "0.3/s" in first["pace"]["message"]
+    assert first["health"]["value"] == 3 and first["health"]["count"] == 53
+    assert first["disk"]["value"] == 19.5 and first["disk"]["key"] == {"host": "db1"}

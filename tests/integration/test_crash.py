@@ -1,6 +1,8 @@
-"""kill -9 and SIGTERM at random moments of a large file: every line is in the archive once."""
-import collections
-import json
+"""kill -9 and SIGTERM at random moments, while a writer writes and rotates without end.
+
+In the end the archive and the file sink hold every line once and in order, Kafka and the webhook miss none and repeat
+only under the same id; and at every moment between, each tool that reads zstd could read the archives.
+"""
 import os
 import random
 import signal
@@ -8,102 +10,105 @@ import time
 
 import pytest
 
-from harness import Logboom, archive_records, wait_for, zstd_text
+from harness import Logboom, wait_for
+from trials import Hook, MockKafka, Prober, RealKafka, Writer, check_complete, check_files, check_ids, first_run
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
-ROUND = min(CRASHES, 20)  # ends in one file; more of them take more files, each with a seed of its own
-LINES = int(os.environ.get("LB_CRASH_LINES", "1000000"))
+ROUND = min(CRASHES, 20)  # ends in one trial; more of them take more trials, each with a seed of its own
 SEED = int(os.environ.get("LB_SEED", "1"))
 
 CONFIG = """
 data_dir: {dir}/data
 commit_every: 50ms
 sources:
-  in: {{type: file, include: ['{dir}/in.log']}}
+  app: {{type: file, include: ['{dir}/log/app.log{rest}']}}
+  web: {{type: file, include: ['{dir}/log/web.log']}}
 routes:
-  - {{where: 'level >= error', to: [problems, archive]}}
-  - {{where: 'not level >= error', to: archive}}
+  - {{to: [archive, bus]}}
+  - {{where: 'level >= error', to: problems}}
+  - {{where: 'level >= critical', to: hook}}
 sinks:
-  archive: {{type: archive, path: '{dir}/archive/{{service}}/%Y-%m-%d.jsonl.zst', rotate: {{size: 1MiB}}}}
-  problems: {{type: file, path: '{dir}/problems.out', format: json}}
+  archive: {{type: archive, path: '{dir}/archive/{{service}}/%Y-%m-%d.jsonl.zst', rotate: {{size: 256KiB}}}}
+  problems: {{type: file, path: '{dir}/out/problems.out', format: json}}
+  bus: {{type: kafka, brokers: ['{kafka}'], topic: {topic}, key: '{{service}}'}}
+  hook: {{type: webhook, url: '{hook}', retry: {{first: 20ms, max: 200ms}}}}
 """
 
-SERVICES = ["auth", "payments", "search", "mailer"]
+
+@pytest.fixture(scope="module")
+def real_kafka(tmp_path_factory):
+    broker = RealKafka(tmp_path_factory.mktemp("kafka"))
+    yield broker if os.environ.get("LB_KAFKA") != "mock" and broker.start() else None
+    broker.close()
 
 
-def write_input(path, lines):
-    with open(path, "w") as out:
-        for i in range(lines):
-            out.write(f'{{"time":"2026-03-01T00:00:{i % 60:02d}Z","level":"{"error" if i % 10 == 0 else "info"}",'
-                      f'"service":"{SERVICES[i % 4]}","msg":"line","seq":{i},"padding":"{"x" * (i % 50)}"}}\n')
-
-
-def check_once(records, expected, what):
-    counts = collections.Counter(r["seq"] for r in records)
-    lost = [i for i in expected if counts[i] == 0]
-    doubled = [i for i, n in counts.items() if n > 1]
-    assert not lost and not doubled, f"{what}: {len(lost)} lost {lost[:5]}, {len(doubled)} doubled {doubled[:5]}"
-    assert len(counts) == len(expected)
-
-
-def check_order(records):
-    last = {}
-    for record in records:
-        assert record["seq"] > last.get(record["service"], -1), f"out of order at {record['seq']}"
-        last[record["service"]] = record["seq"]
-
-
-def check_output(directory, lines):
-    records = archive_records(directory / "archive")
-    check_once(records, range(lines), "archive")
-    check_order(records)
-    with open(directory / "problems.out") as file:
-        check_once([json.loads(line) for line in file], range(0, lines, 10), "file sink")
-
-
-def archived(directory):
-    """Lines in the archives as they stand, readable at every moment."""
-    return sum(zstd_text(path).count(b"\n") for path in (directory / "archive").rglob("*.zst"))
+@pytest.fixture
+def kafka(real_kafka, tmp_path):
+    broker = real_kafka or MockKafka(tmp_path)
+    print("with", broker.kind)
+    yield broker
+    if broker is not real_kafka:
+        broker.close()
 
 
 def committed(daemon):
     return daemon.metric("logboom_sink_records_total", sink="archive")
 
 
+def wait_for_some(daemon, rng):
+    """Half of the ends come at any moment from the start on, the others after something was committed."""
+    if rng.random() < 0.5:
+        time.sleep(rng.uniform(0.0, 0.8))  # the moment is random on purpose
+        return
+    daemon.ready()
+    wait_for(lambda: committed(daemon) > 0, 60, "records in the archive")
+    time.sleep(rng.uniform(0.0, 0.3))
+
+
+def end(daemon, rng):
+    if rng.random() < 0.2:
+        # Before it watches for signals, SIGTERM is the end of it too: nothing was begun then.
+        daemon.process.send_signal(signal.SIGTERM)
+        code = daemon.wait(60)
+        assert code in (0, -signal.SIGTERM), daemon.log()
+        return "SIGTERM"
+    daemon.kill()
+    return "kill"
+
+
+def check_all(directory, written, kafka, topic, hook):
+    check_files(directory, written)
+    rows = kafka.rows(topic, sum(written.values()))
+    bus = check_complete([record for _, record in rows], written, "kafka", once=False)
+    check_ids(rows, "kafka")
+    posts = check_complete([record for _, record in hook.rows], written, "webhook", step=50, once=False)
+    check_ids(hook.rows, "webhook")
+    print(f"lost 0, doubled 0; repeated under the same id: {bus} by kafka, {posts} by the webhook")
+
+
 @pytest.mark.parametrize("seed", range(SEED, SEED + -(-CRASHES // ROUND)))
-def test_every_line_once_over_kill_9_and_sigterm(tmp_path, seed):
+def test_every_line_once_over_kill_9_and_sigterm(tmp_path, kafka, seed):
     rng = random.Random(seed)
-    write_input(tmp_path / "in.log", LINES)
-    moments = []
-    in_the_middle = 0
-    for crash in range(ROUND):
-        daemon = Logboom(tmp_path, CONFIG.format(dir=tmp_path)).start()
-        # The moment is random on purpose: up to 60 ms after it began to answer, while it is reading.
-        daemon.ready()
-        pause = rng.uniform(0.0, 0.06)
-        time.sleep(pause)
-        if crash % 5 == 4:
-            daemon.process.send_signal(signal.SIGTERM)
-            code = daemon.wait(60)
-            assert code == 0, daemon.log()
-        else:
-            daemon.kill()
-        moments.append(round(pause, 3))
-        in_the_middle += archived(tmp_path) < LINES
-    assert in_the_middle >= ROUND // 2, f"only {in_the_middle} of {ROUND} ends came before all was read"
-    last = Logboom(tmp_path, CONFIG.format(dir=tmp_path)).start("--exit-at-eof")
-    assert last.wait(120) == 0, last.log()
-    print("seed", seed, "moments", moments, "in the middle", in_the_middle)
-    check_output(tmp_path, LINES)
-
-
-def test_restarts_in_the_middle_go_on_where_they_stopped(tmp_path):
-    """Kills only after something was committed, so that each start has a position to resume from."""
-    write_input(tmp_path / "in.log", 200000)
-    for _ in range(3):
-        daemon = Logboom(tmp_path, CONFIG.format(dir=tmp_path)).start().ready()
-        wait_for(lambda: committed(daemon) > 0 or daemon.process.poll() is not None, 30, "records in the archive")
+    hook = Hook(seed)
+    topic = f"trial-{seed}"
+    config = CONFIG.format(dir=tmp_path, rest=rng.choice(["", "*"]), kafka=kafka.address, topic=topic, hook=hook.url)
+    (tmp_path / "log").mkdir()
+    writer = Writer(seed, rename=tmp_path / "log/app.log", copytruncate=tmp_path / "log/web.log")
+    prober = Prober(tmp_path / "archive", tmp_path, seed)
+    daemon = Logboom(tmp_path, config)
+    try:
+        first_run(daemon, writer)
+        ends = []
+        for _ in range(ROUND):
+            daemon.start()
+            wait_for_some(daemon, rng)
+            ends.append(end(daemon, rng))
+        written = writer.stop()
+        assert daemon.start("--exit-at-eof").wait(120) == 0, daemon.log()
+        print("seed", seed, "written", written, "rotations", writer.rotations, "ends", ends)
+        print("reads of the archives meanwhile:", prober.stop())
+        check_all(tmp_path, written, kafka, topic, hook)
+    finally:
+        writer.kill()
         daemon.kill()
-    last = Logboom(tmp_path, CONFIG.format(dir=tmp_path)).start("--exit-at-eof")
-    assert last.wait(120) == 0, last.log()
-    check_output(tmp_path, 200000)
+        hook.close()

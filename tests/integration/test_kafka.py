@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import ROOT, free_port, wait_for
+from harness import BIN, ROOT, free_port, wait_for
 
 LINES = int(os.environ.get("LB_KAFKA_LINES", "1000000"))
 OUTAGE_SECONDS = float(os.environ.get("LB_KAFKA_OUTAGE", "20"))
@@ -23,8 +23,12 @@ class Broker:
         return subprocess.run([str(ROOT / "tests/kafka.sh"), words[0], str(self.directory), str(self.port), *words[1:]],
                               capture_output=True, text=True, **options)
 
-    def start(self):
-        run = self.call("start")
+    def topic(self, what, name):
+        run = self.call("topic", what, name)
+        assert run.returncode == 0, run.stderr
+
+    def start(self, **environment):
+        run = self.call("start", env=os.environ | environment)
         if run.returncode == 3:
             pytest.skip(f"no real Kafka broker: {run.stderr.strip()}")
         assert run.returncode == 0, run.stderr
@@ -101,3 +105,117 @@ def test_a_million_records_arrive_in_order_over_a_killed_broker(tmp_path, logboo
     print(f"{LINES} records, {len(rows) - LINES} repeated after the broker was killed")
     alerts = [value for *_, value in broker.consume("alerts", 3)]
     assert {a["service"] for a in alerts} == set(SERVICES) and all(a["rule"] == "errors" for a in alerts)
+
+
+def test_a_broker_that_is_bounced_again_and_again_costs_nothing(tmp_path, logboom, broker):
+    """Stopped in order, then killed: complete, in order per key, repeats under the same id."""
+    lines, part = 30000, 10000
+    source = tmp_path / "in.log"
+    write_input(source, part)
+    daemon = logboom(config(tmp_path, broker.port)).start().ready()
+    for bounce in range(1, 3):
+        wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="bus") > part * (bounce - 1), 60, "records")
+        broker.call("stop" if bounce % 2 else "kill")
+        append_input(source, part * bounce, part)
+        broker.start()
+    wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="bus") >= lines, 60, "all records delivered")
+    assert daemon.stop() == 0, daemon.log()
+    seen, ids = collections.defaultdict(list), {}
+    for _, _, headers, key, value in broker.consume(r"logs\..*", lines):
+        seen[key].append(value["seq"])
+        assert ids.setdefault(value["seq"], headers) == headers, "a repeat has the id of the first"
+    for index, service in enumerate(SERVICES):
+        assert list(dict.fromkeys(seen[service])) == list(range(index, lines, 3)), f"{service}: lost or out of order"
+    assert len(set(ids.values())) == lines
+    assert not (daemon.dir / "data/dead-letters").exists()
+
+
+def test_kill_9_in_flight_repeats_under_the_same_ids(tmp_path, logboom, broker):
+    lines = 60000
+    write_input(tmp_path / "in.log", lines)
+    text = config(tmp_path, broker.port).replace("compression: lz4", "compression: lz4, queue: 1MiB, linger: 200ms")
+    daemon = logboom(text).start().ready()
+    for kills in range(3):
+        wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="bus") > 500, 60, "records on their way")
+        daemon.kill()
+        daemon.start("--exit-at-eof") if kills == 2 else daemon.start().ready()
+    assert daemon.wait(60) == 0, daemon.log()
+    seen, ids, rows = collections.defaultdict(list), {}, 0
+    for _, _, headers, key, value in broker.consume(r"logs\..*", lines * 4):
+        rows += 1
+        seen[key].append(value["seq"])
+        assert ids.setdefault(value["seq"], headers) == headers, "a repeat has the id of the first"
+    for index, service in enumerate(SERVICES):
+        assert list(dict.fromkeys(seen[service])) == list(range(index, lines, 3)), f"{service}: lost or out of order"
+    assert len(set(ids.values())) == lines
+    print(f"{lines} records, {rows - lines} repeated over three kills")
+
+
+def append_input(path, first, count):
+    with open(path, "a") as out:
+        for i in range(first, first + count):
+            out.write(f'{{"level":"info","service":"{SERVICES[i % 3]}","msg":"line {i}","seq":{i}}}\n')
+
+
+def test_a_deleted_topic_waits_and_in_the_end_becomes_dead_letters(tmp_path, logboom):
+    broker = Broker(tmp_path / "kafka")
+    broker.start(KAFKA_AUTO_CREATE="false")
+    try:
+        deleted_topic(tmp_path, logboom, broker)
+    finally:
+        broker.call("kill")
+
+
+def deleted_topic(tmp_path, logboom, broker):
+    source = tmp_path / "in.log"
+    source.write_text("")
+    for service in SERVICES:
+        broker.topic("create", f"logs.{service}")
+    daemon = logboom(f"""
+commit_every: 200ms
+sources:
+  app: {{type: file, include: ['{source}']}}
+routes: [{{to: bus}}]
+sinks:
+  bus:
+    type: kafka
+    brokers: ['127.0.0.1:{broker.port}']
+    topic: 'logs.{{service}}'
+    key: '{{service}}'
+    topic_timeout: 20s
+    settings: {{topic.metadata.propagation.max.ms: 1000, topic.metadata.refresh.interval.ms: 1000}}
+""").start().ready()
+
+    def sent():
+        return daemon.metric("logboom_sink_records_total", sink="bus")
+
+    def problem():
+        return next(c for c in json.loads(daemon.get("/health")[1])["components"] if c["name"] == "bus").get("problem", "")
+
+    append_input(source, 0, 300)
+    wait_for(lambda: sent() == 300, 30, "the first records")
+    broker.topic("delete", "logs.auth")
+    append_input(source, 300, 300)
+    wait_for(lambda: "logs.auth" in problem() and "its records wait" in problem(), 30, "the topic in health")
+    wait_for(lambda: sent() == 500, 30, "the other topics' records")
+    broker.topic("create", "logs.auth")
+    wait_for(lambda: sent() == 600, 40, "what waited, in the topic that is there again")
+    wait_for(lambda: problem() == "", 30, "health is fine")
+
+    broker.topic("delete", "logs.search")
+    append_input(source, 600, 300)
+    letters = daemon.dir / "data/dead-letters/bus.jsonl"
+    wait_for(lambda: letters.exists() and len(letters.read_text().splitlines()) == 100, 60, "dead letters")
+    kept = [json.loads(line) for line in letters.read_text().splitlines()]
+    assert [x["record"]["seq"] for x in kept] == list(range(602, 900, 3))
+    assert all("logs.search" in x["reason"] and "UNKNOWN_TOPIC" in x["kind"] for x in kept)
+    assert sent() == 800
+
+    broker.topic("create", "logs.search")
+    run = subprocess.run([BIN, "replay", "-c", str(daemon.config), str(letters)], capture_output=True, text=True,
+                         timeout=60)
+    assert run.returncode == 0 and "100 delivered" in run.stderr, run.stderr
+    rows = list(broker.consume(r"logs\.search", 100))
+    assert sorted(row[4]["seq"] for row in rows) == list(range(602, 900, 3))
+    assert sorted(row[2] for row in rows) == sorted(f"logboom-id:{x['id']}" for x in kept), "the same ids"
+    assert daemon.stop() == 0, daemon.log()

@@ -121,6 +121,9 @@ def test_hist_answers_from_the_index_alone(sealed):
         data[at + 12:at + packed] = bytes(packed - 12)
     sealed.write_bytes(data)
     run("cat", sealed, rc=2)
+    for other in [["--service", "none"], ["--level", "critical"], ["--since", "2027-01-01"], ["--until", "2026-01-31"]]:
+        assert run("cat", *other, sealed) == ("", "")
+        assert run("tail", "--dir", sealed.parent, *other) == ("", "")
     rows = [json.loads(line) for line in run("hist", "--json", "--every", "1d", sealed)[0].splitlines()]
     assert [row["levels"] for row in rows] == [{level: 300 for level in ["error", "warn", "info", "debug"]}]
     rows = [json.loads(line) for line in

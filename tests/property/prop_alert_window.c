@@ -72,8 +72,8 @@ static void walk(struct lb_alert_window *window, const struct lb_alert_shape *sh
 }
 
 /* A late sample: everything that can still change is walked again. */
-static void look_back(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
-                      const struct brute *brute, int64_t from)
+static void look_back(struct lb_alert_window *window, const struct lb_alert_shape *shape, const struct brute *brute,
+                      int64_t from)
 {
     struct lb_alert_cursor cursor;
     struct lb_alert_segment segment;

@@ -5,9 +5,11 @@
  * ledger, and is killed at a random instant, again and again; each start goes
  * on from the marks. After every kill each .zst that can be seen must decode
  * whole; after the last run every record is in both outputs once, in order.
+ * The same holds on a disk whose syncs, writes and cuts fail now and then.
  */
 #include "lb_test.h"
 
+#include "lb_disk.h"
 #include "lb_rig.h"
 
 #include <dirent.h>
@@ -31,7 +33,8 @@ struct run {
     char dir[64];
     uint64_t random;
     uint64_t rotate_size;
-    bool last; /* a few more records, then a clean stop; otherwise it runs until killed */
+    bool faults; /* of the disk */
+    bool last;   /* a few more records, then a clean stop; otherwise it runs until killed */
     struct shared *shared;
 };
 
@@ -74,14 +77,33 @@ static int stop_sinks(struct rig *rig)
     return status;
 }
 
+/* Once in a while the next calls fail, for both sinks and the ledger alike. */
+static void spoil_disk(struct run *run)
+{
+    static const int errors[] = { EIO, ENOSPC };
+    uint64_t random = lb_random(&run->random);
+    long after = (long)(random >> 8 & 3);
+    long count = 1 + (long)(random >> 10 & 3);
+
+    switch (random % 256) {
+    case 0:
+    case 1: disk_fail(&disk.sync, after, count, EIO); break;
+    case 2: disk_fail(&disk.write, after, count, errors[random >> 12 & 1]); break;
+    case 3: disk_fail(&disk.truncate, after, count, EIO); break;
+    default: break;
+    }
+}
+
 static void child(struct run *run)
 {
     struct rig rig;
 
-    atomic_store(&lb_log_level, LB_LEVEL_ERROR);
+    atomic_store(&lb_log_level, run->faults ? LB_LEVEL_CRITICAL : LB_LEVEL_ERROR);
     rig_open(&rig, run->dir);
     open_sinks(&rig, run);
     atomic_store(&run->shared->running, true);
+    disk.only = run->dir;
+    atomic_store(&disk.odd, run->faults);
     uint64_t end = run->last ? rig.stream->resume_until + RECORDS_LAST : RECORDS_MAX;
     for (uint64_t next = rig.stream->resume; next < end;) {
         uint32_t count = 1 + (uint32_t)(lb_random(&run->random) % RIG_BATCH_RECORDS);
@@ -90,6 +112,8 @@ static void child(struct run *run)
             count = (uint32_t)(end - next);
         rig_push(&rig, next, count);
         next += count;
+        if (run->faults)
+            spoil_disk(run);
         if (!run->last)
             usleep(PACE_US);
     }
@@ -252,9 +276,11 @@ static int run_child(struct run *run, uint64_t after_us)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void kill_and_check(uint64_t rotate_size, unsigned salt)
+static void kill_and_check(uint64_t rotate_size, bool faults, unsigned salt)
 {
-    struct run run = { .dir = "/tmp/prop_archive.XXXXXX", .random = lb_seed() + salt, .rotate_size = rotate_size };
+    struct run run = {
+        .dir = "/tmp/prop_archive.XXXXXX", .random = lb_seed() + salt, .rotate_size = rotate_size, .faults = faults
+    };
     const char *kills = getenv("LB_KILLS");
     int left = kills != NULL ? atoi(kills) : KILLS;
     char command[128];
@@ -263,10 +289,11 @@ static void kill_and_check(uint64_t rotate_size, unsigned salt)
     run.shared = mmap(NULL, sizeof(*run.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(run.shared != MAP_FAILED);
     for (; left > 0; left--) {
-        assert_int_equal(run_child(&run, 500 + lb_random(&run.random) % 40000), -1);
+        assert_int_equal(run_child(&run, 500 + lb_random(&run.random) % (faults ? 200000 : 40000)), -1);
         read_tree(run.dir, NULL);
     }
     run.last = true;
+    run.faults = false; /* the last commit of a run is tried only once */
     assert_int_equal(run_child(&run, 0), 0);
     read_tree(run.dir, NULL);
     assert_each_once(&run, "zst", rotate_size > 0 ? 4 : 3);
@@ -280,13 +307,25 @@ static void kill_and_check(uint64_t rotate_size, unsigned salt)
 static void every_record_is_there_once_after_kills(void **state)
 {
     (void)state;
-    kill_and_check(0, 1);
+    kill_and_check(0, false, 1);
 }
 
 static void every_record_is_there_once_after_kills_with_many_small_files(void **state)
 {
     (void)state;
-    kill_and_check(1500, 2);
+    kill_and_check(1500, false, 2);
+}
+
+static void every_record_is_there_once_though_the_disk_fails(void **state)
+{
+    (void)state;
+    kill_and_check(0, true, 3);
+}
+
+static void every_record_is_there_once_though_the_disk_fails_with_many_small_files(void **state)
+{
+    (void)state;
+    kill_and_check(1500, true, 4);
 }
 
 int main(void)
@@ -294,6 +333,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_record_is_there_once_after_kills),
         cmocka_unit_test(every_record_is_there_once_after_kills_with_many_small_files),
+        cmocka_unit_test(every_record_is_there_once_though_the_disk_fails),
+        cmocka_unit_test(every_record_is_there_once_though_the_disk_fails_with_many_small_files),
     };
 
     return cmocka_run_group_tests_name("property/archive", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * json_keys.c - which member is the time, the level, the message …
+ * leading_keys.c - which member is the time, the level, the message …
  *
  * Every member of every record is asked, and most are nothing special. So a
  * table by length says which first letters are worth a look, and only then
@@ -7,7 +7,7 @@
  * bit 5, which makes letters lower case; it also takes '@' for '`' and '_'
  * for DEL, which no logger writes.
  */
-#include "parser_json.h"
+#include "leading.h"
 
 struct alias {
     const char *name;
@@ -17,52 +17,53 @@ struct alias {
 
 /* Sorted by length. A name stands here as loggers write it. */
 static const struct alias aliases[] = {
-    { "t", JSON_TIME, true },
-    { "ts", JSON_TIME, false },
-    { "@t", JSON_TIME, false },
-    { "@l", JSON_LEVEL, false },
-    { "@m", JSON_MESSAGE, false },
-    { "msg", JSON_MESSAGE, false },
-    { "lvl", JSON_LEVEL, false },
-    { "@mt", JSON_MESSAGE, true },
-    { "app", JSON_SERVICE, true },
-    { "log", JSON_MESSAGE, true },
-    { "time", JSON_TIME, false },
-    { "date", JSON_TIME, true },
-    { "host", JSON_HOST, false },
-    { "text", JSON_MESSAGE, true },
-    { "name", JSON_SERVICE, true },
-    { "level", JSON_LEVEL, false },
-    { "event", JSON_MESSAGE, true },
-    { "fields", JSON_MESSAGE, true },
-    { "message", JSON_MESSAGE, false },
-    { "service", JSON_SERVICE, false },
-    { "asctime", JSON_TIME, true },
-    { "hostname", JSON_HOST, false },
-    { "severity", JSON_LEVEL, false },
-    { "loglevel", JSON_LEVEL, false },
-    { "priority", JSON_LEVEL, true },
-    { "datetime", JSON_TIME, false },
-    { "app_name", JSON_SERVICE, true },
-    { "timestamp", JSON_TIME, false },
-    { "eventTime", JSON_TIME, false },
-    { "levelname", JSON_LEVEL, false },
-    { "log.level", JSON_LEVEL, false },
-    { "log_level", JSON_LEVEL, false },
-    { "host.name", JSON_HOST, false },
-    { "_hostname", JSON_HOST, false },
-    { "@timestamp", JSON_TIME, false },
-    { "level_name", JSON_LEVEL, false },
-    { "timeMillis", JSON_TIME, false },
-    { "application", JSON_SERVICE, true },
-    { "serviceName", JSON_SERVICE, false },
-    { "service.name", JSON_SERVICE, false },
-    { "service_name", JSON_SERVICE, false },
-    { "severityText", JSON_LEVEL, false },
-    { "short_message", JSON_MESSAGE, false },
-    { "error_severity", JSON_LEVEL, false },
-    { "syslog_identifier", JSON_SERVICE, true },
-    { "__realtime_timestamp", JSON_TIME, false },
+    { "t", LEADING_TIME, true },
+    { "ts", LEADING_TIME, false },
+    { "@t", LEADING_TIME, false },
+    { "@l", LEADING_LEVEL, false },
+    { "@m", LEADING_MESSAGE, false },
+    { "msg", LEADING_MESSAGE, false },
+    { "lvl", LEADING_LEVEL, false },
+    { "@mt", LEADING_MESSAGE, true },
+    { "app", LEADING_SERVICE, true },
+    { "log", LEADING_MESSAGE, true },
+    { "body", LEADING_MESSAGE, true },
+    { "time", LEADING_TIME, false },
+    { "date", LEADING_TIME, true },
+    { "host", LEADING_HOST, false },
+    { "text", LEADING_MESSAGE, true },
+    { "name", LEADING_SERVICE, true },
+    { "level", LEADING_LEVEL, false },
+    { "event", LEADING_MESSAGE, true },
+    { "fields", LEADING_MESSAGE, true },
+    { "message", LEADING_MESSAGE, false },
+    { "service", LEADING_SERVICE, false },
+    { "asctime", LEADING_TIME, true },
+    { "hostname", LEADING_HOST, false },
+    { "severity", LEADING_LEVEL, false },
+    { "loglevel", LEADING_LEVEL, false },
+    { "priority", LEADING_LEVEL, true },
+    { "datetime", LEADING_TIME, false },
+    { "app_name", LEADING_SERVICE, true },
+    { "timestamp", LEADING_TIME, false },
+    { "eventTime", LEADING_TIME, false },
+    { "levelname", LEADING_LEVEL, false },
+    { "log.level", LEADING_LEVEL, false },
+    { "log_level", LEADING_LEVEL, false },
+    { "host.name", LEADING_HOST, false },
+    { "_hostname", LEADING_HOST, false },
+    { "@timestamp", LEADING_TIME, false },
+    { "level_name", LEADING_LEVEL, false },
+    { "timeMillis", LEADING_TIME, false },
+    { "application", LEADING_SERVICE, true },
+    { "serviceName", LEADING_SERVICE, false },
+    { "service.name", LEADING_SERVICE, false },
+    { "service_name", LEADING_SERVICE, false },
+    { "severityText", LEADING_LEVEL, false },
+    { "short_message", LEADING_MESSAGE, false },
+    { "error_severity", LEADING_LEVEL, false },
+    { "syslog_identifier", LEADING_SERVICE, true },
+    { "__realtime_timestamp", LEADING_TIME, false },
 };
 
 enum { ALIAS_COUNT = sizeof(aliases) / sizeof(aliases[0]), LENGTH_MAX = 20 };
@@ -74,7 +75,7 @@ static const uint32_t letters[LENGTH_MAX + 1] = {
     [1] = LETTER('t'),
     [2] = LETTER('t') | LETTER('@'),
     [3] = LETTER('m') | LETTER('l') | LETTER('@') | LETTER('a'),
-    [4] = LETTER('t') | LETTER('d') | LETTER('h') | LETTER('n'),
+    [4] = LETTER('b') | LETTER('t') | LETTER('d') | LETTER('h') | LETTER('n'),
     [5] = LETTER('l') | LETTER('e'),
     [6] = LETTER('f'),
     [7] = LETTER('m') | LETTER('s') | LETTER('a'),
@@ -91,7 +92,7 @@ static const uint32_t letters[LENGTH_MAX + 1] = {
 
 /* Where the names of a length begin; those of one length end where the next begin. */
 static const uint8_t first_of_length[LENGTH_MAX + 2] = {
-    0, 0, 1, 5, 10, 15, 17, 18, 21, 27, 34, 37, 39, 42, 43, 44, 44, 44, 45, 45, 45, ALIAS_COUNT,
+    0, 0, 1, 5, 10, 16, 18, 19, 22, 28, 35, 38, 40, 43, 44, 45, 45, 45, 46, 46, 46, ALIAS_COUNT,
 };
 
 static inline uint32_t load4(const char *ptr)
@@ -128,15 +129,15 @@ static inline bool same_folded(const char *a, const char *b, uint32_t len)
     return (differ & ~UINT64_C(0x2020202020202020)) == 0;
 }
 
-struct json_key json_key_of(struct lb_value key)
+struct leading_key leading_key_of(struct lb_value key)
 {
-    struct json_key none = { JSON_NO_ROLE, false };
+    struct leading_key none = { LEADING_NO_ROLE, false };
 
     if (key.len == 0 || key.len > LENGTH_MAX || (letters[key.len] >> (*key.ptr & 31) & 1) == 0)
         return none;
     for (unsigned i = first_of_length[key.len]; i < first_of_length[key.len + 1]; i++) {
         if (same_folded(key.ptr, aliases[i].name, key.len))
-            return (struct json_key){ aliases[i].role, aliases[i].weak };
+            return (struct leading_key){ aliases[i].role, aliases[i].weak };
     }
     return none;
 }

@@ -1,0 +1,293 @@
+/* grok_test.c - patterns written out, types, fields within fields, faults; the corpus. */
+#include "grok.c"
+
+#include "lb_test_parser.h"
+
+static struct lb_arena arena;
+
+static enum lb_err compiled(struct grok *grok, const char *pattern, struct lb_pair *items, size_t count,
+                            struct grok_fault *fault)
+{
+    struct grok_definitions definitions = { items, count, false };
+
+    return grok_compile(grok, &arena, lb_str_from(pattern), &definitions, 1000000, fault);
+}
+
+/* "key=value;" of a match, numbers in brackets; NULL: none. */
+static const char *matched(const char *pattern, const char *line, struct lb_pair *items, size_t count)
+{
+    static char out[4096];
+    struct lb_field fields[GROK_CAPTURES_MAX];
+    struct grok_fault fault = { "" };
+    const char *reason = NULL;
+    struct grok grok;
+    uint32_t found = 0;
+    size_t len = 0;
+
+    if (compiled(&grok, pattern, items, count, &fault) != LB_OK)
+        fail_msg("%s: %s", pattern, fault.text);
+    if (grok_match(&grok, lb_str_from(line), &arena, fields, &found, &reason) != LB_OK) {
+        grok_free(&grok);
+        return NULL;
+    }
+    out[0] = '\0';
+    for (uint32_t i = 0; i < found; i++) {
+        bool bare = fields[i].value.kind == LB_VALUE_NUMBER;
+
+        len +=
+            (size_t)snprintf(out + len, sizeof(out) - len, "%.*s=%s%.*s%s;", (int)fields[i].key.len, fields[i].key.ptr,
+                             bare ? "[" : "", (int)fields[i].value.len, fields[i].value.ptr, bare ? "]" : "");
+    }
+    grok_free(&grok);
+    return out;
+}
+
+static void captures_are_named_and_typed(void **unused)
+{
+    static struct lb_pair own[] = { { LB_STR("ID"), LB_STR("[a-f0-9]{4}") },
+                                    { LB_STR("WORD"), LB_STR("own\\w+") },
+                                    { LB_STR("PAIR"), LB_STR("%{ID:left}/%{ID:right}") } };
+    static const struct {
+        const char *pattern;
+        const char *line;
+        const char *expected;
+    } cases[] = {
+        { "%{IP:client_ip} %{INT:n:int} %{NUMBER:x:float}", "192.0.2.1 007 1.50",
+          "client_ip=192.0.2.1;n=[7];x=[1.50];" },
+        { "%{NOTSPACE:[http][request][method]}", "GET /", "http.request.method=GET;" },
+        { "(?<verb>GET|PUT) (x)?%{NOTSPACE:path}", "GET /", "verb=GET;path=/;" },
+        { "%{INT:a}?-%{INT:b}", "-5", "b=5;" },
+        { "%{PAIR} %{WORD:w}", "00ff/abcd ownword", "left=00ff;right=abcd;w=ownword;" },
+        { "%{PAIR} %{WORD:w}", "00ff/abcd word", NULL },
+        { "^b%{DATA:x}$", "a\nb1\nc", "x=1;" },
+        { "%{DATA:a}\\.%{GREEDYDATA:b}", "x.y.z", "a=x;b=y.z;" },
+        { "100\\%{x} %{INT:n}", "100%{x} 5", "n=5;" },
+        { "%{INT:n} %{INT:n}", "1 2", "n=1;n=2;" },
+        { "%{INT:t:duration}", "5", "t=[5];" },
+        { "%{IPV6:v}", "x 2001:db8::5 y", "v=2001:db8::5;" },
+        { "%{IPV6:v}$", "::ffff:192.0.2.1", "v=::ffff:192.0.2.1;" },
+        { "%{TIMESTAMP_ISO8601:t} %{LOGLEVEL:l}", "2026-03-01T10:00:00.5+01:00 ERROR",
+          "t=2026-03-01T10:00:00.5+01:00;l=ERROR;" },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *found = matched(cases[i].pattern, cases[i].line, own, 3);
+
+        if ((found == NULL) != (cases[i].expected == NULL) || (found != NULL && strcmp(found, cases[i].expected) != 0))
+            fail_msg("%s on %s: expected %s, got %s", cases[i].pattern, cases[i].line,
+                     cases[i].expected != NULL ? cases[i].expected : "no match", found != NULL ? found : "no match");
+    }
+}
+
+static void faults_say_what_to_do(void **unused)
+{
+    static struct lb_pair own[] = { { LB_STR("LOOP"), LB_STR("a%{LOOP}") },
+                                    { LB_STR("TWICE"), LB_STR("%{TWICE1}%{TWICE1}") },
+                                    { LB_STR("TWICE1"), LB_STR("%{GREEDYDATA:a}%{GREEDYDATA:b}%{IPV6:c}%{IPV6:d}") } };
+    static const struct {
+        const char *pattern;
+        const char *told;
+    } cases[] = {
+        { "%{NOSUCH:x}", "%{NOSUCH} is not known; it can be defined under `definitions` or in `file`" },
+        { "%{LOOP}", "names within names, more than 32 deep; does one mean itself?" },
+        { "%{INT:x:itn}", "'itn' is no type; expected int, float, bool, duration or bytes" },
+        { "(%{INT:x}", "missing closing parenthesis, with all names written out near `(?<_g0>[+-]?[0-9]+)`" },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct grok_fault fault = { "" };
+        struct grok grok;
+
+        assert_int_equal(compiled(&grok, cases[i].pattern, own, 3, &fault), LB_BAD_CONF);
+        if (strstr(cases[i].told, "near") != NULL)
+            assert_memory_equal(fault.text, cases[i].told, 30);
+        else
+            assert_string_equal(fault.text, cases[i].told);
+    }
+}
+
+static void every_name_of_the_stock_compiles(void **unused)
+{
+    static const char *const some[] = { "IPV6",
+                                        "URI",
+                                        "QUOTEDSTRING",
+                                        "SYSLOG5424LINE",
+                                        "HTTPD_COMBINEDLOG",
+                                        "HTTPD_ERRORLOG",
+                                        "SYSLOGPAMSESSION",
+                                        "CRONLOG",
+                                        "DATESTAMP_RFC2822",
+                                        "PATH",
+                                        "MAC",
+                                        "EMAILADDRESS",
+                                        "JAVASTACKTRACEPART",
+                                        "POSTGRESQL",
+                                        "REDISLOG" };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+        for (int ecs = 0; ecs < 2; ecs++) {
+            struct grok_definitions definitions = { .ecs = ecs == 1 };
+            struct grok_fault fault = { "" };
+            char pattern[64];
+            struct grok grok;
+
+            snprintf(pattern, sizeof(pattern), "%%{%s}", some[i]);
+            if (grok_compile(&grok, &arena, lb_str_from(pattern), &definitions, 1000000, &fault) != LB_OK)
+                fail_msg("%s: %s", pattern, fault.text);
+            grok_free(&grok);
+        }
+    }
+}
+
+/* --- the corpus ----------------------------------------------------------------- */
+
+struct expected_walk {
+    const struct lb_field *fields;
+    uint32_t count;
+    uint32_t seen; /* leaves of the expectation */
+    bool same;
+};
+
+/* Of several captures of one name the n-th. */
+static const struct lb_field *nth(const struct expected_walk *walk, const char *name, size_t n)
+{
+    for (uint32_t i = 0; i < walk->count; i++)
+        if (lb_str_is((struct lb_str){ walk->fields[i].key.ptr, walk->fields[i].key.len }, name) && n-- == 0)
+            return &walk->fields[i];
+    return NULL;
+}
+
+static void check_leaf(struct expected_walk *walk, const char *name, size_t n, struct lb_str expected)
+{
+    const struct lb_field *field = nth(walk, name, n);
+    struct lb_str text = corpus_text(expected);
+
+    walk->seen++;
+    if (field == NULL) {
+        walk->same = false;
+    } else if (corpus_is_string(expected)) {
+        walk->same = walk->same && lb_str_equal((struct lb_str){ field->value.ptr, field->value.len }, text);
+    } else {
+        char *number = strndup(field->value.ptr, field->value.len);
+
+        walk->same = walk->same && strtod(number, NULL) == strtod(text.ptr, NULL);
+        free(number);
+    }
+    if (!walk->same && getenv("LB_SHOW") != NULL)
+        printf("  %s: expected " LB_STR_FMT ", got %.*s\n", name, LB_STR_ARG(expected),
+               field != NULL ? (int)field->value.len : 4, field != NULL ? field->value.ptr : "none");
+    free((char *)(uintptr_t)text.ptr);
+}
+
+static void check_members(struct expected_walk *walk, const char *prefix, struct lb_str expected)
+{
+    const char *ptr = expected.ptr + 1;
+    struct lb_str name, value;
+
+    while (corpus_member(&ptr, &name, &value)) {
+        struct lb_str text = corpus_text(name);
+        char path[256];
+        size_t n = 0;
+
+        snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix != '\0' ? "." : "", text.ptr);
+        free((char *)(uintptr_t)text.ptr);
+        if (*value.ptr == '{') {
+            check_members(walk, path, value);
+        } else if (*value.ptr == '[') {
+            for (const char *at = corpus_skip_blanks(value.ptr + 1); *at != ']';
+                 at = corpus_skip_blanks(corpus_skip(at)))
+                check_leaf(walk, path, n++, (struct lb_str){ at, (size_t)(corpus_skip(at) - at) });
+        } else {
+            check_leaf(walk, path, 0, value);
+        }
+    }
+}
+
+/* A name that the stock does not have is another matter than one that it gets wrong. */
+static bool check_row(struct lb_str row, bool *known)
+{
+    struct lb_str pattern = corpus_text(corpus_get(row, "pattern"));
+    struct lb_str input = corpus_text(corpus_get(row, "in"));
+    struct grok_definitions definitions = { .ecs = lb_str_is(corpus_get(row, "mode"), "\"ecs-v1\"") };
+    struct lb_field fields[GROK_CAPTURES_MAX];
+    struct expected_walk walk = { .fields = fields, .same = true };
+    struct grok_fault fault = { "" };
+    const char *reason = NULL;
+    struct grok grok;
+    bool match = lb_str_is(corpus_get(row, "match"), "true");
+
+    /* `%{NAME - words}` is no name here: words behind a name were never more than a comment. */
+    *known = strstr(pattern.ptr, " - ") == NULL &&
+             grok_compile(&grok, &arena, pattern, &definitions, 10000000, &fault) == LB_OK;
+    if (!*known && fault.text[0] != '\0' && strstr(fault.text, "is not known") == NULL)
+        fail_msg("%s: %s", pattern.ptr, fault.text);
+    if (*known) {
+        walk.same = (grok_match(&grok, input, &arena, fields, &walk.count, &reason) == LB_OK) == match;
+        if (walk.same && match) {
+            check_members(&walk, "", corpus_get(row, "expect"));
+            walk.same = walk.same && walk.seen == walk.count;
+        }
+        grok_free(&grok);
+    }
+    free((char *)(uintptr_t)pattern.ptr);
+    free((char *)(uintptr_t)input.ptr);
+    lb_arena_reset(&arena, 1 << 20);
+    return walk.same;
+}
+
+static void check_file(const char *name, struct corpus_score *score, int *unknown)
+{
+    struct corpus corpus;
+    struct lb_str row;
+    bool known;
+
+    if (!corpus_open(&corpus, name))
+        skip();
+    while (corpus_next(&corpus, &row)) {
+        bool same = check_row(row, &known);
+
+        *unknown += !known;
+        if (known)
+            corpus_count(score, same, row);
+    }
+    corpus_close(&corpus);
+    printf("[ CORPUS   ] %s: %d of %d, %d of names that the stock does not have\n", name, score->right, score->all,
+           *unknown);
+}
+
+static void the_cases_of_the_corpus_agree(void **unused)
+{
+    struct corpus_score score = { 0 };
+    int unknown = 0;
+
+    (void)unused;
+    check_file("grok/cases.jsonl", &score, &unknown);
+    assert_int_equal(score.right, score.all);
+}
+
+static void the_captures_of_another_engine_agree(void **unused)
+{
+    struct corpus_score score = { 0 };
+    int unknown = 0;
+
+    (void)unused;
+    check_file("grok/reference.jsonl", &score, &unknown);
+    assert_int_equal(score.right, score.all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(captures_are_named_and_typed),         cmocka_unit_test(faults_say_what_to_do),
+        cmocka_unit_test(every_name_of_the_stock_compiles),     cmocka_unit_test(the_cases_of_the_corpus_agree),
+        cmocka_unit_test(the_captures_of_another_engine_agree),
+    };
+
+    lb_arena_init(&arena, 64 * 1024 * 1024);
+    int failed = cmocka_run_group_tests_name("parse/grok", tests, NULL, NULL);
+    lb_arena_free(&arena);
+    return failed;
+}

@@ -1,0 +1,396 @@
+/*
+ * parser_text.c - lines of applications: a time, a level, perhaps thread and logger, then the message.
+ *
+ * One reader for the layouts of log4j, logback, Spring, java.util.logging, Python's logging, winston, spdlog,
+ * env_logger and their like, for they differ in order and in brackets only. The pieces in front of the message are
+ * taken one by one for as long as they can be told; what cannot be told is message already. So nothing is lost, at
+ * worst a logger's name stays in the message. A line with neither time nor level is none of these. Colours around the
+ * pieces are passed over; an object of JSON at the end of the message (winston, Laravel) becomes fields.
+ */
+#include "cut.h"
+#include "fill.h"
+#include "leading.h"
+#include "zoned.h"
+
+#include "lb_json.h"
+
+enum { TIME_BYTES_MAX = 48, PIECES_MAX = 8, LOGGER_BYTES_MAX = 128, TAIL_FIELDS_MAX = 32 };
+
+struct header {
+    struct fill *fill;
+    const struct zoned *zone;
+    struct lb_str text; /* what is not taken yet */
+    bool timed;
+    bool leveled;
+    bool has_thread;
+    bool has_logger;
+    bool has_pid;
+};
+
+/* ESC [ … m */
+static bool cut_colour(struct lb_str *text)
+{
+    size_t len = 2;
+
+    if (text->len < 3 || text->ptr[0] != '\x1b' || text->ptr[1] != '[')
+        return false;
+    while (len < text->len && (cut_is_digit(text->ptr[len]) || text->ptr[len] == ';'))
+        len++;
+    if (len == text->len || text->ptr[len] != 'm')
+        return false;
+    *text = cut_from(*text, len + 1);
+    return true;
+}
+
+static void skip_between(struct lb_str *text)
+{
+    for (;;) {
+        cut_blanks(text);
+        if (!cut_colour(text))
+            return;
+    }
+}
+
+/* --- level ------------------------------------------------------------------------- */
+
+/* Three letters or more: an I or a W alone may be anything. */
+static uint8_t level_of(struct lb_str word)
+{
+    for (size_t i = 0; i < word.len; i++)
+        if (!cut_is_letter(word.ptr[i]))
+            return LB_LEVEL_NONE;
+    return word.len >= 3 ? lb_level_parse(word) : LB_LEVEL_NONE;
+}
+
+static bool take_level(struct header *self, struct lb_str word)
+{
+    uint8_t level = level_of(word);
+
+    if (self->leveled || level == LB_LEVEL_NONE)
+        return false;
+    self->fill->record.level = level;
+    self->leveled = true;
+    return true;
+}
+
+/* --- time -------------------------------------------------------------------------- */
+
+/* "15:04" at `at`. */
+static bool is_clock(struct lb_str text, size_t at)
+{
+    return at + 5 <= text.len && cut_is_digit(text.ptr[at]) && cut_is_digit(text.ptr[at + 1]) &&
+           text.ptr[at + 2] == ':' && cut_is_digit(text.ptr[at + 3]) && cut_is_digit(text.ptr[at + 4]);
+}
+
+/* Behind the seconds and their fraction; 0: there is no clock near. "3:04:05 PM" has one digit only. */
+static size_t clock_end(struct lb_str text)
+{
+    size_t max = text.len < TIME_BYTES_MAX ? text.len : TIME_BYTES_MAX;
+    size_t at = 0;
+
+    while (at < max && !is_clock(text, at))
+        at++;
+    if (at == max || (at > 0 && text.ptr[at - 1] == ':'))
+        return 0;
+    at += 5;
+    if (at + 2 < text.len && text.ptr[at] == ':' && cut_is_digit(text.ptr[at + 1]) && cut_is_digit(text.ptr[at + 2]))
+        at += 3;
+    if (at + 1 < text.len && (text.ptr[at] == '.' || text.ptr[at] == ',') && cut_is_digit(text.ptr[at + 1]))
+        at += 1 + cut_count_digits(cut_from(text, at + 1));
+    return at;
+}
+
+/* The longest zone that could follow first: the reader of times says whether it is one. */
+static size_t zone_end(struct lb_str text, size_t at)
+{
+    size_t blank = at < text.len && text.ptr[at] == ' ';
+    size_t len = at + blank;
+
+    if (len < text.len && (text.ptr[len] == '+' || text.ptr[len] == '-')) {
+        len++;
+        while (len < text.len && (cut_is_digit(text.ptr[len]) || text.ptr[len] == ':'))
+            len++;
+        return len;
+    }
+    while (len < text.len && cut_is_letter(text.ptr[len]))
+        len++;
+    return len;
+}
+
+static bool read_time(struct header *self, struct lb_str text)
+{
+    int64_t time_ns;
+
+    if (!zoned_time(self->zone, text, self->fill->context->batch->arrival_ns, &time_ns))
+        return false;
+    fill_time(self->fill, time_ns);
+    self->timed = true;
+    return true;
+}
+
+static bool take_time(struct header *self)
+{
+    size_t clock = clock_end(self->text);
+    size_t zone = clock > 0 ? zone_end(self->text, clock) : 0;
+
+    if (clock == 0 || self->timed || (!cut_is_digit(*self->text.ptr) && !cut_is_letter(*self->text.ptr)))
+        return false;
+    if (zone > clock && read_time(self, (struct lb_str){ self->text.ptr, zone }))
+        clock = zone;
+    else if (is_clock(self->text, 0)) /* the day is not said: the time of arrival is nearer the truth */
+        fill_text(self->fill, LB_STR("time"), (struct lb_str){ self->text.ptr, clock });
+    else if (!read_time(self, (struct lb_str){ self->text.ptr, clock }))
+        return false;
+    self->timed = true;
+    self->text = cut_from(self->text, clock);
+    return true;
+}
+
+/* --- the other pieces ---------------------------------------------------------------- */
+
+/* A name of a class, module or logger. */
+static bool is_name(struct lb_str word)
+{
+    bool letter = false;
+
+    for (size_t i = 0; i < word.len; i++) {
+        char c = word.ptr[i];
+
+        letter = letter || cut_is_letter(c);
+        if (!cut_is_letter(c) && !cut_is_digit(c) && memchr("._$-/#*", c, 7) == NULL)
+            return false;
+    }
+    return letter && word.len <= LOGGER_BYTES_MAX;
+}
+
+static void take_logger(struct header *self, struct lb_str word)
+{
+    fill_text(self->fill, LB_STR("logger"), word);
+    self->has_logger = true;
+}
+
+/* `[main]`, `[INFO ]`, `[2026-03-01T10:00:00]`, `[o.e.Server]`: by what has been there. */
+static bool take_bracket(struct header *self)
+{
+    struct lb_str rest = self->text;
+    struct lb_str inside;
+    struct header within = *self;
+
+    if (!cut_char(&rest, '[') || !cut_until(&rest, ']', &inside))
+        return false;
+    inside = cut_trimmed(inside);
+    while (cut_colour(&inside)) {
+    }
+    within.text = inside;
+    if (take_time(&within)) {
+        self->timed = within.timed;
+        /* env_logger: `[2026-03-01T10:00:00Z ERROR main]` */
+        skip_between(&within.text);
+        if (within.text.len > 0 && cut_token(&within.text, &inside) && take_level(self, inside)) {
+            cut_blanks(&within.text);
+            if (within.text.len > 0)
+                take_logger(self, within.text);
+        }
+    } else if (take_level(self, inside)) {
+        /* nothing more to do */
+    } else if (!self->timed && !self->leveled) {
+        return false;
+    } else if (!self->has_thread && (!self->leveled || self->has_pid)) {
+        fill_text(self->fill, LB_STR("thread"), inside);
+        self->has_thread = true;
+    } else if (!self->has_logger && is_name(inside) && memchr(inside.ptr, '.', inside.len) != NULL) {
+        take_logger(self, inside);
+    } else {
+        return false;
+    }
+    self->text = rest;
+    return true;
+}
+
+/* "local.ERROR": a channel and its level. */
+static bool take_channel(struct header *self, struct lb_str word)
+{
+    const char *point = word.len > 0 ? memrchr(word.ptr, '.', word.len) : NULL;
+
+    if (point == NULL || !take_level(self, cut_from(word, (size_t)(point + 1 - word.ptr))))
+        return false;
+    take_logger(self, (struct lb_str){ word.ptr, (size_t)(point - word.ptr) });
+    return true;
+}
+
+/* Does the name stand where a logger's does: before a dash or a colon, or is it one by its points? */
+static bool is_logger_here(struct lb_str word, struct lb_str behind, bool colon)
+{
+    cut_blanks(&behind);
+    if (!is_name(word))
+        return false;
+    return colon || lb_str_starts(behind, LB_STR("- ")) || lb_str_starts(behind, LB_STR(": ")) ||
+           (memchr(word.ptr, '.', word.len) != NULL && word.ptr[word.len - 1] != '.');
+}
+
+/* The next word without a colon at its end. `*behind` is what follows both. */
+static bool next_word(struct lb_str text, struct lb_str *word, struct lb_str *behind, bool *colon)
+{
+    size_t len = 0;
+
+    while (len < text.len && !cut_is_space(text.ptr[len]) && text.ptr[len] != '[' && text.ptr[len] != '|' &&
+           text.ptr[len] != '\x1b' && text.ptr[len] != ':')
+        len++;
+    *word = (struct lb_str){ text.ptr, len };
+    *behind = cut_from(text, len);
+    while (cut_colour(behind)) {
+    }
+    *colon = cut_char(behind, ':');
+    return len > 0;
+}
+
+static bool at_bar(struct lb_str text)
+{
+    cut_blanks(&text);
+    return text.len > 0 && *text.ptr == '|';
+}
+
+static bool take_word(struct header *self)
+{
+    struct lb_str word, behind;
+    bool colon;
+
+    if (!next_word(self->text, &word, &behind, &colon))
+        return false;
+    /* Without a time a level has a colon or a bar behind it: "error: …", not "Error while …". */
+    if ((self->timed || colon || at_bar(behind)) && (take_level(self, word) || take_channel(self, word))) {
+        self->text = behind;
+        return true;
+    }
+    /* Spring: the process behind the level, then `---`. */
+    if (self->leveled && !self->has_pid && cut_count_digits(word) == word.len && !colon &&
+        lb_str_starts(behind, LB_STR(" --- "))) {
+        fill_number(self->fill, LB_STR("pid"), word);
+        self->has_pid = true;
+        self->text = cut_from(behind, 5);
+        return true;
+    }
+    /* "main.go:63" is a place. Python's basic layout has no blank behind its colons, and no time. */
+    if (colon && self->timed && behind.len > 0 && !cut_is_space(*behind.ptr))
+        return false;
+    if (self->has_logger || (!self->timed && !self->leveled) || level_of(word) != LB_LEVEL_NONE ||
+        !is_logger_here(word, behind, colon && self->leveled))
+        return false;
+    take_logger(self, word);
+    self->text = behind;
+    return true;
+}
+
+/* A dash or a bar between two pieces. */
+static bool take_separator(struct header *self)
+{
+    struct lb_str rest = self->text;
+
+    if (!cut_word(&rest, "- ") && !cut_char(&rest, '|') && !cut_word(&rest, ": "))
+        return false;
+    self->text = rest;
+    return true;
+}
+
+static void read_header(struct header *self)
+{
+    for (int i = 0; i < PIECES_MAX * 2; i++) {
+        skip_between(&self->text);
+        if (self->text.len == 0)
+            return;
+        if (take_time(self) || take_bracket(self))
+            continue;
+        if (self->leveled && self->has_logger && lb_str_starts(self->text, LB_STR("- "))) {
+            self->text = cut_from(self->text, 2);
+            return;
+        }
+        if (!take_separator(self) && !take_word(self))
+            return;
+    }
+}
+
+/* --- an object at the end -------------------------------------------------------------- */
+
+static void take_member(struct fill *fill, const struct zoned *zone, const struct lb_field *member)
+{
+    struct leading_key key = leading_key_of(member->key);
+    struct lb_str text = { member->value.ptr, member->value.len };
+    int64_t time_ns;
+
+    if (key.role == LEADING_TIME && !key.weak && (fill->record.flags & LB_RECORD_NO_TIME) != 0 &&
+        zoned_time(zone, text, fill->context->batch->arrival_ns, &time_ns)) {
+        fill_time(fill, time_ns);
+    } else if (key.role == LEADING_SERVICE && !key.weak && lb_value_is_string(member->value)) {
+        fill->record.service = member->value;
+    } else if (fill->count < FILL_FIELDS_MAX) {
+        fill->fields[fill->count++] = *member;
+    }
+}
+
+/* `text {"a":1}`: where all from a brace to the end is one object. */
+static struct lb_str without_object(struct fill *fill, const struct zoned *zone, struct lb_str message)
+{
+    struct lb_field members[TAIL_FIELDS_MAX];
+    struct lb_json_object object = { .fields = members, .field_max = TAIL_FIELDS_MAX };
+    const char *brace;
+
+    if (message.len < 4 || message.ptr[message.len - 1] != '}')
+        return message;
+    brace = memmem(message.ptr, message.len, " {\"", 3);
+    if (brace == NULL)
+        return message;
+    struct lb_str tail = cut_from(message, (size_t)(brace + 1 - message.ptr));
+    if (lb_json_read_object(tail, &object) != LB_OK || object.end != tail.len || object.rest.len > 0)
+        return message;
+    for (uint32_t i = 0; i < object.field_count; i++)
+        take_member(fill, zone, &members[i]);
+    return cut_trimmed((struct lb_str){ message.ptr, (size_t)(brace - message.ptr) });
+}
+
+static enum lb_err text_parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
+{
+    struct fill fill;
+    struct header header = { .fill = &fill, .zone = state };
+    enum lb_err err = fill_open(&fill, record, context);
+
+    if (err != LB_OK)
+        return err;
+    header.text = fill.text;
+    read_header(&header);
+    if (!header.timed && !header.leveled)
+        return fill_refuse(&fill, "expected a time or a level in front", fill.text.ptr);
+    fill_message(&fill, without_object(&fill, state, cut_trimmed(header.text)));
+    return fill_done(&fill, record);
+}
+
+const struct lb_parser_type lb_parser_text = {
+    .module = { .name = "text",
+                .help =
+                    "lines of applications: time, level, perhaps thread and logger, message (log4j, logback, Python, "
+                    "winston)",
+                .state_size = sizeof(struct zoned),
+                .options = zoned_options },
+    .open = zoned_open,
+    .parse = text_parse,
+    .close = zoned_close,
+};
+
+const struct lb_parser_type lb_parser_java = {
+    .module = { .name = "java",
+                .help = "log4j, logback, Spring and java.util.logging: the same reader as text",
+                .state_size = sizeof(struct zoned),
+                .options = zoned_options },
+    .open = zoned_open,
+    .parse = text_parse,
+    .close = zoned_close,
+};
+
+const struct lb_parser_type lb_parser_python = {
+    .module = { .name = "python",
+                .help = "Python's logging: the same reader as text",
+                .state_size = sizeof(struct zoned),
+                .options = zoned_options },
+    .open = zoned_open,
+    .parse = text_parse,
+    .close = zoned_close,
+};

@@ -1,0 +1,212 @@
+/*
+ * alert_measure.c - the functions of rules, over samples and over slots.
+ *
+ * Means and deviations merge by Chan, Golub and LeVeque ("Updating formulae and
+ * a pairwise algorithm for computing sample variances", 1979), which does not
+ * lose digits as a sum of squares would.
+ */
+#include "alert_measure.h"
+
+#include "alert_distinct.h"
+#include "lb_alloc.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool lb_alert_needs_detail(enum lb_alert_function function)
+{
+    switch (function) {
+    case LB_ALERT_COUNT:
+    case LB_ALERT_RATE:
+    case LB_ALERT_RATIO:
+    case LB_ALERT_SUM:
+    case LB_ALERT_AVG: return false;
+    default: return true;
+    }
+}
+
+/* --- details -------------------------------------------------------------- */
+
+static void add_spread(struct lb_alert_detail *detail, double number)
+{
+    double distance = number - detail->mean;
+
+    detail->mean += distance / (double)detail->count;
+    detail->square += distance * (number - detail->mean);
+}
+
+static void add_run(struct lb_alert_detail *detail, double number)
+{
+    detail->run = number != 0 ? detail->run + 1 : 0;
+    detail->broken = detail->broken || number == 0;
+}
+
+static bool add_distinct(struct lb_alert_detail *detail, double number)
+{
+    if (detail->registers == NULL)
+        detail->registers = lb_alloc(LB_ALERT_REGISTERS);
+    if (detail->registers == NULL)
+        return false;
+    lb_alert_distinct_add(detail->registers, number);
+    return true;
+}
+
+bool lb_alert_detail_add(struct lb_alert_detail *detail, const struct lb_alert_measure *measure,
+                         const struct lb_alert_sample *sample)
+{
+    double number = sample->number;
+
+    if (detail->count == 0 || number < detail->least)
+        detail->least = number;
+    if (detail->count == 0 || number > detail->most)
+        detail->most = number;
+    detail->count++;
+    if (detail->count == 1 || sample->time_ns >= detail->last_ns) {
+        detail->last = number;
+        detail->last_ns = sample->time_ns;
+    }
+    switch (measure->function) {
+    case LB_ALERT_STDDEV: add_spread(detail, number); return true;
+    case LB_ALERT_CONSECUTIVE: add_run(detail, number); return true;
+    case LB_ALERT_PERCENTILE: return lb_alert_sketch_add(&detail->sketch, number);
+    case LB_ALERT_DISTINCT: return add_distinct(detail, number);
+    default: return true;
+    }
+}
+
+static void merge_spread(struct lb_alert_detail *detail, const struct lb_alert_detail *later)
+{
+    double ours = (double)detail->count;
+    double theirs = (double)later->count;
+    double distance = later->mean - detail->mean;
+
+    detail->mean += distance * theirs / (ours + theirs);
+    detail->square += later->square + distance * distance * ours * theirs / (ours + theirs);
+}
+
+static bool merge_distinct(struct lb_alert_detail *detail, const struct lb_alert_detail *later)
+{
+    if (later->registers == NULL)
+        return true;
+    if (detail->registers == NULL)
+        detail->registers = lb_alloc(LB_ALERT_REGISTERS);
+    if (detail->registers == NULL)
+        return false;
+    lb_alert_distinct_merge(detail->registers, later->registers);
+    return true;
+}
+
+bool lb_alert_detail_merge(struct lb_alert_detail *detail, const struct lb_alert_measure *measure,
+                           const struct lb_alert_detail *later)
+{
+    if (later->count == 0)
+        return true;
+    if (measure->function == LB_ALERT_STDDEV)
+        merge_spread(detail, later);
+    if (detail->count == 0 || later->least < detail->least)
+        detail->least = later->least;
+    if (detail->count == 0 || later->most > detail->most)
+        detail->most = later->most;
+    if (detail->count == 0 || later->last_ns >= detail->last_ns) {
+        detail->last = later->last;
+        detail->last_ns = later->last_ns;
+    }
+    detail->run = later->broken ? later->run : detail->run + later->run;
+    detail->broken = detail->broken || later->broken;
+    detail->count += later->count;
+    if (measure->function == LB_ALERT_PERCENTILE)
+        return lb_alert_sketch_merge(&detail->sketch, &later->sketch);
+    return measure->function != LB_ALERT_DISTINCT || merge_distinct(detail, later);
+}
+
+void lb_alert_detail_reset(struct lb_alert_detail *detail)
+{
+    struct lb_alert_sketch sketch = detail->sketch;
+    uint8_t *registers = detail->registers;
+
+    if (sketch.total > 0)
+        lb_alert_sketch_reset(&sketch);
+    if (registers != NULL)
+        memset(registers, 0, LB_ALERT_REGISTERS);
+    *detail = (struct lb_alert_detail){ .sketch = sketch, .registers = registers };
+}
+
+void lb_alert_detail_free(struct lb_alert_detail *detail)
+{
+    lb_alert_sketch_free(&detail->sketch);
+    lb_free(detail->registers);
+    *detail = (struct lb_alert_detail){ 0 };
+}
+
+double lb_alert_detail_value(const struct lb_alert_detail *detail, const struct lb_alert_measure *measure)
+{
+    if (detail->count == 0)
+        return 0;
+    switch (measure->function) {
+    case LB_ALERT_MIN: return detail->least;
+    case LB_ALERT_MAX: return detail->most;
+    case LB_ALERT_LAST: return detail->last;
+    case LB_ALERT_STDDEV: return sqrt(detail->square / (double)detail->count);
+    case LB_ALERT_CONSECUTIVE: return detail->run;
+    case LB_ALERT_PERCENTILE: return lb_alert_sketch_quantile(&detail->sketch, measure->quantile);
+    case LB_ALERT_DISTINCT: return detail->registers != NULL ? lb_alert_distinct_estimate(detail->registers) : 0;
+    default: return 0;
+    }
+}
+
+/* --- samples -------------------------------------------------------------- */
+
+static int by_number(const void *a, const void *b)
+{
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* The numbers, sorted. */
+static size_t sorted(const struct lb_alert_samples *samples, double *numbers)
+{
+    size_t count = 0;
+
+    for (int piece = 0; piece < 2; piece++)
+        for (size_t i = 0; i < samples->counts[piece]; i++)
+            numbers[count++] = samples->pieces[piece][i].number;
+    qsort(numbers, count, sizeof(*numbers), by_number);
+    return count;
+}
+
+static double quantile_of(const struct lb_alert_samples *samples, double quantile)
+{
+    double numbers[LB_ALERT_EXACT_MAX];
+    size_t count = sorted(samples, numbers);
+    size_t rank = (size_t)ceil(quantile * (double)count);
+
+    return count == 0 ? 0 : numbers[rank > 0 ? rank - 1 : 0];
+}
+
+static double distinct_of(const struct lb_alert_samples *samples)
+{
+    double numbers[LB_ALERT_EXACT_MAX];
+    size_t count = sorted(samples, numbers);
+    size_t different = count > 0;
+
+    for (size_t i = 1; i < count; i++)
+        different += numbers[i] != numbers[i - 1];
+    return (double)different;
+}
+
+double lb_alert_samples_value(const struct lb_alert_samples *samples, const struct lb_alert_measure *measure)
+{
+    struct lb_alert_detail detail = { 0 };
+
+    if (measure->function == LB_ALERT_PERCENTILE)
+        return quantile_of(samples, measure->quantile);
+    if (measure->function == LB_ALERT_DISTINCT)
+        return distinct_of(samples);
+    for (int piece = 0; piece < 2; piece++)
+        for (size_t i = 0; i < samples->counts[piece]; i++)
+            (void)lb_alert_detail_add(&detail, measure, &samples->pieces[piece][i]);
+    return lb_alert_detail_value(&detail, measure);
+}

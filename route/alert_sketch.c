@@ -1,0 +1,159 @@
+/*
+ * alert_sketch.c - bins that grow by a factor of gamma.
+ *
+ * A value x lies in bin ⌈log_gamma x⌉ and is told as the middle of that bin,
+ * which is wrong by at most one percent. Bins are kept from the lowest to the
+ * highest in use, grown in steps so that a steady stream stops allocating.
+ */
+#include "alert_sketch.h"
+
+#include "lb_alloc.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BIN_MIN = -1037, BIN_MAX = 1382, BIN_STEP = 32 }; /* of 1e-9 and 1e12 */
+
+static const double accuracy = 0.01;
+
+static double gamma_of(void)
+{
+    return (1 + accuracy) / (1 - accuracy);
+}
+
+static int32_t bin_of(double magnitude)
+{
+    static const double inverse_log_gamma = 49.998333249994; /* 1 / ln(1.01 / 0.99) */
+    double bin = ceil(log(magnitude) * inverse_log_gamma);
+
+    if (bin < BIN_MIN)
+        return BIN_MIN;
+    return bin > BIN_MAX ? BIN_MAX : (int32_t)bin;
+}
+
+static double value_of(int32_t bin)
+{
+    return 2 * pow(gamma_of(), bin) / (gamma_of() + 1);
+}
+
+/* Room for the bins [low, high]. */
+static bool reserve(struct lb_alert_bins *bins, int32_t low, int32_t high)
+{
+    struct lb_alert_bins grown;
+
+    if (bins->size > 0 && low >= bins->first && high < bins->first + (int32_t)bins->size)
+        return true;
+    if (bins->size > 0) {
+        low = low < bins->first ? low - BIN_STEP : bins->first;
+        high = high >= bins->first + (int32_t)bins->size ? high + BIN_STEP : bins->first + (int32_t)bins->size - 1;
+    }
+    grown = (struct lb_alert_bins){ .first = low, .size = (uint32_t)(high - low) + 1 };
+    grown.counts = lb_alloc(grown.size * sizeof(*grown.counts));
+    if (grown.counts == NULL)
+        return false;
+    if (bins->size > 0)
+        memcpy(grown.counts + (bins->first - low), bins->counts, bins->size * sizeof(*bins->counts));
+    lb_free(bins->counts);
+    *bins = grown;
+    return true;
+}
+
+bool lb_alert_sketch_add(struct lb_alert_sketch *sketch, double value)
+{
+    struct lb_alert_bins *bins = value > 0 ? &sketch->positive : &sketch->negative;
+    int32_t bin;
+
+    if (value == 0) {
+        sketch->zeros++;
+        sketch->total++;
+        return true;
+    }
+    bin = bin_of(fabs(value));
+    if (!reserve(bins, bin, bin))
+        return false;
+    bins->counts[bin - bins->first]++;
+    sketch->total++;
+    return true;
+}
+
+static bool reserve_for(struct lb_alert_bins *bins, const struct lb_alert_bins *other)
+{
+    return other->size == 0 || reserve(bins, other->first, other->first + (int32_t)other->size - 1);
+}
+
+static void add_bins(struct lb_alert_bins *bins, const struct lb_alert_bins *other)
+{
+    for (uint32_t i = 0; i < other->size; i++)
+        bins->counts[(uint32_t)(other->first - bins->first) + i] += other->counts[i];
+}
+
+bool lb_alert_sketch_merge(struct lb_alert_sketch *sketch, const struct lb_alert_sketch *other)
+{
+    if (!reserve_for(&sketch->positive, &other->positive) || !reserve_for(&sketch->negative, &other->negative))
+        return false;
+    add_bins(&sketch->positive, &other->positive);
+    add_bins(&sketch->negative, &other->negative);
+    sketch->zeros += other->zeros;
+    sketch->total += other->total;
+    return true;
+}
+
+static void subtract_bins(struct lb_alert_bins *bins, const struct lb_alert_bins *other)
+{
+    for (uint32_t i = 0; i < other->size; i++)
+        bins->counts[(uint32_t)(other->first - bins->first) + i] -= other->counts[i];
+}
+
+void lb_alert_sketch_subtract(struct lb_alert_sketch *sketch, const struct lb_alert_sketch *other)
+{
+    subtract_bins(&sketch->positive, &other->positive);
+    subtract_bins(&sketch->negative, &other->negative);
+    sketch->zeros -= other->zeros;
+    sketch->total -= other->total;
+}
+
+double lb_alert_sketch_quantile(const struct lb_alert_sketch *sketch, double q)
+{
+    uint64_t rank = (uint64_t)ceil(q * (double)sketch->total);
+    uint64_t seen = 0;
+
+    if (sketch->total == 0)
+        return 0;
+    if (rank == 0)
+        rank = 1;
+    for (uint32_t i = sketch->negative.size; i > 0; i--) {
+        seen += sketch->negative.counts[i - 1];
+        if (seen >= rank)
+            return -value_of(sketch->negative.first + (int32_t)i - 1);
+    }
+    seen += sketch->zeros;
+    if (seen >= rank)
+        return 0;
+    for (uint32_t i = 0; i < sketch->positive.size; i++) {
+        seen += sketch->positive.counts[i];
+        if (seen >= rank)
+            return value_of(sketch->positive.first + (int32_t)i);
+    }
+    return 0;
+}
+
+static void reset_bins(struct lb_alert_bins *bins)
+{
+    if (bins->size > 0)
+        memset(bins->counts, 0, bins->size * sizeof(*bins->counts));
+}
+
+void lb_alert_sketch_reset(struct lb_alert_sketch *sketch)
+{
+    reset_bins(&sketch->positive);
+    reset_bins(&sketch->negative);
+    sketch->zeros = 0;
+    sketch->total = 0;
+}
+
+void lb_alert_sketch_free(struct lb_alert_sketch *sketch)
+{
+    lb_free(sketch->positive.counts);
+    lb_free(sketch->negative.counts);
+    *sketch = (struct lb_alert_sketch){ 0 };
+}

@@ -1,0 +1,44 @@
+/*
+ * alert_sketch.h - quantiles of any number of values within one percent.
+ *
+ * DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile
+ * sketch with relative-error guarantees", VLDB 2019): values are counted in
+ * bins whose borders grow by a constant factor. Counts are whole numbers, so a
+ * sketch can be taken out of a sum again exactly as it was added: a window is
+ * the sum of its slots. Magnitudes outside 1e-9 … 1e12 count at the border.
+ */
+#ifndef LB_ALERT_SKETCH_H
+#define LB_ALERT_SKETCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Counts of the bins [first, first + size). */
+struct lb_alert_bins {
+    uint32_t *counts;
+    int32_t first;
+    uint32_t size;
+};
+
+/* All zero: an empty one. */
+struct lb_alert_sketch {
+    struct lb_alert_bins positive;
+    struct lb_alert_bins negative; /* by magnitude */
+    uint64_t zeros;
+    uint64_t total;
+};
+
+/* False: no memory, it is as it was. Bins that exist are used without allocating. */
+bool lb_alert_sketch_add(struct lb_alert_sketch *sketch, double value);
+bool lb_alert_sketch_merge(struct lb_alert_sketch *sketch, const struct lb_alert_sketch *other);
+
+/* Takes out what was merged or added before. */
+void lb_alert_sketch_subtract(struct lb_alert_sketch *sketch, const struct lb_alert_sketch *other);
+
+/* The value of rank ⌈q·n⌉; 0 of an empty one. */
+double lb_alert_sketch_quantile(const struct lb_alert_sketch *sketch, double q);
+
+void lb_alert_sketch_reset(struct lb_alert_sketch *sketch); /* keeps its memory */
+void lb_alert_sketch_free(struct lb_alert_sketch *sketch);
+
+#endif

@@ -1,0 +1,519 @@
+/*
+ * delivery_spool.c - from memory to the disk, on a thread of its own.
+ *
+ * The thread takes the front of the queue as a group, writes and syncs it,
+ * and then settles it: what only waited is done where it came from; what the
+ * sink already has (but not delivered) moves its token to the spool's stream,
+ * for its place in the journal is behind the sink and before what it reads
+ * next. Only then may the slabs go.
+ *
+ * The tricky thing: while a group is on its way, the sink's thread may finish
+ * with what it is trying. So who has what is decided under the lock, once.
+ */
+#include "spool.h"
+
+#include "lb_alloc.h"
+#include "lb_limits.h"
+#include "lb_log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define MODULE "spool"
+
+/* --- when ------------------------------------------------------------------------- */
+
+bool delivery_lags(const struct lb_delivery *self, int64_t now)
+{
+    if (!self->spools || self->count == 0)
+        return false;
+    return (self->held_bytes > self->hold_max && self->count > 1) ||
+           now - self->ring[self->head].since >= self->spool_age_ns;
+}
+
+/* With the lock: when the thread has something to do, monotonic; INT64_MAX: nobody knows. */
+static int64_t due_at(const struct lb_delivery *self)
+{
+    const struct delivery_spool *spool = self->spool;
+    int64_t at;
+
+    if (self->count == 0)
+        return INT64_MAX;
+    if (spool->ending || (self->held_bytes > self->hold_max && (spool->engaged || self->count > 1)))
+        at = 0;
+    else
+        at = self->ring[self->head].since + (spool->engaged ? SPOOL_GROUP_AGE : self->spool_age_ns);
+    return at > spool->retry_at ? at : spool->retry_at;
+}
+
+static void wait_until(struct delivery_spool *spool, pthread_mutex_t *lock, int64_t until)
+{
+    int64_t now = lb_clock_monotonic();
+    struct timespec at;
+
+    if (until <= now)
+        return;
+    if (spool->ending && spool->deadline < until)
+        until = spool->deadline > now ? spool->deadline : now + LB_MILLISECOND;
+    if (until - now > LB_SECOND)
+        until = now + LB_SECOND;
+    /* The condition waits by the real clock, which tests do not set. */
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    int64_t wake = at.tv_sec * LB_SECOND + at.tv_nsec + (until - now);
+    at.tv_sec = wake / LB_SECOND;
+    at.tv_nsec = wake % LB_SECOND;
+    pthread_cond_timedwait(&spool->work, lock, &at);
+}
+
+/* With the lock. False: the sink has to go over first. */
+static bool engage(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+
+    if (spool->engaged)
+        return true;
+    if (self->sink->type->commit == NULL || spool->ending) {
+        spool->engaged = self->sink->type->commit == NULL;
+        return spool->engaged;
+    }
+    spool->wanted = true;
+    pthread_cond_signal(&self->more);
+    return false;
+}
+
+/* With the lock: the front of the queue becomes the group. */
+static void take_group(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+    uint32_t count = self->count < SPOOL_GROUP_ITEMS ? self->count : SPOOL_GROUP_ITEMS;
+
+    for (uint32_t i = 0; i < count; i++)
+        spool->items[i] = *delivery_at(self, i);
+    spool->group = count;
+}
+
+/* --- writing ------------------------------------------------------------------------- */
+
+static void note_lost(void *context, struct lb_str payload, uint64_t start)
+{
+    struct delivery_spool *spool = context;
+    struct spool_head head;
+
+    /* Neither the delivery's lock nor the sink can change this: `reading` is held. */
+    if (start >= spool->read_at && spool_decode_head(payload, &head) == LB_OK)
+        spool->dropping += head.count;
+}
+
+static bool drop_segment(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+
+    spool->dropping = 0;
+    pthread_mutex_lock(&spool->reading);
+    enum lb_err err = lb_journal_drop_oldest(spool->journal, note_lost, spool);
+    pthread_mutex_unlock(&spool->reading);
+    if (spool->dropping > 0)
+        delivery_note_dropped(self, DROP_SPOOL, spool->dropping);
+    return err == LB_OK;
+}
+
+static void tell_stuck(struct lb_delivery *self, enum lb_err err)
+{
+    if (err == LB_LIMIT)
+        delivery_spool_problem(self, "its spool is full (spool.max_size: %" PRIu64 " bytes); its sources wait",
+                               self->sink->options.spool_max);
+    else
+        delivery_spool_problem(self,
+                               "cannot write its spool below " LB_STR_FMT
+                               "/spool: %s; its sources wait, and it goes on when that is mended",
+                               LB_STR_ARG(self->sink->data_dir), err == LB_IO ? strerror(errno) : lb_err_name(err));
+}
+
+static enum lb_err append(struct lb_delivery *self, const struct delivery_item *item, uint64_t *end)
+{
+    struct delivery_spool *spool = self->spool;
+    const struct lb_selection *selection = delivery_trim(self, item->batch, item->selection, &spool->trimmed);
+
+    if (selection == NULL)
+        return LB_NOMEM;
+    if (selection->count == 0)
+        return LB_OK;
+    lb_buffer_reset(&spool->encoded);
+    spool_encode(item->batch, selection, &spool->encoded);
+    if (spool->encoded.failed)
+        return LB_NOMEM;
+    for (;;) {
+        enum lb_err err = lb_journal_append(spool->journal, lb_buffer_str(&spool->encoded), end);
+
+        if (err != LB_LIMIT || self->sink->options.spool_then != LB_FULL_DROP_OLDEST || !drop_segment(self)) {
+            if (err == LB_OK)
+                lb_metric_add(self->metrics.spooled, selection->count);
+            return err;
+        }
+    }
+}
+
+/* How many of the group are safe now. */
+static uint32_t write_group(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+    uint64_t end = lb_journal_end(spool->journal);
+    uint64_t before = end;
+    enum lb_err err = LB_OK;
+    uint32_t count = 0;
+
+    while (count < spool->group && end - before < SPOOL_GROUP_BYTES) {
+        err = append(self, &spool->items[count], &end);
+        if (err != LB_OK)
+            break;
+        spool->ends[count++] = end;
+    }
+    int cause = errno;
+    if (lb_journal_sync(spool->journal) != LB_OK) {
+        cause = errno;
+        err = LB_IO;
+        lb_journal_undo(spool->journal);
+        count = 0;
+    }
+    if (spool->encoded.capacity > SPOOL_BUFFER_KEEP) {
+        lb_buffer_free(&spool->encoded);
+        lb_buffer_init(&spool->encoded, SPOOL_ENTRY_MAX);
+    }
+    spool->retry_at = err != LB_OK ? lb_clock_monotonic() + SPOOL_RETRY : 0;
+    pthread_mutex_lock(&self->lock);
+    spool->stuck = err != LB_OK;
+    pthread_mutex_unlock(&self->lock);
+    errno = cause;
+    if (err != LB_OK)
+        tell_stuck(self, err);
+    else
+        delivery_spool_problem(self, NULL);
+    return count;
+}
+
+/* --- settling -------------------------------------------------------------------------- */
+
+/* The group leaves the queue. `*given`: so many of it are the sink's already, the last one perhaps being tried. */
+static void take_out(struct lb_delivery *self, uint32_t count, uint32_t *given)
+{
+    struct delivery_spool *spool = self->spool;
+
+    pthread_mutex_lock(&self->lock);
+    uint32_t written = self->written < count ? self->written : count;
+    bool tried = self->trying && self->written < count;
+
+    for (uint32_t i = 0; i < count; i++)
+        delivery_ring_pop(self);
+    self->written -= written;
+    *given = written + tried;
+    if (tried) {
+        self->trying = false;
+        spool->spooled = true;
+        /* Its hold stays with who tries it: this one is for the move. */
+        if (spool->items[written].token != NULL)
+            lb_token_hold(spool->items[written].token, 1);
+    }
+    spool->group = 0;
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* With commit_lock. The records are in the journal up to `end`. */
+static void settle_token(struct lb_delivery *self, struct lb_token *token, uint64_t end, bool given)
+{
+    struct lb_stream *stream = self->spool->stream;
+    uint32_t consumer = self->sink->index;
+
+    if (!given) {
+        lb_token_done(token, LB_DELIVERED, NULL);
+        return;
+    }
+    /* Without memory to move it, it stays where it is: its source's mark waits, and a crash repeats it. */
+    if (lb_token_is_last(token) || !lb_token_move(token, stream, end))
+        lb_token_issue(stream, consumer, end, true);
+    lb_token_done(token, LB_DELIVERED, NULL);
+}
+
+static void settle(struct lb_delivery *self, uint32_t count)
+{
+    struct delivery_spool *spool = self->spool;
+    uint32_t given;
+
+    pthread_mutex_lock(&self->commit_lock);
+    take_out(self, count, &given);
+    for (uint32_t i = 0; i < count; i++) {
+        if (spool->items[i].token != NULL)
+            settle_token(self, spool->items[i].token, spool->ends[i], i < given);
+    }
+    pthread_mutex_lock(&self->lock);
+    spool->settled = spool->ends[count - 1];
+    if (given > 0)
+        spool->read_at = spool->ends[given - 1];
+    pthread_cond_signal(&self->more);
+    pthread_mutex_unlock(&self->lock);
+    /* While files are due, their lengths must go along: the sink's thread commits. */
+    if (!self->files_due)
+        (void)delivery_commit_marks(self);
+    pthread_mutex_unlock(&self->commit_lock);
+    for (uint32_t i = 0; i < count; i++)
+        lb_batch_unref(spool->items[i].batch);
+    delivery_show(self);
+}
+
+static void nothing_settled(struct lb_delivery *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->spool->group = 0;
+    pthread_cond_signal(&self->more);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void spool_group(struct lb_delivery *self)
+{
+    uint32_t count = write_group(self);
+
+    if (count > 0)
+        settle(self, count);
+    else
+        nothing_settled(self);
+}
+
+/* With the lock, given up meanwhile. Nothing has to go to the disk any more, so it is no problem that it did not. */
+static void forget_trouble(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+
+    if (!spool->stuck || spool->engaged || delivery_lags(self, lb_clock_monotonic()))
+        return;
+    spool->stuck = false;
+    pthread_mutex_unlock(&self->lock);
+    delivery_spool_problem(self, NULL);
+    pthread_mutex_lock(&self->lock);
+}
+
+static void *run(void *context)
+{
+    struct lb_delivery *self = context;
+    struct delivery_spool *spool = self->spool;
+
+    pthread_mutex_lock(&self->lock);
+    while (!spool->ending || (self->count > 0 && lb_clock_monotonic() < spool->deadline)) {
+        forget_trouble(self);
+        int64_t at = due_at(self);
+
+        if (at > lb_clock_monotonic() || !engage(self)) {
+            if (spool->ending && !spool->engaged && self->sink->type->commit != NULL)
+                break; /* the sink could not go over: what is written and what waits must not be torn apart */
+            wait_until(spool, &self->lock, at > lb_clock_monotonic() ? at : INT64_MAX);
+            continue;
+        }
+        take_group(self);
+        pthread_mutex_unlock(&self->lock);
+        spool_group(self);
+        pthread_mutex_lock(&self->lock);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* --- the ledger ---------------------------------------------------------------------------- */
+
+static struct lb_str end_key(const struct lb_delivery *self, char key[LB_NAME_BYTES_MAX + 32])
+{
+    int len = snprintf(key, LB_NAME_BYTES_MAX + 32, "spool/" LB_STR_FMT "/end", LB_STR_ARG(self->sink->section.name));
+
+    return (struct lb_str){ key, (size_t)len };
+}
+
+void delivery_spool_put_end(struct lb_delivery *self, struct lb_ledger_txn *txn)
+{
+    char key[LB_NAME_BYTES_MAX + 32];
+    char text[24];
+
+    if (self->spool == NULL || self->spool->settled == self->spool->committed_end)
+        return;
+    int len = snprintf(text, sizeof(text), "%" PRIu64, self->spool->settled);
+    lb_ledger_put(txn, end_key(self, key), (struct lb_str){ text, (size_t)len });
+}
+
+uint64_t delivery_spool_mark(struct lb_delivery *self)
+{
+    return self->spool != NULL ? lb_stream_mark(self->spool->stream, self->sink->index) : 0;
+}
+
+void delivery_spool_trim(struct lb_delivery *self, uint64_t mark)
+{
+    if (self->spool == NULL)
+        return;
+    self->spool->committed_end = self->spool->settled;
+    lb_journal_trim(self->spool->journal, mark);
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+struct search {
+    struct lb_str identity;
+    uint64_t id;
+};
+
+static void match(void *context, uint64_t id, struct lb_str identity)
+{
+    struct search *search = context;
+
+    if (lb_str_equal(identity, search->identity))
+        search->id = id;
+}
+
+/* A stream without a source: its identity says whose spool it is. */
+static enum lb_err open_stream(struct lb_delivery *self)
+{
+    char text[LB_NAME_BYTES_MAX + 32];
+    int len = snprintf(text, sizeof(text), "spool " LB_STR_FMT, LB_STR_ARG(self->sink->section.name));
+    struct search search = { { text, (size_t)len }, 0 };
+
+    lb_streams_each_known(self->streams, LB_STR(""), match, &search);
+    return lb_stream_open(self->streams, NULL, search.id, search.identity, &self->spool->stream);
+}
+
+static bool read_end(struct lb_delivery *self, uint64_t *end)
+{
+    char key[LB_NAME_BYTES_MAX + 32];
+    struct lb_buffer value;
+
+    lb_buffer_init(&value, 64);
+    bool known = lb_ledger_get(self->sink->ledger, end_key(self, key), &value) == LB_OK;
+    lb_buffer_append_char(&value, '\0');
+    known = known && !value.failed;
+    if (known)
+        *end = strtoull(value.ptr, NULL, 10);
+    lb_buffer_free(&value);
+    return known;
+}
+
+static enum lb_err open_journal(struct lb_delivery *self)
+{
+    const struct lb_sink *sink = self->sink;
+    uint64_t mark = delivery_spool_mark(self);
+    struct lb_journal_options options = { .max_bytes = sink->options.spool_max };
+    char path[PATH_MAX];
+
+    options.segment_bytes = sink->options.spool_max / SPOOL_SEGMENTS_MIN;
+    if (options.segment_bytes > 16 * 1024 * 1024 || options.segment_bytes == 0)
+        options.segment_bytes = 16 * 1024 * 1024;
+    if (options.segment_bytes < SPOOL_SEGMENT_MIN)
+        options.segment_bytes = SPOOL_SEGMENT_MIN;
+    options.end_known = read_end(self, &options.end);
+    if (options.end_known && options.end < mark)
+        options.end = mark;
+    snprintf(path, sizeof(path), LB_STR_FMT "/spool/" LB_STR_FMT, LB_STR_ARG(sink->data_dir),
+             LB_STR_ARG(sink->section.name));
+    enum lb_err err = lb_journal_open(&self->spool->journal, path, &options);
+    if (err != LB_OK || lb_journal_end(self->spool->journal) >= mark)
+        return err;
+    /* Its files are gone, and the ledger does not know an end: positions go on behind the mark all the same. */
+    lb_journal_close(self->spool->journal);
+    self->spool->journal = NULL;
+    options.end_known = true;
+    options.end = mark;
+    return lb_journal_open(&self->spool->journal, path, &options);
+}
+
+static void look_back(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+
+    spool->settled = lb_journal_end(spool->journal);
+    spool->committed_end = UINT64_MAX; /* not looked at: the first commit puts it */
+    spool->read_at = delivery_spool_mark(self);
+    lb_journal_trim(spool->journal, spool->read_at);
+    spool->engaged = spool->read_at < spool->settled;
+    if (spool->engaged)
+        LB_INFO(MODULE, "records of an earlier run are in the spool sink=" LB_STR_FMT " bytes=%" PRIu64,
+                LB_STR_ARG(self->sink->section.name), spool->settled - spool->read_at);
+}
+
+/* A sink that spools has one; another has one if an earlier run left it something. */
+static bool is_needed(struct lb_delivery *self)
+{
+    uint64_t end;
+
+    return self->spools || (self->sink->ledger != NULL && read_end(self, &end));
+}
+
+enum lb_err delivery_spool_open(struct lb_delivery *self)
+{
+    pthread_condattr_t attr;
+
+    if (!is_needed(self))
+        return LB_OK;
+    struct delivery_spool *spool = lb_alloc(sizeof(*spool));
+    if (spool == NULL)
+        return LB_NOMEM;
+    self->spool = spool;
+    pthread_mutex_init(&spool->reading, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&spool->work, &attr);
+    pthread_condattr_destroy(&attr);
+    lb_buffer_init(&spool->encoded, SPOOL_ENTRY_MAX);
+    lb_buffer_init(&spool->payload, SPOOL_ENTRY_MAX);
+    spool_batch_init(&spool->back);
+    enum lb_err err = open_stream(self);
+    if (err == LB_OK)
+        err = open_journal(self);
+    if (err == LB_OK)
+        look_back(self);
+    return err;
+}
+
+bool delivery_spool_start(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+
+    if (spool == NULL || !self->spools)
+        return true;
+    errno = pthread_create(&spool->thread, NULL, run, self);
+    spool->started = errno == 0;
+    if (spool->started)
+        pthread_setname_np(spool->thread, "spool");
+    return spool->started;
+}
+
+void delivery_spool_finish(struct lb_delivery *self, int64_t deadline)
+{
+    struct delivery_spool *spool = self->spool;
+
+    if (spool == NULL || !spool->started)
+        return;
+    pthread_mutex_lock(&self->lock);
+    spool->ending = true;
+    spool->deadline = deadline;
+    pthread_cond_signal(&spool->work);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(spool->thread, NULL);
+    spool->started = false;
+}
+
+void delivery_spool_free(struct lb_delivery *self)
+{
+    struct delivery_spool *spool = self->spool;
+
+    if (spool == NULL)
+        return;
+    self->spool = NULL;
+    if (spool->stream != NULL)
+        lb_stream_unref(spool->stream);
+    lb_journal_reader_free(spool->reader);
+    if (spool->journal != NULL)
+        lb_journal_close(spool->journal);
+    spool_batch_free(&spool->back);
+    lb_buffer_free(&spool->payload);
+    lb_buffer_free(&spool->encoded);
+    lb_free(spool->trimmed.selection.indexes);
+    pthread_cond_destroy(&spool->work);
+    pthread_mutex_destroy(&spool->reading);
+    lb_free(spool);
+}

@@ -1,0 +1,195 @@
+/*
+ * output_directory.c - the directories of files whose paths records decide.
+ *
+ * The constant directory is the user's: any path that leads there will do.
+ * Below it every component is opened from its parent without following
+ * symbolic links, so whoever may write in one service's directory cannot have
+ * logboom write, rename or delete anywhere else.
+ */
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIRECTORY_MODE = 0750 };
+
+/* Closes `fd` and leaves errno as it was. */
+static void close_quietly(int fd)
+{
+    int err = errno;
+
+    close(fd);
+    errno = err;
+}
+
+/* Makes the user's part of the path, each directory durable in its own parent. */
+static bool make_root(const char *path)
+{
+    char prefix[PATH_MAX];
+
+    snprintf(prefix, sizeof(prefix), "%s", path);
+    for (char *slash = strchr(prefix + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        bool made = mkdir(prefix, DIRECTORY_MODE) == 0;
+
+        if (!made && errno != EEXIST)
+            return false;
+        *slash = '/';
+        int above = made ? open(prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        int parent = above >= 0 ? openat(above, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+        /* Some file systems cannot sync a directory; then there is nothing to be gained. */
+        if (parent >= 0) {
+            (void)fsync(parent);
+            close(parent);
+        }
+        if (above >= 0)
+            close(above);
+    }
+    return true;
+}
+
+static int open_root(const struct output *self, const char *path, bool make)
+{
+    char root[PATH_MAX];
+    size_t len = self->pattern.root_len;
+
+    if (len >= sizeof(root)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(root, path, len);
+    root[len] = '\0';
+    int fd = open(len > 0 ? root : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT && make && make_root(root))
+        fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd;
+}
+
+/* A directory gets its parent's group (the set-group-id bit), so that `adm` may read the logs of new services too. */
+static bool make_child(int parent, const char *name)
+{
+    struct stat status;
+
+    if (mkdirat(parent, name, DIRECTORY_MODE) != 0)
+        return errno == EEXIST;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &status) == 0)
+        (void)fchmod(fd, (status.st_mode & 07777) | S_ISGID);
+    close(fd);
+    return fsync(parent) == 0;
+}
+
+static int open_child(int parent, const char *name, bool make)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT && make && make_child(parent, name))
+        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd;
+}
+
+bool output_place_open(const struct output *self, const char *path, bool make, struct output_place *place)
+{
+    char component[NAME_MAX + 1];
+    const char *rest = path + self->pattern.root_len;
+    int fd = open_root(self, path, make);
+
+    for (const char *slash = strchr(rest, '/'); fd >= 0 && slash != NULL; slash = strchr(rest, '/')) {
+        size_t len = (size_t)(slash - rest);
+        int child = -1;
+
+        if (len < sizeof(component)) {
+            memcpy(component, rest, len);
+            component[len] = '\0';
+            child = len == 0 ? dup(fd) : open_child(fd, component, make);
+        } else {
+            errno = ENAMETOOLONG;
+        }
+        close_quietly(fd);
+        fd = child;
+        rest = slash + 1;
+    }
+    place->directory = fd;
+    place->name = rest;
+    return fd >= 0;
+}
+
+void output_place_close(struct output_place *place)
+{
+    close_quietly(place->directory);
+}
+
+int output_open_at(const struct output *self, const char *path, int flags, bool make)
+{
+    enum { FILE_MODE = 0640 };
+    struct output_place place;
+
+    if (!output_place_open(self, path, make, &place))
+        return -1;
+    int fd = openat(place.directory, place.name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, FILE_MODE);
+
+    output_place_close(&place);
+    return fd;
+}
+
+bool output_stat_at(const struct output *self, const char *path, struct stat *status)
+{
+    struct output_place place;
+
+    if (!output_place_open(self, path, false, &place))
+        return false;
+    bool ok = fstatat(place.directory, place.name, status, AT_SYMLINK_NOFOLLOW) == 0;
+
+    output_place_close(&place);
+    return ok;
+}
+
+bool output_unlink_at(const struct output *self, const char *path)
+{
+    struct output_place place;
+
+    if (!output_place_open(self, path, false, &place))
+        return false;
+    bool ok = unlinkat(place.directory, place.name, 0) == 0;
+
+    output_place_close(&place);
+    return ok;
+}
+
+bool output_sync_parent(const struct output *self, const char *path)
+{
+    struct output_place place;
+
+    if (!output_place_open(self, path, false, &place))
+        return false;
+    bool ok = fsync(place.directory) == 0;
+
+    output_place_close(&place);
+    return ok;
+}
+
+bool output_rename_at(const struct output *self, const char *from, const char *to)
+{
+    struct output_place place;
+    const char *slash = strrchr(to, '/');
+    const char *name = slash == NULL ? to : slash + 1;
+
+    if (!output_place_open(self, from, false, &place))
+        return false;
+    bool ok = renameat2(place.directory, place.name, place.directory, name, RENAME_NOREPLACE) == 0;
+
+    if (!ok && (errno == EINVAL || errno == ENOSYS))
+        ok = linkat(place.directory, place.name, place.directory, name, 0) == 0 &&
+             unlinkat(place.directory, place.name, 0) == 0;
+    output_place_close(&place);
+    return ok;
+}
