@@ -8,6 +8,8 @@
  */
 #include "output.h"
 
+#include "sealer.h"
+
 #include "lb_alloc.h"
 #include "lb_log.h"
 
@@ -298,7 +300,7 @@ static void work_when_idle(struct output *self, int64_t now)
         return;
     output_finish_idle(self);
     retain_when_due(self);
-    if (now >= self->around_at) {
+    if (now >= self->around_at || (self->sealer != NULL && sealer_is_hungry(self->sealer))) {
         self->around_at = now + AROUND_EVERY;
         output_look_around(self);
     }

@@ -130,6 +130,7 @@ struct output_pattern {
     size_t root_len;        /* of the leading components that are constant */
     size_t extension_len;   /* what stands behind the number */
     int64_t granularity_ns; /* the date in a path changes at most so often */
+    char finest;            /* the letter of the shortest part of a date in it; NUL: there is none */
     bool by_service;        /* depends on nothing but date and service */
 };
 
@@ -280,13 +281,15 @@ bool output_sync_parent(const struct output *self, const char *path);
 
 void output_ledger_put(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file, uint64_t length);
 void output_ledger_delete(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file);
+bool output_ledger_knows(const struct output *self, const char *path); /* this or another sink writes it */
 enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag);
 
 /* --- output_path.c: patterns and numbers ------------------------------------------------ */
 
 bool output_pattern_open(struct output_pattern *pattern, const struct lb_template *template);
 void output_pattern_free(struct output_pattern *pattern);
-struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path); /* empty: not in it */
+struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path);    /* empty: not in it */
+bool output_pattern_same_date(const struct output_pattern *pattern, int64_t a_ns, int64_t b_ns); /* in the path */
 bool output_pattern_matches(const struct output_pattern *pattern, const char *path);
 bool output_component_matches(const char *component, const char *name); /* a part of the pattern between slashes */
 

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { ANY = 1, DIGIT = 2, NUMBER = 3, SERVICE = 4 };
 
@@ -22,6 +23,7 @@ struct builder {
     size_t len;
     size_t literal_from; /* behind the last code */
     int64_t granularity_ns;
+    char finest;
 };
 
 static void add_code(struct builder *builder, char code, int count)
@@ -33,10 +35,13 @@ static void add_code(struct builder *builder, char code, int count)
 
 static void add_date(struct builder *builder, char letter)
 {
+    static const char letters[] = "YmdjHMS"; /* from long to short */
     int64_t every = letter == 'H' ? 3600 * LB_SECOND : letter == 'M' ? 60 * LB_SECOND : letter == 'S' ? LB_SECOND : DAY;
 
     if (every < builder->granularity_ns)
         builder->granularity_ns = every;
+    if (builder->finest == '\0' || strchr(letters, letter) > strchr(letters, builder->finest))
+        builder->finest = letter;
     add_code(builder, DIGIT, letter == 'Y' ? 4 : letter == 'j' ? 3 : 2);
 }
 
@@ -131,9 +136,26 @@ bool output_pattern_open(struct output_pattern *pattern, const struct lb_templat
     pattern->text = builder.out;
     pattern->extension_len = builder.len - start;
     pattern->granularity_ns = builder.granularity_ns;
+    pattern->finest = builder.finest;
     find_root(pattern);
     find_fields(pattern, template);
     return true;
+}
+
+bool output_pattern_same_date(const struct output_pattern *pattern, int64_t a_ns, int64_t b_ns)
+{
+    time_t a_seconds = (time_t)(a_ns / LB_SECOND);
+    time_t b_seconds = (time_t)(b_ns / LB_SECOND);
+    struct tm a;
+    struct tm b;
+
+    if (pattern->finest == '\0')
+        return true;
+    if (pattern->finest != 'Y' && pattern->finest != 'm')
+        return a_ns / pattern->granularity_ns == b_ns / pattern->granularity_ns;
+    if (gmtime_r(&a_seconds, &a) == NULL || gmtime_r(&b_seconds, &b) == NULL)
+        return true;
+    return a.tm_year == b.tm_year && (pattern->finest == 'Y' || a.tm_mon == b.tm_mon);
 }
 
 void output_pattern_free(struct output_pattern *pattern)

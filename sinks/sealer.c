@@ -60,6 +60,7 @@ struct sealer {
     char *queue[QUEUE_MAX];
     uint32_t head;
     uint32_t count;
+    bool missed;   /* there were more than the queue takes */
     char *current; /* under way */
     bool stopping;
     char note[200]; /* why it does not go on; empty: it does */
@@ -85,6 +86,7 @@ static bool is_waiting(const struct sealer *self, const char *path)
 static void push(struct sealer *self, const char *path)
 {
     size_t size = strlen(path) + 1;
+    self->missed = self->missed || self->count == QUEUE_MAX;
     char *copy = self->count == QUEUE_MAX || is_waiting(self, path) ? NULL : lb_alloc(size);
 
     if (copy == NULL)
@@ -100,6 +102,15 @@ void sealer_add(struct sealer *self, const char *path)
     pthread_mutex_lock(&self->lock);
     push(self, path);
     pthread_mutex_unlock(&self->lock);
+}
+
+bool sealer_is_hungry(struct sealer *self)
+{
+    pthread_mutex_lock(&self->lock);
+    bool hungry = self->missed && self->count < QUEUE_MAX / 4;
+    self->missed = self->missed && !hungry;
+    pthread_mutex_unlock(&self->lock);
+    return hungry;
 }
 
 bool sealer_hold(struct sealer *self, const char *path)
@@ -145,6 +156,10 @@ static bool take(struct sealer *self)
 
         if (self->count > 0 && now >= self->pause_until)
             break;
+        if (self->count == 0) {
+            pthread_cond_wait(&self->more, &self->lock);
+            continue;
+        }
         clock_gettime(CLOCK_MONOTONIC, &at);
         at.tv_sec += 1; /* the virtual clock of tests wakes nobody */
         pthread_cond_timedwait(&self->more, &self->lock, &at);

@@ -24,6 +24,9 @@ void sealer_stop(struct sealer *self);
 /* A file to look at. Copied; one too many is left to the next look around. Any thread. */
 void sealer_add(struct sealer *self, const char *path);
 
+/* True once after it had to leave files out and has room again: look around. */
+bool sealer_is_hungry(struct sealer *self);
+
 /* Why sealing does not go on now, for a person; no text: it does. Any thread. */
 void sealer_note(struct sealer *self, char *text, size_t size);
 
