@@ -376,7 +376,8 @@ static void load_positions(struct lb_alert_memory *memory, struct lb_str bytes)
     for (; bytes.len >= sizeof(pair); bytes = (struct lb_str){ bytes.ptr + sizeof(pair), bytes.len - sizeof(pair) }) {
         memcpy(pair, bytes.ptr, sizeof(pair));
         struct position position = { pair[0], pair[1], lb_clock_monotonic() };
-        if (position.id != 0 && (!put_position(&memory->loaded, position) || !put_position(&memory->positions, position)))
+        if (position.id != 0 &&
+            (!put_position(&memory->loaded, position) || !put_position(&memory->positions, position)))
             LB_WARN(MODULE, "no memory for a position, records of it may count twice stream=%llu",
                     (unsigned long long)position.id);
     }

@@ -27,8 +27,8 @@ struct lb_alert_memory *lb_alert_memory_new(const char *path);
 void lb_alert_memory_free(struct lb_alert_memory *memory);
 
 /*
- * Reads the file of an earlier run into runners. Without one, or where it is damaged, rules begin anew; the log says so.
- * `sinks` are the names that bits of sinks stand for now.
+ * Reads the file of an earlier run into runners. Without one, or where it is damaged, rules begin anew; the log says
+ * so. `sinks` are the names that bits of sinks stand for now.
  */
 void lb_alert_memory_load(struct lb_alert_memory *memory, const struct lb_strs *sinks,
                           struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context);

@@ -443,6 +443,8 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     key->hash = place.hash;
     key->length = place.length;
     memcpy(key->text, place.text, sizeof(key->text));
+    /* Its time goes on from where it stood: what happened meanwhile has yet to be read. */
+    key->arrival = runner->now;
     key->totals = key->window.cursor.totals;
     key->value = lb_alert_window_value(&key->window, &runner->shape);
     (void)lb_alert_judge(runner->rule, key->totals.count, key->value, &key->judged);
