@@ -85,7 +85,7 @@ $(OUT)/%.o: %.c Makefile
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: run test unit tests bench bench-archive bench-peers bench-grep crash crash-faults crash-power losses fuzz fuzz-run lint fmt
+.PHONY: run test unit tests bench bench-archive bench-grep bench-peers crash crash-faults crash-power losses fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
 	@tests/deps.sh build && $(MAKE) --no-print-directory all && tests/demo.sh $(BIN)
 
@@ -151,6 +151,10 @@ fmt:   ## format every file in place
 install: all   ## install under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/$(NAME)
 	install -D -m 644 conf/dist/lnav/logboom.json $(DESTDIR)$(PREFIX)/share/$(NAME)/lnav/logboom.json
+	install -D -m 644 conf/dist/$(NAME).sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/$(NAME).conf
+	for unit in $(NAME).service $(NAME).socket $(NAME)-recover.service; do \
+	 sed 's|/usr/bin/|$(PREFIX)/bin/|' conf/dist/$$unit | \
+	 install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
 
 clean:   ## remove build/
 	rm -rf build
