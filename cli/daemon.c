@@ -109,6 +109,7 @@ bool start_sink(struct lb_daemon *daemon, struct lb_sink *sink, int64_t commit_n
 static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     struct lb_config *config = daemon->current->config;
+    struct lb_str names[LB_SINKS_MAX];
 
     for (uint32_t i = 0; i < config->sink_count; i++) {
         assert(config->sinks[i].index == i);
@@ -116,6 +117,9 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
             return false;
         daemon->sinks_open++;
     }
+    for (uint32_t i = 0; i < config->sink_count; i++)
+        names[i] = config->sinks[i].section.name;
+    lb_delivery_tell_orphans(config->data_dir, &(struct lb_strs){ names, config->sink_count });
     daemon->moved = false;
     note_data_dir(daemon->ledger, daemon->lock_fd);
     return true;

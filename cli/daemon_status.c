@@ -24,6 +24,16 @@ static void write_time(struct lb_buffer *out, const char *key, int64_t time_ns)
     write_text(out, key, (struct lb_str){ text, len });
 }
 
+static void write_note(struct lb_buffer *out, const struct lb_sink *sink)
+{
+    char text[256] = "";
+
+    if (sink->type->note != NULL)
+        sink->type->note(sink, text, sizeof(text));
+    if (text[0] != '\0')
+        write_text(out, "note", lb_str_from(text));
+}
+
 /* How many were refused for good since the start, where they are kept, and why the last one. */
 static void write_dead_letters(struct lb_buffer *out, const struct lb_sink *sink,
                                const struct lb_dead_letter_state *letters)
@@ -54,6 +64,7 @@ static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
     write_text(out, "type", lb_str_from(sink->type->module.name));
     if (!state.ok)
         write_text(out, "problem", lb_str_from(state.text));
+    write_note(out, sink);
     if (state.blocked_since_ns != 0)
         write_time(out, "blocked_since", state.blocked_since_ns);
     lb_buffer_print(

@@ -34,7 +34,7 @@ struct grep_pattern {
     bool jit;
 };
 
-/* False: it was said why on stderr. */
+/* False: it was said why on stderr. The order of the patterns may change. */
 bool grep_pattern_open(struct grep_pattern *pattern, const struct lb_strs *patterns,
                        struct grep_pattern_options options);
 void grep_pattern_close(struct grep_pattern *pattern);

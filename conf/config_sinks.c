@@ -14,25 +14,26 @@ static const struct lb_instances kind = { "sink", type_at };
 
 static const char *const when_full_names[] = { "by_type", "block", "spool", "drop_oldest", NULL };
 
+static const char *const then_names[] = { "block", "drop_oldest", NULL };
+
 static const struct lb_option spool_options[] = {
-    { "max_size", LB_OPTION_SIZE, AT(spool_max), "1GiB", "the most that waits on disk", .min = 1024 * 1024,
-      .max = INT64_C(1) << 46 },
+    { "max_size", LB_OPTION_SIZE, AT(spool_max), "1GiB", "the most that waits on disk, below data_dir/spool",
+      .min = 1024 * 1024, .max = INT64_C(1) << 46 },
     { "then", LB_OPTION_CHOICE, AT(spool_then), "block",
-      .help = "what happens when that is reached: block or drop_oldest", .choices = when_full_names },
+      .help = "what happens when that is reached: its sources wait, or the oldest records go, counted",
+      .choices = then_names },
     { 0 },
 };
-
-static const char *const at_bound_names[] = { "block", "drop_oldest", NULL };
 
 static const struct lb_option dead_letter_options[] = {
     { "path", LB_OPTION_STRING, AT(dead_letter), NULL,
       .help = "the file; dead-letters/SINK.jsonl below data_dir unless set" },
     { "max_size", LB_OPTION_SIZE, AT(dead_letter_max), "256MiB", "the most that it holds", .min = 64 * 1024,
       .max = INT64_C(1) << 46 },
-    { "then", LB_OPTION_CHOICE, AT(dead_letter_drop_oldest), "block",
+    { "then", LB_OPTION_CHOICE, AT(dead_letter_then), "block",
       .help = "what happens when that is reached: block (such records are tried again until there is room) or "
               "drop_oldest (the newer half is kept as PATH.2)",
-      .choices = at_bound_names },
+      .choices = then_names },
     { 0 },
 };
 

@@ -1,6 +1,7 @@
 /*
  * journal.h - what journal.c (the list of segments, appending, syncing),
- * journal_file.c (one segment's bytes) and journal_read.c share.
+ * journal_open.c, journal_file.c (one segment's bytes) and journal_read.c
+ * share.
  *
  * A segment: a head (magic, version, checksum), then entries. An entry: a head
  * of its own (magic, length, checksum of the payload, checksum of this head
@@ -95,6 +96,10 @@ struct lb_journal_place {
     uint64_t next;
     uint64_t synced;
 };
+
+/* With the lock, or while only one thread has it. */
+bool lb_journal_add_start(struct lb_journal *journal, uint64_t start);
+void lb_journal_remove_last(struct lb_journal *journal); /* its file too */
 
 /* False: there is nothing to read. */
 bool lb_journal_locate(struct lb_journal *journal, uint64_t position, struct lb_journal_place *place);

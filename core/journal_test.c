@@ -541,6 +541,26 @@ static void holds_its_bound_and_gives_room_by_trimming(void **state)
     lb_journal_close(journal);
 }
 
+static void nothing_stays_on_disk_when_all_is_trimmed(void **state)
+{
+    struct lb_journal *journal = open_journal(0);
+    uint64_t starts[4];
+
+    (void)state;
+    append_many(journal, 0, 3);
+    uint64_t end = lb_journal_end(journal);
+    lb_journal_tidy(journal);
+    assert_int_equal(count_files(starts), 1);
+    lb_journal_trim(journal, end);
+    lb_journal_tidy(journal);
+    assert_int_equal(count_files(starts), 0);
+    assert_int_equal(lb_journal_bytes(journal), 0);
+    append_many(journal, 3, 2);
+    expect_all(journal, 3, 2);
+    assert_true(lb_journal_begin(journal) == end);
+    lb_journal_close(journal);
+}
+
 static void note_dropped(void *context, struct lb_str payload, uint64_t start)
 {
     char text[64];
@@ -696,6 +716,7 @@ int main(void)
         TEST(what_is_not_synced_can_be_taken_back),
         TEST(many_appends_share_one_sync),
         TEST(holds_its_bound_and_gives_room_by_trimming),
+        TEST(nothing_stays_on_disk_when_all_is_trimmed),
         TEST(drops_the_oldest_segment_and_shows_what_goes),
         TEST(a_disk_that_cannot_be_read_is_tried_again_then_skipped),
         TEST(opens_a_large_backlog_by_its_names),

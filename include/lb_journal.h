@@ -43,7 +43,8 @@ void lb_journal_close(struct lb_journal *journal); /* readers first */
 
 /*
  * Takes a copy of at least one byte. `end` (may be NULL): the position behind the entry. LB_LIMIT: max_bytes is reached
- * (nothing was taken). LB_IO (say, ENOSPC): nothing was taken, and the journal ends with a whole entry; try again later.
+ * (nothing was taken). LB_IO (say, ENOSPC): nothing was taken, and the journal ends with a whole entry; try again
+ * later.
  */
 enum lb_err lb_journal_append(struct lb_journal *journal, struct lb_str payload, uint64_t *end) LB_MUST_USE;
 
@@ -63,6 +64,9 @@ uint64_t lb_journal_bytes(const struct lb_journal *journal);
 
 /* Deletes segments that lie wholly below `position`. Any thread. */
 void lb_journal_trim(struct lb_journal *journal, uint64_t position);
+
+/* Where all was trimmed, deletes the segment that is being appended to as well. The appending thread. */
+void lb_journal_tidy(struct lb_journal *journal);
 
 /*
  * Deletes the oldest segment, whatever is in it (but not the one that is being appended to: LB_END), after `visit` has

@@ -34,15 +34,17 @@ enum lb_when_full {
     LB_FULL_DROP_OLDEST, /* counted */
 };
 
+/* And when the spool is full too. */
+enum lb_spool_then { LB_SPOOL_BLOCK, LB_SPOOL_DROP_OLDEST };
+
 /* What every sink takes; filled by options before open(). */
 struct lb_sink_options {
-    int when_full;               /* enum lb_when_full; after loading never BY_TYPE */
-    uint64_t spool_max;          /* bytes on disk */
-    int spool_then;              /* enum lb_when_full: BLOCK or DROP_OLDEST */
-    struct lb_str dead_letter;   /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
-    uint64_t dead_letter_max;    /* bytes of that file */
-    int dead_letter_drop_oldest; /* 1: at that bound the older half goes; 0: records are tried again until there is room
-                                  */
+    int when_full;             /* enum lb_when_full; after loading never BY_TYPE */
+    uint64_t spool_max;        /* bytes on disk */
+    int spool_then;            /* enum lb_spool_then */
+    struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+    uint64_t dead_letter_max;  /* bytes of that file */
+    int dead_letter_then;      /* enum lb_spool_then; BLOCK: such records are tried again until there is room */
 };
 
 struct lb_dead_letters;
@@ -95,6 +97,9 @@ struct lb_sink_type {
     /* Optional. A reader asks for what is still in memory: makes it visible now. */
     void (*flush)(struct lb_sink *sink);
 
+    /* Optional. Any thread. What a person should know though records are safe (say, sealing fails); else no text. */
+    void (*note)(const struct lb_sink *sink, char *text, size_t size);
+
     /* Optional. Waits for what is in flight, at most until `deadline` (monotonic). Before the last commit. */
     void (*drain)(struct lb_sink *sink, int64_t deadline);
 
@@ -128,6 +133,9 @@ bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline);
 
 /* After the sink was closed; a sink that was never started is left alone. */
 void lb_delivery_free(struct lb_sink *sink);
+
+/* Says in the log which spools below data_dir belong to no sink of these names. At start. */
+void lb_delivery_tell_orphans(struct lb_str data_dir, const struct lb_strs *sinks);
 
 /* True once the thread was told to end at once: a write() that waits shall return LB_AGAIN. */
 bool lb_delivery_stopping(const struct lb_sink *sink);

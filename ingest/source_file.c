@@ -8,7 +8,8 @@ static const struct lb_option options[] = {
     { .name = "include",
       .kind = LB_OPTION_STRINGS,
       .offset = offsetof(struct lb_tail_state, options.include),
-      .help = "patterns of the files to read; * and ? match within a name, ** any number of directories",
+      .help = "patterns of the files to read; * and ? match within a name, ** any number of directories; a compressed "
+              "file (.gz, .zst, ...) only where the pattern ends as it does",
       .flags = LB_OPTION_REQUIRED },
     LB_TAIL_OPTIONS,
     { .name = NULL },

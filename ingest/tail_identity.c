@@ -75,11 +75,13 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
 
 /* --- content ------------------------------------------------------------------- */
 
-/* `bytes` has room for `length`. */
+/* `bytes` has room for `length`. Where nothing was read yet, nothing can be another. */
 static enum lb_tail_match match(int fd, char *bytes, uint32_t length, uint64_t offset, uint64_t hash)
 {
     ssize_t got = lb_tail_pread(fd, bytes, length, offset);
 
+    if (length == 0)
+        return LB_TAIL_SAME;
     if (got < 0)
         return LB_TAIL_UNKNOWN;
     return got == (ssize_t)length && XXH64(bytes, length, 0) == hash ? LB_TAIL_SAME : LB_TAIL_OTHER;
@@ -96,8 +98,6 @@ enum lb_tail_match lb_tail_match_marker(const struct lb_tail_file *file, int fd)
 {
     char marker[LB_TAIL_MARKER_BYTES];
 
-    if (file->marker_len == 0)
-        return LB_TAIL_SAME;
     return match(fd, marker, file->marker_len, file->offset - file->marker_len, file->marker);
 }
 
@@ -154,6 +154,8 @@ static void remember(void *context, uint64_t id, struct lb_str identity)
     struct lb_tail *self = context;
     struct lb_tail_known known = { .id = id };
 
+    if (lb_tail_read_since(self, id, identity))
+        return;
     if (!read_identity(identity, &known)) {
         LB_WARN("source.file", "stored position is not understood, ignored identity=\"" LB_STR_FMT "\"",
                 LB_STR_ARG(identity));
@@ -318,14 +320,12 @@ static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
     lb_stream_unref(stream);
 }
 
-static void settle(struct lb_tail *self, struct lb_tail_known *known)
+static void settle_renamed(struct lb_tail *self, struct lb_tail_known *known)
 {
     struct lb_tail_file *file = find_renamed(self, known);
 
-    if (file == NULL) {
-        settle_missing(self, known);
+    if (file == NULL)
         return;
-    }
     claim(known, file);
     lb_tail_ready(self, file);
 }
@@ -335,10 +335,16 @@ void lb_tail_settle_known(struct lb_tail *self)
     lb_streams_begin(self->source->streams);
     for (uint32_t i = 0; i < self->known_count; i++)
         if (!self->known[i].claimed)
-            settle(self, &self->known[i]);
+            settle_renamed(self, &self->known[i]);
+    /* Only now: what is a file of ours itself is no copy of another. */
+    for (uint32_t i = 0; i < self->known_count; i++)
+        if (!self->known[i].claimed)
+            settle_missing(self, &self->known[i]);
     /* Only now, when each copy and each renamed file is taken. */
     for (uint32_t i = 0; i < self->known_count; i++)
         lb_tail_watch_search(self, self->known[i].path);
+    if (self->returned)
+        lb_tail_watch_search_all(self);
     if (lb_streams_end(self->source->streams) != LB_OK)
         LB_WARN("source.file", "positions of deleted files are forgotten at the next start error=\"%s\"",
                 strerror(errno));
@@ -377,6 +383,8 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     struct stat status;
     bool was_truncated = file->id == 0 && file->identity.born_ns != 0;
 
+    if (file->id == 0) /* it may have been looked at before, and hold something else by now */
+        file->identity.length = 0;
     lb_tail_grow_head(&file->identity, file->fd, NULL);
     if (file->identity.length == 0)
         return false;

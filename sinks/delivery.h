@@ -88,7 +88,8 @@ struct delivery_flush {
     pthread_cond_t served;
     atomic_bool wanted; /* a hint for the thread: somebody may wait */
     uint64_t asked;     /* how often, */
-    uint64_t done;      /* and how far that was served */
+    uint64_t seen;      /* how far the thread saw it, */
+    uint64_t done;      /* and how far it was served */
     int64_t since;      /* monotonic: the first who waits */
 };
 

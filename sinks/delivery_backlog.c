@@ -40,7 +40,7 @@ bool delivery_reads_spool(struct lb_delivery *self)
 
 /* --- reading ------------------------------------------------------------------------------- */
 
-static void note_flight(struct delivery_spool *spool, uint64_t end, int64_t arrival_ns)
+void spool_note_flight(struct delivery_spool *spool, uint64_t end, int64_t arrival_ns)
 {
     if (spool->flights == SPOOL_FLIGHT)
         spool->flight[SPOOL_FLIGHT - 1].end = end; /* the older time counts */
@@ -152,7 +152,8 @@ static enum lb_err next(struct lb_delivery *self)
     be_current(self, token, FROM_SPOOL);
     pthread_mutex_lock(&self->lock);
     spool->read_at = end;
-    note_flight(spool, end, spool->back.batch.arrival_ns);
+    spool_note_flight(spool, end, spool->back.batch.arrival_ns);
+    spool->unread_arrival = spool->back.batch.arrival_ns;
     pthread_mutex_unlock(&self->lock);
     return LB_OK;
 }

@@ -12,18 +12,9 @@
  */
 #include "spool.h"
 
-#include "lb_alloc.h"
-#include "lb_limits.h"
-#include "lb_log.h"
-
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-
-#define MODULE "spool"
 
 /* --- when ------------------------------------------------------------------------- */
 
@@ -133,13 +124,14 @@ static void tell_stuck(struct lb_delivery *self, enum lb_err err)
                                LB_STR_ARG(self->sink->data_dir), err == LB_IO ? strerror(errno) : lb_err_name(err));
 }
 
-static enum lb_err append(struct lb_delivery *self, const struct delivery_item *item, uint64_t *end)
+static enum lb_err append(struct lb_delivery *self, const struct delivery_item *item, uint64_t *end, uint32_t *records)
 {
     struct delivery_spool *spool = self->spool;
     const struct lb_selection *selection = delivery_trim(self, item->batch, item->selection, &spool->trimmed);
 
     if (selection == NULL)
         return LB_NOMEM;
+    *records = selection->count;
     if (selection->count == 0)
         return LB_OK;
     lb_buffer_reset(&spool->encoded);
@@ -149,11 +141,8 @@ static enum lb_err append(struct lb_delivery *self, const struct delivery_item *
     for (;;) {
         enum lb_err err = lb_journal_append(spool->journal, lb_buffer_str(&spool->encoded), end);
 
-        if (err != LB_LIMIT || self->sink->options.spool_then != LB_FULL_DROP_OLDEST || !drop_segment(self)) {
-            if (err == LB_OK)
-                lb_metric_add(self->metrics.spooled, selection->count);
+        if (err != LB_LIMIT || self->sink->options.spool_then != LB_SPOOL_DROP_OLDEST || !drop_segment(self))
             return err;
-        }
     }
 }
 
@@ -167,7 +156,7 @@ static uint32_t write_group(struct lb_delivery *self)
     uint32_t count = 0;
 
     while (count < spool->group && end - before < SPOOL_GROUP_BYTES) {
-        err = append(self, &spool->items[count], &end);
+        err = append(self, &spool->items[count], &end, &spool->records[count]);
         if (err != LB_OK)
             break;
         spool->ends[count++] = end;
@@ -249,6 +238,10 @@ static void settle(struct lb_delivery *self, uint32_t count)
             settle_token(self, spool->items[i].token, spool->ends[i], i < given);
     }
     pthread_mutex_lock(&self->lock);
+    for (uint32_t i = 0; i < given; i++)
+        spool_note_flight(spool, spool->ends[i], spool->items[i].batch->arrival_ns);
+    if (spool->read_at >= spool->settled)
+        spool->unread_arrival = spool->items[given < count ? given : 0].batch->arrival_ns;
     spool->settled = spool->ends[count - 1];
     if (given > 0)
         spool->read_at = spool->ends[given - 1];
@@ -258,8 +251,10 @@ static void settle(struct lb_delivery *self, uint32_t count)
     if (!self->files_due)
         (void)delivery_commit_marks(self);
     pthread_mutex_unlock(&self->commit_lock);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        lb_metric_add(self->metrics.spooled, spool->records[i]);
         lb_batch_unref(spool->items[i].batch);
+    }
     delivery_show(self);
 }
 
@@ -281,16 +276,19 @@ static void spool_group(struct lb_delivery *self)
         nothing_settled(self);
 }
 
-/* With the lock, given up meanwhile. Nothing has to go to the disk any more, so it is no problem that it did not. */
-static void forget_trouble(struct lb_delivery *self)
+/* With the lock, given up meanwhile. Nothing has to go to the disk, so it is no problem if it does not take it. */
+static void rest(struct lb_delivery *self)
 {
     struct delivery_spool *spool = self->spool;
 
-    if (!spool->stuck || spool->engaged || delivery_lags(self, lb_clock_monotonic()))
+    if (spool->engaged || delivery_lags(self, lb_clock_monotonic()))
         return;
+    bool was_stuck = spool->stuck;
     spool->stuck = false;
     pthread_mutex_unlock(&self->lock);
-    delivery_spool_problem(self, NULL);
+    if (was_stuck)
+        delivery_spool_problem(self, NULL);
+    lb_journal_tidy(spool->journal);
     pthread_mutex_lock(&self->lock);
 }
 
@@ -301,7 +299,7 @@ static void *run(void *context)
 
     pthread_mutex_lock(&self->lock);
     while (!spool->ending || (self->count > 0 && lb_clock_monotonic() < spool->deadline)) {
-        forget_trouble(self);
+        rest(self);
         int64_t at = due_at(self);
 
         if (at > lb_clock_monotonic() || !engage(self)) {
@@ -319,155 +317,7 @@ static void *run(void *context)
     return NULL;
 }
 
-/* --- the ledger ---------------------------------------------------------------------------- */
-
-static struct lb_str end_key(const struct lb_delivery *self, char key[LB_NAME_BYTES_MAX + 32])
-{
-    int len = snprintf(key, LB_NAME_BYTES_MAX + 32, "spool/" LB_STR_FMT "/end", LB_STR_ARG(self->sink->section.name));
-
-    return (struct lb_str){ key, (size_t)len };
-}
-
-void delivery_spool_put_end(struct lb_delivery *self, struct lb_ledger_txn *txn)
-{
-    char key[LB_NAME_BYTES_MAX + 32];
-    char text[24];
-
-    if (self->spool == NULL || self->spool->settled == self->spool->committed_end)
-        return;
-    int len = snprintf(text, sizeof(text), "%" PRIu64, self->spool->settled);
-    lb_ledger_put(txn, end_key(self, key), (struct lb_str){ text, (size_t)len });
-}
-
-uint64_t delivery_spool_mark(struct lb_delivery *self)
-{
-    return self->spool != NULL ? lb_stream_mark(self->spool->stream, self->sink->index) : 0;
-}
-
-void delivery_spool_trim(struct lb_delivery *self, uint64_t mark)
-{
-    if (self->spool == NULL)
-        return;
-    self->spool->committed_end = self->spool->settled;
-    lb_journal_trim(self->spool->journal, mark);
-}
-
-/* --- opening --------------------------------------------------------------------------------- */
-
-struct search {
-    struct lb_str identity;
-    uint64_t id;
-};
-
-static void match(void *context, uint64_t id, struct lb_str identity)
-{
-    struct search *search = context;
-
-    if (lb_str_equal(identity, search->identity))
-        search->id = id;
-}
-
-/* A stream without a source: its identity says whose spool it is. */
-static enum lb_err open_stream(struct lb_delivery *self)
-{
-    char text[LB_NAME_BYTES_MAX + 32];
-    int len = snprintf(text, sizeof(text), "spool " LB_STR_FMT, LB_STR_ARG(self->sink->section.name));
-    struct search search = { { text, (size_t)len }, 0 };
-
-    lb_streams_each_known(self->streams, LB_STR(""), match, &search);
-    return lb_stream_open(self->streams, NULL, search.id, search.identity, &self->spool->stream);
-}
-
-static bool read_end(struct lb_delivery *self, uint64_t *end)
-{
-    char key[LB_NAME_BYTES_MAX + 32];
-    struct lb_buffer value;
-
-    lb_buffer_init(&value, 64);
-    bool known = lb_ledger_get(self->sink->ledger, end_key(self, key), &value) == LB_OK;
-    lb_buffer_append_char(&value, '\0');
-    known = known && !value.failed;
-    if (known)
-        *end = strtoull(value.ptr, NULL, 10);
-    lb_buffer_free(&value);
-    return known;
-}
-
-static enum lb_err open_journal(struct lb_delivery *self)
-{
-    const struct lb_sink *sink = self->sink;
-    uint64_t mark = delivery_spool_mark(self);
-    struct lb_journal_options options = { .max_bytes = sink->options.spool_max };
-    char path[PATH_MAX];
-
-    options.segment_bytes = sink->options.spool_max / SPOOL_SEGMENTS_MIN;
-    if (options.segment_bytes > 16 * 1024 * 1024 || options.segment_bytes == 0)
-        options.segment_bytes = 16 * 1024 * 1024;
-    if (options.segment_bytes < SPOOL_SEGMENT_MIN)
-        options.segment_bytes = SPOOL_SEGMENT_MIN;
-    options.end_known = read_end(self, &options.end);
-    if (options.end_known && options.end < mark)
-        options.end = mark;
-    snprintf(path, sizeof(path), LB_STR_FMT "/spool/" LB_STR_FMT, LB_STR_ARG(sink->data_dir),
-             LB_STR_ARG(sink->section.name));
-    enum lb_err err = lb_journal_open(&self->spool->journal, path, &options);
-    if (err != LB_OK || lb_journal_end(self->spool->journal) >= mark)
-        return err;
-    /* Its files are gone, and the ledger does not know an end: positions go on behind the mark all the same. */
-    lb_journal_close(self->spool->journal);
-    self->spool->journal = NULL;
-    options.end_known = true;
-    options.end = mark;
-    return lb_journal_open(&self->spool->journal, path, &options);
-}
-
-static void look_back(struct lb_delivery *self)
-{
-    struct delivery_spool *spool = self->spool;
-
-    spool->settled = lb_journal_end(spool->journal);
-    spool->committed_end = UINT64_MAX; /* not looked at: the first commit puts it */
-    spool->read_at = delivery_spool_mark(self);
-    lb_journal_trim(spool->journal, spool->read_at);
-    spool->engaged = spool->read_at < spool->settled;
-    if (spool->engaged)
-        LB_INFO(MODULE, "records of an earlier run are in the spool sink=" LB_STR_FMT " bytes=%" PRIu64,
-                LB_STR_ARG(self->sink->section.name), spool->settled - spool->read_at);
-}
-
-/* A sink that spools has one; another has one if an earlier run left it something. */
-static bool is_needed(struct lb_delivery *self, bool spools)
-{
-    uint64_t end;
-
-    return spools || (self->sink->ledger != NULL && read_end(self, &end));
-}
-
-enum lb_err delivery_spool_open(struct lb_delivery *self, bool spools)
-{
-    pthread_condattr_t attr;
-
-    if (!is_needed(self, spools))
-        return LB_OK;
-    struct delivery_spool *spool = lb_alloc(sizeof(*spool));
-    if (spool == NULL)
-        return LB_NOMEM;
-    self->spool = spool;
-    pthread_mutex_init(&spool->reading, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&spool->work, &attr);
-    pthread_condattr_destroy(&attr);
-    lb_buffer_init(&spool->encoded, SPOOL_ENTRY_MAX);
-    lb_buffer_init(&spool->payload, SPOOL_ENTRY_MAX);
-    spool_batch_init(&spool->back);
-    enum lb_err err = open_stream(self);
-    if (err == LB_OK)
-        err = open_journal(self);
-    if (err == LB_OK)
-        look_back(self);
-    return err;
-}
+/* --- the thread ---------------------------------------------------------------------------- */
 
 bool delivery_spool_start(struct lb_delivery *self)
 {
@@ -495,25 +345,4 @@ void delivery_spool_finish(struct lb_delivery *self, int64_t deadline)
     pthread_mutex_unlock(&self->lock);
     pthread_join(spool->thread, NULL);
     spool->started = false;
-}
-
-void delivery_spool_free(struct lb_delivery *self)
-{
-    struct delivery_spool *spool = self->spool;
-
-    if (spool == NULL)
-        return;
-    self->spool = NULL;
-    if (spool->stream != NULL)
-        lb_stream_unref(spool->stream);
-    lb_journal_reader_free(spool->reader);
-    if (spool->journal != NULL)
-        lb_journal_close(spool->journal);
-    spool_batch_free(&spool->back);
-    lb_buffer_free(&spool->payload);
-    lb_buffer_free(&spool->encoded);
-    lb_free(spool->trimmed.selection.indexes);
-    pthread_cond_destroy(&spool->work);
-    pthread_mutex_destroy(&spool->reading);
-    lb_free(spool);
 }

@@ -87,6 +87,8 @@ static int64_t oldest_arrival(struct lb_delivery *self, uint64_t mark)
         memmove(spool->flight, spool->flight + passed, spool->flights * sizeof(spool->flight[0]));
         if (spool->flights > 0)
             return spool->flight[0].arrival_ns;
+        if (spool->read_at < spool->settled && spool->unread_arrival != 0)
+            return spool->unread_arrival;
     }
     return self->count > 0 ? delivery_at(self, 0)->batch->arrival_ns : 0;
 }

@@ -47,6 +47,32 @@ void output_ledger_delete(struct output *self, struct lb_ledger_txn *txn, const 
     lb_ledger_delete(txn, key_of(self, file->path, key));
 }
 
+struct search {
+    struct lb_str path;
+    bool found;
+};
+
+static void compare(void *context, struct lb_str key, struct lb_str value)
+{
+    struct search *search = context;
+    size_t sink = strlen("file/");
+    const char *slash = memchr(key.ptr + sink, '/', key.len - sink);
+
+    (void)value;
+    if (slash != NULL)
+        search->found =
+            search->found ||
+            lb_str_equal((struct lb_str){ slash + 1, key.len - (size_t)(slash + 1 - key.ptr) }, search->path);
+}
+
+bool output_ledger_knows(const struct output *self, const char *path)
+{
+    struct search search = { lb_str_from(path), false };
+
+    lb_ledger_each(self->sink->ledger, LB_STR("file/"), compare, &search);
+    return search.found;
+}
+
 struct loader {
     struct output *self;
     size_t prefix_len;

@@ -48,8 +48,7 @@ static const struct lb_option options[] = {
     { "seal", LB_OPTION_BOOL, offsetof(struct sink_archive, seal), "true",
       .help = "finished files are compressed anew and get an index, in the background" },
     { "buffer", LB_OPTION_SIZE, offsetof(struct sink_archive, output.buffer_bytes), "4MiB",
-      "memory for records that wait for their frame, over all files, and as much again for frames not yet synced",
-      .min = 64 * 1024, .max = INT64_C(1) << 32 },
+      "memory for records that wait for their frame, over all files", .min = 64 * 1024, .max = INT64_C(1) << 32 },
     { "max_open", LB_OPTION_COUNT, offsetof(struct sink_archive, output.open_max), "256", "files that are open at once",
       .min = 1, .max = 65536 },
     { 0 },
@@ -175,6 +174,14 @@ static void committed(struct lb_sink *sink)
     output_committed(&self->output);
 }
 
+static void note(const struct lb_sink *sink, char *text, size_t size)
+{
+    const struct sink_archive *self = sink->state;
+
+    if (self->output.sealer != NULL)
+        sealer_note(self->output.sealer, text, size);
+}
+
 static void flush(struct lb_sink *sink)
 {
     struct sink_archive *self = sink->state;
@@ -207,5 +214,6 @@ const struct lb_sink_type lb_sink_archive = {
     .commit = commit,
     .committed = committed,
     .flush = flush,
+    .note = note,
     .close = close_archive,
 };

@@ -90,7 +90,8 @@ static const struct lb_option options[] = {
       .offset = AT(body),
       .choices = body_names,
       .fallback = "json",
-      .help = "how records stand in it: json (an object, or with batch.count above 1 an array) or ndjson (a line each)" },
+      .help =
+          "how records stand in it: json (an object, or with batch.count above 1 an array) or ndjson (a line each)" },
     { 0 },
 };
 

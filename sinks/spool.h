@@ -33,7 +33,7 @@ enum {
 #define SPOOL_RETRY LB_SECOND                  /* of a disk that does not take */
 #define SPOOL_TELL (60 * LB_SECOND)            /* dropping is logged at most so often */
 
-/* An entry that was read and is not delivered. */
+/* An entry that the sink has and that is not delivered. */
 struct spool_flight {
     uint64_t end;
     int64_t arrival_ns;
@@ -59,10 +59,12 @@ struct delivery_spool {
     int64_t deadline;
     struct spool_flight flight[SPOOL_FLIGHT];
     uint32_t flights;
+    int64_t unread_arrival; /* of what was not read yet: at least as old as the oldest */
 
     /* The writing thread's. */
     struct delivery_item items[SPOOL_GROUP_ITEMS];
     uint64_t ends[SPOOL_GROUP_ITEMS];
+    uint32_t records[SPOOL_GROUP_ITEMS];
     struct lb_buffer encoded;
     struct delivery_trimmed trimmed;
     int64_t retry_at;
@@ -78,5 +80,8 @@ struct delivery_spool {
 
     uint64_t committed_end; /* in the ledger; under commit_lock */
 };
+
+/* With the delivery's lock: the sink has the entry that ends there. */
+void spool_note_flight(struct delivery_spool *spool, uint64_t end, int64_t arrival_ns);
 
 #endif

@@ -40,6 +40,28 @@ def test_a_whole_configuration_passes(check):
     assert check(WHOLE) == (0, [])
 
 
+def test_says_what_happens_while_a_sink_lags(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text(f"""
+data_dir: {tmp_path}/data
+sources: {{net: {{type: syslog, listen: ['tcp://127.0.0.1:0']}}}}
+routes: [{{to: [archive, hook, bin, old]}}]
+sinks:
+  archive: {{type: archive, path: '{tmp_path}/a.zst'}}
+  hook: {{type: webhook, url: 'http://127.0.0.1:1/'}}
+  bin: {{type: webhook, url: 'http://127.0.0.1:1/', spool: {{max_size: 20GiB, then: drop_oldest}}}}
+  old: {{type: stdout, when_full: drop_oldest}}
+""")
+    done = subprocess.run([BIN, "check", "-c", str(file)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == [
+        "  archive  archive  when full: block: its sources wait",
+        "  hook     webhook  when full: spool to disk, 1.0 GiB at most, then block",
+        "  bin      webhook  when full: spool to disk, 20 GiB at most, then drop the oldest",
+        "  old      stdout   when full: drop the oldest, counted",
+    ]
+
+
 NINE = {
     "missing path": (
         SINKS + ROUTES + "sources: {app: {type: file}}\n",

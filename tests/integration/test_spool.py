@@ -363,6 +363,26 @@ def test_a_full_disk_below_the_spool_blocks_and_goes_on_by_itself(tmp_path, logb
     assert world.daemon.stop() == 0
 
 
+def test_a_spool_without_its_sink_is_told(tmp_path, logboom):
+    world = World(logboom, tmp_path)
+    world.daemon.start().ready()
+    world.syslog(0, 300)
+    wait_for(lambda: len(world.archived("net")) == 300, 60, "the archive")
+    assert world.daemon.stop() == 0
+    text = world.daemon.config.read_text()
+    world.daemon.config.write_text(text.replace("hook:", "renamed:").replace("[hook,", "[renamed,"))
+    world.hook.up()
+    world.daemon.start().ready()
+    assert "a spool belongs to no sink" in world.daemon.log() and "sink=hook" in world.daemon.log()
+    assert world.daemon.stop() == 0
+    world.daemon.config.write_text(text)
+    world.daemon.start().ready()
+    wait_for(lambda: len(world.hook.got("net")) >= 300, 60, "all")
+    assert world.hook.got("net") == numbered("net", 300)
+    wait_for(lambda: segments(world) == [], 30, "nothing left on disk")
+    assert world.daemon.stop() == 0
+
+
 def test_a_backlog_is_delivered_though_the_policy_changed(tmp_path, logboom):
     world = World(logboom, tmp_path)
     world.daemon.start().ready()
