@@ -85,7 +85,7 @@ $(OUT)/%.o: %.c Makefile
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: run test unit tests bench bench-peers crash crash-faults crash-power losses fuzz fuzz-run lint fmt
+.PHONY: run test unit tests bench bench-archive bench-grep bench-peers crash crash-faults crash-power losses fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
 	@tests/deps.sh build && $(MAKE) --no-print-directory all && tests/demo.sh $(BIN)
 
@@ -105,9 +105,13 @@ unit: $(TESTBIN)   ## unit and property tests of this BUILD
 bench: all bench-programs   ## CPU seconds of the three loads, and the small benchmarks
 	@for b in $(filter-out %/load %/seal,$(BENCH)); do $$b || exit 1; done
 	$(PYTHON) tests/bench/peers.py --only logboom
+bench-archive: all bench-programs   ## SIZE (256MiB) of realistic lines sealed: speed, size, share of the index; DIR keeps the archives
+	$(OUT)/tests/bench/bench_archive $(or $(SIZE),256MiB) $(DIR)
 bench-peers: all bench-programs   ## the same work by rsyslog and syslog-ng (and fluent-bit, vector on PATH), with ratios
 	tests/peers.sh >/dev/null
 	$(PYTHON) tests/bench/peers.py
+bench-grep: all bench-programs   ## logboom grep, zstdcat | grep and rg -z over the same archive, with ratios
+	$(PYTHON) tests/bench/grep.py
 
 N ?= 20
 TRIAL = LB_CRASHES=$(N) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/integration
@@ -147,6 +151,10 @@ fmt:   ## format every file in place
 install: all   ## install under $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/$(NAME)
 	install -D -m 644 conf/dist/lnav/logboom.json $(DESTDIR)$(PREFIX)/share/$(NAME)/lnav/logboom.json
+	install -D -m 644 conf/dist/$(NAME).sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/$(NAME).conf
+	for unit in $(NAME).service $(NAME).socket $(NAME)-recover.service; do \
+	 sed 's|/usr/bin/|$(PREFIX)/bin/|' conf/dist/$$unit | \
+	 install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
 
 clean:   ## remove build/
 	rm -rf build

@@ -27,7 +27,7 @@ struct archive_paths {
     size_t capacity;
     size_t given;
     bool beneath; /* a directory was among them */
-    bool failed; /* something could not be looked at; it was said on stderr */
+    bool failed;  /* something could not be looked at; it was said on stderr */
 };
 
 /* Adds what is behind `path`. What cannot be read is said on stderr, sets `failed` and is passed over. */

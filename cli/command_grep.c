@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FLUSH_MS = 2000 };
+enum { FLUSH_MS = 2000, THREAD_BYTES = 128 * 1024 };
 
 struct grep {
     struct grep_options options;
@@ -94,8 +94,6 @@ static bool search(struct grep *self)
         self->failed = true;
         return true;
     }
-    for (size_t i = 0; i < self->paths.count; i++)
-        total += self->paths.items[i].bytes;
     progress_start(&self->progress, "grep", total);
     while (go_on && (part = grep_search_next(search)) != NULL)
         go_on = print_part(self, search, part);
@@ -156,13 +154,24 @@ static bool has_pattern(const struct grep_options *options, const char **operand
     return !(is_path(operands[0]) && (count == 1 || strchr(operands[0], '/') != NULL));
 }
 
+/* In the same directory: what is in memory for one is for the other. */
+static bool is_beside(const char *a, const char *b)
+{
+    const char *a_slash = strrchr(a, '/');
+    const char *b_slash = strrchr(b, '/');
+    size_t a_length = a_slash != NULL ? (size_t)(a_slash - a) : 0;
+    size_t b_length = b_slash != NULL ? (size_t)(b_slash - b) : 0;
+
+    return a_length == b_length && memcmp(a, b, a_length) == 0;
+}
+
 static bool set_paths(struct grep *self, const char **operands, size_t count)
 {
     char directory[PATH_MAX];
     bool from_config = self->options.config != NULL || (count == 0 && isatty(STDIN_FILENO) == 1);
 
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(operands[i], "-") != 0)
+        if (strcmp(operands[i], "-") != 0 && (i == 0 || !is_beside(operands[i - 1], operands[i])))
             fresh_flush(operands[i], FLUSH_MS);
         archive_paths_add(&self->paths, operands[i]);
     }

@@ -73,8 +73,8 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
             if (i + 1 == argc)
                 return usage_error(&command_replay, "%s needs a value", argv[i]);
             if (!read_value(argv[i], argv[i + 1], arguments))
-                return usage_error(&command_replay, "%s: cannot read \"%s\"; " TIME_ARGUMENT_FORMS, argv[i],
-                                   argv[i + 1]);
+                return usage_error(&command_replay, "%s: cannot read \"%s\"; %s", argv[i], argv[i + 1],
+                                   strcmp(argv[i], "--timeout") == 0 ? "try 90s or 10m" : TIME_ARGUMENT_FORMS);
             i++;
         } else if (strcmp(argv[i], "--dry-run") == 0) {
             arguments->dry_run = true;

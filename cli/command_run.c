@@ -10,7 +10,7 @@
 struct arguments {
     const char *file;
     const char *level;
-    unsigned flags;
+    bool exit_at_eof;
 };
 
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
@@ -23,7 +23,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
         else if (strcmp(argv[i], "--log-level") == 0 && more)
             arguments->level = argv[++i];
         else if (strcmp(argv[i], "--exit-at-eof") == 0)
-            arguments->flags |= LB_DAEMON_EXIT_AT_EOF;
+            arguments->exit_at_eof = true;
         else if (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--log-level") == 0)
             return usage_error(&command_run, "%s needs a value", argv[i]);
         else
@@ -35,15 +35,21 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
     return EXIT_OK;
 }
 
+/* Takes over the configuration. */
 static int run_config(struct lb_config *config, const struct arguments *arguments, struct lb_diag *diag)
 {
-    if (arguments->level != NULL)
-        config->log_level = lb_level_parse(lb_str_from(arguments->level));
-    lb_log_level = config->log_level;
+    const struct lb_daemon_settings settings = {
+        .file = arguments->file,
+        .log_level = arguments->level != NULL ? lb_level_parse(lb_str_from(arguments->level)) : LB_LEVEL_NONE,
+        .exit_at_eof = arguments->exit_at_eof,
+    };
+    struct lb_daemon *daemon = NULL;
 
-    struct lb_daemon *daemon =
-        diag->errors == 0 && lb_config_check(config, diag) ? lb_daemon_start(config, arguments->flags, diag) : NULL;
-
+    lb_log_level = settings.log_level != LB_LEVEL_NONE ? settings.log_level : config->log_level;
+    if (diag->errors == 0 && lb_config_check(config, diag))
+        daemon = lb_daemon_start(config, &settings, diag);
+    else
+        lb_config_free(config);
     lb_diag_print(diag, stderr);
     if (daemon == NULL)
         return EXIT_NO;
@@ -69,7 +75,6 @@ static int run(int argc, char **argv)
         code = EXIT_NO;
     } else {
         code = run_config(config, &arguments, &diag);
-        lb_config_free(config);
     }
     lb_diag_free(&diag);
     return code;
@@ -82,8 +87,10 @@ const struct command command_run = {
             "  -c FILE            the configuration; $LOGBOOM_CONFIG or /etc/logboom/logboom.yaml unless given\n"
             "  --exit-at-eof      stop when every file is read and every sink has all (backfills, benchmarks)\n"
             "  --log-level LEVEL  of logboom's own log on stderr: error, warn, info, debug, trace\n\n"
-            "Signals: TERM and INT drain and stop (within shutdown_timeout), USR1 and USR2 make logboom's own\n"
-            "log more and less talkative.\n"
+            "Signals: HUP reads the configuration again (an error leaves the old one at work, the log says why),\n"
+            "TERM and INT drain and stop (within shutdown_timeout; the second one at once), USR1 and USR2 make\n"
+            "logboom's own log more and less talkative. It tells systemd when it is ready, reloads, stops and\n"
+            "lives (Type=notify, WatchdogSec=), and takes sockets that systemd has opened.\n"
             "Exit: 0 everything was delivered, 1 it could not start or something is kept for the next start.\n",
     .run = run,
 };

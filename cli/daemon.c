@@ -12,6 +12,7 @@
 #include "lb_alloc.h"
 #include "lb_log.h"
 #include "lb_metrics.h"
+#include "lb_sockets.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,163 +24,138 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct lb_place nowhere;
 
-/* --- the way of a batch behind the workers --------------------------------- */
-
-/* Delivering without a token would double records after a restart; ending now loses none. */
-static _Noreturn void end_at_once(void)
-{
-    LB_ERROR("daemon", "out of memory for a token, ending at once; the next start goes on from the last commit");
-    abort();
-}
-
-/* To every sink its selection, with a token; in order of the stream. Takes over the caller's reference. */
-static void deliver(struct lb_daemon *daemon, struct lb_batch *batch)
-{
-    for (uint32_t i = 0; i < daemon->config->sink_count; i++) {
-        const struct lb_selection *selection = &batch->selections[i];
-        struct lb_token *token = lb_token_issue(batch->stream, i, batch->position_end, selection->count == 0);
-
-        if (selection->count == 0)
-            continue;
-        if (token == NULL)
-            end_at_once();
-        lb_batch_ref(batch);
-        lb_delivery_push(daemon->config->sinks[i].delivery, batch, selection, token);
-    }
-}
-
-static void emit(void *context, struct lb_batch *batch)
-{
-    struct lb_daemon *daemon = context;
-    uint32_t alerts = daemon->config->sink_count;
-
-    deliver(daemon, batch);
-    struct lb_token *token = lb_token_issue(batch->stream, alerts, batch->position_end, batch->feed_count == 0);
-    if (token == NULL && batch->feed_count > 0)
-        end_at_once();
-    /* Batches that feed no rule go there too: their times move the stream's clock. */
-    if (daemon->alerts != NULL)
-        lb_alert_engine_push(daemon->alerts, batch, token);
-    else
-        lb_batch_unref(batch);
-}
-
-/* Alert events come from the engine's thread with their selections made. */
-static void emit_alert(void *context, struct lb_batch *batch)
-{
-    struct lb_daemon *daemon = context;
-
-    deliver(daemon, batch);
-    lb_batch_unref(batch);
-}
-
-static void *work(void *context)
-{
-    struct lb_daemon *daemon = context;
-    struct lb_worker *worker = lb_worker_new(&daemon->config->plan);
-    struct lb_batch *batch;
-
-    assert(worker != NULL); /* made at start-up, where memory is there */
-    while ((batch = lb_queue_pop(&daemon->intake)) != NULL) {
-        lb_worker_process(worker, batch);
-        lb_pool_settle(batch);
-        lb_sequencer_done(daemon->sequencer, batch);
-    }
-    lb_worker_free(worker);
-    return NULL;
-}
-
 /* --- start ------------------------------------------------------------------ */
 
-static bool name_consumers(struct lb_daemon *daemon)
+/* The first sinks are numbered as they stand in the configuration. */
+static struct lb_streams *make_streams(struct lb_daemon *daemon)
 {
-    struct lb_config *config = daemon->config;
+    const struct lb_config *config = daemon->current->config;
+    struct lb_str names[LB_SINKS_MAX + 1];
+    const struct lb_strs consumers = { names, config->sink_count + 1 };
 
-    daemon->consumers.count = config->sink_count + 1;
-    daemon->consumers.items = lb_arena_alloc(&config->arena, daemon->consumers.count * sizeof(struct lb_str));
-    if (daemon->consumers.items == NULL)
-        return false;
     for (uint32_t i = 0; i < config->sink_count; i++)
-        daemon->consumers.items[i] = config->sinks[i].section.name;
-    daemon->consumers.items[config->sink_count] = LB_STR("alerts");
-    return true;
+        names[i] = config->sinks[i].section.name;
+    names[config->sink_count] = LB_STR("alerts");
+    daemon->alert_number = config->sink_count;
+    return lb_streams_new(daemon->ledger, &consumers);
+}
+
+static void tell_bad_ledger(const char *path, struct lb_diag *diag)
+{
+    uint32_t version = lb_ledger_version(path);
+
+    if (version > LB_LEDGER_VERSION)
+        lb_diag_error(
+            diag, nowhere,
+            "%s is of version %u, written by a newer logboom; this one knows versions up to %d. It is left as "
+            "it is: go on with the newer logboom, or give this one another data_dir",
+            path, version, LB_LEDGER_VERSION);
+    else
+        lb_diag_error(diag, nowhere,
+                      "%s is not a ledger of logboom; move data_dir away to start anew (files are then read from their "
+                      "beginning)",
+                      path);
 }
 
 static bool open_ledger(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof(path), LB_STR_FMT "/ledger", LB_STR_ARG(daemon->config->data_dir));
+    snprintf(path, sizeof(path), LB_STR_FMT "/ledger", LB_STR_ARG(daemon->current->config->data_dir));
     switch (lb_ledger_open(&daemon->ledger, path)) {
     case LB_OK: break;
-    case LB_BAD_INPUT:
-        lb_diag_error(diag, nowhere,
-                      "%s is not a ledger of this version of logboom; move data_dir away to start anew "
-                      "(files are then read from their beginning)",
-                      path);
-        return false;
+    case LB_BAD_INPUT: tell_bad_ledger(path, diag); return false;
     default: lb_diag_error(diag, nowhere, "cannot open %s: %s", path, strerror(errno)); return false;
     }
-    if (name_consumers(daemon))
-        daemon->streams = lb_streams_new(daemon->ledger, &daemon->consumers);
+    daemon->moved = data_dir_moved(daemon->ledger, daemon->lock_fd);
+    daemon->streams = make_streams(daemon);
     if (daemon->streams == NULL)
         lb_diag_error(diag, nowhere, "cannot write %s (the log above says why)", path);
     return daemon->streams != NULL;
 }
 
+bool open_sink(struct lb_daemon *daemon, struct lb_sink *sink, struct lb_diag *diag)
+{
+    sink->ledger = daemon->ledger;
+    sink->moved = daemon->moved;
+    sink->exit_at_eof = daemon->exit_at_eof;
+    return sink->type->open == NULL || sink->type->open(sink, diag) == LB_OK;
+}
+
+void close_sink(struct lb_sink *sink)
+{
+    if (sink->type->close != NULL)
+        sink->type->close(sink);
+}
+
+bool start_sink(struct lb_daemon *daemon, struct lb_sink *sink, int64_t commit_ns, struct lb_diag *diag)
+{
+    if (!open_sink(daemon, sink, diag))
+        return false;
+    if (lb_delivery_start(sink, daemon->streams, commit_ns) == LB_OK)
+        return true;
+    lb_diag_error(diag, nowhere,
+                  "cannot start sink \"" LB_STR_FMT "\" (its threads, or its spool below " LB_STR_FMT "/spool): %s",
+                  LB_STR_ARG(sink->section.name), LB_STR_ARG(sink->data_dir), strerror(errno));
+    close_sink(sink);
+    return false;
+}
+
 static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
 {
-    struct lb_config *config = daemon->config;
+    struct lb_config *config = daemon->current->config;
+    struct lb_str names[LB_SINKS_MAX];
 
     for (uint32_t i = 0; i < config->sink_count; i++) {
-        struct lb_sink *sink = &config->sinks[i];
-
-        assert(sink->index == i);
-        sink->ledger = daemon->ledger;
-        sink->data_dir = config->data_dir;
-        sink->exit_at_eof = daemon->exit_at_eof;
-        if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
+        assert(config->sinks[i].index == i);
+        if (!start_sink(daemon, &config->sinks[i], config->commit_every_ns, diag))
             return false;
         daemon->sinks_open++;
-        if (lb_delivery_start(sink, daemon->streams, config->commit_every_ns) != LB_OK) {
-            lb_diag_error(diag, nowhere,
-                          "cannot start sink \"" LB_STR_FMT "\" (its threads, or its spool below " LB_STR_FMT
-                          "/spool): %s",
-                          LB_STR_ARG(sink->section.name), LB_STR_ARG(config->data_dir), strerror(errno));
-            return false;
-        }
-        daemon->deliveries++;
     }
-    lb_delivery_tell_orphans(config->data_dir, &daemon->consumers);
+    for (uint32_t i = 0; i < config->sink_count; i++)
+        names[i] = config->sinks[i].section.name;
+    lb_delivery_tell_orphans(config->data_dir, &(struct lb_strs){ names, config->sink_count });
+    daemon->moved = false;
+    note_data_dir(daemon->ledger, daemon->lock_fd);
     return true;
 }
 
-static bool start_alerts(struct lb_daemon *daemon)
+bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
 {
-    struct lb_config *config = daemon->config;
-
-    if (config->alerting.rule_count == 0)
+    if (config->alerting.rule_count == 0 || daemon->alerts != NULL)
         return true;
-    daemon->alert_share = lb_share_new(daemon->pool, lb_pool_max(daemon->pool));
-    if (daemon->alert_share != NULL)
-        daemon->alerts = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
-                                             daemon->alert_share, emit_alert, daemon);
-    return daemon->alerts != NULL && lb_alert_engine_start(daemon->alerts) == LB_OK;
+    if (daemon->alert_share == NULL)
+        daemon->alert_share = lb_share_new(daemon->pool, lb_pool_max(daemon->pool));
+    if (daemon->alert_share == NULL)
+        return false;
+    struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
+                                                         daemon->alert_share, flow_emit_alert, daemon);
+    if (engine == NULL)
+        return false;
+    pthread_mutex_lock(&daemon->lock);
+    daemon->alerts = engine;
+    pthread_mutex_unlock(&daemon->lock);
+    return true;
 }
 
 static bool start_workers(struct lb_daemon *daemon)
 {
-    uint64_t wanted = daemon->config->workers != 0 ? daemon->config->workers : worker_count_allowed();
+    uint64_t wanted = daemon->current->config->workers;
 
-    daemon->sequencer = lb_sequencer_new(emit, daemon);
+    if (wanted == 0)
+        wanted = worker_count_allowed();
+
+    daemon->intake.generation = &daemon->current->base;
+    daemon->sequencer = lb_sequencer_new(flow_emit, daemon);
     if (daemon->sequencer == NULL)
         return false;
     for (uint64_t i = 0; i < wanted && i < LB_WORKERS_MAX; i++) {
-        if (pthread_create(&daemon->workers[i], NULL, work, daemon) != 0)
+        if (pthread_create(&daemon->workers[i], NULL, flow_work, daemon) != 0)
             break;
         daemon->worker_count++;
     }
@@ -204,24 +180,33 @@ static size_t share_of(const struct lb_daemon *daemon, const struct lb_source *s
     return source->type->file_like ? all / 2 : all * 3 / 4;
 }
 
+bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag)
+{
+    if (source->share == NULL)
+        source->share = lb_share_new(daemon->pool, share_of(daemon, source));
+    if (source->share == NULL) {
+        lb_diag_error(diag, lb_section_place(&source->section, ""), "out of memory");
+        return false;
+    }
+    source->loop = source->type->file_like ? daemon->file_loop : daemon->socket_loop;
+    source->queue = &daemon->intake;
+    source->streams = daemon->streams;
+    source->exit_at_eof = daemon->exit_at_eof;
+    source->finished = daemon->exit_at_eof ? source_finished : NULL;
+    source->finished_context = daemon;
+    if (source->type->open(source, diag) == LB_OK)
+        return true;
+    lb_share_free(source->share);
+    source->share = NULL;
+    return false;
+}
+
 static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
 {
-    struct lb_config *config = daemon->config;
+    struct lb_config *config = daemon->current->config;
 
     for (uint32_t i = 0; i < config->source_count; i++) {
-        struct lb_source *source = &config->sources[i];
-
-        daemon->shares[i] = lb_share_new(daemon->pool, share_of(daemon, source));
-        if (daemon->shares[i] == NULL)
-            return false;
-        source->loop = source->type->file_like ? daemon->file_loop : daemon->socket_loop;
-        source->share = daemon->shares[i];
-        source->queue = &daemon->intake;
-        source->streams = daemon->streams;
-        source->exit_at_eof = daemon->exit_at_eof;
-        source->finished = daemon->exit_at_eof ? source_finished : NULL;
-        source->finished_context = daemon;
-        if (source->type->open(source, diag) != LB_OK)
+        if (!open_source(daemon, &config->sources[i], diag))
             return false;
         daemon->sources_open++;
     }
@@ -230,8 +215,10 @@ static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
 
 static bool count_endings(struct lb_daemon *daemon, struct lb_diag *diag)
 {
-    for (uint32_t i = 0; i < daemon->config->source_count; i++) {
-        if (daemon->config->sources[i].type->file_like)
+    const struct lb_config *config = daemon->current->config;
+
+    for (uint32_t i = 0; i < config->source_count; i++) {
+        if (config->sources[i].type->file_like)
             atomic_fetch_add(&daemon->unfinished, 1);
     }
     if (daemon->exit_at_eof && atomic_load(&daemon->unfinished) == 0)
@@ -275,22 +262,33 @@ static void show_metrics(struct lb_daemon *daemon)
 
 static bool make_parts(struct lb_daemon *daemon)
 {
-    lb_queue_init(&daemon->intake);
     daemon->ended_fd = eventfd(0, EFD_CLOEXEC);
-    daemon->pool = lb_pool_new(daemon->config->memory);
+    daemon->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    daemon->pool = lb_pool_new(daemon->current->config->memory);
     daemon->file_loop = lb_loop_new("files");
     daemon->socket_loop = lb_loop_new("sockets");
-    return daemon->ended_fd >= 0 && daemon->pool != NULL && daemon->file_loop != NULL && daemon->socket_loop != NULL;
+    daemon->reloads = reloads_new(daemon);
+    return daemon->ended_fd >= 0 && daemon->control_fd >= 0 && daemon->pool != NULL && daemon->file_loop != NULL &&
+           daemon->socket_loop != NULL && daemon->reloads != NULL;
+}
+
+/* A count that cannot be added to is there already. */
+void wake_main(struct lb_daemon *daemon)
+{
+    uint64_t one = 1;
+
+    (void)!write(daemon->control_fd, &one, sizeof(one));
 }
 
 static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     if (!count_endings(daemon, diag))
         return false;
-    daemon->lock_fd = lock_data_dir(daemon->config, diag);
+    daemon->lock_fd = lock_data_dir(daemon->current->config, diag);
     if (daemon->lock_fd < 0 || !open_ledger(daemon, diag) || !open_sinks(daemon, diag))
         return false;
-    if (!start_alerts(daemon) || !start_workers(daemon))
+    if (!make_alerts(daemon, daemon->current->config) ||
+        (daemon->alerts != NULL && lb_alert_engine_start(daemon->alerts) != LB_OK) || !start_workers(daemon))
         return false;
     if (!open_sources(daemon, diag))
         return false;
@@ -302,23 +300,55 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
     return lb_loop_start(daemon->file_loop) == LB_OK && lb_loop_start(daemon->socket_loop) == LB_OK;
 }
 
-struct lb_daemon *lb_daemon_start(struct lb_config *config, unsigned flags, struct lb_diag *diag)
+static struct lb_daemon *new_daemon(struct lb_config *config, const struct lb_daemon_settings *settings)
 {
     struct lb_daemon *daemon = lb_alloc(sizeof(*daemon));
+    pthread_condattr_t attr;
+
+    if (daemon == NULL) {
+        lb_config_free(config);
+        return NULL;
+    }
+    pthread_mutex_init(&daemon->lock, NULL);
+    pthread_mutex_init(&daemon->parts_lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&daemon->progress, &attr);
+    pthread_condattr_destroy(&attr);
+    lb_queue_init(&daemon->intake);
+    daemon->file = settings->file;
+    daemon->log_level = settings->log_level;
+    daemon->exit_at_eof = settings->exit_at_eof;
+    daemon->started_ns = lb_clock_now();
+    daemon->lock_fd = -1;
+    daemon->ended_fd = -1;
+    daemon->control_fd = -1;
+    daemon->current = generation_new(daemon, config, 1);
+    if (daemon->current != NULL)
+        return daemon;
+    lb_free(daemon);
+    return NULL;
+}
+
+struct lb_daemon *lb_daemon_start(struct lb_config *config, const struct lb_daemon_settings *settings,
+                                  struct lb_diag *diag)
+{
     sigset_t set;
+
+    block_signals(&set);
+    lb_sockets_receive();
+
+    struct lb_daemon *daemon = new_daemon(config, settings);
 
     if (daemon == NULL) {
         lb_diag_error(diag, nowhere, "out of memory at start");
         return NULL;
     }
-    block_signals(&set);
-    daemon->config = config;
-    daemon->exit_at_eof = (flags & LB_DAEMON_EXIT_AT_EOF) != 0;
-    daemon->started_ns = lb_clock_now();
-    daemon->lock_fd = -1;
     if (make_parts(daemon) && start_stages(daemon, diag)) {
         LB_INFO("daemon", "started sources=%u sinks=%u rules=%u workers=%u", config->source_count, config->sink_count,
                 config->alerting.rule_count, daemon->worker_count);
+        lb_sockets_tell_unused();
+        notify_ready(daemon, "");
         return daemon;
     }
     if (diag->errors == 0)
@@ -340,7 +370,7 @@ static void change_log_level(int by)
 }
 
 /* True when it is a signal to end. */
-static bool take_signal(int fd)
+static bool take_signal(struct lb_daemon *daemon, int fd)
 {
     struct signalfd_siginfo info;
 
@@ -349,7 +379,7 @@ static bool take_signal(int fd)
     switch (info.ssi_signo) {
     case SIGUSR1: change_log_level(1); return false;
     case SIGUSR2: change_log_level(-1); return false;
-    case SIGHUP: LB_WARN("daemon", "SIGHUP is ignored: restart logboom to read a changed configuration"); return false;
+    case SIGHUP: reloads_request(daemon->reloads); return false;
     default: LB_INFO("daemon", "stopping signal=%s", strsignal((int)info.ssi_signo)); return true;
     }
 }
@@ -357,61 +387,38 @@ static bool take_signal(int fd)
 /* Waits for a signal to end, or for the end of all files. Returns true for a signal. */
 static bool wait_for_end(struct lb_daemon *daemon, int signal_fd)
 {
-    struct pollfd fds[] = { { signal_fd, POLLIN, 0 }, { daemon->ended_fd, POLLIN, 0 } };
+    struct pollfd fds[] = { { signal_fd, POLLIN, 0 },
+                            { daemon->ended_fd, POLLIN, 0 },
+                            { daemon->control_fd, POLLIN, 0 } };
+    int64_t interval = watchdog_interval();
+    int wait = interval > 0 ? (int)(interval / LB_MILLISECOND) + 1 : -1;
+    int64_t look_at = interval > 0 ? lb_clock_monotonic() : INT64_MAX;
+    uint64_t count;
 
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        if (poll(fds, 3, wait) < 0 && errno != EINTR)
             return true;
-        if ((fds[0].revents & POLLIN) != 0 && take_signal(signal_fd))
+        if (lb_clock_monotonic() >= look_at) {
+            watchdog_look(daemon);
+            look_at = lb_clock_monotonic() + interval;
+        }
+        if ((fds[0].revents & POLLIN) != 0 && take_signal(daemon, signal_fd))
             return true;
         if ((fds[1].revents & POLLIN) != 0)
             return false;
+        if ((fds[2].revents & POLLIN) != 0)
+            (void)!read(daemon->control_fd, &count, sizeof(count));
+        generation_bury(daemon);
+        reloads_look(daemon->reloads);
     }
 }
 
-static void stop_source(void *context)
+static int64_t shutdown_timeout(struct lb_daemon *daemon)
 {
-    struct lb_source *source = context;
-
-    source->type->stop(source);
-}
-
-static void stop_sources(struct lb_daemon *daemon)
-{
-    for (uint32_t i = 0; i < daemon->sources_open; i++) {
-        struct lb_source *source = &daemon->config->sources[i];
-
-        lb_loop_post(source->loop, stop_source, source);
-    }
-    lb_loop_stop(daemon->file_loop);
-    lb_loop_stop(daemon->socket_loop);
-}
-
-static void stop_workers(struct lb_daemon *daemon)
-{
-    lb_queue_close(&daemon->intake);
-    for (uint32_t i = 0; i < daemon->worker_count; i++)
-        pthread_join(daemon->workers[i], NULL);
-    if (daemon->alerts != NULL)
-        lb_alert_engine_stop(daemon->alerts);
-}
-
-static bool stop_sinks(struct lb_daemon *daemon, int64_t deadline)
-{
-    bool all = true;
-
-    for (uint32_t i = 0; i < daemon->deliveries; i++)
-        all = lb_delivery_stop(daemon->config->sinks[i].delivery, deadline) && all;
-    return all;
-}
-
-/* Along the flow, once. True: all is delivered. The HTTP server still answers meanwhile. */
-static bool take_down(struct lb_daemon *daemon, int64_t deadline)
-{
-    daemon->down = true;
-    stop_sources(daemon);
-    stop_workers(daemon);
-    return stop_sinks(daemon, deadline);
+    pthread_mutex_lock(&daemon->lock);
+    int64_t timeout = daemon->current->config->shutdown_timeout_ns;
+    pthread_mutex_unlock(&daemon->lock);
+    return timeout;
 }
 
 int lb_daemon_wait(struct lb_daemon *daemon)
@@ -421,12 +428,19 @@ int lb_daemon_wait(struct lb_daemon *daemon)
     block_signals(&set);
     int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
     bool by_signal = signal_fd < 0 || wait_for_end(daemon, signal_fd);
-    int64_t deadline = by_signal ? lb_clock_monotonic() + daemon->config->shutdown_timeout_ns : INT64_MAX;
+    int64_t deadline = by_signal ? lb_clock_monotonic() + shutdown_timeout(daemon) : INT64_MAX;
 
     if (signal_fd >= 0)
         close(signal_fd);
     /* A second signal ends at once: what is not delivered is kept for the next start anyway. */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    notify_stopping(by_signal ? shutdown_timeout(daemon) : 0);
+    if (by_signal)
+        start_guard(daemon, shutdown_timeout(daemon));
+    reloads_stop(daemon->reloads);
     bool all = take_down(daemon, deadline);
     if (!all)
         LB_WARN(
@@ -434,22 +448,30 @@ int lb_daemon_wait(struct lb_daemon *daemon)
             "stopped with undelivered records; they are kept for the next start where the source can be read again");
     else
         LB_INFO("daemon", "stopped, everything is delivered or in a spool");
+    end_guard(daemon);
     return all ? 0 : 1;
 }
 
 /* --- the end ------------------------------------------------------------------ */
 
+static void close_sinks(struct lb_daemon *daemon)
+{
+    for (uint32_t i = 0; i < daemon->sinks_open; i++) {
+        close_sink(daemon->current->sinks[i].sink);
+        lb_delivery_free(daemon->current->sinks[i].sink);
+    }
+    for (uint32_t i = 0; i < daemon->retired_count; i++) {
+        close_sink(daemon->retired[i].sink);
+        lb_delivery_free(daemon->retired[i].sink);
+        lb_generation_unref(&daemon->retired[i].owner->base);
+    }
+}
+
 static void close_parts(struct lb_daemon *daemon)
 {
-    struct lb_config *config = daemon->config;
-
     for (uint32_t i = 0; i < daemon->sources_open; i++)
-        config->sources[i].type->close(&config->sources[i]);
-    for (uint32_t i = 0; i < daemon->sinks_open; i++) {
-        if (config->sinks[i].type->close != NULL)
-            config->sinks[i].type->close(&config->sinks[i]);
-        lb_delivery_free(&config->sinks[i]);
-    }
+        daemon->current->sources[i].source->type->close(daemon->current->sources[i].source);
+    close_sinks(daemon);
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
     if (daemon->sequencer != NULL)
@@ -459,10 +481,8 @@ static void close_parts(struct lb_daemon *daemon)
         lb_streams_free(daemon->streams);
     if (daemon->ledger != NULL)
         lb_ledger_close(daemon->ledger);
-    for (uint32_t i = 0; i < config->source_count; i++) {
-        if (daemon->shares[i] != NULL)
-            lb_share_free(daemon->shares[i]);
-    }
+    for (uint32_t i = 0; i < daemon->sources_open; i++)
+        lb_share_free(daemon->current->sources[i].source->share);
     if (daemon->alert_share != NULL)
         lb_share_free(daemon->alert_share);
 }
@@ -475,7 +495,11 @@ void lb_daemon_free(struct lb_daemon *daemon)
         control_stop(daemon->control);
     if (!daemon->down && daemon->file_loop != NULL && daemon->socket_loop != NULL)
         take_down(daemon, lb_clock_monotonic());
+    if (daemon->reloads != NULL)
+        reloads_free(daemon->reloads);
     close_parts(daemon);
+    lb_generation_unref(&daemon->current->base);
+    generation_bury(daemon);
     if (daemon->file_loop != NULL)
         lb_loop_free(daemon->file_loop);
     if (daemon->socket_loop != NULL)
@@ -484,8 +508,13 @@ void lb_daemon_free(struct lb_daemon *daemon)
         lb_pool_free(daemon->pool);
     if (daemon->ended_fd >= 0)
         close(daemon->ended_fd);
+    if (daemon->control_fd >= 0)
+        close(daemon->control_fd);
     if (daemon->lock_fd >= 0)
         close(daemon->lock_fd);
+    pthread_cond_destroy(&daemon->progress);
+    pthread_mutex_destroy(&daemon->parts_lock);
+    pthread_mutex_destroy(&daemon->lock);
     lb_metrics_free_all();
     lb_free(daemon);
 }

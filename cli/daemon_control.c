@@ -40,8 +40,19 @@ bool flush_sinks(struct lb_daemon *daemon)
     int64_t deadline = lb_clock_monotonic() + FLUSH_WITHIN;
     bool all = true;
 
-    for (uint32_t i = 0; i < daemon->deliveries; i++)
-        all = lb_delivery_flush(daemon->config->sinks[i].delivery, deadline) && all;
+    pthread_mutex_lock(&daemon->parts_lock);
+    pthread_mutex_lock(&daemon->lock);
+    struct generation *generation = daemon->current;
+    uint32_t count = daemon->sinks_open;
+    lb_generation_ref(&generation->base);
+    pthread_mutex_unlock(&daemon->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        struct lb_delivery *delivery = generation->sinks[i].sink->delivery;
+
+        all = delivery != NULL && lb_delivery_flush(delivery, deadline) && all;
+    }
+    lb_generation_unref(&generation->base);
+    pthread_mutex_unlock(&daemon->parts_lock);
     return all;
 }
 
@@ -101,7 +112,7 @@ static bool serve(struct control *self)
 struct control *control_start(struct lb_daemon *daemon)
 {
     struct control *self = lb_alloc(sizeof(*self));
-    struct lb_str directory = daemon->config->data_dir;
+    struct lb_str directory = daemon->current->config->data_dir;
 
     if (self == NULL)
         return NULL;

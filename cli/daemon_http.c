@@ -29,6 +29,13 @@ struct http_server {
     struct lb_daemon *daemon;
     struct lb_loop *loop;
     struct evhttp *http;
+    struct waiter *waiting; /* for the end of a reload */
+};
+
+struct waiter {
+    struct evhttp_request *request;
+    uint64_t number; /* of the reload */
+    struct waiter *next;
 };
 
 struct endpoint {
@@ -63,10 +70,12 @@ static int answer_metrics(struct lb_daemon *daemon, struct lb_str body, struct l
 static int answer_alerts(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
 {
     (void)body;
+    pthread_mutex_lock(&daemon->lock);
     if (daemon->alerts != NULL)
         lb_alert_engine_write(daemon->alerts, out);
     else
         lb_buffer_append_str(out, LB_STR("[]"));
+    pthread_mutex_unlock(&daemon->lock);
     lb_buffer_append_char(out, '\n');
     return HTTP_OK;
 }
@@ -104,13 +113,24 @@ static int answer_index(struct lb_daemon *daemon, struct lb_str body, struct lb_
     (void)daemon;
     (void)body;
     lb_buffer_append_str(
-        out, LB_STR("logboom\n\nGET  /health              200 or 503, the state of every component as JSON\n"
-                    "GET  /metrics             Prometheus\n"
-                    "GET  /api/v1/status       as /health, always 200\n"
-                    "GET  /api/v1/alerts       alerts that fire now\n"
-                    "POST /api/v1/flush        files and archives show what is still in memory\n"
-                    "POST /api/v1/log_level    body: error, warn, info, debug or trace\n"));
+        out,
+        LB_STR("logboom\n\nGET  /health              200 or 503, the state of every component as JSON\n"
+               "GET  /metrics             Prometheus\n"
+               "GET  /api/v1/status       as /health, always 200\n"
+               "GET  /api/v1/alerts       alerts that fire now\n"
+               "POST /api/v1/flush        files and archives show what is still in memory\n"
+               "POST /api/v1/log_level    body: error, warn, info, debug or trace\n"
+               "POST /api/v1/reload       reads the configuration again; answers when it is at work or refused\n"));
     return HTTP_OK;
+}
+
+enum { ANSWERED_LATER = 0 };
+
+/* The answer comes when the reload has ended. */
+static int answer_reload(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
+{
+    (void)daemon, (void)body, (void)out;
+    return ANSWERED_LATER;
 }
 
 static const struct endpoint endpoints[] = {
@@ -121,20 +141,31 @@ static const struct endpoint endpoints[] = {
     { "/api/v1/alerts", EVHTTP_REQ_GET, false, answer_alerts, "application/json" },
     { "/api/v1/flush", EVHTTP_REQ_POST, false, answer_flush, "application/json" },
     { "/api/v1/log_level", EVHTTP_REQ_POST, false, answer_log_level, "application/json" },
+    { "/api/v1/reload", EVHTTP_REQ_POST, false, answer_reload, "application/json" },
 };
 
 /* --- requests ------------------------------------------------------------------ */
 
-static bool has_token(const struct http_server *server, struct evhttp_request *request)
+static bool token_fits(const struct lb_config *config, const char *header)
 {
-    struct lb_str token = server->daemon->config->http_token;
-    const char *header = evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization");
+    struct lb_str token = config->http_token;
 
     if (token.len == 0)
-        return server->daemon->config->http_open;
+        return config->http_open;
     if (header == NULL || strncmp(header, "Bearer ", 7) != 0 || strlen(header + 7) != token.len)
         return false;
     return CRYPTO_memcmp(header + 7, token.ptr, token.len) == 0;
+}
+
+static bool has_token(const struct http_server *server, struct evhttp_request *request)
+{
+    struct lb_daemon *daemon = server->daemon;
+    const char *header = evhttp_find_header(evhttp_request_get_input_headers(request), "Authorization");
+
+    pthread_mutex_lock(&daemon->lock);
+    bool fits = token_fits(daemon->current->config, header);
+    pthread_mutex_unlock(&daemon->lock);
+    return fits;
 }
 
 static void reply(struct evhttp_request *request, int status, const char *type, const struct lb_buffer *body)
@@ -194,6 +225,60 @@ static int answer(struct http_server *server, struct evhttp_request *request, st
     return endpoint->answer(server->daemon, (struct lb_str){ body != NULL ? body : "", len }, out);
 }
 
+/* --- who waits for a reload ------------------------------------------------------ */
+
+static bool wants_text(struct evhttp_request *request)
+{
+    const char *accept = evhttp_find_header(evhttp_request_get_input_headers(request), "Accept");
+
+    return accept != NULL && strncmp(accept, "text/plain", 10) == 0;
+}
+
+/* On the server's loop. A client that has gone meanwhile is libevent's to see. */
+static void answer_waiting(void *context)
+{
+    struct http_server *server = context;
+    uint64_t ended = reloads_ended(server->daemon->reloads);
+    struct waiter **link = &server->waiting;
+
+    while (*link != NULL) {
+        struct waiter *waiter = *link;
+        struct lb_buffer out;
+
+        if (waiter->number > ended) {
+            link = &waiter->next;
+            continue;
+        }
+        *link = waiter->next;
+        bool as_text = wants_text(waiter->request);
+        lb_buffer_init(&out, REPLY_BYTES_MAX);
+        int status = reloads_answer(server->daemon->reloads, as_text, &out);
+        reply(waiter->request, status, as_text ? "text/plain; charset=utf-8" : "application/json", &out);
+        lb_buffer_free(&out);
+        lb_free(waiter);
+    }
+}
+
+void http_reloaded(struct http_server *server)
+{
+    lb_loop_post(server->loop, answer_waiting, server);
+}
+
+static bool wait_for_reload(struct http_server *server, struct evhttp_request *request)
+{
+    struct waiter *waiter = lb_alloc(sizeof(*waiter));
+
+    if (waiter == NULL)
+        return false;
+    waiter->request = request;
+    waiter->number = reloads_request(server->daemon->reloads);
+    waiter->next = server->waiting;
+    server->waiting = waiter;
+    /* It may have ended before it was in the list. */
+    lb_loop_post(server->loop, answer_waiting, server);
+    return true;
+}
+
 static void on_request(struct evhttp_request *request, void *context)
 {
     struct lb_buffer out;
@@ -201,7 +286,9 @@ static void on_request(struct evhttp_request *request, void *context)
 
     lb_buffer_init(&out, REPLY_BYTES_MAX);
     int status = answer(context, request, &out, &content_type);
-    if (out.failed)
+    if (status == ANSWERED_LATER && wait_for_reload(context, request))
+        return;
+    if (out.failed || status == ANSWERED_LATER)
         status = HTTP_INTERNAL;
     reply(request, status, content_type, &out);
     lb_buffer_free(&out);
@@ -219,7 +306,7 @@ static struct lb_place place_of_listen(const struct lb_config *config)
 
 static bool bind_server(struct http_server *server, struct lb_diag *diag)
 {
-    const struct lb_config *config = server->daemon->config;
+    const struct lb_config *config = server->daemon->current->config;
 
     if (evhttp_bind_socket(server->http, config->http_host.ptr, config->http_port) == 0)
         return true;
@@ -246,13 +333,15 @@ static struct http_server *make_server(struct lb_daemon *daemon)
 
 struct http_server *http_start(struct lb_daemon *daemon, struct lb_diag *diag)
 {
-    if (daemon->config->http_listen.len == 0)
+    const struct lb_config *config = daemon->current->config;
+
+    if (config->http_listen.len == 0)
         return NULL;
 
     struct http_server *server = make_server(daemon);
 
     if (server == NULL) {
-        lb_diag_error(diag, place_of_listen(daemon->config), "out of memory for the HTTP server");
+        lb_diag_error(diag, place_of_listen(config), "out of memory for the HTTP server");
         return NULL;
     }
     evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);

@@ -1,8 +1,15 @@
-/* daemon_lock.c - one logboom per data_dir: an fcntl lock on a file in it. */
+/*
+ * daemon_lock.c - one logboom per data_dir: an fcntl lock on a file in it, which also tells whether this is the
+ * data_dir that it was: a copy has another inode, or a later time of change, which no program can set. "place" in the
+ * ledger is "INODE CHANGED".
+ */
 #include "daemon.h"
+
+#include "lb_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,4 +65,52 @@ int lock_data_dir(struct lb_config *config, struct lb_diag *diag)
         lb_diag_error(diag, place, "cannot lock %s: %s", path, strerror(errno));
     close(fd);
     return -1;
+}
+
+/* --- is it the one that it was ---------------------------------------------- */
+
+enum { PLACE_BYTES = 64 };
+
+static struct lb_str place_of_file(int fd, char text[PLACE_BYTES])
+{
+    struct stat status;
+    int len = 0;
+
+    if (fstat(fd, &status) == 0)
+        len = snprintf(text, PLACE_BYTES, "%" PRIu64 " %" PRId64 ".%09ld", (uint64_t)status.st_ino,
+                       (int64_t)status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+    return (struct lb_str){ text, (size_t)len };
+}
+
+bool data_dir_moved(struct lb_ledger *ledger, int lock_fd)
+{
+    char text[PLACE_BYTES];
+    struct lb_str here = place_of_file(lock_fd, text);
+    struct lb_buffer noted;
+
+    lb_buffer_init(&noted, LB_CONF_BYTES_MAX);
+    bool moved = here.len > 0 && lb_ledger_get(ledger, LB_STR("place"), &noted) == LB_OK &&
+                 !lb_str_equal(lb_buffer_str(&noted), here);
+    lb_buffer_free(&noted);
+    if (moved)
+        LB_INFO("daemon", "data_dir was copied or moved since the last run; files are known by path and content");
+    return moved;
+}
+
+void note_data_dir(struct lb_ledger *ledger, int lock_fd)
+{
+    char text[PLACE_BYTES];
+    struct lb_str here = place_of_file(lock_fd, text);
+    struct lb_ledger_txn txn;
+    struct lb_buffer noted;
+
+    lb_buffer_init(&noted, LB_CONF_BYTES_MAX);
+    lb_ledger_txn_init(&txn);
+    if (lb_ledger_get(ledger, LB_STR("place"), &noted) != LB_OK || !lb_str_equal(lb_buffer_str(&noted), here)) {
+        lb_ledger_put(&txn, LB_STR("place"), here);
+        if (lb_ledger_commit(ledger, &txn) != LB_OK)
+            LB_WARN("daemon", "cannot note where data_dir is; the next start takes it for moved, which does no harm");
+    }
+    lb_ledger_txn_free(&txn);
+    lb_buffer_free(&noted);
 }

@@ -24,6 +24,16 @@ static void write_time(struct lb_buffer *out, const char *key, int64_t time_ns)
     write_text(out, key, (struct lb_str){ text, len });
 }
 
+static void write_note(struct lb_buffer *out, const struct lb_sink *sink)
+{
+    char text[256] = "";
+
+    if (sink->type->note != NULL)
+        sink->type->note(sink, text, sizeof(text));
+    if (text[0] != '\0')
+        write_text(out, "note", lb_str_from(text));
+}
+
 /* How many were refused for good since the start, where they are kept, and why the last one. */
 static void write_dead_letters(struct lb_buffer *out, const struct lb_sink *sink,
                                const struct lb_dead_letter_state *letters)
@@ -54,6 +64,7 @@ static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
     write_text(out, "type", lb_str_from(sink->type->module.name));
     if (!state.ok)
         write_text(out, "problem", lb_str_from(state.text));
+    write_note(out, sink);
     if (state.blocked_since_ns != 0)
         write_time(out, "blocked_since", state.blocked_since_ns);
     lb_buffer_print(
@@ -80,12 +91,12 @@ static bool write_components(struct lb_daemon *daemon, struct lb_buffer *out)
     for (uint32_t i = 0; i < daemon->sources_open; i++) {
         if (i > 0)
             lb_buffer_append_char(out, ',');
-        write_source(out, &daemon->config->sources[i]);
+        write_source(out, daemon->current->sources[i].source);
     }
-    for (uint32_t i = 0; i < daemon->deliveries; i++) {
+    for (uint32_t i = 0; i < daemon->sinks_open; i++) {
         if (daemon->sources_open + i > 0)
             lb_buffer_append_char(out, ',');
-        ok = write_sink(out, &daemon->config->sinks[i]) && ok;
+        ok = write_sink(out, daemon->current->sinks[i].sink) && ok;
     }
     lb_buffer_append_char(out, ']');
     return ok;
@@ -94,7 +105,10 @@ static bool write_components(struct lb_daemon *daemon, struct lb_buffer *out)
 bool status_write(struct lb_daemon *daemon, struct lb_buffer *out)
 {
     lb_buffer_append_char(out, '{');
+    pthread_mutex_lock(&daemon->lock); /* no part is closed meanwhile */
     bool ok = write_components(daemon, out);
+    lb_buffer_print(out, ",\"generation\":%u", daemon->current->number);
+    pthread_mutex_unlock(&daemon->lock);
     lb_buffer_print(out, ",\"status\":\"%s\",\"version\":\"%s\",\"log_level\":\"%s\",\"uptime_seconds\":%lld",
                     ok ? "ok" : "failing", lb_version, lb_level_name((uint8_t)lb_log_level).ptr,
                     (long long)((lb_clock_now() - daemon->started_ns) / LB_SECOND));

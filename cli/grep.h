@@ -25,7 +25,7 @@ enum grep_names { GREP_NAMES_AUTO, GREP_NAMES_ON, GREP_NAMES_OFF };
 
 struct grep_options {
     struct grep_pattern_options pattern;
-    struct lb_str patterns[GREP_PATTERNS_MAX]; /* they live as long as the process */
+    struct lb_str patterns[GREP_PATTERNS_MAX]; /* from the command line, or in selection.arena */
     size_t pattern_count;
     bool has_patterns; /* -e or -f was given */
     bool invert, count, numbers, only, quiet, no_index, json, stats, sort_time, colour, convert;
@@ -149,7 +149,9 @@ struct grep_file {
     const struct lb_archive_summary *summary;
     const struct lb_archive_block *blocks;
     uint64_t *bits;
-    int fd; /* to tell the kernel what comes; -1 */
+    uint32_t wanted; /* blocks */
+    bool verify;     /* checksums */
+    int fd;          /* to tell the kernel what comes; -1 */
 };
 
 /* False: it cannot be read; the reason is added to `complaints`. */

@@ -109,16 +109,18 @@ static const struct finder plain = { "plain", find_plain, count_plain };
 /* --- x86-64 --------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
-/* The first place of a block that `bits` tells and that holds the text. */
-static inline const char *first_here(const struct grep_needle *needle, const char *at, uint32_t bits)
+enum { NOWHERE = 64 };
+
+/* The first place of a block that `bits` tells and that holds the text, or NOWHERE. */
+static inline unsigned first_here(const struct grep_needle *needle, const char *at, uint32_t bits)
 {
     for (; bits != 0; bits &= bits - 1) {
-        const char *place = at + __builtin_ctz(bits);
+        unsigned place = (unsigned)__builtin_ctz(bits);
 
-        if (is_here(needle, place))
+        if (is_here(needle, at + place))
             return place;
     }
-    return NULL;
+    return NOWHERE;
 }
 
 static inline uint32_t pair_sse2(const struct grep_needle *needle, const char *at)
@@ -138,13 +140,15 @@ static const char *find_sse2(const struct grep_needle *needle, const char *from,
     if ((size_t)(end - from) < needle->text.len + 15)
         return find_plain(needle, from, end);
     const char *last = end - needle->text.len - 15; /* of a whole block */
-    for (; from <= last; from += 16) {
-        const char *found = first_here(needle, from, pair_sse2(needle, from));
+    unsigned place;
 
-        if (found != NULL)
-            return found;
+    for (; from <= last; from += 16) {
+        place = first_here(needle, from, pair_sse2(needle, from));
+        if (place != NOWHERE)
+            return from + place;
     }
-    return first_here(needle, last, pair_sse2(needle, last) & (0xffffu << (from - last) & 0xffffu));
+    place = first_here(needle, last, pair_sse2(needle, last) & (0xffffu << (from - last) & 0xffffu));
+    return place != NOWHERE ? last + place : NULL;
 }
 
 static uint64_t count_sse2(const char *from, const char *end)
@@ -179,6 +183,12 @@ TARGET_AVX2 static inline __m256i pair_bytes(const struct grep_needle *needle, c
     return _mm256_and_si256(first, second);
 }
 
+TARGET_AVX2 static inline unsigned look_avx2(const struct grep_needle *needle, const struct pair_avx2 *pair,
+                                             const char *at, uint32_t mask)
+{
+    return first_here(needle, at, (uint32_t)_mm256_movemask_epi8(pair_bytes(needle, pair, at)) & mask);
+}
+
 TARGET_AVX2 static const char *find_avx2(const struct grep_needle *needle, const char *from, const char *end)
 {
     if ((size_t)(end - from) < needle->text.len + 31)
@@ -190,28 +200,25 @@ TARGET_AVX2 static const char *find_avx2(const struct grep_needle *needle, const
         _mm256_set1_epi8((char)needle->second_case),
     };
     const char *last = end - needle->text.len - 31; /* of a whole block */
-    const char *found;
+    unsigned place;
 
-    for (; last - from >= 64; from += 64) { /* most have nothing: two blocks are asked at once */
-        __m256i low = pair_bytes(needle, &pair, from);
-        __m256i high = pair_bytes(needle, &pair, from + 32);
+    while (from <= last) {
+        if (last - from >= 64) { /* most have nothing: two blocks are asked at once */
+            __m256i both = _mm256_or_si256(pair_bytes(needle, &pair, from), pair_bytes(needle, &pair, from + 32));
 
-        if (_mm256_testz_si256(_mm256_or_si256(low, high), _mm256_set1_epi8(-1)))
-            continue;
-        found = first_here(needle, from, (uint32_t)_mm256_movemask_epi8(low));
-        if (found == NULL)
-            found = first_here(needle, from + 32, (uint32_t)_mm256_movemask_epi8(high));
-        if (found != NULL)
-            return found;
-    }
-    for (; from <= last; from += 32) {
-        found = first_here(needle, from, (uint32_t)_mm256_movemask_epi8(pair_bytes(needle, &pair, from)));
-        if (found != NULL)
-            return found;
+            if (_mm256_testz_si256(both, both)) {
+                from += 64;
+                continue;
+            }
+        }
+        place = look_avx2(needle, &pair, from, UINT32_MAX);
+        if (place != NOWHERE)
+            return from + place;
+        from += 32;
     }
     uint64_t seen = (uint64_t)(from - last); /* at most 32 */
-    uint32_t bits = (uint32_t)_mm256_movemask_epi8(pair_bytes(needle, &pair, last));
-    return first_here(needle, last, bits & (uint32_t)(UINT64_C(0xffffffff) << seen));
+    place = look_avx2(needle, &pair, last, (uint32_t)(UINT64_C(0xffffffff) << seen));
+    return place != NOWHERE ? last + place : NULL;
 }
 
 TARGET_AVX2 static uint64_t count_avx2(const char *from, const char *end)

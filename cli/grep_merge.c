@@ -101,7 +101,8 @@ static int compare_lines(const void *left, const void *right)
 static void tell(struct merge *self, struct grep_part *part)
 {
     self->failed = self->failed || part->complaints.len > 0 || part->failure != NULL;
-    fwrite(part->complaints.ptr, 1, part->complaints.len, stderr);
+    if (part->complaints.len > 0)
+        fwrite(part->complaints.ptr, 1, part->complaints.len, stderr);
     lb_buffer_reset(&part->complaints);
     if (part->failure != NULL)
         fprintf(stderr, "logboom: the pattern is given up: %s\n", part->failure);

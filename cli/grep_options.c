@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { PATTERN_FILE_MAX = 8 * 1024 * 1024 };
+
 /* Options without a letter. */
 enum { FORMAT = 128, JSON, STATS, SORT, NO_INDEX, CONFIG, COLOR, IGNORED };
 
@@ -97,33 +99,44 @@ bool grep_options_add(struct grep_options *options, struct lb_str text)
     return added;
 }
 
-static bool add_file(struct grep_options *options, const char *path)
+/* All of a file, in the arena of the options; `ptr` is NULL when it cannot be read, and it was said why. */
+static struct lb_str read_all(struct grep_options *options, const char *path)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    struct lb_buffer text; /* its bytes live as long as the process: patterns are slices of it */
+    struct lb_str copy = { NULL, 0 };
+    struct lb_buffer text;
     char piece[4096];
     size_t got;
 
     if (file == NULL) {
         fprintf(stderr, "logboom: %s: %s\n", path, strerror(errno));
-        return false;
+        return copy;
     }
-    lb_buffer_init(&text, 16 * 1024 * 1024);
+    lb_buffer_init(&text, PATTERN_FILE_MAX);
     while ((got = fread(piece, 1, sizeof(piece), file)) > 0)
         lb_buffer_append(&text, piece, got);
-    bool failed = ferror(file) != 0 || text.failed;
+    if (ferror(file) == 0 && !text.failed)
+        copy = lb_arena_copy(&options->selection.arena, lb_buffer_str(&text));
+    if (copy.ptr == NULL)
+        fprintf(stderr, "logboom: %s: it cannot be read as patterns of at most 8 MiB\n", path);
     if (file != stdin)
         fclose(file);
-    if (failed) {
-        fprintf(stderr, "logboom: %s: it cannot be read as patterns of at most 16 MiB\n", path);
+    lb_buffer_free(&text);
+    return copy;
+}
+
+static bool add_file(struct grep_options *options, const char *path)
+{
+    struct lb_str text = read_all(options, path);
+
+    if (text.ptr == NULL)
         return false;
-    }
     options->has_patterns = true;
-    if (text.len > 0 && text.ptr[text.len - 1] == '\n')
-        text.len--;
-    else if (text.len == 0)
+    if (text.len == 0)
         return true; /* no pattern: nothing matches */
-    return grep_options_add(options, lb_buffer_str(&text));
+    if (text.ptr[text.len - 1] == '\n')
+        text.len--;
+    return grep_options_add(options, text);
 }
 
 static bool set_format(struct grep_options *options, const char *word)

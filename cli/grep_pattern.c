@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -95,35 +96,52 @@ struct compiling {
     const struct lb_strs *patterns;
     struct grep_pattern_options options;
     uint32_t flags;
+    bool utf;
     struct lb_buffer text;
 };
+
+static void append_pattern(struct compiling *self, struct lb_str pattern)
+{
+    if (self->options.fixed)
+        append_quoted(&self->text, pattern);
+    else
+        lb_buffer_append_str(&self->text, pattern);
+}
+
+/* All patterns as one. `close`: the bracket behind each of them. */
+static void append_patterns(struct compiling *self, const char *close)
+{
+    lb_buffer_print(&self->text, "(?|");
+    for (size_t i = 0; i < self->patterns->count; i++) {
+        lb_buffer_print(&self->text, i > 0 ? "|(?:" : "(?:");
+        append_pattern(self, self->patterns->items[i]);
+        lb_buffer_print(&self->text, "%s", close);
+    }
+    lb_buffer_append_char(&self->text, ')');
+}
 
 /* The pattern as it is compiled. `newline`: before each bracket that closes one. */
 static struct lb_str whole_text(struct compiling *self, bool newline)
 {
-    bool several = self->patterns->count > 1;
+    const char *close = newline ? "\n)" : ")";
+    const char *before = "";
+    const char *after = "";
 
-    lb_buffer_reset(&self->text);
-    if (self->options.line || self->options.word)
-        lb_buffer_print(&self->text, self->options.line ? "^(?:" : "(?<!\\w)(?:");
-    if (several)
-        lb_buffer_print(&self->text, "(?|");
-    for (size_t i = 0; i < self->patterns->count; i++) {
-        if (i > 0)
-            lb_buffer_append_char(&self->text, '|');
-        if (several)
-            lb_buffer_print(&self->text, "(?:");
-        if (self->options.fixed)
-            append_quoted(&self->text, self->patterns->items[i]);
-        else
-            lb_buffer_append_str(&self->text, self->patterns->items[i]);
-        if (several)
-            lb_buffer_print(&self->text, newline ? "\n)" : ")");
+    if (self->options.line) {
+        before = "^(?:";
+        after = "$";
+    } else if (self->options.word) {
+        before = self->utf ? "(?<![\\p{L}\\p{N}_])(?:" : "(?<!\\w)(?:";
+        after = self->utf ? "(?![\\p{L}\\p{N}_])" : "(?!\\w)";
     }
-    if (several)
-        lb_buffer_append_char(&self->text, ')');
-    if (self->options.line || self->options.word)
-        lb_buffer_print(&self->text, "%s%s", newline && !several ? "\n" : "", self->options.line ? ")$" : ")(?!\\w)");
+    lb_buffer_reset(&self->text);
+    lb_buffer_print(&self->text, "%s", before);
+    if (self->patterns->count > 1)
+        append_patterns(self, close);
+    else
+        append_pattern(self, self->patterns->items[0]);
+    if (*before != '\0')
+        lb_buffer_print(&self->text, "%s%s", self->patterns->count > 1 ? ")" : close, after);
     return lb_buffer_str(&self->text);
 }
 
@@ -212,16 +230,28 @@ static void choose_needles(struct grep_pattern *pattern)
     }
 }
 
+static int compare_lengths(const void *a, const void *b)
+{
+    size_t a_length = ((const struct lb_str *)a)->len;
+    size_t b_length = ((const struct lb_str *)b)->len;
+
+    return a_length > b_length ? -1 : a_length < b_length;
+}
+
 bool grep_pattern_open(struct grep_pattern *pattern, const struct lb_strs *patterns,
                        struct grep_pattern_options options)
 {
     struct compiling compiling = { .patterns = patterns, .options = options };
     bool utf = true;
 
+    /* Of two texts that begin alike, the longer one is found. */
+    if (options.fixed && patterns->count > 1)
+        qsort(patterns->items, patterns->count, sizeof(*patterns->items), compare_lengths);
     *pattern = (struct grep_pattern){ .is_all = false };
     lb_buffer_init(&compiling.text, PATTERN_BYTES_MAX);
     for (size_t i = 0; i < patterns->count; i++)
         utf = utf && lb_utf8_valid(patterns->items[i]) == patterns->items[i].len;
+    compiling.utf = utf;
     compiling.flags = PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_DUPNAMES;
     compiling.flags |= utf ? PCRE2_UTF : 0;
     compiling.flags |= options.fold ? PCRE2_CASELESS : 0;

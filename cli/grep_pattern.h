@@ -29,12 +29,12 @@ struct grep_pattern {
     struct grep_needle needles[GREP_NEEDLES_MAX];
     size_t needle_count;
     size_t plain_count; /* the first of them; others have forms of k and s outside ASCII */
-    void *code;    /* pcre2_code, for text that is UTF-8 where the patterns are, */
-    void *careful; /* and for text that is not; without JIT. NULL: `code` is for any */
+    void *code;         /* pcre2_code, for text that is UTF-8 where the patterns are, */
+    void *careful;      /* and for text that is not; without JIT. NULL: `code` is for any */
     bool jit;
 };
 
-/* False: it was said why on stderr. */
+/* False: it was said why on stderr. The order of the patterns may change. */
 bool grep_pattern_open(struct grep_pattern *pattern, const struct lb_strs *patterns,
                        struct grep_pattern_options options);
 void grep_pattern_close(struct grep_pattern *pattern);

@@ -20,24 +20,25 @@
 #include <unistd.h>
 
 enum {
-    WINDOW_BATCHES = 256,
+    WINDOW_BATCHES = 8192,           /* one for each letter where streams take turns */
     WINDOW_BYTES = 16 * 1024 * 1024, /* of records; one record may be longer */
-    BATCH_LETTERS = 256,
-    ARENA_BYTES = 64 * 1024 * 1024,
+    BATCH_LETTERS = 1024,
+    ARENA_BYTES = 256 * 1024 * 1024,
+    ARENA_KEEP = 1024 * 1024,
     POLL_US = 2000,
 };
 
 struct replay_batch {
     struct lb_batch batch;
-    struct lb_record records[BATCH_LETTERS];
     struct lb_selection selection;
     size_t first; /* letters [first, end) of the file that are due for the sink */
     size_t end;
 };
 
 struct replay_window {
-    struct replay_batch *batches[WINDOW_BATCHES]; /* made on first use */
+    struct replay_batch batches[WINDOW_BATCHES];
     uint32_t count;
+    struct lb_batch parsing; /* its arena holds all records of the window */
     struct lb_source source;
     struct lb_source_type source_type;
     struct lb_scratch scratch;
@@ -78,31 +79,38 @@ static bool name_consumers(struct replay *self)
     return true;
 }
 
+static bool open_window(struct replay *self)
+{
+    struct replay_window *window = lb_alloc(sizeof(*window));
+
+    self->window = window;
+    if (window == NULL)
+        return false;
+    window->source.section.name = LB_STR("replay");
+    window->source.type = &window->source_type;
+    window->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
+    window->context.scratch = &window->scratch;
+    window->context.batch = &window->parsing;
+    lb_arena_init(&window->parsing.arena, ARENA_BYTES);
+    return window->scratch.ptr != NULL;
+}
+
 bool replay_open(struct replay *self, struct lb_config *config, struct lb_diag *diag)
 {
     self->config = config;
-    self->window = lb_alloc(sizeof(*self->window));
-    if (self->window != NULL && open_ledger(self) && name_consumers(self))
+    if (open_window(self) && open_ledger(self) && name_consumers(self))
         self->streams = lb_streams_new(self->ledger, &self->consumers);
-    if (self->streams == NULL) {
+    if (self->streams != NULL)
+        self->stream = lb_stream_new(self->streams, &self->window->source);
+    if (self->stream == NULL)
         lb_diag_error(diag, (struct lb_place){ 0 }, "cannot make a ledger in a directory below TMPDIR: %s",
                       strerror(errno));
-        return false;
-    }
-    self->window->source.section.name = LB_STR("replay");
-    self->window->source.type = &self->window->source_type;
-    self->stream = lb_stream_new(self->streams, &self->window->source);
-    self->window->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
-    self->window->context.scratch = &self->window->scratch;
-    return self->stream != NULL && self->window->scratch.ptr != NULL;
+    return self->stream != NULL;
 }
 
 static void free_window(struct replay_window *window)
 {
-    for (uint32_t i = 0; i < WINDOW_BATCHES && window->batches[i] != NULL; i++) {
-        lb_arena_free(&window->batches[i]->batch.arena);
-        lb_free(window->batches[i]);
-    }
+    lb_arena_free(&window->parsing.arena);
     lb_free(window->scratch.ptr);
     lb_free(window);
 }
@@ -161,7 +169,7 @@ static bool open_sink(struct replay *self, struct lb_sink *sink, struct lb_diag 
     sink->data_dir = lb_str_from(self->dir);
     sink->options.when_full = LB_FULL_BLOCK;
     sink->options.dead_letter_max = 0;
-    sink->options.dead_letter_drop_oldest = 0;
+    sink->options.dead_letter_then = LB_SPOOL_BLOCK;
     if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
         return false;
     self->opened |= UINT64_C(1) << sink->index;
@@ -190,76 +198,64 @@ static bool prepare_sink(struct replay *self, struct lb_sink *sink, const struct
 
 /* --- a window of batches --------------------------------------------------------------- */
 
-static struct replay_batch *next_batch(struct replay *self)
+/* The record in the arena of the window. False: no memory. */
+static bool read_record(struct replay_window *window, const struct lb_batch *batch, const struct letter *letter,
+                        struct lb_record *record)
 {
-    struct replay_window *window = self->window;
-    uint32_t i = window->count;
-
-    if (window->batches[i] == NULL) {
-        window->batches[i] = lb_alloc(sizeof(struct replay_batch));
-        if (window->batches[i] == NULL)
-            return NULL;
-        lb_arena_init(&window->batches[i]->batch.arena, ARENA_BYTES);
-    }
-    return window->batches[i];
-}
-
-static bool add_record(struct replay_window *window, struct replay_batch *batch, const struct letter *letter)
-{
-    struct lb_record *record = &batch->records[batch->batch.record_count];
-    struct lb_str text = lb_arena_copy(&batch->batch.arena, letter->record);
+    struct lb_str text = lb_arena_copy(&window->parsing.arena, letter->record);
 
     if (text.ptr == NULL)
         return false;
     *record = (struct lb_record){ .level = LB_LEVEL_NONE,
                                   .flags = LB_RECORD_NO_TIME,
-                                  .time_ns = batch->batch.arrival_ns,
+                                  .time_ns = batch->arrival_ns,
                                   .message = lb_value_text(text),
-                                  .start = (uint32_t)(letter->position - batch->batch.position) };
+                                  .start = (uint32_t)(letter->position - batch->position) };
     record->end = record->start + 1;
-    window->context.batch = &batch->batch;
     window->scratch.used = 0;
     lb_parser_chain_apply(&chain, record, &window->context);
-    batch->batch.record_count++;
-    batch->batch.position_end = letter->position + 1;
     return true;
 }
 
-static bool is_next(const struct replay_batch *batch, const struct letter *letter, uint32_t sink)
+/* Behind the letters from `first` on that are of one stream, for one sink, and in rising order. */
+static size_t end_of_run(const struct letter_file *file, size_t first)
 {
-    const struct lb_batch *of = &batch->batch;
+    const struct letter *head = &file->letters[first];
+    size_t end = first + 1;
 
-    return letter->state == LETTER_DUE && letter->sink == sink && letter->stream == of->origin &&
-           letter->position >= of->position_end && letter->position - of->position < UINT32_MAX &&
-           of->record_count < BATCH_LETTERS;
+    for (; end < file->count && end - first < BATCH_LETTERS; end++) {
+        const struct letter *letter = &file->letters[end];
+
+        if (letter->state != LETTER_DUE || letter->sink != head->sink || letter->stream != head->stream ||
+            letter->position <= letter[-1].position || letter->position - head->position >= UINT32_MAX)
+            break;
+    }
+    return end;
 }
 
-/* Letters of one stream, in rising order, from `first` on. False: no memory for even one. */
 static bool fill_batch(struct replay *self, struct replay_batch *batch, const struct letter_file *file, size_t first)
 {
+    struct replay_window *window = self->window;
     struct lb_batch *of = &batch->batch;
-    const struct letter *letter = &file->letters[first];
-    struct lb_arena arena = of->arena;
 
-    lb_arena_reset(&arena, 0);
-    *of = (struct lb_batch){ .arena = arena,
-                             .counted = true,
-                             .position = letter->position,
-                             .position_end = letter->position,
-                             .arrival_ns = lb_clock_now(),
-                             .records = batch->records,
-                             .stream = self->stream,
-                             .origin = letter->stream };
-    atomic_store(&of->references, 1);
     batch->first = first;
-    for (batch->end = first; batch->end < file->count; batch->end++) {
-        letter = &file->letters[batch->end];
-        if (!is_next(batch, letter, file->letters[first].sink) || !add_record(self->window, batch, letter))
-            break;
-        of->length += (uint32_t)letter->record.len;
-    }
+    batch->end = end_of_run(file, first);
+    *of = (struct lb_batch){ .counted = true,
+                             .position = file->letters[first].position,
+                             .position_end = file->letters[batch->end - 1].position + 1,
+                             .arrival_ns = window->parsing.arrival_ns,
+                             .stream = self->stream,
+                             .origin = file->letters[first].stream,
+                             .record_count = (uint32_t)(batch->end - first) };
+    atomic_store(&of->references, 1);
     batch->selection = (struct lb_selection){ of->record_count, NULL };
-    return of->record_count > 0;
+    of->records = lb_arena_alloc(&window->parsing.arena, of->record_count * sizeof(*of->records));
+    for (size_t i = first; of->records != NULL && i < batch->end; i++) {
+        if (!read_record(window, of, &file->letters[i], &of->records[i - first]))
+            return false;
+        of->length += (uint32_t)file->letters[i].record.len;
+    }
+    return of->records != NULL;
 }
 
 static bool push_batch(struct replay *self, const struct lb_sink *sink, struct replay_batch *batch)
@@ -281,13 +277,15 @@ static bool push_window(struct replay *self, const struct lb_sink *sink, const s
     size_t bytes = 0;
 
     self->window->count = 0;
+    self->window->parsing.arrival_ns = lb_clock_now();
+    lb_arena_reset(&self->window->parsing.arena, ARENA_KEEP);
     while (*at < file->count && self->window->count < WINDOW_BATCHES && bytes < WINDOW_BYTES) {
         if (file->letters[*at].state != LETTER_DUE || file->letters[*at].sink != sink->index) {
             (*at)++;
             continue;
         }
-        struct replay_batch *batch = next_batch(self);
-        if (batch == NULL || !fill_batch(self, batch, file, *at) || !push_batch(self, sink, batch)) {
+        struct replay_batch *batch = &self->window->batches[self->window->count];
+        if (!fill_batch(self, batch, file, *at) || !push_batch(self, sink, batch)) {
             fprintf(stderr, "logboom: %s: %s\n", file->path, strerror(ENOMEM));
             return false;
         }
@@ -306,7 +304,7 @@ static bool wait_for_window(struct replay *self, const struct lb_sink *sink)
     while (busy && replay_interrupted == 0 && lb_clock_monotonic() < self->deadline) {
         busy = lb_streams_outstanding(self->streams, sink->index) > 0;
         for (uint32_t i = 0; i < window->count && !busy; i++)
-            busy = atomic_load(&window->batches[i]->batch.references) > 1;
+            busy = atomic_load(&window->batches[i].batch.references) > 1;
         if (busy)
             usleep(POLL_US);
         progress_add(&self->progress, 0);
@@ -319,7 +317,7 @@ static void note_window(struct replay *self, struct letter_file *file)
     struct stat info;
 
     for (uint32_t i = 0; i < self->window->count; i++) {
-        const struct replay_batch *batch = self->window->batches[i];
+        const struct replay_batch *batch = &self->window->batches[i];
 
         for (size_t n = batch->first; n < batch->end; n++) {
             file->letters[n].state = LETTER_DONE;

@@ -99,10 +99,25 @@ static int64_t oldest_wanted(struct tail *self)
     return oldest;
 }
 
+/* A bit for each block that may hold a wanted record; NULL: all, or memory is out. The caller frees it. */
+static uint64_t *wanted_blocks(const struct tail *self, const struct lb_archive *archive)
+{
+    struct lb_archive_query query = selection_query(&self->selection);
+    uint32_t count = lb_archive_summary(archive)->block_count;
+    uint64_t *bits = selection_is_all(&self->selection) ? NULL : lb_alloc((count + 64) / 64 * sizeof(*bits));
+
+    if (bits != NULL && lb_archive_select(archive, &query, bits) == LB_NOMEM) {
+        lb_free(bits);
+        return NULL;
+    }
+    return bits;
+}
+
 /* The last records of one file, from its end. A file is written nearly in order: `count` of it are enough. */
 static void keep_blocks(struct tail *self, const char *path, struct lb_archive *archive)
 {
     const struct lb_archive_summary *summary = lb_archive_summary(archive);
+    uint64_t *bits = wanted_blocks(self, archive);
     uint64_t found = 0;
 
     for (uint32_t i = summary->block_count; i > 0 && found < self->count; i--) {
@@ -112,6 +127,8 @@ static void keep_blocks(struct tail *self, const char *path, struct lb_archive *
         char what[BLOCK_TEXT_SIZE];
         uint64_t before = self->order;
 
+        if (bits != NULL && (bits[(i - 1) / 64] >> ((i - 1) % 64) & 1) == 0)
+            continue;
         if (block->first_ns <= block->last_ns && block->last_ns < oldest_wanted(self))
             break;
         if (lb_archive_read(archive, self->decoder, i - 1, true, &text, &reason) == LB_OK) {
@@ -124,6 +141,7 @@ static void keep_blocks(struct tail *self, const char *path, struct lb_archive *
         }
         found += self->order - before;
     }
+    lb_free(bits);
 }
 
 static void keep_stream(struct tail *self, const char *path, struct lb_archive *archive)

@@ -25,17 +25,15 @@ static const struct lb_option spool_options[] = {
     { 0 },
 };
 
-static const char *const at_bound_names[] = { "block", "drop_oldest", NULL };
-
 static const struct lb_option dead_letter_options[] = {
     { "path", LB_OPTION_STRING, AT(dead_letter), NULL,
       .help = "the file; dead-letters/SINK.jsonl below data_dir unless set" },
     { "max_size", LB_OPTION_SIZE, AT(dead_letter_max), "256MiB", "the most that it holds", .min = 64 * 1024,
       .max = INT64_C(1) << 46 },
-    { "then", LB_OPTION_CHOICE, AT(dead_letter_drop_oldest), "block",
+    { "then", LB_OPTION_CHOICE, AT(dead_letter_then), "block",
       .help = "what happens when that is reached: block (such records are tried again until there is room) or "
               "drop_oldest (the newer half is kept as PATH.2)",
-      .choices = at_bound_names },
+      .choices = then_names },
     { 0 },
 };
 

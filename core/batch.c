@@ -51,6 +51,11 @@ void lb_batch_unref(struct lb_batch *batch)
 
     assert(before > 0);
     /* A batch without a pool (one line to explain, a test) belongs to who made it. */
-    if (before == 1 && batch->pool != NULL)
-        lb_pool_give_back(batch);
+    if (before != 1 || batch->pool == NULL)
+        return;
+    struct lb_generation *generation = batch->generation;
+
+    batch->generation = NULL;
+    lb_pool_give_back(batch);
+    lb_generation_unref(generation);
 }

@@ -83,12 +83,17 @@ static int compare_entries(const void *left, const void *right)
     return strcmp(a->text, b->text);
 }
 
+void lb_diag_sort(struct lb_diag *diag)
+{
+    if (diag->count > 1)
+        qsort(diag->entries, diag->count, sizeof(diag->entries[0]), compare_entries);
+}
+
 void lb_diag_print(struct lb_diag *diag, void *out)
 {
     FILE *file = out;
 
-    if (diag->count > 1)
-        qsort(diag->entries, diag->count, sizeof(diag->entries[0]), compare_entries);
+    lb_diag_sort(diag);
     for (uint32_t i = 0; i < diag->count; i++) {
         const struct lb_diag_entry *entry = &diag->entries[i];
 

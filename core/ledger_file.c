@@ -9,6 +9,7 @@
 
 #include "lb_crc32c.h"
 #include "lb_alloc.h"
+#include "lb_ledger.h"
 #include "lb_log.h"
 
 #include <errno.h>
@@ -22,8 +23,6 @@
 #include <unistd.h>
 
 #define MODULE "ledger"
-
-enum { VERSION = 1 };
 
 static const char magic[8] = { 'L', 'B', 'L', 'E', 'D', 'G', 'E', 'R' };
 
@@ -45,7 +44,7 @@ static uint32_t load_u32(const char *bytes)
 static void make_header(char header[LB_LEDGER_HEADER_BYTES])
 {
     memcpy(header, magic, sizeof(magic));
-    store_u32(header + 8, VERSION);
+    store_u32(header + 8, LB_LEDGER_VERSION);
     store_u32(header + 12, lb_crc32c(0, header, 12));
 }
 
@@ -270,4 +269,17 @@ void lb_ledger_file_close(struct lb_ledger_file *file)
     lb_free(file->path);
     lb_free(file->temporary);
     *file = (struct lb_ledger_file){ .fd = -1 };
+}
+
+uint32_t lb_ledger_version(const char *path)
+{
+    char header[LB_LEDGER_HEADER_BYTES];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool whole = fd >= 0 && pread(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header);
+
+    if (fd >= 0)
+        close(fd);
+    if (!whole || memcmp(header, magic, sizeof(magic)) != 0 || load_u32(header + 12) != lb_crc32c(0, header, 12))
+        return 0;
+    return load_u32(header + 8);
 }

@@ -46,6 +46,11 @@ struct lb_loop {
     struct calls posted;
     struct calls running; /* the loop's own; the two change places */
     bool ended;           /* nothing posted will run */
+
+    pthread_cond_t changed; /* one of these */
+    bool held;
+    bool hold_wanted;
+    uint64_t flushed; /* calls of note_flush() */
 };
 
 /* --- posted calls --------------------------------------------------------------------- */
@@ -111,6 +116,67 @@ void lb_loop_post(struct lb_loop *loop, void (*call)(void *context), void *conte
         event_active(loop->wake, EV_READ, 0);
 }
 
+/* --- holding it, and waiting for it --------------------------------------------------------- */
+
+static void stay(void *context)
+{
+    struct lb_loop *loop = context;
+
+    pthread_mutex_lock(&loop->lock);
+    loop->held = true;
+    pthread_cond_broadcast(&loop->changed);
+    while (loop->hold_wanted)
+        pthread_cond_wait(&loop->changed, &loop->lock);
+    loop->held = false;
+    pthread_cond_broadcast(&loop->changed);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void lb_loop_hold(struct lb_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    assert(!loop->hold_wanted);
+    loop->hold_wanted = true;
+    pthread_mutex_unlock(&loop->lock);
+    lb_loop_post(loop, stay, loop);
+    pthread_mutex_lock(&loop->lock);
+    while (!loop->held)
+        pthread_cond_wait(&loop->changed, &loop->lock);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void lb_loop_let_go(struct lb_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    loop->hold_wanted = false;
+    pthread_cond_broadcast(&loop->changed);
+    while (loop->held)
+        pthread_cond_wait(&loop->changed, &loop->lock);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+static void note_flush(void *context)
+{
+    struct lb_loop *loop = context;
+
+    pthread_mutex_lock(&loop->lock);
+    loop->flushed++;
+    pthread_cond_broadcast(&loop->changed);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void lb_loop_flush(struct lb_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    uint64_t before = loop->flushed;
+    pthread_mutex_unlock(&loop->lock);
+    lb_loop_post(loop, note_flush, loop);
+    pthread_mutex_lock(&loop->lock);
+    while (loop->flushed == before)
+        pthread_cond_wait(&loop->changed, &loop->lock);
+    pthread_mutex_unlock(&loop->lock);
+}
+
 /* --- the loop ---------------------------------------------------------------------------- */
 
 static void use_threads(void)
@@ -136,6 +202,7 @@ struct lb_loop *lb_loop_new(const char *thread_name)
     if (loop == NULL)
         return NULL;
     pthread_mutex_init(&loop->lock, NULL);
+    pthread_cond_init(&loop->changed, NULL);
     snprintf(loop->name, sizeof(loop->name), "%s", thread_name);
     if (make_base(loop))
         return loop;
@@ -154,6 +221,7 @@ void lb_loop_free(struct lb_loop *loop)
         event_base_free(loop->base);
     lb_free(loop->posted.items);
     lb_free(loop->running.items);
+    pthread_cond_destroy(&loop->changed);
     pthread_mutex_destroy(&loop->lock);
     lb_free(loop);
 }

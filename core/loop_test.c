@@ -3,6 +3,7 @@
 
 #include "loop.c"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -139,6 +140,27 @@ static void many_threads_post_and_each_keeps_its_order(void **state)
     lb_loop_free(loop);
 }
 
+static void while_it_is_held_nothing_runs_and_flushing_waits_for_all(void **state)
+{
+    struct seen seen = { .loop = lb_loop_new("test") };
+
+    (void)state;
+    assert_int_equal(lb_loop_start(seen.loop), LB_OK);
+    for (unsigned round = 0; round < 100; round++) {
+        lb_loop_hold(seen.loop);
+        unsigned before = seen.count;
+        for (unsigned i = 0; i < 10; i++)
+            lb_loop_post(seen.loop, note, &seen);
+        sched_yield();
+        assert_int_equal(seen.count, before);
+        lb_loop_let_go(seen.loop);
+        lb_loop_flush(seen.loop);
+        assert_int_equal(seen.count, before + 10);
+    }
+    lb_loop_stop(seen.loop);
+    lb_loop_free(seen.loop);
+}
+
 /* Sends back what it reads. */
 static void echo(evutil_socket_t fd, short what, void *context)
 {
@@ -181,6 +203,7 @@ int main(void)
         cmocka_unit_test(after_the_end_nothing_runs_any_more),
         cmocka_unit_test(a_loop_that_never_started_runs_what_was_posted_when_it_stops),
         cmocka_unit_test(many_threads_post_and_each_keeps_its_order),
+        cmocka_unit_test(while_it_is_held_nothing_runs_and_flushing_waits_for_all),
         cmocka_unit_test(events_of_the_base_run_beside_posted_calls),
     };
 

@@ -11,7 +11,6 @@
 #include "stream.h"
 
 #include "lb_alloc.h"
-#include "lb_limits.h"
 #include "lb_log.h"
 
 #include <assert.h>
@@ -40,27 +39,15 @@ static struct lb_metric *count_batches(const char *name, const char *help, struc
     return lb_metric(LB_COUNTER, name, help, lb_metric_labels(labels, sizeof(labels), "sink", text, (char *)NULL));
 }
 
-enum lb_err lb_marks_init(struct lb_streams *streams)
+void lb_marks_open(struct lb_streams *streams, uint32_t consumer)
 {
-    uint32_t count = streams->consumer_count;
+    struct lb_str name = streams->consumers[consumer];
 
-    assert(count <= LB_SINKS_MAX + 1);
-    streams->outstanding = lb_alloc((count + 1) * sizeof(*streams->outstanding));
-    streams->refused_batches = lb_alloc((size_t)count * sizeof(struct lb_metric *));
-    streams->dead_letter_batches = lb_alloc((size_t)count * sizeof(struct lb_metric *));
-    if (streams->outstanding == NULL || streams->refused_batches == NULL || streams->dead_letter_batches == NULL)
-        return LB_NOMEM;
-    for (uint32_t i = 0; i < count; i++) {
-        struct lb_str name = streams->consumers[i];
-
-        streams->refused_batches[i] =
-            count_batches("logboom_refused_batches_total",
-                          "Batches of which the sink refused records for good, which are lost", name);
-        streams->dead_letter_batches[i] =
-            count_batches("logboom_dead_letter_batches_total",
-                          "Batches of which the sink refused records for good, which are kept elsewhere", name);
-    }
-    return LB_OK;
+    streams->refused_batches[consumer] = count_batches(
+        "logboom_refused_batches_total", "Batches of which the sink refused records for good, which are lost", name);
+    streams->dead_letter_batches[consumer] =
+        count_batches("logboom_dead_letter_batches_total",
+                      "Batches of which the sink refused records for good, which are kept elsewhere", name);
 }
 
 void lb_marks_free(struct lb_streams *streams)
@@ -73,9 +60,6 @@ void lb_marks_free(struct lb_streams *streams)
         lb_free(block);
         block = next;
     }
-    lb_free(streams->outstanding);
-    lb_free((void *)streams->refused_batches);
-    lb_free((void *)streams->dead_letter_batches);
 }
 
 /* With the token lock held. */
@@ -169,11 +153,12 @@ static void issue_empty(struct lb_track *track, uint64_t end)
 }
 
 /* Without a token nobody can tell when these records are safe: the mark must not pass them in this run. */
-static void stop_mark(struct lb_stream_entry *entry, struct lb_track *track)
+static void stop_mark(struct lb_stream_entry *entry, uint32_t consumer)
 {
     LB_ERROR(MODULE, "no memory for a token; what follows in the stream comes again after a restart stream=%016" PRIx64,
              entry->stream.id);
     pthread_mutex_lock(&entry->lock);
+    struct lb_track *track = &entry->tracks[consumer];
     uint64_t limit = track->last != NULL ? track->last->end : track->mark;
     if (limit < track->limit)
         track->limit = limit;
@@ -197,23 +182,22 @@ struct lb_token *lb_token_issue(struct lb_stream *stream, uint32_t consumer, uin
     struct lb_streams *streams = stream->registry;
     struct lb_stream_entry *entry = lb_stream_entry(stream);
 
-    assert(consumer < streams->consumer_count);
-    struct lb_track *track = &entry->tracks[consumer];
     struct lb_token *token = empty ? NULL : take_token(streams);
     if (token == NULL && !empty) {
-        stop_mark(entry, track);
+        stop_mark(entry, consumer);
         return NULL;
     }
     if (token != NULL) {
         init_token(token, stream, consumer, end);
         atomic_fetch_add(&streams->outstanding[consumer], 1);
-        atomic_fetch_add(&streams->outstanding[streams->consumer_count], 1);
+        atomic_fetch_add(&streams->outstanding[LB_CONSUMERS_MAX], 1);
     }
     pthread_mutex_lock(&entry->lock);
+    assert(consumer < entry->track_capacity);
     if (token != NULL)
-        append(track, token);
+        append(&entry->tracks[consumer], token);
     else
-        issue_empty(track, end);
+        issue_empty(&entry->tracks[consumer], end);
     pthread_mutex_unlock(&entry->lock);
     return token;
 }
@@ -309,7 +293,7 @@ static void finish(struct lb_token *token)
     let_go(streams, stream, passed);
     /* After the marks: who sees 0 here and collects then, finds them moved. */
     atomic_fetch_sub(&streams->outstanding[consumer], 1);
-    atomic_fetch_sub(&streams->outstanding[streams->consumer_count], 1);
+    atomic_fetch_sub(&streams->outstanding[LB_CONSUMERS_MAX], 1);
 }
 
 static void note_outcome(struct lb_token *token, enum lb_outcome outcome, const char *reason)
@@ -338,6 +322,32 @@ void lb_token_done(struct lb_token *token, enum lb_outcome outcome, const char *
         finish(token);
 }
 
+/* --- a consumer that is no more -------------------------------------------------------- */
+
+struct lb_token *lb_marks_take(struct lb_track *track, struct lb_token *chain)
+{
+    if (track->first == NULL)
+        return chain;
+    track->last->next = chain;
+    chain = track->first;
+    track->first = NULL;
+    track->last = NULL;
+    return chain;
+}
+
+void lb_marks_give_back(struct lb_streams *streams, uint32_t consumer, struct lb_token *chain)
+{
+    uint64_t left = 0;
+
+    for (struct lb_token *token = chain; token != NULL; token = token->next) {
+        left += !token->done; /* those that are done behind a gap were counted off */
+        lb_stream_unref(token->stream);
+    }
+    put_tokens(streams, chain);
+    atomic_fetch_sub(&streams->outstanding[consumer], left);
+    atomic_fetch_sub(&streams->outstanding[LB_CONSUMERS_MAX], left);
+}
+
 uint64_t lb_stream_mark(struct lb_stream *stream, uint32_t consumer)
 {
     struct lb_stream_entry *entry = lb_stream_entry(stream);
@@ -350,23 +360,23 @@ uint64_t lb_stream_mark(struct lb_stream *stream, uint32_t consumer)
 
 uint64_t lb_streams_outstanding(struct lb_streams *streams, uint32_t consumer)
 {
-    return atomic_load(&streams->outstanding[consumer == UINT32_MAX ? streams->consumer_count : consumer]);
+    return atomic_load(&streams->outstanding[consumer == UINT32_MAX ? LB_CONSUMERS_MAX : consumer]);
 }
 
 /* --- into the ledger --------------------------------------------------------------------- */
 
 /*
- * Which tracks a collect of `consumer` is about. The last consumer, the alert engine, has no commits of its own: its
- * marks go with those of consumer 0, as identities do.
+ * Which tracks a collect of `consumer` is about. The alert engine has no commits of its own: its marks go with those
+ * of the carrier, as identities do.
  */
 static bool goes_with(const struct lb_streams *streams, uint32_t consumer, uint32_t track)
 {
-    return consumer == UINT32_MAX || track == consumer || (consumer == 0 && track + 1 == streams->consumer_count);
+    return consumer == UINT32_MAX || track == consumer || (consumer == streams->carrier && track == streams->engine);
 }
 
-static bool carries_identities(uint32_t consumer)
+static bool carries_identities(const struct lb_streams *streams, uint32_t consumer)
 {
-    return consumer == 0 || consumer == UINT32_MAX;
+    return consumer == streams->carrier || consumer == UINT32_MAX;
 }
 
 /* What was put the last time is durable: nobody has said that it failed. */
@@ -409,7 +419,7 @@ static void collect_marks(struct lb_streams *streams, struct lb_stream_entry *en
 
 static void collect_failed(struct lb_streams *streams, struct lb_stream_entry *entry, uint32_t consumer)
 {
-    if (carries_identities(consumer) && entry->pending == LB_PENDING_IN_COMMIT)
+    if (carries_identities(streams, consumer) && entry->pending == LB_PENDING_IN_COMMIT)
         entry->pending = LB_PENDING_CHANGED;
     pthread_mutex_lock(&entry->lock);
     for (uint32_t i = 0; i < streams->consumer_count; i++) {
@@ -429,7 +439,7 @@ static void collect_bucket(struct lb_streams *streams, struct lb_stream **link, 
     while (*link != NULL) {
         struct lb_stream_entry *entry = lb_stream_entry(*link);
 
-        if (entry->stream.durable && carries_identities(consumer))
+        if (entry->stream.durable && carries_identities(streams, consumer))
             collect_identity(streams, entry, txn);
         if (entry->stream.durable)
             collect_marks(streams, entry, consumer, txn);

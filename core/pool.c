@@ -141,6 +141,8 @@ void lb_share_on_credit(struct lb_share *share, void (*wake)(void *context), voi
     pthread_mutex_lock(&share->pool->lock);
     share->wake = wake;
     share->context = context;
+    while (wake == NULL && share->waking > 0)
+        pthread_cond_wait(&share->pool->woken, &share->pool->lock);
     pthread_mutex_unlock(&share->pool->lock);
 }
 

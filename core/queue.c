@@ -33,17 +33,32 @@ void lb_queue_free(struct lb_queue *queue)
     pthread_mutex_destroy(&queue->lock);
 }
 
-void lb_queue_push(struct lb_queue *queue, struct lb_batch *batch)
+/* Under the lock. */
+static void append(struct lb_queue *queue, struct lb_batch *batch)
 {
-    lb_pool_moving(batch);
-    pthread_mutex_lock(&queue->lock);
     assert(!queue->closed);
     batch->next = NULL;
     batch->sequence = queue->next_sequence++;
+    batch->generation = lb_generation_ref(queue->generation);
     *queue->tail = batch;
     queue->tail = &batch->next;
     queue->depth++;
     pthread_cond_signal(&queue->more);
+}
+
+void lb_queue_push(struct lb_queue *queue, struct lb_batch *batch)
+{
+    lb_pool_moving(batch);
+    pthread_mutex_lock(&queue->lock);
+    append(queue, batch);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void lb_queue_switch(struct lb_queue *queue, struct lb_generation *generation, struct lb_batch *marker)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->generation = generation;
+    append(queue, marker);
     pthread_mutex_unlock(&queue->lock);
 }
 
@@ -82,4 +97,14 @@ uint32_t lb_queue_depth(struct lb_queue *queue)
     depth = queue->depth;
     pthread_mutex_unlock(&queue->lock);
     return depth;
+}
+
+uint64_t lb_queue_pushed(struct lb_queue *queue)
+{
+    uint64_t pushed;
+
+    pthread_mutex_lock(&queue->lock);
+    pushed = queue->next_sequence;
+    pthread_mutex_unlock(&queue->lock);
+    return pushed;
 }

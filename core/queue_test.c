@@ -24,6 +24,39 @@ static void batches_leave_in_order_with_their_numbers(void **state)
     lb_queue_free(&queue);
 }
 
+static void nobody(struct lb_generation *generation)
+{
+    (void)generation;
+    fail();
+}
+
+static void the_marker_stands_between_the_generations(void **state)
+{
+    struct lb_generation old = { 1, nobody };
+    struct lb_generation new = { 1, nobody };
+    struct lb_batch batches[2] = { { .references = 1 }, { .references = 1 } };
+    struct lb_batch marker = { .references = 1 };
+    struct lb_queue queue;
+
+    (void)state;
+    lb_queue_init(&queue);
+    queue.generation = &old;
+    lb_queue_push(&queue, &batches[0]);
+    lb_queue_switch(&queue, &new, &marker);
+    lb_queue_push(&queue, &batches[1]);
+    assert_ptr_equal(lb_queue_pop(&queue), &batches[0]);
+    assert_ptr_equal(lb_queue_pop(&queue), &marker);
+    assert_ptr_equal(lb_queue_pop(&queue), &batches[1]);
+    assert_ptr_equal(batches[0].generation, &old);
+    assert_ptr_equal(marker.generation, &new);
+    assert_ptr_equal(batches[1].generation, &new);
+    assert_int_equal(marker.sequence, 1);
+    assert_int_equal(old.references, 2);
+    assert_int_equal(new.references, 3);
+    assert_int_equal(lb_queue_pushed(&queue), 3);
+    lb_queue_free(&queue);
+}
+
 static void a_closed_queue_drains_then_gives_null(void **state)
 {
     struct lb_batch batch = { .references = 1 };
@@ -91,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_leave_in_order_with_their_numbers),
+        cmocka_unit_test(the_marker_stands_between_the_generations),
         cmocka_unit_test(a_closed_queue_drains_then_gives_null),
         cmocka_unit_test(freeing_lets_go_of_what_is_left),
         cmocka_unit_test(closing_wakes_every_receiver),

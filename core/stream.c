@@ -10,6 +10,7 @@
 
 #include "lb_alloc.h"
 #include "lb_log.h"
+#include "lb_source.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,26 +22,18 @@ enum { STREAM_ARENA_BYTES = 1024 * 1024 };
 
 /* --- registry -------------------------------------------------------------------- */
 
-static bool copy_names(struct lb_streams *streams, const struct lb_strs *consumers)
+static bool name_consumers(struct lb_streams *streams, const struct lb_strs *consumers)
 {
-    size_t bytes = consumers->count * sizeof(struct lb_str);
+    uint32_t last = 0;
 
-    for (size_t i = 0; i < consumers->count; i++)
-        bytes += consumers->items[i].len;
-    streams->consumers = lb_alloc(bytes);
-    if (streams->consumers == NULL)
-        return false;
-    streams->consumer_count = (uint32_t)consumers->count;
-    char *text = (char *)(streams->consumers + consumers->count);
-    for (size_t i = 0; i < consumers->count; i++) {
-        struct lb_str name = consumers->items[i];
-
-        if (name.len > 0)
-            memcpy(text, name.ptr, name.len);
-        streams->consumers[i] = (struct lb_str){ text, name.len };
-        text += name.len;
-    }
-    return true;
+    assert(consumers->count > 0);
+    pthread_mutex_lock(&streams->lock);
+    bool named = true;
+    for (size_t i = 0; i < consumers->count && named; i++)
+        named = lb_streams_name(streams, consumers->items[i], &last);
+    streams->engine = last;
+    pthread_mutex_unlock(&streams->lock);
+    return named;
 }
 
 struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs *consumers)
@@ -53,7 +46,7 @@ struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs
     pthread_mutex_init(&streams->lock, NULL);
     pthread_mutex_init(&streams->token_lock, NULL);
     lb_ledger_txn_init(&streams->group);
-    if (copy_names(streams, consumers) && lb_marks_init(streams) == LB_OK && lb_streams_adopt(streams) == LB_OK)
+    if (name_consumers(streams, consumers) && lb_streams_adopt(streams) == LB_OK)
         return streams;
     lb_streams_free(streams);
     return NULL;
@@ -62,7 +55,9 @@ struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs
 static void free_entry(struct lb_stream_entry *entry)
 {
     lb_arena_free(&entry->stream.arena);
+    lb_generation_unref(entry->generation);
     lb_free((void *)entry->identity.ptr);
+    lb_free(entry->tracks);
     pthread_mutex_destroy(&entry->lock);
     lb_free(entry);
 }
@@ -78,7 +73,7 @@ void lb_streams_free(struct lb_streams *streams)
     }
     lb_marks_free(streams);
     lb_ledger_txn_free(&streams->group);
-    lb_free(streams->consumers);
+    lb_streams_free_names(streams);
     pthread_mutex_destroy(&streams->token_lock);
     pthread_mutex_destroy(&streams->lock);
     lb_free(streams);
@@ -124,7 +119,7 @@ static uint64_t random_id(void)
 
 static struct lb_stream_entry *new_entry(struct lb_streams *streams, const struct lb_source *source, uint64_t id)
 {
-    struct lb_stream_entry *entry = lb_alloc(sizeof(*entry) + streams->consumer_count * sizeof(struct lb_track));
+    struct lb_stream_entry *entry = lb_alloc(sizeof(*entry));
 
     if (entry == NULL)
         return NULL;
@@ -133,12 +128,17 @@ static struct lb_stream_entry *new_entry(struct lb_streams *streams, const struc
     entry->stream.source = source;
     entry->stream.level = LB_LEVEL_NONE;
     entry->stream.registry = streams;
-    entry->stream.tracks = entry->tracks;
+    entry->generation = lb_generation_ref(source != NULL ? source->generation : NULL);
     atomic_init(&entry->stream.references, 1);
     lb_arena_init(&entry->stream.arena, STREAM_ARENA_BYTES);
-    for (uint32_t i = 0; i < streams->consumer_count; i++)
-        entry->tracks[i].limit = UINT64_MAX;
-    return entry;
+    pthread_mutex_lock(&streams->lock);
+    bool grown = lb_stream_grow(streams, entry);
+    entry->adopted = streams->changes;
+    pthread_mutex_unlock(&streams->lock);
+    if (grown)
+        return entry;
+    free_entry(entry);
+    return NULL;
 }
 
 struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_source *source)
@@ -148,9 +148,14 @@ struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_sour
     if (entry == NULL)
         return NULL;
     pthread_mutex_lock(&streams->lock);
-    insert(streams, entry);
+    bool grown = lb_stream_grow(streams, entry);
+    if (grown)
+        insert(streams, entry);
     pthread_mutex_unlock(&streams->lock);
-    return &entry->stream;
+    if (grown)
+        return &entry->stream;
+    free_entry(entry);
+    return NULL;
 }
 
 static bool is_grouping(struct lb_streams *streams)
@@ -159,6 +164,16 @@ static bool is_grouping(struct lb_streams *streams)
     bool grouping = streams->grouping && pthread_equal(streams->grouping_thread, pthread_self());
     pthread_mutex_unlock(&streams->lock);
     return grouping;
+}
+
+static void put_first_marks(struct lb_streams *streams, struct lb_ledger_txn *txn, uint64_t id)
+{
+    pthread_mutex_lock(&streams->lock);
+    for (uint32_t i = 0; i < streams->consumer_count; i++) {
+        if (streams->consumers[i].len > 0)
+            lb_stream_put_mark(streams, txn, i, id, 0);
+    }
+    pthread_mutex_unlock(&streams->lock);
 }
 
 /* The identity (and of a new stream all marks, so that each consumer has one) is durable, or will be by the group. */
@@ -171,8 +186,8 @@ static enum lb_err write_identity(struct lb_streams *streams, const struct lb_st
     lb_ledger_txn_init(&own);
     struct lb_ledger_txn *txn = grouping ? &streams->group : &own;
     lb_stream_put_identity(txn, entry->stream.id, lb_source_name(entry->stream.source), identity);
-    for (uint32_t i = 0; is_new && i < streams->consumer_count; i++)
-        lb_stream_put_mark(streams, txn, i, entry->stream.id, 0);
+    if (is_new)
+        put_first_marks(streams, txn, entry->stream.id);
     enum lb_err err = grouping ? LB_OK : lb_ledger_commit(streams->ledger, txn);
     lb_ledger_txn_free(&own);
     return err;
@@ -200,7 +215,11 @@ static void take_over(struct lb_streams *streams, struct lb_stream_entry *entry,
     entry->pending = LB_PENDING_CHANGED;
 }
 
-static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity)
+/*
+ * A consumer that came while the marks were loaded has none here yet: the caller tries again. All marks of a new
+ * stream are 0, whoever comes.
+ */
+static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity, bool is_new)
 {
     enum lb_err err = LB_OK;
 
@@ -209,8 +228,10 @@ static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entr
     struct lb_stream_entry *old = *link != NULL ? lb_stream_entry(*link) : NULL;
     if (old != NULL && old->forgotten)
         err = LB_END;
-    else if (old != NULL && old->stream.references > 0)
+    else if ((old != NULL && old->stream.references > 0) || (!is_new && entry->adopted != streams->changes))
         err = LB_AGAIN;
+    else if (!lb_stream_grow(streams, entry))
+        err = LB_NOMEM;
     if (err == LB_OK && old != NULL) {
         take_over(streams, entry, old, identity);
         lb_stream_remove(link);
@@ -225,14 +246,21 @@ static void note_resume(struct lb_streams *streams, struct lb_stream_entry *entr
 {
     struct lb_stream *stream = &entry->stream;
 
+    bool first = true;
+
+    pthread_mutex_lock(&streams->lock);
     for (uint32_t i = 0; i < streams->consumer_count; i++) {
         uint64_t mark = entry->tracks[i].mark;
 
-        if (i == 0 || mark < stream->resume)
+        if (streams->consumers[i].len == 0)
+            continue;
+        if (first || mark < stream->resume)
             stream->resume = mark;
         if (mark > stream->resume_until)
             stream->resume_until = mark;
+        first = false;
     }
+    pthread_mutex_unlock(&streams->lock);
 }
 
 /* Whether it may be opened at all, before anything is written. */
@@ -265,7 +293,7 @@ static enum lb_err open_entry(struct lb_streams *streams, struct lb_stream_entry
         return err;
     if (!is_new)
         lb_stream_load_marks(streams, entry);
-    return join(streams, entry, identity);
+    return join(streams, entry, identity, is_new);
 }
 
 enum lb_err lb_stream_open(struct lb_streams *streams, const struct lb_source *source, uint64_t id,

@@ -101,12 +101,17 @@ void lb_stream_put_identity(struct lb_ledger_txn *txn, uint64_t id, struct lb_st
 void lb_stream_put_mark(const struct lb_streams *streams, struct lb_ledger_txn *txn, uint32_t consumer, uint64_t id,
                         uint64_t mark)
 {
+    lb_stream_put_mark_of(txn, streams->consumers[consumer], id, mark);
+}
+
+void lb_stream_put_mark_of(struct lb_ledger_txn *txn, struct lb_str consumer, uint64_t id, uint64_t mark)
+{
     char text[24];
     int len = snprintf(text, sizeof(text), "%" PRIu64, mark);
     struct lb_buffer key;
 
     lb_buffer_init(&key, KNOWN_BYTES_MAX);
-    write_mark_key(&key, streams->consumers[consumer], id);
+    write_mark_key(&key, consumer, id);
     if (key.failed)
         txn->changes.failed = true;
     else
@@ -122,6 +127,8 @@ void lb_stream_delete_all(const struct lb_streams *streams, struct lb_ledger_txn
     lb_buffer_init(&key, KNOWN_BYTES_MAX);
     lb_ledger_delete(txn, stream_key(id, text));
     for (uint32_t i = 0; i < streams->consumer_count; i++) {
+        if (streams->consumers[i].len == 0)
+            continue;
         write_mark_key(&key, streams->consumers[i], id);
         if (key.failed)
             txn->changes.failed = true;
@@ -133,17 +140,40 @@ void lb_stream_delete_all(const struct lb_streams *streams, struct lb_ledger_txn
 
 /* --- at opening ------------------------------------------------------------------------ */
 
+/* The names as they are now, for which the entry has room. Returns how many. */
+static uint32_t copy_consumers(struct lb_streams *streams, struct lb_stream_entry *entry,
+                               struct lb_str names[LB_CONSUMERS_MAX])
+{
+    pthread_mutex_lock(&streams->lock);
+    uint32_t count = streams->consumer_count < entry->track_capacity ? streams->consumer_count : entry->track_capacity;
+    memcpy(names, streams->consumers, count * sizeof(*names));
+    pthread_mutex_unlock(&streams->lock);
+    return count;
+}
+
 void lb_stream_load_marks(struct lb_streams *streams, struct lb_stream_entry *entry)
 {
+    struct lb_str names[LB_CONSUMERS_MAX];
+    bool missing[LB_CONSUMERS_MAX] = { false };
+    uint64_t highest = 0;
     struct lb_buffer key;
     struct lb_buffer value;
 
     lb_buffer_init(&key, KNOWN_BYTES_MAX);
     lb_buffer_init(&value, IDENTITY_BYTES_MAX);
-    for (uint32_t i = 0; i < streams->consumer_count; i++) {
-        write_mark_key(&key, streams->consumers[i], entry->stream.id);
-        if (lb_ledger_get(streams->ledger, lb_buffer_str(&key), &value) == LB_OK)
-            entry->tracks[i].mark = read_mark(lb_buffer_str(&value));
+    uint32_t count = copy_consumers(streams, entry, names);
+    for (uint32_t i = 0; i < count; i++) {
+        write_mark_key(&key, names[i], entry->stream.id);
+        missing[i] = names[i].len == 0 || lb_ledger_get(streams->ledger, lb_buffer_str(&key), &value) != LB_OK;
+        if (missing[i])
+            continue;
+        entry->tracks[i].mark = read_mark(lb_buffer_str(&value));
+        if (entry->tracks[i].mark > highest)
+            highest = entry->tracks[i].mark;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (missing[i])
+            entry->tracks[i].mark = highest;
     }
     lb_buffer_free(&value);
     lb_buffer_free(&key);
@@ -312,7 +342,7 @@ static void adopt_stream(struct adoption *adoption, const struct stored_mark *ma
             highest = marks[i].mark;
     }
     for (uint32_t i = 0; known && i < streams->consumer_count; i++) {
-        if ((present >> i & 1) == 0)
+        if ((present >> i & 1) == 0 && streams->consumers[i].len > 0)
             lb_stream_put_mark(streams, &adoption->txn, i, marks->id, highest);
     }
 }

@@ -13,6 +13,7 @@
 #include "lb_batch.h"
 #include "lb_diag.h"
 #include "lb_err.h"
+#include "lb_limits.h"
 #include "lb_module.h"
 #include "lb_pool.h"
 #include "lb_stream.h"
@@ -80,6 +81,7 @@ struct lb_alert_rule {
 };
 
 struct lb_alerting {
+    struct lb_generation *generation; /* that it is of, or NULL; events keep it alive */
     struct lb_alert_rule *rules;
     uint32_t rule_count;
     struct lb_route *routes; /* alerting.routes: over alert records */
@@ -115,6 +117,31 @@ enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 
 /* Gives a reference of the batch. `token` is the engine's own consumer's, NULL if the batch has no feeds. */
 void lb_alert_engine_push(struct lb_alert_engine *engine, struct lb_batch *batch, struct lb_token *token);
+
+/*
+ * Other rules, from a certain batch on. Rules that are kept go on with all they know; the others begin anew, and what
+ * fires of those that are no more, or are no longer the same, is resolved.
+ */
+struct lb_alert_change {
+    const struct lb_alerting *alerting;
+    uint32_t sink_count;
+    int32_t *kept;               /* for each rule: which of those before it is, or -1 */
+    int32_t sinks[LB_SINKS_MAX]; /* for each sink before: which it is now, or -1 */
+
+    /* On the engine's thread, once: nothing of the rules before is on its way to the sinks any more. */
+    void (*done)(void *context);
+    void *context;
+
+    struct lb_alert_runner *runners; /* the engine's */
+    struct rule_metrics *rule_metrics;
+};
+
+/* NULL: out of memory. Nothing is kept until `kept` and `sinks` say so. The engine frees it. */
+struct lb_alert_change *lb_alert_change_new(const struct lb_alerting *alerting, uint32_t sink_count);
+void lb_alert_change_free(struct lb_alert_change *change);
+
+/* In order with what is pushed. False: no memory, nothing changes. */
+bool lb_alert_engine_change(struct lb_alert_engine *engine, struct lb_alert_change *change) LB_MUST_USE;
 
 /* Applies what is queued, then ends the thread. */
 void lb_alert_engine_stop(struct lb_alert_engine *engine);

@@ -8,7 +8,7 @@
  * number of threads. Foreign files (.gz, .zst of one frame, plain text) are
  * read from front to back: one thread, blocks as they come.
  *
- * A block holds whole lines. Layout: docs/archives.md.
+ * A block holds whole lines. Layout: docs/archive-format.md.
  */
 #ifndef LB_ARCHIVE_H
 #define LB_ARCHIVE_H

@@ -18,6 +18,7 @@
 #define LB_BATCH_H
 
 #include "lb_arena.h"
+#include "lb_generation.h"
 #include "lb_record.h"
 
 #include <stdatomic.h>
@@ -73,7 +74,7 @@ struct lb_batch {
 
     /* The engine's. */
     uint64_t sequence;
-    const void *generation; /* the configuration it belongs to */
+    struct lb_generation *generation; /* the configuration it belongs to; a reference is held */
     atomic_uint references;
     struct lb_pool *pool;
     struct lb_share *share;

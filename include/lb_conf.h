@@ -73,6 +73,14 @@ struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct l
 bool lb_config_check(struct lb_config *config, struct lb_diag *diag);
 void lb_config_free(struct lb_config *config);
 
+/*
+ * Fingerprints, to find out at a reload what has changed: of the part's tree, variables and includes replaced, with the
+ * parsers that a source names and the content, now, of files that options point to. A rule's leaves out who is told.
+ */
+uint64_t lb_config_source_print(const struct lb_config *config, uint32_t index);
+uint64_t lb_config_sink_print(const struct lb_config *config, uint32_t index);
+uint64_t lb_config_rule_print(const struct lb_config *config, uint32_t index);
+
 /* Fills `state` (zeroed) from a map by an option table. Unknown keys are errors with the nearest name. */
 bool lb_options_fill(struct lb_config *config, const struct lb_option *options, const struct lb_node *map, void *state,
                      struct lb_diag *diag);

@@ -39,6 +39,8 @@ void lb_diag_warn(struct lb_diag *diag, struct lb_place place, const char *fmt, 
     __attribute__((format(printf, 3, 4)));
 void lb_diag_free(struct lb_diag *diag);
 
+void lb_diag_sort(struct lb_diag *diag); /* by place */
+
 /* Sorted by place, one `file:line:column: error: text` a line, into `out` (a FILE). */
 void lb_diag_print(struct lb_diag *diag, void *out);
 

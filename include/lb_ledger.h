@@ -33,6 +33,11 @@ struct lb_ledger_txn {
 enum lb_err lb_ledger_open(struct lb_ledger **ledger, const char *path) LB_MUST_USE;
 void lb_ledger_close(struct lb_ledger *ledger);
 
+/* The version that the file at `path` says it has; 0: it is no ledger. This logboom reads those up to
+ * LB_LEDGER_VERSION. */
+enum { LB_LEDGER_VERSION = 1 };
+uint32_t lb_ledger_version(const char *path);
+
 void lb_ledger_txn_init(struct lb_ledger_txn *txn);
 void lb_ledger_txn_free(struct lb_ledger_txn *txn);
 void lb_ledger_put(struct lb_ledger_txn *txn, struct lb_str key, struct lb_str value);

@@ -22,6 +22,16 @@ void lb_loop_free(struct lb_loop *loop);
 
 struct event_base *lb_loop_base(struct lb_loop *loop);
 
+/*
+ * Holds the loop's thread between two callbacks until it is let go, so that the caller may open and stop what runs on
+ * it. Never from the loop's own thread; not after lb_loop_stop().
+ */
+void lb_loop_hold(struct lb_loop *loop);
+void lb_loop_let_go(struct lb_loop *loop);
+
+/* Returns when everything that was posted before has run. Never from the loop's own thread, nor while it is held. */
+void lb_loop_flush(struct lb_loop *loop);
+
 /* Runs `call(context)` on the loop's thread, in order of posting. Any thread, also before start; dropped after stop. */
 void lb_loop_post(struct lb_loop *loop, void (*call)(void *context), void *context);
 

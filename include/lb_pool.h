@@ -29,6 +29,7 @@ void lb_share_free(struct lb_share *share); /* its last batches may come back la
 /*
  * A batch whose slab has at least `bytes` bytes (rounded up to a class), for `stream`, with one reference; or NULL.
  * After NULL, `wake(context)` is called once, from any thread, when it is worth while to try again; it holds no lock.
+ * With `wake` NULL lb_share_on_credit() returns when no call of it is running any more.
  */
 struct lb_batch *lb_pool_take(struct lb_share *share, size_t bytes, struct lb_stream *stream);
 void lb_share_on_credit(struct lb_share *share, void (*wake)(void *context), void *context);

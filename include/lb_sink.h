@@ -39,13 +39,12 @@ enum lb_spool_then { LB_SPOOL_BLOCK, LB_SPOOL_DROP_OLDEST };
 
 /* What every sink takes; filled by options before open(). */
 struct lb_sink_options {
-    int when_full;               /* enum lb_when_full; after loading never BY_TYPE */
-    uint64_t spool_max;          /* bytes on disk */
-    int spool_then;              /* enum lb_spool_then */
-    struct lb_str dead_letter;   /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
-    uint64_t dead_letter_max;    /* bytes of that file */
-    int dead_letter_drop_oldest; /* 1: at that bound the older half goes; 0: records are tried again until there is room
-                                  */
+    int when_full;             /* enum lb_when_full; after loading never BY_TYPE */
+    uint64_t spool_max;        /* bytes on disk */
+    int spool_then;            /* enum lb_spool_then */
+    struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+    uint64_t dead_letter_max;  /* bytes of that file */
+    int dead_letter_then;      /* enum lb_spool_then; BLOCK: such records are tried again until there is room */
 };
 
 struct lb_dead_letters;
@@ -58,6 +57,7 @@ struct lb_sink {
     uint32_t index;           /* its bit, and its consumer number */
     struct lb_ledger *ledger; /* for what it committed in earlier runs; set before open() */
     struct lb_str data_dir;
+    bool moved;       /* data_dir was copied or restored since the last run: inodes in the ledger say nothing */
     bool exit_at_eof; /* the run ends when all is read: work that can wait, like sealing, is left to the next one */
     struct lb_delivery *delivery;         /* its queue and thread */
     struct lb_dead_letters *dead_letters; /* NULL before the first one */
@@ -96,6 +96,9 @@ struct lb_sink_type {
 
     /* Optional. A reader asks for what is still in memory: makes it visible now. */
     void (*flush)(struct lb_sink *sink);
+
+    /* Optional. Any thread. What a person should know though records are safe (say, sealing fails); else no text. */
+    void (*note)(const struct lb_sink *sink, char *text, size_t size);
 
     /* Optional. Waits for what is in flight, at most until `deadline` (monotonic). Before the last commit. */
     void (*drain)(struct lb_sink *sink, int64_t deadline);
@@ -136,6 +139,17 @@ void lb_delivery_tell_orphans(struct lb_str data_dir, const struct lb_strs *sink
 
 /* True once the thread was told to end at once: a write() that waits shall return LB_AGAIN. */
 bool lb_delivery_stopping(const struct lb_sink *sink);
+
+/*
+ * Another instance takes the place of the sink, with all that waits, while batches are pushed. pause() ends the thread
+ * when its current call has returned, drains what is in flight until `deadline` (monotonic), spools what is left of it
+ * if the sink spools, and commits; false: the sink has something that would be lost with it. Between the two one
+ * instance is closed and the other opened; resume() with `fresh` starts the thread for that one, which keeps the
+ * consumer's number; without it the one that was paused goes on as if nothing had been.
+ */
+bool lb_delivery_pause(struct lb_delivery *delivery, int64_t deadline);
+enum lb_err lb_delivery_resume(struct lb_delivery *delivery, struct lb_sink *sink, bool fresh,
+                               int64_t commit_ns) LB_MUST_USE;
 
 /* For health: "ok", or what is wrong now and since when. */
 struct lb_delivery_state {

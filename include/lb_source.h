@@ -45,7 +45,10 @@ struct lb_source {
     struct lb_share *share;
     struct lb_queue *queue; /* push finished batches here */
     struct lb_streams *streams;
-    bool exit_at_eof; /* read what is there, then call lb_source_finished() */
+    struct lb_generation *generation; /* that it is of; streams keep it alive. NULL: nobody's */
+    struct lb_source *before;         /* at open() and resume(): stopped, not closed, see there; or NULL */
+    bool replaced;                    /* at stop(): keep what is open, another one takes it over or resume() comes */
+    bool exit_at_eof;                 /* read what is there, then call lb_source_finished() */
     void (*finished)(void *context, struct lb_source *source);
     void *finished_context;
 };
@@ -62,13 +65,24 @@ struct lb_source_type {
     /* Optional: does a path belong to what this source reads? Refuses loops. */
     bool (*reads)(const struct lb_source *source, const char *path);
 
-    /* On the main thread before the loop starts: binds, opens, registers events and timers with source->loop. */
+    /*
+     * While the loop has not started, or is held: binds, opens, registers events and timers with source->loop. From
+     * `before`, an instance of the same type and name that was stopped, it takes over sockets and connections that both
+     * want; if it fails it gives them back.
+     */
     enum lb_err (*open)(struct lb_source *source, struct lb_diag *diag);
 
     /* On the loop's thread: takes in nothing more. What it holds unfinished stays unacknowledged. */
     void (*stop)(struct lb_source *source);
 
-    void (*close)(struct lb_source *source); /* after the loop has ended; frees what open() made */
+    /*
+     * Optional: goes on after a stop() where it was, for the one that was to replace it could not be used; that is
+     * `before`, stopped, and gives back what it took. Loop and thread as with open(). A source whose type has no
+     * resume() cannot be changed nor removed while logboom runs.
+     */
+    void (*resume)(struct lb_source *source);
+
+    void (*close)(struct lb_source *source); /* on its loop, or after that has ended; frees what open() made */
 };
 
 const struct lb_source_type *lb_source_find(struct lb_str name);

@@ -48,7 +48,6 @@ struct lb_stream {
 
     struct lb_arena arena; /* owns what the slices above point to */
     struct lb_streams *registry;
-    struct lb_track *tracks; /* one per consumer */
     atomic_uint references;
     struct lb_stream *next;
 };
@@ -62,6 +61,16 @@ struct lb_streams;
  */
 struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs *consumers);
 void lb_streams_free(struct lb_streams *streams); /* with all its streams; nobody may use them any more */
+
+/*
+ * A consumer that comes while streams are read: add() gives it a number and starts it at the highest mark of all that
+ * the ledger knows (LB_LIMIT: there are too many, LB_IO: the ledger cannot be written; then it was not added). begin()
+ * comes, on the sequencer, before the first batch that is its own: all before counts as had. One that goes is removed
+ * when its last delivery has ended; its marks go, and tokens that were never done with them. One thread at a time.
+ */
+enum lb_err lb_streams_add(struct lb_streams *streams, struct lb_str name, uint32_t *consumer) LB_MUST_USE;
+void lb_streams_begin_consumer(struct lb_streams *streams, uint32_t consumer);
+void lb_streams_remove(struct lb_streams *streams, uint32_t consumer);
 
 /* A new ephemeral stream with a random id. NULL: out of memory. */
 struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_source *source);
@@ -82,7 +91,7 @@ void lb_streams_begin(struct lb_streams *streams);
 enum lb_err lb_streams_end(struct lb_streams *streams) LB_MUST_USE;
 
 /* A changed identity (renamed, fingerprint grown), and forgetting a stream and its marks. Durable with the next commit
- * of consumer 0. */
+ * of the consumer that takes them along. */
 void lb_stream_identify(struct lb_stream *stream, struct lb_str identity);
 void lb_stream_forget(struct lb_stream *stream);
 
@@ -121,10 +130,13 @@ bool lb_token_move(struct lb_token *token, struct lb_stream *stream, uint64_t en
 
 uint64_t lb_stream_mark(struct lb_stream *stream, uint32_t consumer);
 
+/* The consumer's tokens in that stream that are not done are nobody's any more; its mark stays. */
+void lb_stream_drop(struct lb_stream *stream, uint32_t consumer);
+
 /*
  * Puts every mark of `consumer` that moved since the last collect into `txn`; after a failed commit, and before the
- * next collect, call collect_failed(): they count as moved again. Consumer 0 takes along what has no commits of its
- * own: changed identities, forgotten streams, and the marks of the last consumer (the alert engine). UINT32_MAX takes
+ * next collect, call collect_failed(): they count as moved again. One consumer, 0 while it is there, takes along what
+ * has no commits of its own: changed identities, forgotten streams, and the marks of the alert engine. UINT32_MAX takes
  * all of everybody; only when no other thread commits.
  */
 void lb_streams_collect(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn);

@@ -299,5 +299,6 @@ const struct lb_source_type lb_source_docker = {
     .reads = lb_tail_source_reads,
     .open = open_source,
     .stop = lb_tail_source_stop,
+    .resume = lb_tail_source_resume,
     .close = lb_tail_source_close,
 };

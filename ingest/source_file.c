@@ -8,7 +8,8 @@ static const struct lb_option options[] = {
     { .name = "include",
       .kind = LB_OPTION_STRINGS,
       .offset = offsetof(struct lb_tail_state, options.include),
-      .help = "patterns of the files to read; * and ? match within a name, ** any number of directories",
+      .help = "patterns of the files to read; * and ? match within a name, ** any number of directories; a compressed "
+              "file (.gz, .zst, ...) only where the pattern ends as it does",
       .flags = LB_OPTION_REQUIRED },
     LB_TAIL_OPTIONS,
     { .name = NULL },
@@ -33,5 +34,6 @@ const struct lb_source_type lb_source_file = {
     .reads = lb_tail_source_reads,
     .open = open_source,
     .stop = lb_tail_source_stop,
+    .resume = lb_tail_source_resume,
     .close = lb_tail_source_close,
 };

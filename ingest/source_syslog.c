@@ -144,9 +144,22 @@ static void register_metrics(struct syslog_source *self)
     };
 }
 
+/* From the source that this one replaces. */
+static bool take_over(struct syslog_source *self, const struct addrinfo *found)
+{
+    struct syslog_source *before = self->source->before != NULL ? self->source->before->state : NULL;
+
+    if (before == NULL)
+        return false;
+    return found->ai_socktype == SOCK_DGRAM ? syslog_socket_take(self, before, found)
+                                            : syslog_listener_take(self, before, found);
+}
+
 static enum lb_err open_address(struct syslog_source *self, const struct syslog_address *address, struct lb_diag *diag)
 {
     for (const struct addrinfo *found = address->found; found != NULL; found = found->ai_next) {
+        if (take_over(self, found))
+            continue;
         int fd = syslog_address_bind(address, found, &self->source->section, diag);
         enum lb_err err;
 
@@ -193,6 +206,12 @@ static void finish(void *context)
     lb_source_finished(context);
 }
 
+static void give_back(struct syslog_source *self, struct syslog_source *before)
+{
+    syslog_sockets_take_back(before, self);
+    syslog_listeners_take_back(before, self);
+}
+
 static enum lb_err syslog_open(struct lb_source *source, struct lb_diag *diag)
 {
     struct syslog_source *self = source->state;
@@ -216,8 +235,15 @@ static enum lb_err syslog_open(struct lb_source *source, struct lb_diag *diag)
         syslog_address_free(&address);
     }
     if (err != LB_OK) {
+        if (source->before != NULL)
+            give_back(self, source->before->state);
         syslog_close(source);
         return err;
+    }
+    if (source->before != NULL) {
+        syslog_connections_take(self, source->before->state);
+        syslog_sockets_resume(self);
+        syslog_listeners_resume(self);
     }
     /* A socket has no end to wait for. */
     if (source->exit_at_eof)
@@ -234,6 +260,20 @@ static void syslog_stop(struct lb_source *source)
     self->stopped = true;
     syslog_sockets_stop(self);
     syslog_listeners_stop(self);
+    if (!source->replaced)
+        syslog_connections_end(self);
+}
+
+static void syslog_resume(struct lb_source *source)
+{
+    struct syslog_source *self = source->state;
+
+    self->stopped = false;
+    if (source->before != NULL)
+        give_back(source->before->state, self);
+    lb_share_on_credit(source->share, wake, self);
+    syslog_sockets_resume(self);
+    syslog_listeners_resume(self);
 }
 
 /* Ports may be in use by the daemon that the configuration is for, so none is bound here. */
@@ -263,5 +303,6 @@ const struct lb_source_type lb_source_syslog = {
     .check = syslog_check,
     .open = syslog_open,
     .stop = syslog_stop,
+    .resume = syslog_resume,
     .close = syslog_close,
 };

@@ -1,10 +1,13 @@
 /*
  * syslog_address.c - `udp://HOST:PORT` to bound sockets.
  *
- * An empty host, or `*`, is every address of IPv4 and IPv6 through one socket. A name may stand for several addresses,
- * then each gets a socket. Every error says which address, what failed and what would help.
+ * A socket that was passed to us is taken before one is made. An empty host, or `*`, is every address of IPv4 and IPv6
+ * through one socket. A name may stand for several addresses, then each gets a socket. Every error says which address,
+ * what failed and what would help.
  */
 #include "syslog_source.h"
+
+#include "lb_sockets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -143,12 +146,38 @@ static int bind_socket(const struct syslog_address *address, const struct addrin
 int syslog_address_bind(const struct syslog_address *address, const struct addrinfo *found,
                         const struct lb_section *section, struct lb_diag *diag)
 {
-    int fd = bind_socket(address, found);
+    int fd = lb_sockets_take(found, section->name);
 
+    if (fd < 0)
+        fd = bind_socket(address, found);
     if (fd < 0)
         lb_diag_error(diag, lb_section_place(section, "listen"), "cannot listen on '" LB_STR_FMT "': %s%s",
                       LB_STR_ARG(address->text), strerror(errno), advice(errno));
     return fd;
+}
+
+bool syslog_address_is(int fd, const struct addrinfo *found)
+{
+    struct sockaddr_storage bound = { 0 };
+    socklen_t size = sizeof(bound);
+    int type = 0;
+    socklen_t type_size = sizeof(type);
+
+    if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
+        return false;
+    if (bound.ss_family != found->ai_family || type != found->ai_socktype)
+        return false;
+    if (bound.ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)(const void *)&bound;
+        const struct sockaddr_in *b = (const struct sockaddr_in *)(const void *)found->ai_addr;
+
+        return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+    }
+    const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(const void *)&bound;
+    const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)(const void *)found->ai_addr;
+    return bound.ss_family == AF_INET6 && a->sin6_port == b->sin6_port &&
+           memcmp(&a->sin6_addr, &b->sin6_addr, sizeof(a->sin6_addr)) == 0;
 }
 
 size_t syslog_host_text(const struct sockaddr_storage *address, char *out)

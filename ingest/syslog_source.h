@@ -37,6 +37,10 @@ struct syslog_metrics {
     struct lb_metric *framing_errors;
 };
 
+/*
+ * Sockets and connections move, as they are, from a source to the one that replaces it, and back where that cannot be
+ * used: `lender` is whom such a one was taken from.
+ */
 struct syslog_socket;     /* a bound datagram socket */
 struct syslog_listener;   /* a socket that accepts */
 struct syslog_connection; /* an accepted one */
@@ -77,6 +81,9 @@ void syslog_address_free(struct syslog_address *address);
 int syslog_address_bind(const struct syslog_address *address, const struct addrinfo *found,
                         const struct lb_section *section, struct lb_diag *diag);
 
+/* True when the socket is bound to that address. */
+bool syslog_address_is(int fd, const struct addrinfo *found);
+
 /* The host of a peer as text: IPv4 also where it came through IPv6. Returns its length. */
 size_t syslog_host_text(const struct sockaddr_storage *address, char *out);
 uint16_t syslog_port_of(const struct sockaddr_storage *address);
@@ -86,12 +93,22 @@ uint16_t syslog_port_of(const struct sockaddr_storage *address);
 /* Owns `fd` from here on, also when it fails. */
 enum lb_err syslog_socket_open(struct syslog_source *self, int fd, struct lb_str name) LB_MUST_USE;
 void syslog_sockets_stop(struct syslog_source *self);
+
+/* Moves the socket that is bound to that address. False: there is none. */
+bool syslog_socket_take(struct syslog_source *self, struct syslog_source *from, const struct addrinfo *found);
+void syslog_sockets_take_back(struct syslog_source *self, struct syslog_source *from); /* those that were taken */
+void syslog_sockets_resume(struct syslog_source *self);
 void syslog_sockets_close(struct syslog_source *self);
 
 /* --- syslog_tcp.c ----------------------------------------------------------------- */
 
 enum lb_err syslog_listener_open(struct syslog_source *self, int fd, struct lb_str name) LB_MUST_USE;
-void syslog_listeners_stop(struct syslog_source *self); /* delivers what connections hold, as far as there is credit */
+void syslog_listeners_stop(struct syslog_source *self);
+void syslog_connections_end(struct syslog_source *self); /* delivers what they hold, as far as there is credit */
+bool syslog_listener_take(struct syslog_source *self, struct syslog_source *from, const struct addrinfo *found);
+void syslog_connections_take(struct syslog_source *self, struct syslog_source *from);    /* all */
+void syslog_listeners_take_back(struct syslog_source *self, struct syslog_source *from); /* and connections */
+void syslog_listeners_resume(struct syslog_source *self);
 void syslog_listeners_close(struct syslog_source *self);
 
 /* --- source_syslog.c ---------------------------------------------------------------- */

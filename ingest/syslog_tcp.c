@@ -37,6 +37,7 @@ enum outcome {
 struct syslog_connection {
     struct syslog_waiter waiter;
     struct syslog_source *owner;
+    const struct syslog_source *lender;
     struct syslog_connection *next;
     struct syslog_connection **link; /* what points to it */
     struct lb_stream *stream;
@@ -52,22 +53,42 @@ struct syslog_connection {
 
 struct syslog_listener {
     struct syslog_source *owner;
+    const struct syslog_source *lender;
     struct syslog_listener *next;
     struct event *acceptable;
+    struct event *again; /* after a pause */
     int fd;
 };
 
-static void destroy(struct syslog_connection *self)
+static void enter(struct syslog_source *owner, struct syslog_connection *self)
+{
+    self->owner = owner;
+    self->next = owner->connections;
+    self->link = &owner->connections;
+    if (self->next != NULL)
+        self->next->link = &self->next;
+    owner->connections = self;
+    owner->connection_count++;
+    owner->unfinished_bytes += self->unfinished.capacity;
+    lb_metric_set(owner->metrics.connections, owner->connection_count);
+}
+
+static void leave(struct syslog_connection *self)
 {
     struct syslog_source *owner = self->owner;
 
-    syslog_stop_waiting(owner, &self->waiter);
     *self->link = self->next;
     if (self->next != NULL)
         self->next->link = self->link;
     owner->connection_count--;
     owner->unfinished_bytes -= self->unfinished.capacity;
     lb_metric_set(owner->metrics.connections, owner->connection_count);
+}
+
+static void destroy(struct syslog_connection *self)
+{
+    syslog_stop_waiting(self->owner, &self->waiter);
+    leave(self);
     lb_buffer_free(&self->unfinished);
     if (self->readable != NULL)
         event_free(self->readable);
@@ -343,6 +364,18 @@ static void name_peer(struct lb_stream *stream, const struct sockaddr_storage *a
         stream->name = LB_STR("");
 }
 
+static void copy_peer(struct lb_stream *stream, const struct lb_stream *from)
+{
+    stream->name = lb_arena_copy(&stream->arena, from->name);
+    if (stream->name.ptr == NULL)
+        stream->name = LB_STR("");
+    if (from->host.len == 0)
+        return;
+    struct lb_str host = lb_arena_copy(&stream->arena, (struct lb_str){ from->host.ptr, from->host.len });
+    if (host.ptr != NULL)
+        stream->host = lb_value_of(host, LB_VALUE_CLEAN);
+}
+
 static void open_connection(struct syslog_source *owner, int fd, const struct sockaddr_storage *address)
 {
     struct syslog_connection *self = lb_alloc(sizeof(*self));
@@ -353,18 +386,11 @@ static void open_connection(struct syslog_source *owner, int fd, const struct so
     }
     *self = (struct syslog_connection){
         .waiter = { .resume = resume_connection },
-        .owner = owner,
-        .next = owner->connections,
-        .link = &owner->connections,
         .fd = fd,
         .slab_size = LB_SLAB_SMALL,
     };
-    if (self->next != NULL)
-        self->next->link = &self->next;
-    owner->connections = self;
-    owner->connection_count++;
-    lb_metric_set(owner->metrics.connections, owner->connection_count);
     lb_buffer_init(&self->unfinished, SIZE_MAX);
+    enter(owner, self);
     framing_init(&self->framing, owner->source->options.max_line);
     self->stream = lb_stream_new(owner->source->streams, owner->source);
     self->readable = event_new(lb_loop_base(owner->source->loop), fd, EV_READ | EV_PERSIST, on_readable, self);
@@ -394,7 +420,7 @@ static void pause_accepting(struct syslog_listener *self, int error)
     LB_ERROR("source.syslog", "cannot accept connections source=" LB_STR_FMT " error=\"%s\"",
              LB_STR_ARG(self->owner->source->section.name), strerror(error));
     event_del(self->acceptable);
-    if (event_base_once(lb_loop_base(self->owner->source->loop), -1, EV_TIMEOUT, accept_again, self, &second) != 0)
+    if (evtimer_add(self->again, &second) != 0)
         event_add(self->acceptable, NULL);
 }
 
@@ -441,23 +467,121 @@ enum lb_err syslog_listener_open(struct syslog_source *self, int fd, struct lb_s
     self->listeners = listener;
     listener->acceptable =
         event_new(lb_loop_base(self->source->loop), fd, EV_READ | EV_PERSIST, on_acceptable, listener);
-    if (listener->acceptable == NULL || event_add(listener->acceptable, NULL) != 0)
+    listener->again = evtimer_new(lb_loop_base(self->source->loop), accept_again, listener);
+    if (listener->acceptable == NULL || listener->again == NULL || event_add(listener->acceptable, NULL) != 0)
         return LB_NOMEM;
     return LB_OK;
 }
 
 void syslog_listeners_stop(struct syslog_source *self)
 {
+    for (struct syslog_listener *listener = self->listeners; listener != NULL; listener = listener->next) {
+        event_del(listener->acceptable);
+        event_del(listener->again);
+    }
+    for (struct syslog_connection *connection = self->connections; connection != NULL; connection = connection->next) {
+        syslog_stop_waiting(self, &connection->waiter);
+        event_del(connection->readable);
+    }
+}
+
+void syslog_connections_end(struct syslog_source *self)
+{
     struct syslog_connection *next;
 
-    for (struct syslog_listener *listener = self->listeners; listener != NULL; listener = listener->next)
-        event_del(listener->acceptable);
     for (struct syslog_connection *connection = self->connections; connection != NULL; connection = next) {
         next = connection->next;
         connection->ended = true;
         while (connection->unfinished.len > 0 && read_slab(connection) == READ_MORE)
             ;
         destroy(connection);
+    }
+}
+
+/* --- from one source to another ------------------------------------------------------------ */
+
+/* False: no memory, it stays. What comes from now on is of the source that has it. */
+static bool move_connection(struct syslog_source *self, struct syslog_connection *connection)
+{
+    struct syslog_source *from = connection->owner;
+    struct lb_stream *stream = lb_stream_new(self->source->streams, self->source);
+
+    if (stream == NULL)
+        return false;
+    copy_peer(stream, connection->stream);
+    lb_stream_unref(connection->stream);
+    connection->stream = stream;
+    connection->position = 0;
+    syslog_stop_waiting(from, &connection->waiter);
+    leave(connection);
+    enter(self, connection);
+    return true;
+}
+
+void syslog_connections_take(struct syslog_source *self, struct syslog_source *from)
+{
+    struct syslog_connection *next;
+
+    for (struct syslog_connection *connection = from->connections; connection != NULL; connection = next) {
+        next = connection->next;
+        if (move_connection(self, connection))
+            connection->lender = from;
+    }
+}
+
+static void move_listener(struct syslog_source *self, struct syslog_listener **link)
+{
+    struct syslog_listener *listener = *link;
+
+    *link = listener->next;
+    listener->owner = self;
+    listener->next = self->listeners;
+    self->listeners = listener;
+}
+
+bool syslog_listener_take(struct syslog_source *self, struct syslog_source *from, const struct addrinfo *found)
+{
+    struct syslog_listener **link = &from->listeners;
+
+    while (*link != NULL && !syslog_address_is((*link)->fd, found))
+        link = &(*link)->next;
+    if (*link == NULL)
+        return false;
+    (*link)->lender = from;
+    move_listener(self, link);
+    return true;
+}
+
+void syslog_listeners_take_back(struct syslog_source *self, struct syslog_source *from)
+{
+    struct syslog_listener **link = &from->listeners;
+    struct syslog_connection *next;
+
+    while (*link != NULL) {
+        if ((*link)->lender == self)
+            move_listener(self, link);
+        else
+            link = &(*link)->next;
+    }
+    for (struct syslog_connection *connection = from->connections; connection != NULL; connection = next) {
+        next = connection->next;
+        if (connection->lender == self)
+            move_connection(self, connection);
+    }
+}
+
+void syslog_listeners_resume(struct syslog_source *self)
+{
+    for (struct syslog_listener *listener = self->listeners; listener != NULL; listener = listener->next) {
+        if (event_add(listener->acceptable, NULL) != 0)
+            LB_ERROR("source.syslog", "no memory to watch for connections source=" LB_STR_FMT,
+                     LB_STR_ARG(self->source->section.name));
+    }
+    for (struct syslog_connection *connection = self->connections; connection != NULL; connection = connection->next) {
+        if (!watch(connection))
+            LB_ERROR("source.syslog", "no memory to watch a connection peer=" LB_STR_FMT,
+                     LB_STR_ARG(connection->stream->name));
+        event_active(connection->readable, EV_READ, 0);
     }
 }
 
@@ -471,6 +595,8 @@ void syslog_listeners_close(struct syslog_source *self)
         self->listeners = listener->next;
         if (listener->acceptable != NULL)
             event_free(listener->acceptable);
+        if (listener->again != NULL)
+            event_free(listener->again);
         close(listener->fd);
         lb_free(listener);
     }

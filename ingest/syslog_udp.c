@@ -47,6 +47,7 @@ struct datagrams {
 struct syslog_socket {
     struct syslog_waiter waiter;
     struct syslog_source *owner;
+    const struct syslog_source *lender;
     struct syslog_socket *next;
     struct lb_stream *stream;
     struct event *readable;
@@ -286,7 +287,8 @@ static void set_buffer(const struct syslog_source *self, int fd)
     int got = 0;
     socklen_t size = sizeof(got);
 
-    if (wanted == 0)
+    /* A socket that was passed to us may have more already. */
+    if (wanted == 0 || (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) == 0 && got / 2 >= wanted))
         return;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof(wanted)) != 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted));
@@ -296,6 +298,18 @@ static void set_buffer(const struct syslog_source *self, int fd)
                 "the receive buffer is smaller than asked, raise the sysctl net.core.rmem_max source=" LB_STR_FMT
                 " asked=%d got=%d",
                 LB_STR_ARG(self->source->section.name), wanted, got / 2);
+}
+
+static struct lb_stream *new_stream(const struct syslog_source *self, struct lb_str name)
+{
+    struct lb_stream *stream = lb_stream_new(self->source->streams, self->source);
+
+    if (stream == NULL)
+        return NULL;
+    stream->name = lb_arena_copy(&stream->arena, name);
+    if (stream->name.ptr == NULL)
+        stream->name = LB_STR("");
+    return stream;
 }
 
 enum lb_err syslog_socket_open(struct syslog_source *self, int fd, struct lb_str name)
@@ -315,13 +329,10 @@ enum lb_err syslog_socket_open(struct syslog_source *self, int fd, struct lb_str
     self->sockets = socket;
     set_buffer(self, fd);
     (void)setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
-    socket->stream = lb_stream_new(self->source->streams, self->source);
+    socket->stream = new_stream(self, name);
     socket->readable = event_new(lb_loop_base(self->source->loop), fd, EV_READ | EV_PERSIST, on_datagrams, socket);
     if (socket->stream == NULL || socket->readable == NULL)
         return LB_NOMEM;
-    socket->stream->name = lb_arena_copy(&socket->stream->arena, name);
-    if (socket->stream->name.ptr == NULL)
-        socket->stream->name = LB_STR("");
     return event_add(socket->readable, NULL) == 0 ? LB_OK : LB_NOMEM;
 }
 
@@ -330,6 +341,62 @@ void syslog_sockets_stop(struct syslog_source *self)
     for (struct syslog_socket *socket = self->sockets; socket != NULL; socket = socket->next) {
         syslog_stop_waiting(self, &socket->waiter);
         event_del(socket->readable);
+    }
+}
+
+/* --- from one source to another ------------------------------------------------------------ */
+
+/* False: no memory, it stays. What comes from now on is of the source that has it. */
+static bool move_socket(struct syslog_source *self, struct syslog_source *from, struct syslog_socket **link)
+{
+    struct syslog_socket *socket = *link;
+    struct lb_stream *stream = new_stream(self, socket->stream->name);
+
+    if (stream == NULL)
+        return false;
+    syslog_stop_waiting(from, &socket->waiter);
+    lb_stream_unref(socket->stream);
+    socket->stream = stream;
+    socket->position = 0;
+    socket->owner = self;
+    *link = socket->next;
+    socket->next = self->sockets;
+    self->sockets = socket;
+    return true;
+}
+
+bool syslog_socket_take(struct syslog_source *self, struct syslog_source *from, const struct addrinfo *found)
+{
+    struct syslog_socket **link = &from->sockets;
+
+    while (*link != NULL && !syslog_address_is((*link)->fd, found))
+        link = &(*link)->next;
+    struct syslog_socket *socket = *link;
+    if (socket == NULL || !move_socket(self, from, link))
+        return false;
+    socket->lender = from;
+    set_buffer(self, socket->fd);
+    return true;
+}
+
+void syslog_sockets_take_back(struct syslog_source *self, struct syslog_source *from)
+{
+    struct syslog_socket **link = &from->sockets;
+
+    while (*link != NULL) {
+        if ((*link)->lender != self || !move_socket(self, from, link))
+            link = &(*link)->next;
+    }
+}
+
+/* Also looks at those that waited: with nothing of ours on its way, nobody would wake them. */
+void syslog_sockets_resume(struct syslog_source *self)
+{
+    for (struct syslog_socket *socket = self->sockets; socket != NULL; socket = socket->next) {
+        if (event_add(socket->readable, NULL) != 0)
+            LB_ERROR("source.syslog", "no memory to watch a socket address=" LB_STR_FMT,
+                     LB_STR_ARG(socket->stream->name));
+        event_active(socket->readable, EV_READ, 0);
     }
 }
 

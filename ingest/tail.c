@@ -89,6 +89,11 @@ struct lb_tail *lb_tail_new(struct lb_source *source, const struct lb_tail_optio
         lb_tail_free(self);
         return NULL;
     }
+    self->since_ns = lb_arena_zalloc(&self->arena, (self->options.include.count + 1) * sizeof(*self->since_ns));
+    if (self->since_ns == NULL) {
+        lb_tail_free(self);
+        return NULL;
+    }
     register_metrics(self);
     return self;
 }
@@ -136,6 +141,7 @@ void lb_tail_start(struct lb_tail *self)
         lb_tail_watch_open(self);
     lb_tail_load_known(self);
     self->started_ns = lb_tail_file_time();
+    lb_tail_note_since(self);
     self->starting = true;
     scan(self);
     lb_tail_settle_known(self);

@@ -12,7 +12,8 @@
  *   tail_glob   patterns          tail_identity  who a file is, its stream
  *   tail_scan   finding files     tail_rotate    renamed, deleted, truncated
  *   tail_watch  inotify           tail_siblings  copies, rotated logs
- *   tail_file   table of files    tail_read      one slab
+ *   tail_since  since when        tail_read      one slab
+ *   tail_file   table of files
  *   tail_lines  lines in a slab   tail           turns and ticks
  *   tail_source the loop around all this
  */
@@ -156,8 +157,12 @@ struct lb_tail {
     int64_t scan_after_ns; /* monotonic: scans must not eat the loop */
     int64_t scan_due_ns;   /* and the next one that comes by time alone */
     int64_t started_ns;    /* Unix time */
+    int64_t *since_ns;     /* Unix time since when each pattern is followed; 0: not known yet */
+    bool returned;         /* some pattern was followed by an earlier run */
+    uint64_t since_gone;   /* the note of a pattern that is no more; 0: none */
     bool search_wanted;    /* some directory is to be searched for logs that were missed */
     bool unopened;         /* some stream could not be opened: try again at the next tick */
+    bool refused;          /* by the ledger, or for want of memory */
     uint32_t generation;
 
     uint32_t event_bytes; /* recent average: how much to read until the event table is full */
@@ -203,6 +208,9 @@ bool lb_glob_match(const char *pattern, const char *path);
 
 /* Length of the part of `pattern` before its first component with a wildcard, without the last slash. */
 size_t lb_glob_base(const char *pattern);
+
+/* The ending by which `path` is that of a compressed file; NULL: none. */
+const char *lb_tail_packed(const char *path);
 
 /* True when a tail with these options would read a file of that path. */
 bool lb_tail_matches(const struct lb_tail_options *options, const char *path);
@@ -287,6 +295,13 @@ bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identit
 struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, const struct lb_tail_identity *identity,
                                        uint64_t size, const struct lb_tail_file *marked);
 
+/*
+ * Finds a file without a stream, of at least `size` bytes, that begins as `known` did, and whose path ends most like
+ * the one that `known` had, at least in the name: what was copied or moved from another host or disk. NULL: there is
+ * none, or several are as near.
+ */
+struct lb_tail_file *lb_tail_find_moved(struct lb_tail *self, const struct lb_tail_known *known, uint64_t size);
+
 /* True when the new file behind `fd` begins like one that is read: it may be a copy in the making. */
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd);
 
@@ -296,8 +311,21 @@ void lb_tail_find_missed(struct lb_tail *self, const char *directory);
 /* The clock by which file systems stamp changes; it ticks behind lb_clock_now(), and no test sets it. */
 int64_t lb_tail_file_time(void);
 
-/* A log whose position is known was followed since its stream was made, another one since our start. */
+/* Remembers, for each log, the first of its streams that is still known. */
 void lb_tail_note_log(struct lb_tail *self, struct lb_tail_known *known);
+
+/* When the first stream of a log was made that is still known; INT64_MAX: none is. */
+int64_t lb_tail_log_born(const struct lb_tail *self, const char *log);
+
+/* --- tail_since.c ------------------------------------------------------------------- */
+
+/* True when an identity of the ledger is a note of since when a pattern is followed. */
+bool lb_tail_read_since(struct lb_tail *self, uint64_t id, struct lb_str note);
+
+/* At the start: notes it for the patterns that are new. */
+void lb_tail_note_since(struct lb_tail *self);
+
+/* What was written to a log before is none of ours. */
 int64_t lb_tail_followed_since(const struct lb_tail *self, const char *log);
 
 /* --- tail_file.c -------------------------------------------------------------------- */
@@ -400,6 +428,7 @@ enum lb_err lb_tail_source_open(struct lb_source *source, const struct lb_tail_k
 enum lb_err lb_tail_source_check(struct lb_source *source, struct lb_diag *diag);
 bool lb_tail_source_reads(const struct lb_source *source, const char *path);
 void lb_tail_source_stop(struct lb_source *source);
+void lb_tail_source_resume(struct lb_source *source);
 void lb_tail_source_close(struct lb_source *source);
 
 #endif

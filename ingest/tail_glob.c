@@ -250,10 +250,34 @@ bool lb_tail_excludes(const struct lb_tail_options *options, const char *path)
     return false;
 }
 
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t len = strlen(text);
+    size_t ending_len = strlen(ending);
+
+    return len > ending_len && strcmp(text + len - ending_len, ending) == 0;
+}
+
+const char *lb_tail_packed(const char *path)
+{
+    static const char *const endings[] = { ".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip", ".Z" };
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (ends_with(path, endings[i]))
+            return endings[i];
+    return NULL;
+}
+
+/* app.log* is meant for app.log.1, not for the app.log.2.gz that follows it. */
 bool lb_tail_matches(const struct lb_tail_options *options, const char *path)
 {
-    for (size_t i = 0; i < options->include.count; i++)
-        if (lb_glob_match(options->include.items[i].ptr, path))
+    const char *packed = lb_tail_packed(path);
+
+    for (size_t i = 0; i < options->include.count; i++) {
+        const char *pattern = options->include.items[i].ptr;
+
+        if (lb_glob_match(pattern, path) && (packed == NULL || ends_with(pattern, packed)))
             return !lb_tail_excludes(options, path);
+    }
     return false;
 }

@@ -75,11 +75,13 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
 
 /* --- content ------------------------------------------------------------------- */
 
-/* `bytes` has room for `length`. */
+/* `bytes` has room for `length`. Where nothing was read yet, nothing can be another. */
 static enum lb_tail_match match(int fd, char *bytes, uint32_t length, uint64_t offset, uint64_t hash)
 {
     ssize_t got = lb_tail_pread(fd, bytes, length, offset);
 
+    if (length == 0)
+        return LB_TAIL_SAME;
     if (got < 0)
         return LB_TAIL_UNKNOWN;
     return got == (ssize_t)length && XXH64(bytes, length, 0) == hash ? LB_TAIL_SAME : LB_TAIL_OTHER;
@@ -96,8 +98,6 @@ enum lb_tail_match lb_tail_match_marker(const struct lb_tail_file *file, int fd)
 {
     char marker[LB_TAIL_MARKER_BYTES];
 
-    if (file->marker_len == 0)
-        return LB_TAIL_SAME;
     return match(fd, marker, file->marker_len, file->offset - file->marker_len, file->marker);
 }
 
@@ -154,6 +154,8 @@ static void remember(void *context, uint64_t id, struct lb_str identity)
     struct lb_tail *self = context;
     struct lb_tail_known known = { .id = id };
 
+    if (lb_tail_read_since(self, id, identity))
+        return;
     if (!read_identity(identity, &known)) {
         LB_WARN("source.file", "stored position is not understood, ignored identity=\"" LB_STR_FMT "\"",
                 LB_STR_ARG(identity));
@@ -283,8 +285,8 @@ static struct lb_tail_file *find_renamed(struct lb_tail *self, struct lb_tail_kn
 }
 
 /*
- * Its inode is not there, or has other content. Only an open stream says how far it was read, and so how long a copy
- * must be; without a copy it is forgotten or, where that is not sure, kept.
+ * Its inode is not there, or has other content: the file was copied, on this host or to it. Only an open stream says
+ * how far it was read, and so how long a copy must be; without a copy it is forgotten or, where that is not sure, kept.
  */
 static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
 {
@@ -294,7 +296,17 @@ static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
     if (lb_stream_open(self->source->streams, self->source, known->id,
                        write_identity(&known->identity, known->path, text), &stream) != LB_OK)
         return;
-    struct lb_tail_file *file = lb_tail_find_copy(self, known->path, &known->identity, stream->resume_until, NULL);
+    bool is_there = access(known->path, F_OK) == 0;
+    struct lb_tail_file *file = is_there ? NULL : lb_tail_find_moved(self, known, stream->resume_until);
+    if (file != NULL) {
+        LB_INFO("source.file", "file was moved from another place, it goes on path=%s before=%s", file->path,
+                known->path);
+        claim(known, file);
+        lb_tail_ready(self, file);
+        lb_stream_unref(stream);
+        return;
+    }
+    file = lb_tail_find_copy(self, known->path, &known->identity, stream->resume_until, NULL);
     if (file != NULL) {
         LB_INFO("source.file", "file was copied and truncated, the rest is read from the copy path=%s copy=%s",
                 known->path, file->path);
@@ -308,14 +320,12 @@ static void settle_missing(struct lb_tail *self, struct lb_tail_known *known)
     lb_stream_unref(stream);
 }
 
-static void settle(struct lb_tail *self, struct lb_tail_known *known)
+static void settle_renamed(struct lb_tail *self, struct lb_tail_known *known)
 {
     struct lb_tail_file *file = find_renamed(self, known);
 
-    if (file == NULL) {
-        settle_missing(self, known);
+    if (file == NULL)
         return;
-    }
     claim(known, file);
     lb_tail_ready(self, file);
 }
@@ -325,10 +335,16 @@ void lb_tail_settle_known(struct lb_tail *self)
     lb_streams_begin(self->source->streams);
     for (uint32_t i = 0; i < self->known_count; i++)
         if (!self->known[i].claimed)
-            settle(self, &self->known[i]);
+            settle_renamed(self, &self->known[i]);
+    /* Only now: what is a file of ours itself is no copy of another. */
+    for (uint32_t i = 0; i < self->known_count; i++)
+        if (!self->known[i].claimed)
+            settle_missing(self, &self->known[i]);
     /* Only now, when each copy and each renamed file is taken. */
     for (uint32_t i = 0; i < self->known_count; i++)
         lb_tail_watch_search(self, self->known[i].path);
+    if (self->returned)
+        lb_tail_watch_search_all(self);
     if (lb_streams_end(self->source->streams) != LB_OK)
         LB_WARN("source.file", "positions of deleted files are forgotten at the next start error=\"%s\"",
                 strerror(errno));
@@ -367,6 +383,8 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     struct stat status;
     bool was_truncated = file->id == 0 && file->identity.born_ns != 0;
 
+    if (file->id == 0) /* it may have been looked at before, and hold something else by now */
+        file->identity.length = 0;
     lb_tail_grow_head(&file->identity, file->fd, NULL);
     if (file->identity.length == 0)
         return false;
@@ -377,10 +395,13 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     file->checked = true;
     if (file->id == 0)
         file->identity.born_ns = lb_tail_file_time();
-    if (lb_stream_open(self->source->streams, self->source, file->id, write_identity(&file->identity, file->path, text),
-                       &file->stream) != LB_OK) {
+    enum lb_err err = lb_stream_open(self->source->streams, self->source, file->id,
+                                     write_identity(&file->identity, file->path, text), &file->stream);
+    if (err != LB_OK) {
         file->stream = NULL;
         self->unopened = true;
+        /* A source before this one had it open, and its records are still on their way: soon. */
+        self->refused = self->refused || err != LB_AGAIN;
         return false;
     }
     describe(self, file);
@@ -413,6 +434,7 @@ void lb_tail_open_streams(struct lb_tail *self, uint32_t max)
     struct lb_tail_file *next;
     uint32_t opened = 0;
 
+    self->refused = false;
     lb_streams_begin(self->source->streams);
     for (file = TAILQ_FIRST(&self->ready); file != NULL && opened < max; file = next) {
         next = TAILQ_NEXT(file, ready_link);
@@ -426,6 +448,6 @@ void lb_tail_open_streams(struct lb_tail *self, uint32_t max)
         take_back(self);
     for (uint32_t i = 0; i < self->file_count && opened > 0; i++)
         self->files[i]->fresh = false;
-    if (failed || self->unopened)
+    if (failed || self->refused)
         LB_ERROR("source.file", "cannot store the identity of files, they wait error=\"%s\"", strerror(errno));
 }

@@ -344,8 +344,7 @@ static bool lost_bytes(struct lb_tail_file *file)
 {
     struct stat status;
 
-    if (fstat(file->fd, &status) == 0 && (uint64_t)status.st_size >= file->scanned &&
-        match_log(file) != LB_TAIL_OTHER)
+    if (fstat(file->fd, &status) == 0 && (uint64_t)status.st_size >= file->scanned && match_log(file) != LB_TAIL_OTHER)
         return false;
     file->scanned = file->offset;
     return true;

@@ -50,20 +50,6 @@ static bool are_related(const char *a, const char *b)
     return lb_str_equal(left, right) && lb_str_equal(stem(a), stem(b));
 }
 
-static bool is_packed(const char *name)
-{
-    static const char *const endings[] = { ".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip", ".Z" };
-    size_t len = strlen(name);
-
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        size_t ending = strlen(endings[i]);
-
-        if (len > ending && strcmp(name + len - ending, endings[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void copy_text(char *to, const char *from, size_t len)
 {
     memcpy(to, from, len);
@@ -79,7 +65,7 @@ static bool is_rotated_log(const struct lb_tail *self, const char *path, char *l
     const char *name = base_name(path);
     const char *dot = strrchr(name, '.');
 
-    if (is_packed(name) || strlen(path) >= PATH_MAX)
+    if (lb_tail_packed(name) != NULL || strlen(path) >= PATH_MAX)
         return false;
     for (const char *at = name + (*name != '\0'); *at != '\0'; at++) {
         if (strchr(".-_", *at) == NULL || !isdigit((unsigned char)at[1]))
@@ -214,6 +200,41 @@ struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, c
     return file;
 }
 
+/* How many parts of the two paths are the same, counted from their ends. */
+static unsigned common_parts(const char *a, const char *b)
+{
+    const char *end_a = a + strlen(a);
+    const char *end_b = b + strlen(b);
+    unsigned parts = 0;
+
+    while (end_a > a && end_b > b && end_a[-1] == end_b[-1]) {
+        end_a--;
+        end_b--;
+        parts += *end_a == '/';
+    }
+    return parts;
+}
+
+struct lb_tail_file *lb_tail_find_moved(struct lb_tail *self, const struct lb_tail_known *known, uint64_t size)
+{
+    struct lb_tail_file *found = NULL;
+    unsigned most = 0;
+
+    if (!says_enough(&known->identity, size))
+        return NULL;
+    for (uint32_t i = 0; i < self->file_count; i++) {
+        struct lb_tail_file *file = self->files[i];
+        unsigned parts = common_parts(file->path, known->path);
+
+        if (file->id != 0 || file->stream != NULL || file->size < size || parts == 0 || parts < most ||
+            lb_tail_match_path(&known->identity, file->path) != LB_TAIL_SAME)
+            continue;
+        found = parts > most ? file : NULL;
+        most = parts;
+    }
+    return found;
+}
+
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd)
 {
     char head[LB_TAIL_HEAD_BYTES];
@@ -304,12 +325,10 @@ int64_t lb_tail_file_time(void)
     return now.tv_sec * LB_SECOND + now.tv_nsec;
 }
 
-int64_t lb_tail_followed_since(const struct lb_tail *self, const char *log)
+int64_t lb_tail_log_born(const struct lb_tail *self, const char *log)
 {
     uint32_t cursor = 0;
     const struct lb_tail_known *known = lb_tail_map_each(&self->known_by_log, XXH64(log, strlen(log), 0), &cursor);
 
-    if (known != NULL)
-        return known->identity.born_ns;
-    return self->starting ? INT64_MAX : self->started_ns;
+    return known != NULL ? known->identity.born_ns : INT64_MAX;
 }

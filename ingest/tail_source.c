@@ -186,6 +186,19 @@ void lb_tail_source_stop(struct lb_source *source)
         event_del(self->changed);
 }
 
+void lb_tail_source_resume(struct lb_source *source)
+{
+    struct lb_tail_runner *self = ((struct lb_tail_state *)source->state)->runner;
+    struct timeval second = { 1, 0 };
+
+    self->stopped = false;
+    self->waiting = false;
+    lb_share_on_credit(source->share, wake, self);
+    if (event_add(self->tick, &second) != 0)
+        LB_ERROR("source.file", "no memory for a timer source=" LB_STR_FMT, LB_STR_ARG(source->section.name));
+    turn_in(self, 0);
+}
+
 void lb_tail_source_close(struct lb_source *source)
 {
     struct lb_tail_state *state = source->state;

@@ -8,7 +8,7 @@
 
 #include "cut.h"
 
-enum { TIME_BYTES = 26, BRACKETS_MAX = 4 };
+enum { SECOND_BYTES = 20, BRACKETS_MAX = 4 };
 
 static int two_digits(const char *ptr, unsigned *bad)
 {
@@ -30,37 +30,61 @@ static int month_of(const char *ptr)
     return 0;
 }
 
-/* "10/Oct/2000:13:55:36 -0700" at fixed places; days that no month has are left to the slow reader to refuse. */
-static bool fixed_time(struct lb_str text, int64_t *time_ns)
+/* "10/Oct/2000:13:55:36" at fixed places; days that not every month has are left to the slow reader to judge. */
+static bool fixed_second(const char *ptr, int64_t *second)
 {
-    const char *ptr = text.ptr;
     unsigned bad = 0;
-
-    if (text.len != TIME_BYTES)
-        return false;
     int day = two_digits(ptr, &bad);
     int month = month_of(ptr + 3);
     int year = two_digits(ptr + 7, &bad) * 100 + two_digits(ptr + 9, &bad);
     int hour = two_digits(ptr + 12, &bad);
     int minute = two_digits(ptr + 15, &bad);
-    int second = two_digits(ptr + 18, &bad);
-    int zone = (two_digits(ptr + 22, &bad) * 60 + two_digits(ptr + 24, &bad)) * 60;
+    int seconds = two_digits(ptr + 18, &bad);
 
-    bad |=
-        (ptr[2] != '/') | (ptr[6] != '/') | (ptr[11] != ':') | (ptr[14] != ':') | (ptr[17] != ':') | (ptr[20] != ' ');
-    bad |= (ptr[21] != '+' && ptr[21] != '-') | (month == 0) | (day < 1) | (day > 28) | (hour > 23) | (minute > 59) |
-           (second > 59) | (year < 1970) | (year > 2200) | (zone > 15 * 3600);
-    if (bad != 0)
+    bad |= (ptr[2] != '/') | (ptr[6] != '/') | (ptr[11] != ':') | (ptr[14] != ':') | (ptr[17] != ':');
+    bad |= (month == 0) | (day < 1) | (day > 28) | (hour > 23) | (minute > 59) | (seconds > 59);
+    if (bad != 0 || year < 1970 || year > 2200)
         return false;
-    *time_ns = (lb_time_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second -
-                (ptr[21] == '-' ? -zone : zone)) *
-               LB_SECOND;
+    *second = lb_time_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + seconds;
     return true;
+}
+
+/* " -0700" */
+static bool fixed_zone(const char *ptr, int64_t *second)
+{
+    unsigned bad = 0;
+    int offset = (two_digits(ptr + 2, &bad) * 60 + two_digits(ptr + 4, &bad)) * 60;
+
+    if (bad != 0 || ptr[0] != ' ' || (ptr[1] != '+' && ptr[1] != '-') || offset > 15 * 3600)
+        return false;
+    *second -= ptr[1] == '-' ? -offset : offset;
+    return true;
+}
+
+/* With a zone, or with milliseconds and none, as HAProxy writes it. */
+static bool fixed_time(const struct zoned *zone, struct lb_str text, int64_t *time_ns)
+{
+    const char *rest = text.ptr + SECOND_BYTES;
+    unsigned bad = 0;
+    int64_t second;
+
+    if ((text.len != SECOND_BYTES + 6 && text.len != SECOND_BYTES + 4) || !fixed_second(text.ptr, &second))
+        return false;
+    if (text.len == SECOND_BYTES + 6) {
+        *time_ns = fixed_zone(rest, &second) ? second * LB_SECOND : LB_TIME_NONE;
+        return *time_ns != LB_TIME_NONE;
+    }
+    int hundredths = two_digits(rest + 1, &bad);
+    int thousandths = two_digits(rest + 2, &bad) % 10;
+    if (bad != 0 || *rest != '.')
+        return false;
+    *time_ns = second * LB_SECOND + (hundredths * 10 + thousandths) * LB_MILLISECOND;
+    return zoned_to_utc(zone, time_ns);
 }
 
 bool access_time(const struct zoned *zone, struct lb_str text, int64_t now_ns, int64_t *time_ns)
 {
-    return fixed_time(text, time_ns) || zoned_time(zone, text, now_ns, time_ns);
+    return fixed_time(zone, text, time_ns) || zoned_time(zone, text, now_ns, time_ns);
 }
 
 /* --- who asked -------------------------------------------------------------------- */

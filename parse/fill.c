@@ -76,6 +76,12 @@ void fill_value(struct fill *self, struct lb_str key, struct lb_value value)
         self->fields[self->count++] = (struct lb_field){ lb_value_of(key, LB_VALUE_CLEAN), value };
 }
 
+void fill_pair(struct fill *self, struct lb_str key, struct lb_value value)
+{
+    if (self->count < FILL_FIELDS_MAX)
+        self->fields[self->count++] = (struct lb_field){ lb_value_text(key), value };
+}
+
 static bool is_missing(struct lb_str value)
 {
     return value.len == 0 || (value.len == 1 && *value.ptr == '-');
@@ -87,10 +93,15 @@ void fill_text(struct fill *self, struct lb_str key, struct lb_str value)
         fill_value(self, key, lb_value_text(value));
 }
 
+struct lb_value fill_as_number(struct lb_str value)
+{
+    return lb_value_of(value, cut_is_number(value) ? LB_VALUE_NUMBER : LB_VALUE_TEXT);
+}
+
 void fill_number(struct fill *self, struct lb_str key, struct lb_str value)
 {
     if (!is_missing(value))
-        fill_value(self, key, lb_value_of(value, cut_is_number(value) ? LB_VALUE_NUMBER : LB_VALUE_TEXT));
+        fill_value(self, key, fill_as_number(value));
 }
 
 /* "1.5" with 3 is 1500, "0.0505" is 50.5: `digits` without the point, and where it belongs. */

@@ -33,11 +33,17 @@ enum lb_err fill_done(struct fill *self, struct lb_record *record);
 /* The end of a parser that found something else at `at`, which stands in `text`. Returns LB_BAD_INPUT. */
 enum lb_err fill_refuse(struct fill *self, const char *reason, const char *at);
 
-/* Fields past the bound are left out: no format of ours has as many. An empty value or a lone "-" is no field. */
+/* Fields past the bound are left out: no format of ours has as many. The key is ours, and clean. */
 void fill_value(struct fill *self, struct lb_str key, struct lb_value value);
+
+/* The key is from the line, and may be any bytes. */
+void fill_pair(struct fill *self, struct lb_str key, struct lb_value value);
+
+/* An empty value or a lone "-" is no field. */
 void fill_text(struct fill *self, struct lb_str key, struct lb_str value);
 
 /* What is no JSON number becomes text. */
+struct lb_value fill_as_number(struct lb_str value);
 void fill_number(struct fill *self, struct lb_str key, struct lb_str value);
 
 /* `text` is a decimal number of units of 10^-exponent of the field's: "0.050" s with 3 is 50 ms. Else nothing. */

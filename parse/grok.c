@@ -21,9 +21,14 @@ struct writing {
     struct grok_fault *fault;
     struct grok_capture captures[GROK_CAPTURES_MAX];
     uint32_t count;
+    bool shared; /* IPV6 is written once and called */
+    bool too_large;
     char *out;
     size_t len;
 };
+
+/* The largest meaning by far, and in every address or host; it has no captures. */
+#define SHARED_NAME "IPV6"
 
 static enum lb_err put(struct writing *self, struct lb_str text)
 {
@@ -123,6 +128,8 @@ static enum lb_err write_name(struct writing *self, struct lb_str inside, unsign
                  LB_STR_ARG(name));
         return LB_BAD_CONF;
     }
+    if (self->shared && lb_str_is(name, SHARED_NAME))
+        meaning = LB_STR("(?&_" SHARED_NAME ")");
     if (field.len > 0) {
         snprintf(group, sizeof(group), "(?<_g%u>", self->count);
         err = add_capture(self, field, type);
@@ -196,6 +203,8 @@ static enum lb_err read_entry(struct writing *self, const unsigned char *entry)
     uint32_t number = (uint32_t)entry[0] << 8 | entry[1];
     struct lb_str name = lb_str_from((const char *)entry + 2);
 
+    if (lb_str_is(name, "_" SHARED_NAME))
+        return LB_OK;
     if (lb_str_starts(name, LB_STR("_g")) && cut_count_digits(cut_from(name, 2)) == name.len - 2) {
         size_t index = strtoul(name.ptr + 2, NULL, 10);
 
@@ -251,10 +260,40 @@ static enum lb_err compile_written(struct grok *self, struct writing *writing, u
     if (err == LB_BAD_CONF) {
         size_t from = at > 20 ? at - 20 : 0;
 
+        writing->too_large = error == PCRE2_ERROR_PATTERN_TOO_LARGE;
         (void)pcre2_get_error_message(error, text, sizeof(text));
         snprintf(writing->fault->text, sizeof(writing->fault->text), "%s, with all names written out near `%.*s`",
                  (const char *)text, (int)(at - from), writing->out + from);
     }
+    return err;
+}
+
+/* Behind the pattern, where no match comes by; named groups are known before them. */
+static enum lb_err write_shared(struct writing *self)
+{
+    enum lb_err err = put(self, LB_STR("(?(DEFINE)(?<_" SHARED_NAME ">"));
+
+    self->shared = false;
+    if (err == LB_OK)
+        err = write_out(self, meaning_of(self, LB_STR(SHARED_NAME)), 1);
+    return err == LB_OK ? put(self, LB_STR("))")) : err;
+}
+
+static enum lb_err compile_once(struct grok *self, struct writing *writing, struct lb_str pattern, uint32_t match_limit)
+{
+    bool shared = writing->shared;
+    enum lb_err err = put(writing, LB_STR("(?Jm)"));
+
+    if (err == LB_OK)
+        err = write_out(writing, pattern, 0);
+    if (err == LB_OK && shared)
+        err = write_shared(writing);
+    if (err == LB_OK)
+        err = compile_written(self, writing, match_limit);
+    if (err == LB_OK)
+        err = read_captures(self, writing);
+    if (err != LB_OK)
+        grok_free(self);
     return err;
 }
 
@@ -268,16 +307,15 @@ enum lb_err grok_compile(struct grok *self, struct lb_arena *arena, struct lb_st
     writing.out = lb_alloc(GROK_PATTERN_BYTES_MAX);
     if (writing.out == NULL)
         return LB_NOMEM;
-    err = put(&writing, LB_STR("(?Jm)"));
-    if (err == LB_OK)
-        err = write_out(&writing, pattern, 0);
-    if (err == LB_OK)
-        err = compile_written(self, &writing, match_limit);
-    if (err == LB_OK)
-        err = read_captures(self, &writing);
+    err = compile_once(self, &writing, pattern, match_limit);
+    if (err == LB_BAD_CONF && writing.too_large) {
+        /* Calls are slower than what stands in place, so only where that is too much. */
+        writing = (struct writing){
+            .definitions = definitions, .arena = arena, .fault = fault, .out = writing.out, .shared = true
+        };
+        err = compile_once(self, &writing, pattern, match_limit);
+    }
     lb_free(writing.out);
-    if (err != LB_OK)
-        grok_free(self);
     return err;
 }
 

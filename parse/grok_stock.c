@@ -5,15 +5,9 @@
  * second text of a row is that with the names of ECS, where its captures differ. No row has a group without a name
  * of its own: groups are few.
  */
-#include "grok.h"
+#include "grok_stock.h"
 
-struct stock {
-    const char *name;
-    const char *meaning;
-    const char *ecs; /* NULL: the same */
-};
-
-static const struct stock stock[] = {
+static const struct grok_stock_row general[] = {
     { "USERNAME", "[a-zA-Z0-9._-]+", NULL },
     { "USER", "%{USERNAME}", NULL },
     { "EMAILLOCALPART", "[a-zA-Z][a-zA-Z0-9_.+,:;<=/-]+",
@@ -201,12 +195,16 @@ static const struct stock stock[] = {
     { "REDISTIMESTAMP", "%{MONTHDAY} %{MONTH} %{TIME}", NULL },
     { "REDISLOG", "\\[%{POSINT:pid}\\] %{REDISTIMESTAMP:timestamp} \\*",
       "\\[%{POSINT:[process][pid]:int}\\] %{REDISTIMESTAMP:timestamp} \\*" },
+    { NULL, NULL, NULL },
 };
 
 const char *grok_stock(struct lb_str name, bool ecs)
 {
-    for (size_t i = 0; i < sizeof(stock) / sizeof(stock[0]); i++)
-        if (lb_str_is(name, stock[i].name))
-            return ecs && stock[i].ecs != NULL ? stock[i].ecs : stock[i].meaning;
+    const struct grok_stock_row *const tables[] = { general, grok_stock_servers, grok_stock_network };
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        for (const struct grok_stock_row *row = tables[i]; row->name != NULL; row++)
+            if (lb_str_is(name, row->name))
+                return ecs && row->ecs != NULL ? row->ecs : row->meaning;
     return NULL;
 }

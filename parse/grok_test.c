@@ -80,6 +80,23 @@ static void captures_are_named_and_typed(void **unused)
     }
 }
 
+/* Written in place a dozen of them would be larger than PCRE2 takes. */
+static void many_addresses_share_what_they_mean(void **unused)
+{
+    char pattern[1024] = "^%{IP:a}";
+    char line[1024] = "2001:db8::1";
+    char expected[1024] = "a=2001:db8::1;";
+
+    (void)unused;
+    for (int i = 0; i < 20; i++) {
+        strcat(pattern, " %{IPORHOST:b}");
+        strcat(line, i % 2 == 0 ? " 192.0.2.1" : " host-1.example");
+        strcat(expected, i % 2 == 0 ? "b=192.0.2.1;" : "b=host-1.example;");
+    }
+    strcat(pattern, "$");
+    assert_string_equal(matched(pattern, line, NULL, 0), expected);
+}
+
 static void faults_say_what_to_do(void **unused)
 {
     static struct lb_pair own[] = { { LB_STR("LOOP"), LB_STR("a%{LOOP}") },
@@ -281,9 +298,9 @@ static void the_captures_of_another_engine_agree(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(captures_are_named_and_typed),         cmocka_unit_test(faults_say_what_to_do),
-        cmocka_unit_test(every_name_of_the_stock_compiles),     cmocka_unit_test(the_cases_of_the_corpus_agree),
-        cmocka_unit_test(the_captures_of_another_engine_agree),
+        cmocka_unit_test(captures_are_named_and_typed),  cmocka_unit_test(many_addresses_share_what_they_mean),
+        cmocka_unit_test(faults_say_what_to_do),         cmocka_unit_test(every_name_of_the_stock_compiles),
+        cmocka_unit_test(the_cases_of_the_corpus_agree), cmocka_unit_test(the_captures_of_another_engine_agree),
     };
 
     lb_arena_init(&arena, 64 * 1024 * 1024);

@@ -139,7 +139,8 @@ static void take_pair(struct fill *fill, const struct zoned *zone, struct lb_str
 
         fill->record.level = level != LB_LEVEL_NONE ? level : fill->record.level;
     }
-    fill_text(fill, key, value);
+    if (value.len > 0)
+        fill_pair(fill, key, lb_value_text(value));
 }
 
 static bool read_extension(struct fill *fill, const struct zoned *zone, struct lb_str text)

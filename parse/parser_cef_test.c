@@ -44,6 +44,9 @@ static void lines_of_leef_are_cut(void **unused)
                                         "device_product=B;device_version=1;event_id=2;a=1;b=2;" },
         { "LEEF:2.0|A|B|1|2|0x7C|a=1|b=2", "||||LEEF:2.0|A|B|1|2|0x7C|a=1|b=2|leef_version=2.0;device_vendor=A;"
                                            "device_product=B;device_version=1;event_id=2;a=1;b=2;" },
+        { "LEEF:1.0|A|B|1|2|\x01\"=1",
+          "||||LEEF:1.0|A|B|1|2|\x01\"=1|leef_version=1.0;device_vendor=A;device_product=B;"
+          "device_version=1;event_id=2;\x01\"=1;" },
         { "LEEF:1.0|A|B|1|2|words", NULL },
         { "LEEF:1.0|A|B", NULL },
         { "", NULL },

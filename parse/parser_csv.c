@@ -2,7 +2,8 @@
  * parser_csv.c - lines of cells in columns: csv, and tsv for tabs.
  *
  * The columns come from the configuration, for a parser keeps nothing between lines. An empty cell is no field, an
- * empty one in quotes is. Cells past the columns are `column_N`, by their number from 1.
+ * empty one in quotes is. Cells past the columns are `column_N`, by their number from 1; all are where none are given,
+ * and then a line of one cell is text, not csv.
  */
 #include "csv.h"
 #include "cut.h"
@@ -50,8 +51,8 @@ static enum lb_err read_line(const struct csv_state *self, struct csv_reader *re
         struct lb_field *field = &leading->fields[leading->field_count];
 
         if (err == LB_END)
-            return number >= 2 || self->columns.count < 2 ? LB_OK
-                                                          : refuse(leading->context, "expected more than one cell", 0);
+            return number >= 2 || self->columns.count == 1 ? LB_OK
+                                                           : refuse(leading->context, "expected more than one cell", 0);
         if (err == LB_BAD_INPUT)
             return refuse(leading->context, "expected a closing quote before the delimiter or the end", at);
         if (err != LB_OK)
@@ -68,12 +69,13 @@ static enum lb_err read_line(const struct csv_state *self, struct csv_reader *re
     }
 }
 
-static enum lb_err csv_parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
+static enum lb_err parse_cells(const void *state, char delimiter, struct lb_record *record,
+                               struct lb_parse_context *context)
 {
     const struct csv_state *self = state;
     struct lb_field fields[LB_RECORD_FIELDS_MAX];
     struct leading leading = { .settings = &self->leading, .context = context, .fields = fields };
-    struct csv_reader reader = { .delimiter = *self->delimiter.ptr, .arena = &context->batch->arena };
+    struct csv_reader reader = { .delimiter = delimiter, .arena = &context->batch->arena };
     enum lb_err err;
 
     if (!fill_plain_text(record->message, reader.arena, &reader.rest))
@@ -86,10 +88,25 @@ static enum lb_err csv_parse(const void *state, struct lb_record *record, struct
     return leading_done(&leading, record);
 }
 
+static char delimiter_of(const struct csv_state *self)
+{
+    return self->delimiter.len > 0 ? *self->delimiter.ptr : ',';
+}
+
+static enum lb_err csv_parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
+{
+    return parse_cells(state, delimiter_of(state), record, context);
+}
+
+static enum lb_err tsv_parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
+{
+    return parse_cells(state, '\t', record, context);
+}
+
 /* The columns of `header`, written as a line of the format itself. */
 static enum lb_err read_header(struct csv_state *self, struct lb_arena *arena)
 {
-    struct csv_reader reader = { .rest = self->header, .delimiter = *self->delimiter.ptr, .arena = arena };
+    struct csv_reader reader = { .rest = self->header, .delimiter = delimiter_of(self), .arena = arena };
     struct csv_cell cell;
     enum lb_err err;
 
@@ -108,15 +125,15 @@ static enum lb_err check_columns(struct lb_parser *parser, struct lb_diag *diag)
 {
     struct csv_state *self = parser->state;
 
-    if (self->delimiter.len != 1 || *self->delimiter.ptr == '"') {
+    if (self->delimiter.len > 1 || (self->delimiter.len == 1 && *self->delimiter.ptr == '"')) {
         lb_diag_error(diag, lb_section_place(&parser->section, "delimiter"),
                       "the delimiter is one character of one byte, and not the quote; got \"" LB_STR_FMT "\"",
                       LB_STR_ARG(self->delimiter));
         return LB_BAD_CONF;
     }
-    if ((self->columns.count > 0) == (self->header.len > 0)) {
-        lb_diag_error(diag, lb_section_place(&parser->section, self->header.len > 0 ? "header" : ""),
-                      "expected either columns: [a, b] or header: the first line of the file");
+    if (self->columns.count > 0 && self->header.len > 0) {
+        lb_diag_error(diag, lb_section_place(&parser->section, "header"),
+                      "columns and header say the same thing; expected one of them");
         return LB_BAD_CONF;
     }
     if (self->header.len > 0 && read_header(self, &self->leading.arena) != LB_OK) {
@@ -137,27 +154,33 @@ static enum lb_err csv_open(struct lb_parser *parser, struct lb_diag *diag)
     return err;
 }
 
+static enum lb_err tsv_open(struct lb_parser *parser, struct lb_diag *diag)
+{
+    struct csv_state *self = parser->state;
+
+    self->delimiter = LB_STR("\t");
+    return csv_open(parser, diag);
+}
+
 #define COLUMN_OPTIONS                                                                                                 \
     { .name = "columns",                                                                                               \
       .kind = LB_OPTION_STRINGS,                                                                                       \
       .offset = offsetof(struct csv_state, columns),                                                                   \
-      .help = "the names of the cells, in order" },                                                                    \
+      .help = "the names of the cells, in order; column_1, column_2 … unless told" },                                  \
     {                                                                                                                  \
         .name = "header", .kind = LB_OPTION_STRING, .offset = offsetof(struct csv_state, header),                      \
         .help = "instead of columns: the line that names them, as it stands in the file"                               \
     }
-#define DELIMITER_OPTION(sign)                                                                                         \
-    {                                                                                                                  \
-        .name = "delimiter", .kind = LB_OPTION_STRING, .offset = offsetof(struct csv_state, delimiter),                \
-        .fallback = (sign), .help = "the character between cells"                                                      \
-    }
-
 static const struct lb_option csv_options[] = {
-    COLUMN_OPTIONS, DELIMITER_OPTION(","), LEADING_OPTIONS, { .name = NULL }
+    COLUMN_OPTIONS,
+    { .name = "delimiter",
+      .kind = LB_OPTION_STRING,
+      .offset = offsetof(struct csv_state, delimiter),
+      .help = "the character between cells; a comma unless told otherwise" },
+    LEADING_OPTIONS,
+    { .name = NULL },
 };
-static const struct lb_option tsv_options[] = {
-    COLUMN_OPTIONS, DELIMITER_OPTION("\t"), LEADING_OPTIONS, { .name = NULL }
-};
+static const struct lb_option tsv_options[] = { COLUMN_OPTIONS, LEADING_OPTIONS, { .name = NULL } };
 
 const struct lb_parser_type lb_parser_csv = {
     .module = { .name = "csv",
@@ -174,7 +197,7 @@ const struct lb_parser_type lb_parser_tsv = {
                 .help = "tab-separated cells, otherwise as csv",
                 .state_size = sizeof(struct csv_state),
                 .options = tsv_options },
-    .open = csv_open,
-    .parse = csv_parse,
+    .open = tsv_open,
+    .parse = tsv_parse,
     .close = leading_close,
 };

@@ -44,10 +44,44 @@ static void a_header_names_them_too(void **unused)
     test_parser_cases(&test, cases, 1);
 }
 
+static void without_columns_cells_have_numbers(void **unused)
+{
+    static const struct parser_case cases[] = {
+        { "a,,\"b\"", "|||||column_1=a;column_3=b;" },
+        { "prose", NULL },
+        { "", NULL },
+    };
+    static struct test_parser plain;
+    struct csv_state own = { 0 };
+
+    (void)unused;
+    assert_non_null(lb_parser_builtin(LB_STR("csv")));
+    assert_non_null(lb_parser_builtin(LB_STR("tsv")));
+    test_parser_init(&plain, &lb_parser_csv, &own);
+    test_parser_cases(&plain, cases, sizeof(cases) / sizeof(cases[0]));
+    test_parser_free(&plain);
+    test_parser_init(&plain, &lb_parser_tsv, &own);
+    assert_int_equal(test_parse(&plain, LB_STR("a\tb,c")), LB_OK);
+    assert_string_equal(test_summary(&plain), "|||||column_1=a;column_2=b,c;");
+    test_parser_free(&plain);
+}
+
+static void tabs_are_the_delimiter_of_tsv(void **unused)
+{
+    static struct test_parser tabs;
+    struct csv_state own = { .columns = { names, 4 } };
+
+    (void)unused;
+    test_parser_init(&tabs, &lb_parser_tsv, &own);
+    assert_int_equal(test_parser_open(&tabs), LB_OK);
+    assert_int_equal(test_parse(&tabs, LB_STR("2026-03-01T10:00:00Z\terror\t\"a\tb\"\t7")), LB_OK);
+    assert_string_equal(test_summary(&tabs), "2026-03-01T10:00:00Z|error|||a\tb|n=7;");
+    test_parser_free(&tabs);
+}
+
 static void faults_are_told(void **unused)
 {
     static const struct csv_state faulty[] = {
-        { .delimiter = LB_STR(",") },
         { .columns = { names, 4 }, .header = LB_STR("a,b"), .delimiter = LB_STR(",") },
         { .columns = { names, 4 }, .delimiter = LB_STR(",,") },
         { .columns = { names, 4 }, .delimiter = LB_STR("\"") },
@@ -118,6 +152,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cells_are_named_by_their_columns),
         cmocka_unit_test(a_header_names_them_too),
+        cmocka_unit_test(without_columns_cells_have_numbers),
+        cmocka_unit_test(tabs_are_the_delimiter_of_tsv),
         cmocka_unit_test(faults_are_told),
         cmocka_unit_test(the_corpus_agrees),
     };

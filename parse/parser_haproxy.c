@@ -132,7 +132,7 @@ static bool read_line(struct fill *fill, const struct zoned *zone, struct lb_str
 
     if (!cut_token(&text, &client) || !cut_char(&text, '[') || !cut_until(&text, ']', &accepted) ||
         !cut_char(&text, ' ') || !cut_token(&text, &frontend) ||
-        !zoned_time(zone, accepted, fill->context->batch->arrival_ns, &time_ns))
+        !access_time(zone, accepted, fill->context->batch->arrival_ns, &time_ns))
         return false;
     if ((fill->record.flags & LB_RECORD_NO_TIME) != 0)
         fill_time(fill, time_ns);

@@ -101,8 +101,7 @@ static bool read_structured(struct fill *fill, struct lb_str text)
             fill->count = count;
             return false;
         }
-        fill_value(fill, key, value);
-        fill->fields[fill->count - 1].key.kind = LB_VALUE_TEXT;
+        fill_pair(fill, key, value);
     }
     fill->record.message = message;
     return true;

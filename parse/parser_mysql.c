@@ -82,9 +82,8 @@ static void fill_item(struct fill *fill, struct lb_str key, struct lb_str value)
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
             if (lb_str_is(key, names[i].theirs))
                 key = names[i].ours;
-        fill_number(fill, key, value);
-        if (value.len > 0 && fill->count > 0)
-            fill->fields[fill->count - 1].key.kind = LB_VALUE_TEXT;
+        if (value.len > 0)
+            fill_pair(fill, key, fill_as_number(value));
     }
 }
 

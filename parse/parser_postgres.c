@@ -266,8 +266,6 @@ static void take_word(struct prefix *self, struct lb_str word)
 
 static void read_prefix(struct prefix *self, struct lb_str text)
 {
-    struct lb_str whole = cut_trimmed(text);
-
     while (text.len > 0) {
         size_t len = 0;
 
@@ -286,8 +284,6 @@ static void read_prefix(struct prefix *self, struct lb_str text)
         take_word(self, (struct lb_str){ text.ptr, len });
         text = cut_from(text, len);
     }
-    if (self->strange)
-        fill_text(self->fill, LB_STR("prefix"), whole);
 }
 
 /* The severity and its colon; `*before` is what precedes it. pgbouncer has none, but a blank behind `] LOG`. */
@@ -314,18 +310,40 @@ static bool cut_severity(struct lb_str *text, struct lb_str *before, struct lb_s
     return false;
 }
 
+/* Where the time stands: mostly at the front, but that is the administrator's choice. */
+static bool find_stamp(struct fill *fill, const struct zoned *zone, struct lb_str text, struct lb_str *before,
+                       struct lb_str *behind)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (i > 0 && !is_part_end(text.ptr[i - 1]) && text.ptr[i - 1] != '[')
+            continue;
+        *behind = cut_from(text, i);
+        *before = (struct lb_str){ text.ptr, i };
+        if (cut_is_digit(*behind->ptr) && cut_stamp(fill, zone, behind))
+            return true;
+    }
+    return false;
+}
+
 static enum lb_err read_text(struct fill *fill, const struct zoned *zone)
 {
     struct prefix prefix = { .fill = fill };
     struct lb_str text = fill->text;
-    struct lb_str before, severity;
+    struct lb_str all, severity, before, behind;
 
     prefix.has_pid = cut_header(fill, &text);
-    if (!cut_stamp(fill, zone, &text) && !prefix.has_pid)
-        return fill_refuse(fill, "expected a time such as 2006-01-02 15:04:05 UTC", fill->text.ptr);
-    if (!cut_severity(&text, &before, &severity))
+    if (!cut_severity(&text, &all, &severity))
         return fill_refuse(fill, "expected a severity such as LOG: or ERROR:", text.ptr);
-    read_prefix(&prefix, before);
+    if (find_stamp(fill, zone, all, &before, &behind)) {
+        read_prefix(&prefix, before);
+        read_prefix(&prefix, behind);
+    } else if (prefix.has_pid) {
+        read_prefix(&prefix, all);
+    } else {
+        return fill_refuse(fill, "expected a time such as 2006-01-02 15:04:05 UTC", fill->text.ptr);
+    }
+    if (prefix.strange)
+        fill_text(fill, LB_STR("prefix"), cut_trimmed(all));
     fill_severity(fill, severity);
     cut_blanks(&text);
     fill_statement(fill, text);

@@ -23,9 +23,15 @@ static void prefixes_are_read(void **unused)
         { "2026-03-01 10:00:00 UTC [7-3] [unknown]@[unknown] DETAIL:  x",
           "2026-03-01T10:00:00Z|info|||x|pid=[7];error_severity=DETAIL;" },
         { "2026-03-01 10:00:00 UTC [7] weird 5ff2.1c PANIC:  x",
-          "2026-03-01T10:00:00Z|emergency|||x|pid=[7];prefix=[7] weird 5ff2.1c;error_severity=PANIC;" },
+          "2026-03-01T10:00:00Z|emergency|||x|pid=[7];prefix=2026-03-01 10:00:00 UTC [7] weird "
+          "5ff2.1c;error_severity=PANIC;" },
+        { "192.0.2.1 2026-03-01 10:00:00.5 UTC [7] al@shop FATAL:  x",
+          "2026-03-01T10:00:00.500Z|critical|||x|client_ip=192.0.2.1;pid=[7];user=al;database=shop;"
+          "error_severity=FATAL;" },
         { "1772359200.5 [7] [queryid=123] WARNING:  x",
           "2026-03-01T10:00:00.500Z|warn|||x|pid=[7];query_id=123;error_severity=WARNING;" },
+        { "Dec 31 10:00:01 db1 postgres[8]: [3-1] 2025-12-31 10:00:00.5 UTC al@shop LOG:  x",
+          "2025-12-31T10:00:00.500Z|info||db1|x|pid=[8];user=al;database=shop;error_severity=LOG;" },
         { "Dec 31 10:00:00 db1 postgres[8]: [3-1] db=,user= HINT:  x",
           "2025-12-31T10:00:00Z|info||db1|x|pid=[8];error_severity=HINT;" },
         { "2026-03-01 10:00:00.5 UTC [7] LOG C-0x7f: shop/al@192.0.2.1:5 closing",

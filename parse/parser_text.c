@@ -14,12 +14,15 @@
 
 #include "lb_json.h"
 
-enum { TIME_BYTES_MAX = 48, PIECES_MAX = 8, LOGGER_BYTES_MAX = 128, TAIL_FIELDS_MAX = 32 };
+enum { TIME_BYTES_MAX = 48, PIECES_MAX = 16, LOGGER_BYTES_MAX = 128, TAIL_FIELDS_MAX = 32 };
 
 struct header {
     struct fill *fill;
     const struct zoned *zone;
     struct lb_str text; /* what is not taken yet */
+    struct lb_str behind_time;
+    uint32_t count_behind_time; /* of fields */
+    unsigned times;             /* that were read */
     bool timed;
     bool leveled;
     bool has_thread;
@@ -124,7 +127,6 @@ static bool read_time(struct header *self, struct lb_str text)
     if (!zoned_time(self->zone, text, self->fill->context->batch->arrival_ns, &time_ns))
         return false;
     fill_time(self->fill, time_ns);
-    self->timed = true;
     return true;
 }
 
@@ -142,6 +144,7 @@ static bool take_time(struct header *self)
     else if (!read_time(self, (struct lb_str){ self->text.ptr, clock }))
         return false;
     self->timed = true;
+    self->times++;
     self->text = cut_from(self->text, clock);
     return true;
 }
@@ -151,13 +154,14 @@ static bool take_time(struct header *self)
 /* A name of a class, module or logger. */
 static bool is_name(struct lb_str word)
 {
+    static const char signs[] = "._$-/#*:";
     bool letter = false;
 
     for (size_t i = 0; i < word.len; i++) {
         char c = word.ptr[i];
 
         letter = letter || cut_is_letter(c);
-        if (!cut_is_letter(c) && !cut_is_digit(c) && memchr("._$-/#*", c, 7) == NULL)
+        if (!cut_is_letter(c) && !cut_is_digit(c) && memchr(signs, c, sizeof(signs) - 1) == NULL)
             return false;
     }
     return letter && word.len <= LOGGER_BYTES_MAX;
@@ -169,41 +173,95 @@ static void take_logger(struct header *self, struct lb_str word)
     self->has_logger = true;
 }
 
+/* A time in brackets, and with env_logger the level and module behind it: `[2026-03-01T10:00:00Z ERROR main]`. */
+static bool take_inner_time(struct header *self, struct lb_str inside)
+{
+    struct header within = *self;
+    struct lb_str word;
+
+    within.text = inside;
+    within.timed = within.leveled; /* before the level a second time may be the finer one */
+    if (!take_time(&within))
+        return false;
+    self->timed = true;
+    self->times++;
+    skip_between(&within.text);
+    if (cut_token(&within.text, &word) && take_level(self, word)) {
+        cut_blanks(&within.text);
+        if (within.text.len > 0)
+            take_logger(self, within.text);
+    }
+    return true;
+}
+
+/* A thread stands before the level, or behind Spring's process; then a logger may be in brackets too. */
+static bool take_inner_name(struct header *self, struct lb_str inside)
+{
+    if (!self->timed && !self->leveled)
+        return false;
+    if (!self->has_logger && is_name(inside) && memmem(inside.ptr, inside.len, "::", 2) != NULL) {
+        take_logger(self, inside);
+        return true;
+    }
+    if (!self->has_thread && (!self->leveled || self->has_pid)) {
+        fill_text(self->fill, LB_STR("thread"), inside);
+        self->has_thread = true;
+        return true;
+    }
+    if (self->has_logger || !is_name(inside) || memchr(inside.ptr, '.', inside.len) == NULL)
+        return false;
+    take_logger(self, inside);
+    return true;
+}
+
 /* `[main]`, `[INFO ]`, `[2026-03-01T10:00:00]`, `[o.e.Server]`: by what has been there. */
 static bool take_bracket(struct header *self)
 {
     struct lb_str rest = self->text;
     struct lb_str inside;
-    struct header within = *self;
 
     if (!cut_char(&rest, '[') || !cut_until(&rest, ']', &inside))
         return false;
     inside = cut_trimmed(inside);
     while (cut_colour(&inside)) {
     }
-    within.text = inside;
-    if (take_time(&within)) {
-        self->timed = within.timed;
-        /* env_logger: `[2026-03-01T10:00:00Z ERROR main]` */
-        skip_between(&within.text);
-        if (within.text.len > 0 && cut_token(&within.text, &inside) && take_level(self, inside)) {
-            cut_blanks(&within.text);
-            if (within.text.len > 0)
-                take_logger(self, within.text);
-        }
-    } else if (take_level(self, inside)) {
-        /* nothing more to do */
-    } else if (!self->timed && !self->leveled) {
+    if (!take_inner_time(self, inside) && !take_level(self, inside) && !take_inner_name(self, inside))
         return false;
-    } else if (!self->has_thread && (!self->leveled || self->has_pid)) {
-        fill_text(self->fill, LB_STR("thread"), inside);
-        self->has_thread = true;
-    } else if (!self->has_logger && is_name(inside) && memchr(inside.ptr, '.', inside.len) != NULL) {
-        take_logger(self, inside);
-    } else {
+    self->text = rest;
+    return true;
+}
+
+/* `(MainThread)`, `(executor-thread-1)` behind the level. */
+static bool take_parenthesis(struct header *self)
+{
+    struct lb_str rest = self->text;
+    struct lb_str inside;
+
+    if (!self->leveled || self->has_thread || !cut_char(&rest, '(') || !cut_until(&rest, ')', &inside) ||
+        !is_name(inside))
+        return false;
+    fill_text(self->fill, LB_STR("thread"), inside);
+    self->has_thread = true;
+    self->text = rest;
+    return true;
+}
+
+/* Python's `%(process)d %(levelname)s`: a number right before the level. */
+static bool take_process(struct header *self)
+{
+    struct lb_str rest = self->text;
+    struct lb_str number, word;
+
+    if (self->leveled || !self->timed || self->has_pid || !cut_digits(&rest, &number) || !cut_char(&rest, ' '))
+        return false;
+    cut_blanks(&rest);
+    self->text = rest;
+    if (!cut_token(&rest, &word) || level_of(word) == LB_LEVEL_NONE) {
+        self->text = (struct lb_str){ number.ptr, (size_t)(rest.ptr + rest.len - number.ptr) };
         return false;
     }
-    self->text = rest;
+    fill_number(self->fill, LB_STR("pid"), number);
+    self->has_pid = true;
     return true;
 }
 
@@ -292,21 +350,42 @@ static bool take_separator(struct header *self)
     return true;
 }
 
+/* One piece more. False: the message begins here. */
+static bool take_piece(struct header *self)
+{
+    return take_time(self) || take_bracket(self) || take_parenthesis(self) || take_process(self) ||
+           take_separator(self) || take_word(self);
+}
+
+static bool at_dash(struct lb_str text)
+{
+    return lb_str_starts(text, LB_STR("- "));
+}
+
+/* What looked like a thread or logger in front of a level was message if there is no level. */
 static void read_header(struct header *self)
 {
-    for (int i = 0; i < PIECES_MAX * 2; i++) {
+    for (int i = 0; i < PIECES_MAX; i++) {
+        unsigned times = self->times;
+
         skip_between(&self->text);
         if (self->text.len == 0)
-            return;
-        if (take_time(self) || take_bracket(self))
-            continue;
-        if (self->leveled && self->has_logger && lb_str_starts(self->text, LB_STR("- "))) {
+            break;
+        if (self->leveled && self->has_logger && at_dash(self->text)) {
             self->text = cut_from(self->text, 2);
-            return;
+            break;
         }
-        if (!take_separator(self) && !take_word(self))
-            return;
+        if (!take_piece(self))
+            break;
+        if (self->times != times) {
+            self->behind_time = self->text;
+            self->count_behind_time = self->fill->count;
+        }
     }
+    if (self->leveled || !self->timed)
+        return;
+    self->text = self->behind_time;
+    self->fill->count = self->count_behind_time;
 }
 
 /* --- an object at the end -------------------------------------------------------------- */

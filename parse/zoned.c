@@ -34,7 +34,7 @@ void zoned_close(struct lb_parser *parser)
     self->zone = (struct time_zone){ 0 };
 }
 
-static bool to_utc(const struct zoned *self, int64_t *time_ns)
+bool zoned_to_utc(const struct zoned *self, int64_t *time_ns)
 {
     int64_t second = *time_ns / LB_SECOND - (*time_ns % LB_SECOND < 0);
 
@@ -47,10 +47,10 @@ bool zoned_time(const struct zoned *self, struct lb_str text, int64_t now_ns, in
 {
     bool with_zone = false;
 
-    return time_guess_zoned(text, now_ns, time_ns, &with_zone) && (with_zone || to_utc(self, time_ns));
+    return time_guess_zoned(text, now_ns, time_ns, &with_zone) && (with_zone || zoned_to_utc(self, time_ns));
 }
 
 bool zoned_parts(const struct zoned *self, const struct time_parts *parts, int64_t now_ns, int64_t *time_ns)
 {
-    return time_from_parts(parts, now_ns, time_ns) && (parts->zoned || to_utc(self, time_ns));
+    return time_from_parts(parts, now_ns, time_ns) && (parts->zoned || zoned_to_utc(self, time_ns));
 }

@@ -22,6 +22,9 @@ extern const struct lb_option zoned_options[];
 enum lb_err zoned_open(struct lb_parser *parser, struct lb_diag *diag);
 void zoned_close(struct lb_parser *parser);
 
+/* A civil time that was read as if it were UTC. */
+bool zoned_to_utc(const struct zoned *self, int64_t *time_ns);
+
 /* Any usual form of time. */
 bool zoned_time(const struct zoned *self, struct lb_str text, int64_t now_ns, int64_t *time_ns);
 

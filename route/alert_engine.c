@@ -63,7 +63,18 @@ struct lb_alert_engine {
     struct lb_metric *depth;
     struct lb_metric *lost;
     uint64_t lost_shown;
+
+    uint32_t sink_count;
+    void (*changed_done)(void *context); /* of the last change, while events of the rules before wait */
+    void *changed_context;
 };
+
+static int64_t ahead_max(int64_t lateness)
+{
+    if (lateness < LB_SECOND)
+        return LB_SECOND;
+    return lateness < AHEAD_MAX_NS ? lateness : AHEAD_MAX_NS;
+}
 
 /* --- metrics -------------------------------------------------------------- */
 
@@ -185,6 +196,8 @@ static void report(void *context, const struct lb_alert_report *report)
         return;
     }
     lb_alert_event_fill(event, report);
+    event->alerting = engine->alerting;
+    event->sink_count = engine->sink_count;
     event->sinks = sinks_of(engine, event, report->key);
     if (event->sinks != 0)
         lb_alert_outbox_add(&engine->outbox, event);
@@ -309,10 +322,152 @@ bool lb_alert_engine_flush(struct lb_alert_engine *engine)
     return lb_alert_outbox_flush(&engine->outbox);
 }
 
+/* --- other rules ------------------------------------------------------------ */
+
+static uint64_t map_sinks(const struct lb_alert_change *change, uint64_t sinks)
+{
+    uint64_t mapped = 0;
+
+    for (; sinks != 0; sinks &= sinks - 1) {
+        int32_t to = change->sinks[__builtin_ctzll(sinks)];
+
+        if (to >= 0)
+            mapped |= UINT64_C(1) << to;
+    }
+    return mapped;
+}
+
+/* Who was told of an alert is still who they were, by other numbers. */
+static void keep_rule(struct lb_alert_engine *engine, struct lb_alert_change *change, uint32_t rule)
+{
+    uint32_t before = (uint32_t)change->kept[rule];
+    struct lb_alert_runner *runner = &change->runners[rule];
+
+    *runner = engine->runners[before];
+    engine->runners[before] = (struct lb_alert_runner){ 0 };
+    runner->rule = &change->alerting->rules[rule];
+    change->rule_metrics[rule] = engine->rule_metrics[before];
+    for (int list = 0; list < LB_ALERT_LISTS; list++) {
+        for (struct lb_alert_key *key = runner->keys.lists[list].head; key != NULL; key = key->next)
+            key->told_sinks = map_sinks(change, key->told_sinks);
+    }
+}
+
+static bool is_kept(const struct lb_alert_change *change, uint32_t before)
+{
+    for (uint32_t i = 0; i < change->alerting->rule_count; i++) {
+        if (change->kept[i] == (int32_t)before)
+            return true;
+    }
+    return false;
+}
+
+static void open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
+                        const struct lb_alert_rule *rule);
+
+/* What is no more is told by the rules, and to the sinks, of before; the change takes away the old runners. */
+static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change *change)
+{
+    struct lb_alert_runner *runners = engine->runners;
+    uint32_t count = engine->alerting->rule_count;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_kept(change, i))
+            lb_alert_runner_end(&runners[i]);
+    }
+    show_metrics(engine);
+    for (uint32_t i = 0; i < change->alerting->rule_count; i++) {
+        if (change->kept[i] >= 0)
+            keep_rule(engine, change, i);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        lb_alert_runner_free(&runners[i]);
+    struct rule_metrics *metrics = engine->rule_metrics;
+    engine->alerting = change->alerting;
+    engine->sink_count = change->sink_count;
+    engine->ahead_max = ahead_max(change->alerting->lateness_ns);
+    engine->runners = change->runners;
+    engine->rule_metrics = change->rule_metrics;
+    change->runners = runners;
+    change->rule_metrics = metrics;
+    for (uint32_t i = 0; i < change->alerting->rule_count; i++) {
+        if (change->kept[i] >= 0)
+            continue;
+        open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
+        open_runner(engine, &engine->runners[i], &change->alerting->rules[i]);
+    }
+}
+
+static void take_change(struct lb_alert_engine *engine, struct lb_alert_change *change)
+{
+    struct lb_generation *before = engine->alerting->generation;
+
+    lb_generation_ref(change->alerting->generation);
+    pthread_mutex_lock(&engine->state_lock);
+    apply_change(engine, change);
+    pthread_mutex_unlock(&engine->state_lock);
+    lb_generation_unref(before);
+    engine->changed_done = change->done;
+    engine->changed_context = change->context;
+    lb_alert_change_free(change);
+}
+
+/* Events leave in order: when the first is of these rules, so are all. */
+static void note_changed(struct lb_alert_engine *engine)
+{
+    void (*done)(void *context) = engine->changed_done;
+
+    if (done == NULL || (engine->outbox.first != NULL && engine->outbox.first->alerting != engine->alerting))
+        return;
+    engine->changed_done = NULL;
+    done(engine->changed_context);
+}
+
+struct lb_alert_change *lb_alert_change_new(const struct lb_alerting *alerting, uint32_t sink_count)
+{
+    struct lb_alert_change *change = lb_alloc(sizeof(*change));
+
+    if (change == NULL)
+        return NULL;
+    change->alerting = alerting;
+    change->sink_count = sink_count;
+    change->kept = lb_alloc((alerting->rule_count + 1) * sizeof(*change->kept));
+    change->runners = lb_alloc((alerting->rule_count + 1) * sizeof(*change->runners));
+    change->rule_metrics = lb_alloc((alerting->rule_count + 1) * sizeof(*change->rule_metrics));
+    if (change->kept == NULL || change->runners == NULL || change->rule_metrics == NULL) {
+        lb_alert_change_free(change);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < alerting->rule_count; i++)
+        change->kept[i] = -1;
+    for (uint32_t i = 0; i < LB_SINKS_MAX; i++)
+        change->sinks[i] = -1;
+    return change;
+}
+
+void lb_alert_change_free(struct lb_alert_change *change)
+{
+    if (change == NULL)
+        return;
+    lb_free(change->rule_metrics);
+    lb_free(change->runners);
+    lb_free(change->kept);
+    lb_free(change);
+}
+
+bool lb_alert_engine_change(struct lb_alert_engine *engine, struct lb_alert_change *change)
+{
+    return lb_alert_queue_push(&engine->queue, (struct lb_alert_delivery){ .change = change });
+}
+
 /* --- the thread ----------------------------------------------------------- */
 
 static void consume(struct lb_alert_engine *engine, const struct lb_alert_delivery *item)
 {
+    if (item->change != NULL) {
+        take_change(engine, item->change);
+        return;
+    }
     lb_alert_engine_apply(engine, item->batch);
     if (item->token != NULL)
         lb_token_done(item->token, LB_DELIVERED, NULL);
@@ -333,6 +488,7 @@ static void *run(void *context)
         case LB_ALERT_CLOSED: return NULL;
         }
         lb_alert_engine_flush(engine);
+        note_changed(engine);
     }
 }
 
@@ -347,7 +503,7 @@ static void wake(void *context)
 void lb_alert_engine_push(struct lb_alert_engine *engine, struct lb_batch *batch, struct lb_token *token)
 {
     lb_metric_add(engine->depth, 1);
-    if (lb_alert_queue_push(&engine->queue, (struct lb_alert_delivery){ batch, token }))
+    if (lb_alert_queue_push(&engine->queue, (struct lb_alert_delivery){ .batch = batch, .token = token }))
         return;
     LB_ERROR(MODULE, "no memory for the queue; the rules do not see a batch records=%u", batch->record_count);
     lb_metric_add(engine->depth, -1);
@@ -393,25 +549,21 @@ void lb_alert_engine_stop(struct lb_alert_engine *engine)
 
 /* --- making and freeing --------------------------------------------------- */
 
-static void open_runners(struct lb_alert_engine *engine)
+static void open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
+                        const struct lb_alert_rule *rule)
 {
-    for (uint32_t i = 0; i < engine->alerting->rule_count; i++) {
-        struct lb_alert_runner *runner = &engine->runners[i];
-
-        runner->clocks = &engine->clocks;
-        runner->scratch = &engine->scratch;
-        runner->report = report;
-        runner->changed = changed;
-        runner->context = engine;
-        lb_alert_runner_init(runner, &engine->alerting->rules[i], engine->alerting, engine->now);
-    }
+    runner->clocks = &engine->clocks;
+    runner->scratch = &engine->scratch;
+    runner->report = report;
+    runner->changed = changed;
+    runner->context = engine;
+    lb_alert_runner_init(runner, rule, engine->alerting, engine->now);
 }
 
-static int64_t ahead_max(int64_t lateness)
+static void open_runners(struct lb_alert_engine *engine)
 {
-    if (lateness < LB_SECOND)
-        return LB_SECOND;
-    return lateness < AHEAD_MAX_NS ? lateness : AHEAD_MAX_NS;
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        open_runner(engine, &engine->runners[i], &engine->alerting->rules[i]);
 }
 
 struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, uint32_t sink_count,
@@ -432,12 +584,11 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
     engine->scratch.ptr = lb_alloc(engine->scratch.size);
     engine->runners = lb_alloc((alerting->rule_count + 1) * sizeof(*engine->runners));
     engine->rule_metrics = lb_alloc((alerting->rule_count + 1) * sizeof(*engine->rule_metrics));
-    engine->outbox = (struct lb_alert_outbox){ .alerting = alerting,
-                                               .sink_count = sink_count,
-                                               .share = share,
-                                               .stream = lb_stream_new(streams, NULL),
-                                               .deliver = deliver,
-                                               .context = context };
+    lb_generation_ref(alerting->generation);
+    engine->sink_count = sink_count;
+    engine->outbox = (struct lb_alert_outbox){
+        .share = share, .stream = lb_stream_new(streams, NULL), .deliver = deliver, .context = context
+    };
     if (engine->scratch.ptr == NULL || engine->runners == NULL || engine->rule_metrics == NULL ||
         engine->outbox.stream == NULL) {
         lb_alert_engine_free(engine);
@@ -474,6 +625,7 @@ void lb_alert_engine_free(struct lb_alert_engine *engine)
         lb_stream_unref(engine->outbox.stream);
     lb_alert_queue_free(&engine->queue);
     pthread_mutex_destroy(&engine->state_lock);
+    lb_generation_unref(engine->alerting->generation);
     lb_arena_free(&engine->arena);
     lb_free(engine->scratch.ptr);
     lb_free(engine);

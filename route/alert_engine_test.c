@@ -162,6 +162,85 @@ static void tells_the_api_what_fires(void **state)
     close_ground(self);
 }
 
+static void note_done(void *context)
+{
+    *(bool *)context = true;
+}
+
+/* Has rule 0 of `before` stand second in `after`, and sink 1 first. */
+static void other_rules_take_over_and_what_is_kept_goes_on(void **state)
+{
+    struct fixture *self = open_ground();
+    struct lb_alert_rule rules[3];
+    struct lb_alerting after = self->alerting;
+    bool done = false;
+
+    (void)state;
+    self->rules[0] = count_rule("kept", 10 * MINUTE, "at least 3");
+    self->rules[1] = count_rule("gone", 10 * MINUTE, "at least 1");
+    self->alerting.rule_count = 2;
+    start(self);
+    hit(self, 0);
+    hit(self, 1);
+    send(self, &(struct shot){ 2, "ip=1", false, 1 }, 1, 2);
+    assert_int_equal(self->told_count, 1);
+
+    rules[0] = count_rule("fresh", 10 * MINUTE, "at least 3");
+    rules[1] = count_rule("kept", 10 * MINUTE, "at least 3");
+    rules[1].sinks = 1 << PAGER;
+    after.rules = rules;
+    after.rule_count = 2;
+    struct lb_alert_change *change = lb_alert_change_new(&after, SINKS);
+    change->kept[1] = 0;
+    change->sinks[ARCHIVE] = PAGER;
+    change->done = note_done;
+    change->context = &done;
+    take_change(self->engine, change);
+    assert_false(done);
+    note_changed(self->engine); /* the end of "gone" has not left yet */
+    assert_false(done);
+    lb_alert_engine_flush(self->engine);
+    note_changed(self->engine);
+    assert_true(done);
+    assert_int_equal(self->told_count, 2);
+    assert_string_equal(self->told[1].line, "gone {\"ip\":\"1\"} resolved critical");
+    assert_int_equal(self->told[1].sinks, 1 << ARCHIVE); /* by the numbers of before */
+
+    /* Two hits before the change and one after: rule 1 is the one that goes on. */
+    send(self, &(struct shot){ 3, "ip=10.0.0.1", false, 0 }, 1, 3);
+    assert_int_equal(self->told_count, 2);
+    send(self, &(struct shot){ 4, "ip=10.0.0.1", false, 1 }, 1, 4);
+    assert_int_equal(self->told_count, 3);
+    assert_string_equal(self->told[2].line, "kept " IP1 " firing critical");
+    assert_int_equal(self->told[2].sinks, 1 << PAGER);
+    close_ground(self);
+}
+
+static void who_was_told_is_called_off_by_the_new_number(void **state)
+{
+    struct fixture *self = open_ground();
+    struct lb_alerting after = self->alerting;
+    struct lb_alert_rule rule;
+
+    (void)state;
+    self->rules[0] = count_rule("kept", MINUTE, "at least 1");
+    start(self);
+    hit(self, 0);
+    assert_int_equal(self->told[0].sinks, 1 << ARCHIVE);
+    rule = self->rules[0];
+    rule.sinks = 0;
+    after.rules = &rule;
+    struct lb_alert_change *change = lb_alert_change_new(&after, SINKS);
+    change->kept[0] = 0;
+    change->sinks[ARCHIVE] = PAGER;
+    take_change(self->engine, change);
+    idle(self, LB_SECOND, 5 * MINUTE);
+    assert_int_equal(self->told_count, 2);
+    assert_string_equal(self->told[1].line, "kept " IP1 " resolved critical");
+    assert_int_equal(self->told[1].sinks, 1 << PAGER);
+    close_ground(self);
+}
+
 static void survives_every_failing_allocation(void **state)
 {
     (void)state;
@@ -187,6 +266,8 @@ int main(void)
         cmocka_unit_test(no_alert_is_lost_for_want_of_credit),
         cmocka_unit_test(the_thread_applies_what_is_queued_and_marks_it_done),
         cmocka_unit_test(tells_the_api_what_fires),
+        cmocka_unit_test(other_rules_take_over_and_what_is_kept_goes_on),
+        cmocka_unit_test(who_was_told_is_called_off_by_the_new_number),
         cmocka_unit_test(survives_every_failing_allocation),
     };
 

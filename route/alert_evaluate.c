@@ -470,3 +470,18 @@ void lb_alert_runner_free(struct lb_alert_runner *runner)
 {
     lb_alert_keys_free(&runner->keys);
 }
+
+void lb_alert_runner_end(struct lb_alert_runner *runner)
+{
+    struct lb_alert_key *key;
+
+    while ((key = runner->keys.lists[LB_ALERT_FIRING].head) != NULL) {
+        struct lb_alert_transition transition = { runner->now, key->state.severity, LB_ALERT_QUIET };
+
+        key->state.severity = LB_ALERT_QUIET;
+        runner->changed(runner->context, runner, &transition);
+        tell(runner, key, runner->now, transition.from);
+        lb_alert_keys_remove(&runner->keys, key);
+    }
+    tell_summary(runner, true);
+}

@@ -73,6 +73,9 @@ void lb_alert_runner_free(struct lb_alert_runner *runner);
 /* The clock was set back: forgets all keys that do not fire, for what they know lies in the future. */
 void lb_alert_runner_restart(struct lb_alert_runner *runner);
 
+/* The rule is no more: what fires is resolved, now. */
+void lb_alert_runner_end(struct lb_alert_runner *runner);
+
 void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input);
 
 /* Time has passed: decides all that can be decided by now. `last`: nothing will come any more. */

@@ -14,7 +14,9 @@
 struct lb_alert_event {
     struct lb_alert_event *next;
     const struct lb_alert_rule *rule;
-    bool summary; /* of `alerts` alerts in old records; no key */
+    const struct lb_alerting *alerting; /* that the rule is of; a reference of its generation is held */
+    uint32_t sink_count;                /* bits of `sinks` */
+    bool summary;                       /* of `alerts` alerts in old records; no key */
     bool late;
     enum lb_alert_notice notice;
     int8_t severity;

@@ -21,6 +21,7 @@ void lb_alert_outbox_add(struct lb_alert_outbox *outbox, struct lb_alert_event *
         lb_free(event);
         return;
     }
+    lb_generation_ref(event->alerting->generation);
     event->next = NULL;
     if (outbox->last != NULL)
         outbox->last->next = event;
@@ -38,16 +39,17 @@ static void drop_first(struct lb_alert_outbox *outbox)
     if (outbox->first == NULL)
         outbox->last = NULL;
     outbox->count--;
+    lb_generation_unref(event->alerting->generation);
     lb_free(event);
 }
 
 /* False: the batch has no room for it. */
-static bool put_event(const struct lb_alert_outbox *outbox, struct lb_batch *batch, const struct lb_alert_event *event)
+static bool put_event(struct lb_batch *batch, const struct lb_alert_event *event)
 {
     struct lb_record *record = &batch->records[batch->record_count];
     size_t start = batch->length;
 
-    if (!lb_alert_event_record(event, outbox->alerting, &batch->arena, record) ||
+    if (!lb_alert_event_record(event, event->alerting, &batch->arena, record) ||
         lb_batch_room(batch, 1) < record->message.len)
         return false;
     memcpy(batch->bytes + start, record->message.ptr, record->message.len);
@@ -59,18 +61,19 @@ static bool put_event(const struct lb_alert_outbox *outbox, struct lb_batch *bat
     return true;
 }
 
-/* Writes events into the batch while they fit, and who gets them. False: no memory for even one. */
+/* Writes events of one generation into the batch while they fit, and who gets them. False: no memory for even one. */
 static bool fill(const struct lb_alert_outbox *outbox, struct lb_batch *batch, uint32_t wanted)
 {
     const struct lb_alert_event *event = outbox->first;
     uint64_t masks[BATCH_EVENTS] = { 0 };
 
     batch->records = lb_arena_alloc(&batch->arena, wanted * sizeof(*batch->records));
-    while (batch->records != NULL && batch->record_count < wanted && put_event(outbox, batch, event)) {
+    while (batch->records != NULL && batch->record_count < wanted && event->alerting == outbox->first->alerting &&
+           put_event(batch, event)) {
         masks[batch->record_count - 1] = event->sinks;
         event = event->next;
     }
-    return batch->record_count > 0 && lb_route_select(batch, masks, outbox->sink_count);
+    return batch->record_count > 0 && lb_route_select(batch, masks, outbox->first->sink_count);
 }
 
 static bool deliver_some(struct lb_alert_outbox *outbox)
@@ -83,6 +86,7 @@ static bool deliver_some(struct lb_alert_outbox *outbox)
     batch->counted = true;
     batch->position = outbox->position;
     batch->arrival_ns = lb_clock_now();
+    batch->generation = lb_generation_ref(outbox->first->alerting->generation);
     if (!fill(outbox, batch, wanted)) {
         LB_ERROR("route.alert", "no memory for alerts, trying again count=%u", outbox->count);
         lb_batch_unref(batch);

@@ -15,8 +15,6 @@
 enum { LB_ALERT_EVENTS_MAX = 16384 };
 
 struct lb_alert_outbox {
-    const struct lb_alerting *alerting;
-    uint32_t sink_count;
     struct lb_share *share;
     struct lb_stream *stream; /* a reference is held */
     void (*deliver)(void *context, struct lb_batch *batch);
@@ -28,7 +26,7 @@ struct lb_alert_outbox {
     uint64_t lost;     /* events past the bound */
 };
 
-/* Takes the event, which came from lb_alloc(). */
+/* Takes the event, which came from lb_alloc(), and a reference of its generation. */
 void lb_alert_outbox_add(struct lb_alert_outbox *outbox, struct lb_alert_event *event);
 
 /* Delivers as many as there is credit and memory for. True when none is left. */

@@ -14,11 +14,13 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+struct lb_alert_change;
 struct lb_token;
 
 struct lb_alert_delivery {
     struct lb_batch *batch;
-    struct lb_token *token; /* or NULL */
+    struct lb_token *token;         /* or NULL */
+    struct lb_alert_change *change; /* instead of a batch: what comes is of other rules */
 };
 
 struct lb_alert_queue {

@@ -132,8 +132,7 @@ static enum lb_err close_segment(struct archive_builder *builder)
     if (err == LB_OK)
         err = spill_section(builder, &builder->postings, &segment.postings);
     if (err == LB_OK)
-        err = archive_ids_write(&builder->ids, count, builder->segment_packed / IDS_SHARE, &segment.rows,
-                                &builder->pages);
+        err = archive_ids_write(&builder->ids, builder->segment_packed / IDS_SHARE, &segment, &builder->pages);
     if (err == LB_OK)
         err = spill(builder, builder->pages.ptr, builder->pages.len, &segment.ids_offset);
     segment.ids_bytes = (uint32_t)builder->pages.len;
@@ -145,19 +144,30 @@ static enum lb_err close_segment(struct archive_builder *builder)
 
 /* --- blocks ----------------------------------------------------------------------- */
 
-static enum lb_err add_terms(struct archive_builder *builder, struct lb_str text, uint32_t number,
-                             struct archive_block_more *more)
+enum lb_err archive_terms_add(struct archive_words *words, struct archive_ids *ids, struct lb_str text, uint32_t number,
+                              uint32_t *flags)
 {
-    enum lb_err err = archive_words_add(&builder->words, text, number);
+    struct lb_str run;
+    unsigned classes;
+    enum lb_err err = LB_OK;
+    bool ids_fit = true;
 
-    if (err == LB_LIMIT)
-        more->flags |= ARCHIVE_BLOCK_WORDS;
-    else if (err != LB_OK)
-        return err;
-    err = archive_ids_add(&builder->ids, text, number);
-    if (err == LB_LIMIT)
-        more->flags |= ARCHIVE_BLOCK_IDS;
-    return err == LB_LIMIT ? LB_OK : err;
+    archive_ids_begin(ids);
+    for (size_t at = 0; err == LB_OK && archive_next_run(text, &at, &run, &classes);) {
+        if ((classes & ARCHIVE_BEYOND_F) != 0)
+            err = archive_words_add(words, run, number);
+        if (err == LB_LIMIT)
+            *flags |= ARCHIVE_BLOCK_WORDS;
+        else if (err != LB_OK)
+            break;
+        err = ids_fit && archive_is_id(run, classes) ? archive_ids_add(ids, run) : LB_OK;
+        ids_fit = ids_fit && err == LB_OK;
+        err = err == LB_LIMIT ? LB_OK : err;
+    }
+    if (!ids_fit)
+        *flags |= ARCHIVE_BLOCK_IDS;
+    archive_ids_end(ids, number, ids_fit && err == LB_OK);
+    return err;
 }
 
 static void add_totals(struct archive_builder *builder, const struct lb_archive_block *block)
@@ -188,10 +198,11 @@ enum lb_err archive_builder_add(struct archive_builder *builder, uint64_t offset
         return LB_NOMEM;
     if (text != NULL) {
         archive_facts_read(&builder->facts, *text, &block, &more);
-        err = add_terms(builder, *text, number, &more);
+        err = archive_terms_add(&builder->words, &builder->ids, *text, number, &more.flags);
     } else {
         archive_facts_damaged(&block, &more);
-        builder->ids.ends[number] = builder->ids.count;
+        archive_ids_begin(&builder->ids);
+        archive_ids_end(&builder->ids, number, false);
     }
     if (err != LB_OK)
         return err;

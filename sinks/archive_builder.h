@@ -35,6 +35,10 @@ void archive_builder_close(struct archive_builder *builder);
 enum lb_err archive_builder_add(struct archive_builder *builder, uint64_t offset, uint32_t packed,
                                 const struct lb_str *text) LB_MUST_USE;
 
+/* The words and ids of block `number` of a segment; sets ARCHIVE_BLOCK_WORDS and _IDS where not all are noted. */
+enum lb_err archive_terms_add(struct archive_words *words, struct archive_ids *ids, struct lb_str text, uint32_t number,
+                              uint32_t *flags) LB_MUST_USE;
+
 /* Closes the last segment; then index.bytes says how long the payload is. */
 enum lb_err archive_builder_end(struct archive_builder *builder) LB_MUST_USE;
 

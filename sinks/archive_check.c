@@ -5,18 +5,17 @@
  * of it: counts must be the same; times, services, words and ids must all be
  * there, more of them do no harm.
  */
-#include "archive_facts.h"
-#include "archive_ids.h"
+#include "archive_builder.h"
 #include "archive_query.h"
 #include "archive_reader.h"
-#include "archive_words.h"
 
 #include "archive_bytes.h"
 
 #include <errno.h>
 
 struct archive_terms {
-    const struct archive_index *index;     /* of what file, and */
+    const struct archive_index *index; /* of what file (by `serial`: it may be closed and gone), and */
+    uint64_t serial;
     const struct archive_segment *segment; /* of what part is known: */
     struct archive_dictionary dictionary;
     uint32_t *starts; /* of the words in the dictionary */
@@ -103,8 +102,7 @@ static enum lb_err load_filter(struct archive_terms *terms, const struct archive
     if (terms->filter == NULL)
         return LB_NOMEM;
     for (uint32_t number = 0; (uint64_t)number * ARCHIVE_PAGE < segment->ids_bytes; number++) {
-        uint32_t left = segment->ids_bytes - number * ARCHIVE_PAGE;
-        uint32_t size = (left < ARCHIVE_PAGE ? left : ARCHIVE_PAGE) - 4;
+        size_t size = archive_page_size(segment, number) - 4;
         enum lb_err err = archive_page_read(terms->index, segment, number, page);
 
         if (err != LB_OK)
@@ -162,26 +160,23 @@ static bool has_word(const struct archive_terms *terms, struct lb_str word, uint
     return false;
 }
 
-static enum lb_err check_words(struct archive_terms *terms, struct lb_str text, uint32_t place, bool *fine)
+static bool has_words(const struct archive_terms *terms, uint32_t place)
 {
-    enum lb_err err = archive_words_add(&terms->words, text, 0);
-
-    *fine = true;
-    for (uint32_t i = 0; err == LB_OK && *fine && i < terms->words.count; i++) {
+    for (uint32_t i = 0; i < terms->words.count; i++) {
         const struct archive_word *word = &terms->words.words[i];
         struct lb_str folded = { (const char *)terms->words.texts + word->text, word->len };
 
-        *fine = has_word(terms, folded, place);
+        if (!has_word(terms, folded, place))
+            return false;
     }
-    archive_words_clear(&terms->words);
-    return err == LB_LIMIT ? LB_OK : err;
+    return true;
 }
 
 static bool has_id(const struct archive_terms *terms, uint32_t hash, uint32_t place)
 {
     const struct archive_segment *segment = terms->segment;
 
-    for (unsigned i = 0; i < ARCHIVE_ID_HASHES; i++) {
+    for (unsigned i = 0; i < segment->hashes; i++) {
         uint64_t bit = (uint64_t)archive_row(hash, i, segment->rows) * segment->block_count + place;
 
         if (segment->rows == 0 || (terms->filter[bit / 8] >> (bit % 8) & 1) == 0)
@@ -190,15 +185,13 @@ static bool has_id(const struct archive_terms *terms, uint32_t hash, uint32_t pl
     return true;
 }
 
-static enum lb_err check_ids(struct archive_terms *terms, struct lb_str text, uint32_t place, bool *fine)
+static bool has_ids(const struct archive_terms *terms, uint32_t place)
 {
-    terms->ids.count = 0;
-    enum lb_err err = archive_ids_add(&terms->ids, text, 0);
-
-    *fine = true;
-    for (uint32_t i = 0; err == LB_OK && *fine && i < terms->ids.count; i++)
-        *fine = has_id(terms, terms->ids.hashes[i], place);
-    return err == LB_LIMIT ? LB_OK : err;
+    for (uint32_t i = 0; i < terms->ids.count; i++) {
+        if (!has_id(terms, terms->ids.hashes[i], place))
+            return false;
+    }
+    return true;
 }
 
 static bool has_services(const struct archive_terms *terms, const struct archive_block_more *found,
@@ -238,31 +231,34 @@ static enum lb_err check_block(struct archive_terms *terms, struct lb_str text, 
 {
     uint32_t place = block - terms->segment->first_block;
     uint32_t flags = terms->index->more[block].flags;
-    bool fine = true;
-    enum lb_err err = LB_OK;
+    uint32_t full = 0; /* what is too much for one block was too much for the segment */
 
     *reason = check_facts(terms, text, block);
-    if (*reason == NULL && (flags & ARCHIVE_BLOCK_WORDS) == 0) {
-        err = check_words(terms, text, place, &fine);
-        *reason = fine ? NULL : "it holds words that its index does not know";
-    }
-    if (err == LB_OK && *reason == NULL && (flags & ARCHIVE_BLOCK_IDS) == 0) {
-        err = check_ids(terms, text, place, &fine);
-        *reason = fine ? NULL : "it holds ids that its index does not know";
-    }
-    return err == LB_OK && *reason != NULL ? LB_BAD_INPUT : err;
+    if (*reason != NULL)
+        return LB_BAD_INPUT;
+    archive_words_clear(&terms->words);
+    terms->ids.count = 0;
+    enum lb_err err = archive_terms_add(&terms->words, &terms->ids, text, 0, &full);
+    if (err != LB_OK)
+        return err;
+    if ((flags & ARCHIVE_BLOCK_WORDS) == 0 && !has_words(terms, place))
+        *reason = "it holds words that its index does not know";
+    else if ((flags & ARCHIVE_BLOCK_IDS) == 0 && !has_ids(terms, place))
+        *reason = "it holds ids that its index does not know";
+    return *reason != NULL ? LB_BAD_INPUT : LB_OK;
 }
 
 static enum lb_err begin(struct lb_archive_decoder *decoder, const struct archive_index *index, uint32_t block)
 {
     struct archive_terms *terms = decoder->terms;
 
-    if (terms == NULL || terms->index != index || terms->next != block) {
+    if (terms == NULL || terms->serial != index->serial || terms->next != block) {
         archive_terms_free(terms);
         decoder->terms = terms = new_terms();
         if (terms == NULL)
             return LB_NOMEM;
         terms->index = index;
+        terms->serial = index->serial;
         terms->gap = block > 0;
     }
     terms->next = block + 1;

@@ -7,7 +7,7 @@ enum { NAMES_BYTES = ARCHIVE_SERVICES_MAX * ARCHIVE_SERVICE_BYTES * 2 };
 
 bool archive_facts_open(struct archive_facts *facts)
 {
-    *facts = (struct archive_facts){ 0 };
+    *facts = (struct archive_facts){ .last_ns = LB_TIME_NONE };
     lb_arena_init(&facts->names, NAMES_BYTES);
     bool fine = lb_line_records_open(&facts->lines);
     fine = lb_line_records_open(&facts->later) && fine;
@@ -53,39 +53,56 @@ static bool has_year(struct lb_str line, size_t at)
     return at + 4 < line.len && line.ptr[at + 4] == '-';
 }
 
-/* The time of `record` is that of its line on any day. */
-static bool is_certain(struct archive_facts *facts, struct lb_str line, const struct lb_record *record)
-{
-    static const struct lb_str lead = { "{\"timestamp\":\"", 14 };
-    struct lb_record other;
-
-    if (has_year(line, 0) || (lb_str_starts(line, lead) && has_year(line, lead.len)))
-        return true;
-    facts->later.last_ns = facts->lines.last_ns;
-    lb_line_records_read(&facts->later, line, &other);
-    return other.time_ns == record->time_ns && other.level == record->level;
-}
-
 static void add_time(struct lb_archive_block *block, int64_t first_ns, int64_t last_ns)
 {
     block->first_ns = first_ns < block->first_ns ? first_ns : block->first_ns;
     block->last_ns = last_ns > block->last_ns ? last_ns : block->last_ns;
 }
 
+/* Without what the line before says. False: it has no time of its own. */
+static bool read_alone(struct lb_line_records *lines, struct lb_str line, struct lb_record *record)
+{
+    lb_line_records_begin(lines);
+    lb_line_records_read(lines, line, record);
+    return (record->flags & LB_RECORD_NO_TIME) == 0;
+}
+
+/* The line says the same on any day. `timed`: it has a time of its own. */
+static bool is_certain(struct archive_facts *facts, struct lb_str line, const struct lb_record *record, bool timed)
+{
+    static const struct lb_str lead = { "{\"timestamp\":\"", 14 };
+    struct lb_record other;
+
+    if (timed && (has_year(line, 0) || (lb_str_starts(line, lead) && has_year(line, lead.len))))
+        return true;
+    return read_alone(&facts->later, line, &other) == timed && (!timed || other.time_ns == record->time_ns) &&
+           other.level == record->level;
+}
+
+/* A line without a time has that of the line before, certain or not. */
+static void note_time(struct archive_facts *facts, const struct lb_record *record, bool timed, bool certain)
+{
+    if (timed)
+        facts->last_ns = record->time_ns;
+    if (timed || !certain)
+        facts->unsure = !certain;
+}
+
 static void read_line(struct archive_facts *facts, struct lb_str line, struct lb_archive_block *block,
                       struct archive_block_more *more)
 {
     struct lb_record record;
+    bool timed = read_alone(&facts->lines, line, &record);
 
-    lb_line_records_read(&facts->lines, line, &record);
+    note_time(facts, &record, timed, is_certain(facts, line, &record, timed));
+    if (facts->unsure || facts->last_ns == LB_TIME_NONE)
+        add_time(block, INT64_MIN, INT64_MAX);
+    else
+        add_time(block, facts->last_ns, facts->last_ns);
     block->lines++;
     block->levels[record.level < LB_LEVEL_COUNT ? record.level : LB_LEVEL_COUNT]++;
     facts->lines.scratch.used = 0;
     more->services |= service_bit(facts, lb_value_str(record.service, &facts->lines.scratch));
-    if ((record.flags & LB_RECORD_NO_TIME) != 0 || !is_certain(facts, line, &record))
-        add_time(block, INT64_MIN, INT64_MAX);
-    else
-        add_time(block, record.time_ns, record.time_ns);
 }
 
 void archive_facts_read(struct archive_facts *facts, struct lb_str text, struct lb_archive_block *block,

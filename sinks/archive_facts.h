@@ -15,6 +15,8 @@
 struct archive_facts {
     struct lb_line_records lines;
     struct lb_line_records later; /* the same, more than a year later */
+    int64_t last_ns;              /* of the last line that had a time */
+    bool unsure;                  /* it had another on another day */
     struct lb_str services[ARCHIVE_SERVICES_MAX];
     uint32_t service_count;
     uint32_t service_last; /* of the line before */

@@ -89,7 +89,7 @@ void archive_writer_close(struct archive_writer *writer)
 
 static bool reserve_frame(struct archive_writer *writer, size_t size)
 {
-    if (size <= writer->capacity)
+    if (writer->frame != NULL && size <= writer->capacity)
         return true;
 
     char *frame = lb_realloc(writer->frame, size);

@@ -26,8 +26,20 @@ void archive_ids_close(struct archive_ids *ids)
     *ids = (struct archive_ids){ 0 };
 }
 
-/* LB_LIMIT: the block has too many. */
-static inline enum lb_err add_hash(struct archive_ids *ids, uint32_t hash, uint32_t first)
+void archive_ids_begin(struct archive_ids *ids)
+{
+    memset(ids->slots, 0, SLOTS * sizeof(*ids->slots));
+    ids->first = ids->count;
+}
+
+void archive_ids_end(struct archive_ids *ids, uint32_t block, bool keep)
+{
+    if (!keep)
+        ids->count = ids->first;
+    ids->ends[block] = ids->count;
+}
+
+static inline enum lb_err add_hash(struct archive_ids *ids, uint32_t hash)
 {
     uint32_t slot = hash * UINT32_C(0x9E3779B1) / (UINT32_MAX / SLOTS + 1);
 
@@ -35,7 +47,7 @@ static inline enum lb_err add_hash(struct archive_ids *ids, uint32_t hash, uint3
         if (ids->slots[slot] == hash)
             return LB_OK;
     }
-    if (ids->count - first == ARCHIVE_IDS_MAX)
+    if (ids->count - ids->first == ARCHIVE_IDS_MAX)
         return LB_LIMIT;
     if (!grow_bytes((void **)&ids->hashes, &ids->hashes_size, (ids->count + 1) * sizeof(hash)))
         return LB_NOMEM;
@@ -44,25 +56,14 @@ static inline enum lb_err add_hash(struct archive_ids *ids, uint32_t hash, uint3
     return LB_OK;
 }
 
-enum lb_err archive_ids_add(struct archive_ids *ids, struct lb_str text, uint32_t block)
+enum lb_err archive_ids_add(struct archive_ids *ids, struct lb_str id)
 {
-    uint32_t first = ids->count;
     struct archive_winnow winnow;
-    struct lb_str run;
-    unsigned classes;
     enum lb_err err = LB_OK;
 
-    memset(ids->slots, 0, SLOTS * sizeof(*ids->slots));
-    for (size_t at = 0; err == LB_OK && archive_next_run(text, &at, &run, &classes);) {
-        if (!archive_is_id(run, classes))
-            continue;
-        archive_winnow_begin(&winnow, run);
-        for (uint32_t hash; err == LB_OK && (hash = archive_winnow_next(&winnow)) != 0;)
-            err = add_hash(ids, hash, first);
-    }
-    if (err != LB_OK)
-        ids->count = first;
-    ids->ends[block] = ids->count;
+    archive_winnow_begin(&winnow, id);
+    for (uint32_t hash; err == LB_OK && (hash = archive_winnow_next(&winnow)) != 0;)
+        err = add_hash(ids, hash);
     return err;
 }
 
@@ -81,14 +82,15 @@ static uint64_t typical(const struct archive_ids *ids, uint32_t block_count)
     return ids->count > 0 ? squares / ids->count : 0;
 }
 
-static void fill(const struct archive_ids *ids, uint32_t block_count, uint32_t rows, unsigned char *bits)
+static void fill(const struct archive_ids *ids, const struct archive_segment *segment, unsigned char *bits)
 {
+    uint32_t block_count = segment->block_count;
     uint32_t number = 0;
 
     for (uint32_t block = 0; block < block_count; block++) {
         for (; number < ids->ends[block]; number++) {
-            for (unsigned i = 0; i < ARCHIVE_ID_HASHES; i++) {
-                uint64_t bit = (uint64_t)archive_row(ids->hashes[number], i, rows) * block_count + block;
+            for (unsigned i = 0; i < segment->hashes; i++) {
+                uint64_t bit = (uint64_t)archive_row(ids->hashes[number], i, segment->rows) * block_count + block;
 
                 bits[bit / 8] |= (unsigned char)(1u << (bit % 8));
             }
@@ -110,19 +112,32 @@ static void put_pages(const unsigned char *bits, size_t bytes, struct lb_buffer 
     }
 }
 
-enum lb_err archive_ids_write(struct archive_ids *ids, uint32_t block_count, uint64_t bytes_max, uint32_t *rows,
+/* How many rows each, so that fewest blocks are found in vain: ln 2 times the rows for each id. */
+static uint32_t best_hashes(uint64_t rows, uint64_t count)
+{
+    uint64_t hashes = (rows * 693 / 1000 + count / 2) / count;
+
+    if (hashes < 1)
+        return 1;
+    return hashes < ARCHIVE_ID_HASHES_MAX ? (uint32_t)hashes : ARCHIVE_ID_HASHES_MAX;
+}
+
+enum lb_err archive_ids_write(struct archive_ids *ids, uint64_t bytes_max, struct archive_segment *segment,
                               struct lb_buffer *pages)
 {
-    uint64_t wanted = typical(ids, block_count) * ARCHIVE_ID_BITS;
-    uint64_t most = bytes_max * 8 / block_count;
+    uint64_t count = typical(ids, segment->block_count);
+    uint64_t most = bytes_max * 8 / segment->block_count;
+    uint64_t wanted = count * ARCHIVE_ID_BITS < most ? count * ARCHIVE_ID_BITS : most;
 
-    wanted = wanted > most ? most : wanted;
-    *rows = ids->count > 0 && wanted == 0 ? 1 : (uint32_t)wanted;
-    size_t bytes = ((uint64_t)*rows * block_count + 7) / 8;
+    if (ids->count > 0) {
+        segment->rows = wanted > 0 ? (uint32_t)wanted : 1;
+        segment->hashes = best_hashes(segment->rows, count > 0 ? count : 1);
+    }
+    size_t bytes = ((uint64_t)segment->rows * segment->block_count + 7) / 8;
     unsigned char *bits = lb_alloc(bytes + 1);
     if (bits == NULL)
         return LB_NOMEM;
-    fill(ids, block_count, *rows, bits);
+    fill(ids, segment, bits);
     put_pages(bits, bytes, pages);
     lb_free(bits);
     ids->count = 0;

@@ -12,7 +12,7 @@
 
 enum {
     ARCHIVE_IDS_MAX = 32 * 1024,               /* of a block */
-    ARCHIVE_SEGMENT_IDS_MAX = 4 * 1024 * 1024, /* a segment that has them is closed */
+    ARCHIVE_SEGMENT_IDS_MAX = 2 * 1024 * 1024, /* a segment that has them is closed */
     ARCHIVE_ID_BITS = 8,                       /* an id, in a block that has as many as blocks have */
 };
 
@@ -21,17 +21,20 @@ struct archive_ids {
     uint32_t *hashes;
     size_t hashes_size; /* bytes */
     uint32_t count;
+    uint32_t first;                        /* of the block that is read */
     uint32_t ends[ARCHIVE_SEGMENT_BLOCKS]; /* of the hashes of each block */
 };
 
 bool archive_ids_open(struct archive_ids *ids);
 void archive_ids_close(struct archive_ids *ids);
 
-/* Notes the ids of the segment's next block. LB_LIMIT: not all of them. */
-enum lb_err archive_ids_add(struct archive_ids *ids, struct lb_str text, uint32_t block) LB_MUST_USE;
+/* The segment's next block begins; its ids are noted, one by one; it ends. LB_LIMIT: it has too many. */
+void archive_ids_begin(struct archive_ids *ids);
+enum lb_err archive_ids_add(struct archive_ids *ids, struct lb_str id) LB_MUST_USE;
+void archive_ids_end(struct archive_ids *ids, uint32_t block, bool keep);
 
 /* Appends the pages of the filter, at most `bytes_max` of bits, and empties the segment. */
-enum lb_err archive_ids_write(struct archive_ids *ids, uint32_t block_count, uint64_t bytes_max, uint32_t *rows,
+enum lb_err archive_ids_write(struct archive_ids *ids, uint64_t bytes_max, struct archive_segment *segment,
                               struct lb_buffer *pages) LB_MUST_USE;
 
 #endif

@@ -11,6 +11,7 @@
 #include "lb_crc32c.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -74,7 +75,7 @@ void archive_header_put(const struct archive_index *index, const uint32_t crcs[3
                         unsigned char *header)
 {
     memset(header, 0, ARCHIVE_HEADER_BYTES);
-    memcpy(header, "LBX1", 4);
+    put_u32(header, ARCHIVE_INDEX_MAGIC);
     put_u32(header + 4, ARCHIVE_INDEX_VERSION);
     put_u32(header + AT_BLOCK_COUNT, index->block_count);
     put_u32(header + AT_SEGMENT_COUNT, index->segment_count);
@@ -127,6 +128,7 @@ void archive_segment_put(const struct archive_segment *segment, unsigned char *b
     section_put(&segment->postings, bytes + 32);
     put_u32(bytes + 48, segment->ids_offset);
     put_u32(bytes + 52, segment->ids_bytes);
+    put_u32(bytes + 56, segment->hashes);
 }
 
 /* --- reading ------------------------------------------------------------------- */
@@ -190,14 +192,16 @@ static bool read_segments(struct archive_index *self, const unsigned char *bytes
         segment->rows = get_u32(bytes + 12);
         segment->ids_offset = get_u32(bytes + 48);
         segment->ids_bytes = get_u32(bytes + 52);
+        segment->hashes = get_u32(bytes + 56);
         uint64_t bits = (uint64_t)segment->rows * segment->block_count;
         uint64_t pages = (bits + ARCHIVE_PAGE_BITS - 1) / ARCHIVE_PAGE_BITS;
         uint64_t ids_bytes = (bits + 7) / 8 + 4 * pages;
         if (segment->first_block != next || segment->block_count == 0 ||
             segment->block_count > ARCHIVE_SEGMENT_BLOCKS || segment->block_count > self->block_count - next ||
-            segment->word_count > ARCHIVE_WORDS_MAX || !read_section(self, bytes + 16, &segment->words) ||
-            !read_section(self, bytes + 32, &segment->postings) || segment->ids_bytes != ids_bytes ||
-            segment->ids_offset > self->bytes || segment->ids_bytes > self->bytes - segment->ids_offset)
+            segment->word_count > ARCHIVE_WORDS_MAX || segment->hashes > ARCHIVE_ID_HASHES_MAX ||
+            !read_section(self, bytes + 16, &segment->words) || !read_section(self, bytes + 32, &segment->postings) ||
+            segment->ids_bytes != ids_bytes || segment->ids_offset > self->bytes ||
+            segment->ids_bytes > self->bytes - segment->ids_offset)
             return false;
         next += segment->block_count;
     }
@@ -281,7 +285,7 @@ static enum lb_err load(struct archive_index *self, lb_archive_reason *reason)
         return LB_BAD_INPUT;
     if (!archive_read_at(self->fd, header, sizeof(header), self->at))
         return errno == 0 ? LB_BAD_INPUT : LB_IO;
-    if (memcmp(header, "LBX1", 4) != 0)
+    if (get_u32(header) != ARCHIVE_INDEX_MAGIC)
         return LB_BAD_INPUT;
     if (get_u32(header + 4) != ARCHIVE_INDEX_VERSION) {
         *reason = "its index is of another version of logboom";
@@ -289,6 +293,8 @@ static enum lb_err load(struct archive_index *self, lb_archive_reason *reason)
     }
     return read_header(self, header) ? read_tables(self, header, reason) : LB_BAD_INPUT;
 }
+
+static _Atomic uint64_t serials;
 
 enum lb_err archive_index_load(struct archive_index **index, int fd, uint64_t at, uint32_t bytes,
                                lb_archive_reason *reason)
@@ -298,6 +304,7 @@ enum lb_err archive_index_load(struct archive_index **index, int fd, uint64_t at
     *index = NULL;
     if (self == NULL)
         return LB_NOMEM;
+    self->serial = atomic_fetch_add(&serials, 1) + 1;
     self->fd = fd;
     self->at = at;
     self->bytes = bytes;
@@ -387,13 +394,20 @@ enum lb_err archive_section_read(const struct archive_index *index, const struct
     return err;
 }
 
+uint32_t archive_page_size(const struct archive_segment *segment, uint32_t number)
+{
+    uint32_t left = segment->ids_bytes - number * ARCHIVE_PAGE;
+
+    return left < ARCHIVE_PAGE ? left : ARCHIVE_PAGE;
+}
+
 enum lb_err archive_page_read(const struct archive_index *index, const struct archive_segment *segment, uint32_t number,
                               unsigned char *page)
 {
-    uint32_t at = number * ARCHIVE_PAGE;
-    uint32_t size = segment->ids_bytes - at < ARCHIVE_PAGE ? segment->ids_bytes - at : ARCHIVE_PAGE;
+    uint32_t size = archive_page_size(segment, number);
+    uint64_t at = index->at + segment->ids_offset + (uint64_t)number * ARCHIVE_PAGE;
 
-    if (!archive_read_at(index->fd, page, size, index->at + segment->ids_offset + at))
+    if (!archive_read_at(index->fd, page, size, at))
         return errno == 0 ? LB_BAD_INPUT : LB_IO;
     return lb_crc32c(0, page, size - 4) == get_u32(page + size - 4) ? LB_OK : LB_BAD_INPUT;
 }

@@ -5,7 +5,7 @@
  * opening the small parts are read and checked (what blocks hold, services,
  * where the rest lies); words and ids stay on disk until a query needs them.
  * Segments of up to ARCHIVE_SEGMENT_BLOCKS blocks bound the memory of the
- * writer and of a query. Layout, byte by byte: docs/archives.md.
+ * writer and of a query. Layout, byte by byte: docs/archive-format.md.
  */
 #ifndef ARCHIVE_INDEX_H
 #define ARCHIVE_INDEX_H
@@ -23,6 +23,7 @@ enum {
 #define ARCHIVE_SEEK_MAGIC UINT32_C(0x8F92EAB1)
 
 enum {
+    ARCHIVE_INDEX_MAGIC = 0x3158424C, /* "LBX1" */
     ARCHIVE_INDEX_VERSION = 1,
     ARCHIVE_HEADER_BYTES = 128,
     ARCHIVE_BLOCK_BYTES = 88,
@@ -37,7 +38,7 @@ enum {
     ARCHIVE_WORD_BYTES = 63,
     ARCHIVE_PAGE = 4096, /* of the id filter: 4092 bytes of bits, CRC32C */
     ARCHIVE_PAGE_BITS = (ARCHIVE_PAGE - 4) * 8,
-    ARCHIVE_ID_HASHES = 6,
+    ARCHIVE_ID_HASHES_MAX = 6,
 };
 #define ARCHIVE_SERVICE_OTHER (UINT64_C(1) << 63) /* one of more than fit, or not sure */
 
@@ -72,10 +73,12 @@ struct archive_segment {
     struct archive_section postings;
     uint32_t ids_offset; /* pages */
     uint32_t ids_bytes;
+    uint32_t hashes; /* rows that an id stands in */
 };
 
 struct archive_index {
-    int fd; /* borrowed: the archive's; of a sidecar its own */
+    uint64_t serial; /* no other index of this process has it */
+    int fd;          /* borrowed: the archive's; of a sidecar its own */
     bool owns_fd;
     uint64_t at;       /* where the payload begins in it */
     uint32_t bytes;    /* of the payload */
@@ -110,6 +113,9 @@ enum lb_err archive_index_find(struct archive_index **index, int fd, uint64_t si
 /* Unpacks a section to `*bytes`, which the caller frees. LB_BAD_INPUT: it is damaged. */
 enum lb_err archive_section_read(const struct archive_index *index, const struct archive_section *section,
                                  unsigned char **bytes) LB_MUST_USE;
+
+/* Bytes of a page with its checksum: the last one is as long as it needs to be. */
+uint32_t archive_page_size(const struct archive_segment *segment, uint32_t number);
 
 /* One page of ids into `page`. LB_BAD_INPUT: it is damaged. */
 enum lb_err archive_page_read(const struct archive_index *index, const struct archive_segment *segment, uint32_t number,

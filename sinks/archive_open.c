@@ -22,7 +22,8 @@ static bool add_block(struct lb_archive *archive, const struct archive_frame_at 
 {
     uint32_t count = archive->summary.block_count;
 
-    if (!grow_bytes((void **)&archive->blocks, &archive->blocks_size, (count + 1) * sizeof(*archive->blocks)))
+    if (!grow_bytes((void **)&archive->blocks, &archive->blocks_size, (count + 1) * sizeof(*archive->blocks)) ||
+        archive->blocks == NULL)
         return false;
     archive->blocks[count] = (struct lb_archive_block){
         .offset = archive->walked,
@@ -111,11 +112,35 @@ static bool is_zstd(int fd)
     unsigned char magic[4];
 
     return archive_read_at(fd, magic, sizeof(magic), 0) &&
-           (get_u32(magic) == ZSTD_MAGICNUMBER || (get_u32(magic) & 0xFFFFFFF0) == ZSTD_MAGIC_SKIPPABLE_START);
+           (get_u32(magic) == ZSTD_MAGICNUMBER ||
+            (get_u32(magic) & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START);
+}
+
+/* Other tools cut files into frames anywhere: then a line goes on in the next one. */
+static enum lb_err find_cut_lines(struct lb_archive *archive, bool *cut)
+{
+    enum { LOOKED_AT = 2 };
+    struct lb_archive_decoder *decoder = lb_archive_decoder_new();
+    enum lb_err err = decoder != NULL ? LB_OK : LB_NOMEM;
+    lb_archive_reason reason;
+    struct lb_str text;
+
+    *cut = false;
+    for (uint32_t i = 0; err == LB_OK && i < LOOKED_AT && i + 1 < archive->summary.block_count; i++) {
+        err = lb_archive_read(archive, decoder, i, false, &text, &reason);
+        if (err == LB_OK && text.len > archive->blocks[i].raw) /* a newline was added */
+            *cut = true;
+        err = err == LB_NOMEM ? err : LB_OK;
+    }
+    if (decoder != NULL)
+        lb_archive_decoder_free(decoder);
+    return err;
 }
 
 static enum lb_err open_file(struct lb_archive *archive, const char *path, uint64_t size, lb_archive_reason *reason)
 {
+    bool cut = false;
+
     if (!is_zstd(archive->fd))
         return open_stream(archive);
     enum lb_err err = find_index(archive, path, size, reason);
@@ -123,7 +148,9 @@ static enum lb_err open_file(struct lb_archive *archive, const char *path, uint6
         return err;
     archive->summary.kind = LB_ARCHIVE_BLOCKS;
     err = walk_on(archive, size, true);
-    return err == LB_LIMIT ? open_stream(archive) : err;
+    if (err == LB_OK)
+        err = find_cut_lines(archive, &cut);
+    return err == LB_LIMIT || cut ? open_stream(archive) : err;
 }
 
 static struct lb_archive *new_archive(const char *path)

@@ -112,13 +112,14 @@ enum lb_err archive_query_ids(const struct archive_index *index, const struct ar
     uint32_t hashes[HASHES_MAX];
     size_t count = hashes_of(literal, hashes);
 
-    for (size_t i = 0; i < count * ARCHIVE_ID_HASHES && !is_empty(set); i++) {
+    uint32_t each = segment->rows > 0 ? segment->hashes : 1;
+
+    for (size_t i = 0; i < count * each && !is_empty(set); i++) {
         struct archive_set row = { 0 };
         enum lb_err err = LB_OK;
 
         if (segment->rows > 0)
-            err = read_row(&pages, archive_row(hashes[i / ARCHIVE_ID_HASHES], i % ARCHIVE_ID_HASHES, segment->rows),
-                           &row);
+            err = read_row(&pages, archive_row(hashes[i / each], (unsigned)(i % each), segment->rows), &row);
         if (err != LB_OK)
             return err;
         keep(set, &row, &always);

@@ -24,6 +24,7 @@ enum { SEAL_LEVEL = 9 };
 struct repair {
     int fd;
     uint64_t size;
+    struct timespec times[2]; /* of the file before */
     ZSTD_DCtx *context;
     void *packed;
     void *raw;
@@ -197,7 +198,8 @@ static enum lb_err repair_any(struct repair *self, const char *path, uint32_t *b
     else if (found == LB_END || found == LB_BAD_INPUT)
         err = repair_file(self, blocks, bytes, reason);
     archive_index_free(index);
-    if (err == LB_OK && fsync(self->fd) != 0)
+    /* The file is no younger for it: retention goes by its time. */
+    if (err == LB_OK && (futimens(self->fd, self->times) != 0 || fsync(self->fd) != 0))
         err = LB_IO;
     if (err == LB_OK && found == LB_OK)
         found = check_index(path, reason);
@@ -222,6 +224,8 @@ enum lb_err lb_archive_repair(const char *path, uint32_t *blocks, uint64_t *byte
         err = LB_NOMEM;
     } else if (self.fd >= 0 && fstat(self.fd, &status) == 0) {
         self.size = (uint64_t)status.st_size;
+        self.times[0] = status.st_atim;
+        self.times[1] = status.st_mtim;
         err = repair_any(&self, path, blocks, bytes, reason);
     }
     int saved = errno;

@@ -4,17 +4,28 @@
 #include "archive_bytes.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { PIECE = 1024 * 1024, INPUT = 128 * 1024, LINE_MAX_BYTES = 64 * 1024 * 1024 };
+
+static enum archive_coding coding_of(const unsigned char *bytes, size_t len)
+{
+    if (len >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
+        return ARCHIVE_GZIP;
+    if (len < 4)
+        return ARCHIVE_PLAIN;
+    uint32_t magic = get_u32(bytes);
+    bool zstd = magic == ZSTD_MAGICNUMBER || (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+    return zstd ? ARCHIVE_ZSTD : ARCHIVE_PLAIN;
+}
 
 enum lb_err archive_stream_open(struct archive_stream *stream, int fd)
 {
     stream->fd = fd;
     if (!grow_bytes(&stream->input, &stream->input_size, INPUT))
         return LB_NOMEM;
-    const char *input = stream->input;
     while (stream->input_end < 4) {
         ssize_t got = read(fd, (char *)stream->input + stream->input_end, INPUT - stream->input_end);
 
@@ -26,12 +37,7 @@ enum lb_err archive_stream_open(struct archive_stream *stream, int fd)
             break;
         stream->input_end += (size_t)got;
     }
-    if (stream->input_end >= 2 && memcmp(input, "\x1f\x8b", 2) == 0)
-        stream->coding = ARCHIVE_GZIP;
-    else if (stream->input_end >= 4 && memcmp(input, "\x28\xb5\x2f\xfd", 4) == 0)
-        stream->coding = ARCHIVE_ZSTD;
-    else if (stream->input_end >= 4 && (unsigned char)input[0] >> 4 == 5 && memcmp(input + 1, "\x2a\x4d\x18", 3) == 0)
-        stream->coding = ARCHIVE_ZSTD; /* a skippable frame comes first */
+    stream->coding = coding_of(stream->input, stream->input_end);
     if (stream->coding == ARCHIVE_ZSTD && (stream->context = ZSTD_createDCtx()) == NULL)
         return LB_NOMEM;
     if (stream->coding == ARCHIVE_GZIP && inflateInit2(&stream->gzip, 15 + 16) != Z_OK) {
@@ -120,7 +126,15 @@ static size_t whole_lines(const struct archive_stream *stream)
     return end != NULL ? (size_t)(end - text) + 1 : 0;
 }
 
-/* Fills the text with a piece of whole lines, or up to the end. */
+/* A pipe whose writer is slower than its reader: nothing comes by reading now. Of a file there always is more. */
+static bool is_waiting(const struct archive_stream *stream)
+{
+    struct pollfd ready = { .fd = stream->fd, .events = POLLIN };
+
+    return stream->input_at == stream->input_end && poll(&ready, 1, 0) == 0;
+}
+
+/* Fills the text with a piece of whole lines, or up to the end. Lines of a pipe do not wait for others. */
 static enum lb_err fill_piece(struct archive_stream *stream, lb_archive_reason *reason)
 {
     while (!stream->ended && (stream->text_len < PIECE || whole_lines(stream) == 0)) {
@@ -133,6 +147,8 @@ static enum lb_err fill_piece(struct archive_stream *stream, lb_archive_reason *
             return LB_NOMEM;
         stream->end = fill(stream, &stream->end_reason);
         stream->ended = stream->end != LB_OK;
+        if (!stream->ended && whole_lines(stream) > 0 && is_waiting(stream))
+            break;
     }
     return LB_OK;
 }

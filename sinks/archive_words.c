@@ -80,7 +80,7 @@ static enum lb_err add_new(struct archive_words *words, uint32_t slot, const str
 
 static inline enum lb_err add_word(struct archive_words *words, struct lb_str text, uint32_t block)
 {
-    uint64_t folded[FOLDED];
+    uint64_t folded[FOLDED] = { 0 };
     size_t count = (text.len + 7) / 8;
 
     archive_fold(text, folded);
@@ -102,7 +102,7 @@ static inline enum lb_err add_word(struct archive_words *words, struct lb_str te
     return LB_OK;
 }
 
-static enum lb_err add_run(struct archive_words *words, struct lb_str run, uint32_t block)
+enum lb_err archive_words_add(struct archive_words *words, struct lb_str run, uint32_t block)
 {
     struct lb_str word;
     struct lb_str part;
@@ -116,22 +116,6 @@ static enum lb_err add_run(struct archive_words *words, struct lb_str run, uint3
                 return err;
             full = err != LB_OK ? err : full;
         }
-    }
-    return full;
-}
-
-enum lb_err archive_words_add(struct archive_words *words, struct lb_str text, uint32_t block)
-{
-    struct lb_str run;
-    unsigned classes;
-    enum lb_err full = LB_OK;
-
-    for (size_t at = 0; archive_next_run(text, &at, &run, &classes);) {
-        enum lb_err err = (classes & ARCHIVE_BEYOND_F) != 0 ? add_run(words, run, block) : LB_OK;
-
-        if (err == LB_NOMEM)
-            return err;
-        full = err != LB_OK ? err : full;
     }
     return full;
 }

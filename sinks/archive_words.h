@@ -32,9 +32,11 @@ bool archive_words_open(struct archive_words *words);
 void archive_words_close(struct archive_words *words);
 void archive_words_clear(struct archive_words *words);
 
-/* Notes that `block` of the segment has the words of `text`, which is followed by ARCHIVE_SLACK bytes. LB_LIMIT: not
- * all of them, the dictionary is full. */
-enum lb_err archive_words_add(struct archive_words *words, struct lb_str text, uint32_t block) LB_MUST_USE;
+/*
+ * Notes that `block` of the segment has the words of a run, behind which ARCHIVE_SLACK bytes can be read. LB_LIMIT: not
+ * all of them, the dictionary is full.
+ */
+enum lb_err archive_words_add(struct archive_words *words, struct lb_str run, uint32_t block) LB_MUST_USE;
 
 /* Appends what the sections hold, unpacked, and empties the dictionary. */
 enum lb_err archive_words_write(struct archive_words *words, uint32_t block_count, struct lb_buffer *text,

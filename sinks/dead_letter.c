@@ -231,7 +231,7 @@ static struct lb_dead_letters *make(const struct lb_sink *sink)
     self->sink = sink;
     lb_dead_letter_path(sink, self->file.path);
     self->file.max_bytes = sink->options.dead_letter_max > 0 ? sink->options.dead_letter_max : UINT64_MAX;
-    self->file.drop_oldest = sink->options.dead_letter_drop_oldest != 0;
+    self->file.drop_oldest = sink->options.dead_letter_then == LB_SPOOL_DROP_OLDEST;
     dead_letter_file_init(&self->file);
     lb_buffer_init(&self->waiting.lines, DEAD_LETTER_WAITING_MAX + (size_t)8 * LB_LINE_BYTES_MAX);
     lb_buffer_init(&self->writing.lines, DEAD_LETTER_WAITING_MAX + (size_t)8 * LB_LINE_BYTES_MAX);

@@ -305,7 +305,7 @@ static void told_to_drop_the_oldest_it_keeps_the_newer_half(void **state)
     (void)state;
     open_bench(&bench);
     bench.sink->options.dead_letter_max = 2000;
-    bench.sink->options.dead_letter_drop_oldest = 1;
+    bench.sink->options.dead_letter_then = LB_SPOOL_DROP_OLDEST;
     for (unsigned n = 0; n < 30; n++) {
         give(&bench, n);
         flush(&bench);

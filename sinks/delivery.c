@@ -54,6 +54,7 @@ void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, cons
     pthread_mutex_lock(&delivery->lock);
     bound_by_pool(delivery, batch);
     bool taken = delivery_ring_push(delivery, item);
+    bool drops = delivery->sink->options.when_full == LB_FULL_DROP_OLDEST;
     pthread_cond_signal(&delivery->more);
     wake_spool(delivery);
     pthread_mutex_unlock(&delivery->lock);
@@ -61,7 +62,7 @@ void lb_delivery_push(struct lb_delivery *delivery, struct lb_batch *batch, cons
         /* Its token is never done, so the mark stays below it, and all from here on comes again at the next start. */
         lb_delivery_problem(delivery->sink, "out of memory: takes nothing more; restart logboom with more memory");
         lb_batch_unref(batch);
-    } else if (delivery->sink->options.when_full == LB_FULL_DROP_OLDEST) {
+    } else if (drops) {
         delivery_drop_excess(delivery);
     }
 }
@@ -269,7 +270,7 @@ static bool can_take(struct lb_delivery *self)
 /* Under the lock: the time is limited, and what is left is better off in the spool. */
 static bool must_hurry(const struct lb_delivery *self, bool pausing)
 {
-    return self->stopping && self->spools && self->deadline != INT64_MAX &&
+    return (self->stopping || self->pausing) && self->spools && self->deadline != INT64_MAX &&
            (pausing || self->spool->engaged || self->problem[0] != '\0');
 }
 
@@ -280,11 +281,12 @@ static bool go_on(struct lb_delivery *self, bool idle)
     bool pausing = lb_clock_monotonic() < self->retry_at;
     bool left = self->current.batch != NULL || delivery_waiting(self) > 0 || delivery_backlog_left(self);
 
-    if (idle && !must_hurry(self, pausing) && (pausing || !can_take(self)) && (!self->stopping || left || pausing))
+    if (idle && !self->pausing && !must_hurry(self, pausing) && (pausing || !can_take(self)) &&
+        (!self->stopping || left || pausing))
         wait_for_work(self);
     left = self->current.batch != NULL || delivery_waiting(self) > 0 || delivery_backlog_left(self);
     bool late = self->stopping && lb_clock_monotonic() >= self->deadline;
-    bool over = self->stopping && (late || must_hurry(self, pausing) || (!left && idle));
+    bool over = self->pausing || (self->stopping && (late || must_hurry(self, pausing) || (!left && idle)));
     pthread_mutex_unlock(&self->lock);
     return !over;
 }
@@ -309,8 +311,7 @@ static void drop_queue(struct lb_delivery *self)
     }
 }
 
-/* A sink that spools gets half of the time to deliver what it has; none if it is in trouble. */
-static int64_t drain_until(struct lb_delivery *self)
+int64_t delivery_drain_until(struct lb_delivery *self)
 {
     int64_t now = lb_clock_monotonic();
 
@@ -355,8 +356,8 @@ static void end(struct lb_delivery *self)
     if (!self->spools)
         drop_queue(self);
     if (type->drain != NULL)
-        type->drain(self->sink, drain_until(self));
-    lb_dead_letters_flush(self->sink, drain_until(self));
+        type->drain(self->sink, delivery_drain_until(self));
+    lb_dead_letters_flush(self->sink, delivery_drain_until(self));
     bool safe = spool_rest(self);
     drop_queue(self);
     bool committed = delivery_commit(self) && !self->ledger_failed && !self->overflowed;
@@ -376,19 +377,27 @@ static void *run(void *context)
         idle = !step(self);
         delivery_flush_serve(self, idle);
     }
-    end(self);
+    if (self->pausing)
+        delivery_rest(self);
+    else
+        end(self);
     return NULL;
 }
 
 /* --- start and stop ------------------------------------------------------------ */
 
+bool delivery_allocate_pending(struct lb_delivery *self)
+{
+    if (self->sink->type->commit != NULL && self->pending == NULL)
+        self->pending = lb_alloc(PENDING_MAX * sizeof(struct lb_token *));
+    return self->pending != NULL || self->sink->type->commit == NULL;
+}
+
 static bool allocate(struct lb_delivery *self)
 {
     self->ring = lb_alloc(QUEUE_FIRST * sizeof(*self->ring));
     self->capacity = QUEUE_FIRST;
-    if (self->sink->type->commit != NULL)
-        self->pending = lb_alloc(PENDING_MAX * sizeof(struct lb_token *));
-    return self->ring != NULL && (self->pending != NULL || self->sink->type->commit == NULL);
+    return self->ring != NULL && delivery_allocate_pending(self);
 }
 
 static void init(struct lb_delivery *self, int64_t commit_ns)
@@ -411,13 +420,13 @@ static void init(struct lb_delivery *self, int64_t commit_ns)
     self->spool_age_ns = SPOOL_AGE;
 }
 
-static bool bounds_its_hold(const struct lb_delivery *self)
+void delivery_count_holder(const struct lb_delivery *self, bool starts)
 {
-    return self->spools || self->sink->options.when_full == LB_FULL_DROP_OLDEST;
+    if (self->spools || self->sink->options.when_full == LB_FULL_DROP_OLDEST)
+        atomic_fetch_add(&holders, starts ? 1U : -1U);
 }
 
-/* LB_OK: both threads run. */
-static enum lb_err start_threads(struct lb_delivery *self)
+enum lb_err delivery_start_threads(struct lb_delivery *self)
 {
     char name[16];
 
@@ -448,11 +457,11 @@ enum lb_err lb_delivery_start(struct lb_sink *sink, struct lb_streams *streams, 
     delivery_metrics_open(self);
     sink->delivery = self;
     errno = ENOMEM;
-    enum lb_err err = allocate(self) ? delivery_spool_open(self) : LB_NOMEM;
+    enum lb_err err = allocate(self) ? delivery_spool_open(self, self->spools) : LB_NOMEM;
     if (err == LB_OK)
-        err = start_threads(self);
+        err = delivery_start_threads(self);
     if (err == LB_OK) {
-        atomic_fetch_add(&holders, bounds_its_hold(self));
+        delivery_count_holder(self, true);
         return LB_OK;
     }
     int cause = errno;
@@ -473,7 +482,7 @@ bool lb_delivery_stop(struct lb_delivery *delivery, int64_t deadline)
     pthread_mutex_unlock(&delivery->lock);
     pthread_join(delivery->thread, NULL);
     delivery->joined = true;
-    atomic_fetch_sub(&holders, bounds_its_hold(delivery));
+    delivery_count_holder(delivery, false);
     delivery_spool_free(delivery);
     return delivery->complete;
 }
@@ -485,7 +494,7 @@ bool lb_delivery_stopping(const struct lb_sink *sink)
     if (self == NULL)
         return false;
     pthread_mutex_lock(&self->lock);
-    bool late = self->stopping && lb_clock_monotonic() >= self->deadline;
+    bool late = (self->stopping || self->pausing) && lb_clock_monotonic() >= self->deadline;
     pthread_mutex_unlock(&self->lock);
     return late;
 }

@@ -88,7 +88,8 @@ struct delivery_flush {
     pthread_cond_t served;
     atomic_bool wanted; /* a hint for the thread: somebody may wait */
     uint64_t asked;     /* how often, */
-    uint64_t done;      /* and how far that was served */
+    uint64_t seen;      /* how far the thread saw it, */
+    uint64_t done;      /* and how far it was served */
     int64_t since;      /* monotonic: the first who waits */
 };
 
@@ -116,7 +117,8 @@ struct lb_delivery {
     int64_t spool_age_ns;
     bool overflowed; /* no memory for an item: from here on nothing is taken, so that no record is written twice */
     bool stopping;
-    int64_t deadline;         /* of stopping, monotonic */
+    bool pausing;             /* the thread shall end and leave all that waits where it is */
+    int64_t deadline;         /* of stopping or pausing, monotonic */
     char problem[200];        /* the sink's; empty: fine */
     char spool_problem[200];  /* the spool's */
     int64_t blocked_since_ns; /* Unix time; 0: not blocked */
@@ -140,13 +142,26 @@ struct lb_delivery {
     int64_t pause_ns;   /* length of the next pause */
     int64_t tick_at;
     int64_t blocked_noted; /* monotonic: blocked seconds are counted up to here */
-    bool complete;         /* at the end: nothing is left */
+    bool complete;         /* at the end: nothing is left; of a pause: but what waits */
 };
 
 static inline struct delivery_item *delivery_at(struct lb_delivery *self, uint32_t i)
 {
     return &self->ring[(self->head + i) & (self->capacity - 1)];
 }
+
+/* --- delivery.c ----------------------------------------------------------------------- */
+
+bool delivery_allocate_pending(struct lb_delivery *self);
+enum lb_err delivery_start_threads(struct lb_delivery *self); /* LB_OK: both run */
+void delivery_count_holder(const struct lb_delivery *self, bool starts);
+
+/* A sink that spools gets half of the time to deliver what it has; none if it is in trouble. */
+int64_t delivery_drain_until(struct lb_delivery *self);
+
+/* --- delivery_exchange.c -------------------------------------------------------------- */
+
+void delivery_rest(struct lb_delivery *self); /* the end of a thread that pauses */
 
 /* --- delivery_queue.c: with the lock held, unless said otherwise ------------------- */
 
@@ -177,7 +192,7 @@ bool delivery_commit_marks(struct lb_delivery *self);
 
 /* --- delivery_spool.c: the way to the disk ------------------------------------------- */
 
-enum lb_err delivery_spool_open(struct lb_delivery *self);
+enum lb_err delivery_spool_open(struct lb_delivery *self, bool spools);
 bool delivery_spool_start(struct lb_delivery *self);
 
 /* The thread takes all that is left, by `deadline`, and ends. Then the stream is let go. */

@@ -29,12 +29,16 @@ void delivery_flush_free(struct delivery_flush *self)
     pthread_mutex_destroy(&self->lock);
 }
 
-/* True when somebody waits and it is time. */
+/*
+ * True when somebody waits and it is time. `idle` was true before this call: it says something only of those who asked
+ * before the call before, for what they pushed has been looked for since.
+ */
 static bool is_due(struct delivery_flush *self, bool idle, uint64_t *number)
 {
     pthread_mutex_lock(&self->lock);
-    bool due = self->asked != self->done && (idle || lb_clock_monotonic() - self->since >= BUSY_AFTER);
-    *number = self->asked;
+    bool due = self->seen != self->done && (idle || lb_clock_monotonic() - self->since >= BUSY_AFTER);
+    *number = self->seen;
+    self->seen = self->asked;
     pthread_mutex_unlock(&self->lock);
     return due;
 }
@@ -46,7 +50,7 @@ void delivery_flush_serve(struct lb_delivery *delivery, bool idle)
 
     if (!atomic_load_explicit(&self->wanted, memory_order_relaxed))
         return;
-    if (lb_clock_monotonic() < delivery->retry_at || !is_due(self, idle, &number))
+    if (!is_due(self, idle, &number) || lb_clock_monotonic() < delivery->retry_at)
         return; /* a sink that takes nothing now cannot show it either */
     delivery->sink->type->flush(delivery->sink);
     pthread_mutex_lock(&self->lock);

@@ -140,18 +140,18 @@ static void look_back(struct lb_delivery *self)
 }
 
 /* A sink that spools has one; another has one if an earlier run left it something. */
-static bool is_needed(struct lb_delivery *self)
+static bool is_needed(struct lb_delivery *self, bool spools)
 {
     uint64_t end;
 
-    return self->spools || (self->sink->ledger != NULL && read_end(self, &end));
+    return spools || (self->sink->ledger != NULL && read_end(self, &end));
 }
 
-enum lb_err delivery_spool_open(struct lb_delivery *self)
+enum lb_err delivery_spool_open(struct lb_delivery *self, bool spools)
 {
     pthread_condattr_t attr;
 
-    if (!is_needed(self))
+    if (!is_needed(self, spools))
         return LB_OK;
     struct delivery_spool *spool = lb_alloc(sizeof(*spool));
     if (spool == NULL)

@@ -382,6 +382,57 @@ static void takes_nothing_more_when_an_item_was_lost_for_memory(void **state)
     rig_close(&rig);
 }
 
+static void another_instance_goes_on_with_all_that_waits(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig, dir);
+    struct fake *first = add_fake(&rig, &committing, "out");
+    struct fake second = { 0 };
+    struct lb_sink other = rig.sinks[0];
+
+    other.state = &second;
+    pthread_mutex_init(&second.lock, NULL);
+    start(&rig);
+    rig_push(&rig, 0, 10);
+    wait_for(&first->commits, 1);
+    atomic_store(&first->refuse_all, true);
+    rig_push(&rig, 10, 10);
+    unsigned before = atomic_load(&first->tries);
+    wait_for(&first->tries, before + 1);
+    struct lb_delivery *delivery = rig.sinks[0].delivery;
+    assert_true(lb_delivery_pause(delivery, lb_clock_monotonic() + 10 * LB_SECOND));
+    rig_push(&rig, 20, 10); /* nobody is there, and it is kept */
+    assert_int_equal(lb_delivery_resume(delivery, &other, true, 20 * LB_MILLISECOND), LB_OK);
+    rig_push(&rig, 30, 10);
+    assert_true(lb_delivery_stop(delivery, lb_clock_monotonic() + 10 * LB_SECOND));
+    assert_got(first, 0, 10);
+    assert_got(&second, 10, 30);
+    assert_int_equal(lb_stream_mark(rig.stream, 0), 40);
+    rig_close(&rig);
+}
+
+static void one_that_cannot_commit_is_not_let_go(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig, dir);
+    struct fake *fake = add_fake(&rig, &committing, "out");
+    atomic_store(&fake->refuse_commits, 1000);
+    start(&rig);
+    rig_push(&rig, 0, 10);
+    wait_for(&fake->tries, 1);
+    struct lb_delivery *delivery = rig.sinks[0].delivery;
+    assert_false(lb_delivery_pause(delivery, lb_clock_monotonic()));
+    atomic_store(&fake->refuse_commits, 0);
+    assert_int_equal(lb_delivery_resume(delivery, &rig.sinks[0], false, 20 * LB_MILLISECOND), LB_OK);
+    assert_true(stop(&rig, 0, 10 * LB_SECOND));
+    assert_got(fake, 0, 10);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +445,8 @@ int main(void)
         TEST(a_mark_moves_though_nothing_goes_to_the_sink),
         TEST(stops_at_its_deadline_and_keeps_the_rest),
         TEST(the_queue_holds_what_is_pushed_and_keeps_its_order),
+        TEST(another_instance_goes_on_with_all_that_waits),
+        TEST(one_that_cannot_commit_is_not_let_go),
         TEST(takes_nothing_more_when_an_item_was_lost_for_memory),
     };
 

@@ -103,11 +103,13 @@ static bool read_asctime(const char *at, const char *end, struct tm *tm)
 
 bool http_date_read(struct lb_str text, int64_t now, int64_t *seconds)
 {
-    const char *end = text.ptr + text.len;
-    const char *comma = text.len > 0 ? memchr(text.ptr, ',', text.len) : NULL;
     struct tm tm = { 0 };
     bool read;
 
+    if (text.len == 0)
+        return false;
+    const char *end = text.ptr + text.len;
+    const char *comma = memchr(text.ptr, ',', text.len);
     if (comma != NULL)
         read = end - comma > 2 && comma[1] == ' ' && read_after_comma(comma + 2, end, now, &tm);
     else

@@ -3,13 +3,13 @@
  *
  * A slot is one easy handle with its connection, reused for request after
  * request. A request that failed keeps its place: with a concurrency of 1
- * nothing overtakes it. The tricky thing is an answer that is about single
- * records: what it took leaves the request, what it refused becomes dead
- * letters, and the rest stays under an id of its own.
+ * nothing overtakes it. What an answer means for the records is in
+ * http_settle.c, what is checked of url and headers in http_settings.c.
  */
 #include "http_queue.h"
 
 #include "http_answer.h"
+#include "http_settle.h"
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
@@ -23,10 +23,7 @@ enum {
     ITEMS_BYTES_MAX = 4 * 1024 * 1024, /* and to several records no further than this */
     ANSWER_BYTES_SHOWN = 80,
     IDLE_MS = 1000,
-    KIND_BYTES = 16,
 };
-
-#define LETTER_PAUSE LB_SECOND /* where dead letters cannot be kept, before the request is tried again */
 
 struct http_slot {
     CURL *easy;
@@ -36,14 +33,6 @@ struct http_slot {
     size_t answer_len;
     struct lb_buffer items; /* all of it, where the request has several records */
     size_t received;
-};
-
-/* What an answer, or none, means. */
-struct verdict {
-    enum http_action action;
-    long status;
-    int64_t wait; /* before the next try */
-    char reason[HTTP_REASON_BYTES];
 };
 
 int64_t http_backoff_bound(int64_t first_ns, int64_t max_ns, uint32_t attempt)
@@ -97,14 +86,13 @@ static void unlink_request(struct http_queue *queue, const struct http_request *
     queue->bytes -= http_request_memory(request);
 }
 
-static void remove_request(struct http_queue *queue, struct http_request *request)
+void http_queue_remove(struct http_queue *queue, struct http_request *request)
 {
     unlink_request(queue, request);
     http_request_free(request);
 }
 
-/* Behind the one that it was a part of. */
-static void insert_behind(struct http_queue *queue, struct http_request *before, struct http_request *request)
+void http_queue_insert(struct http_queue *queue, struct http_request *before, struct http_request *request)
 {
     request->next = before->next;
     before->next = request;
@@ -288,187 +276,21 @@ static void release_slot(struct http_queue *queue, struct http_slot *slot)
     queue->in_flight--;
 }
 
-/* --- what becomes of the records ---------------------------------------------------- */
-
-static void show_pace(struct http_queue *queue)
-{
-    lb_metric_set(queue->circuit, queue->pace.open ? 1 : 0);
-    lb_metric_set(queue->limit, http_pace_allowed(&queue->pace));
-}
-
-/* The receiver answers: what waited for its own time need not wait longer when it had failed before. */
-static void note_success(struct http_queue *queue, const struct http_request *request)
-{
-    int64_t now = lb_clock_monotonic();
-    bool closed = http_pace_success(&queue->pace, request->started, now);
-
-    for (struct http_request *each = queue->first; closed && each != NULL; each = each->next)
-        each->not_before = 0;
-    show_pace(queue);
-}
-
-static void postpone(struct http_queue *queue, struct http_request *request, const struct verdict *verdict)
-{
-    int64_t now = lb_clock_monotonic();
-
-    request->not_before = now + verdict->wait;
-    http_pace_failure(&queue->pace, request->started, now, request->not_before);
-    show_pace(queue);
-    lb_delivery_problem(queue->sink, "%s; try %u, the next in %.1f s%s", verdict->reason, request->attempt,
-                        (double)verdict->wait / (double)LB_SECOND,
-                        queue->pace.open ? "; circuit open, one request at a time" : "");
-}
-
-/* False: letters cannot be kept now. */
-static bool bury(struct http_queue *queue, const struct http_request *request, uint32_t i, long status,
-                 const char *reason)
-{
-    const struct http_item *item = &request->items[i];
-    char kind[KIND_BYTES];
-    struct lb_letter letter = { .id = lb_str_from(item->id),
-                                .record = http_request_record(request, i),
-                                .kind = kind,
-                                .reason = reason,
-                                .attempts = request->attempt };
-
-    snprintf(kind, sizeof(kind), "http_%ld", status);
-    return lb_delivery_dead_letter(queue->sink, &letter, item->token) == LB_OK;
-}
-
-/* One record by its own status. True: it leaves the request. */
-static bool settle_item(struct http_queue *queue, const struct http_request *request, uint32_t i,
-                        const struct http_item_answer *answer, const char *reason)
-{
-    char text[HTTP_REASON_BYTES];
-
-    switch (http_policy_action(&queue->policy, answer->status)) {
-    case HTTP_ACCEPT:
-        lb_delivery_count(queue->sink, 1, request->items[i].length);
-        lb_token_done(request->items[i].token, LB_DELIVERED, NULL);
-        return true;
-    case HTTP_RETRY: return false;
-    default: break;
-    }
-    if (reason == NULL)
-        snprintf(text, sizeof(text), "the receiver answered %ld for this record %.*s", answer->status,
-                 answer->error.len < ANSWER_BYTES_SHOWN ? (int)answer->error.len : ANSWER_BYTES_SHOWN,
-                 answer->error.len > 0 ? answer->error.ptr : "");
-    return bury(queue, request, i, answer->status, reason != NULL ? reason : text);
-}
-
-/*
- * Each record by its answer; with `reason` all were refused for it. What is left is tried again after `wait`. Without
- * memory nothing is settled, and the whole request is tried again.
- */
-static uint32_t settle(struct http_queue *queue, struct http_request *request, const struct http_item_answer *answers,
-                       const struct verdict *verdict, const char *reason)
-{
-    const struct http_item_answer all = { .status = verdict->status };
-    bool *keep = lb_alloc(request->count);
-    uint32_t left = 0;
-
-    if (keep == NULL) {
-        request->not_before = lb_clock_monotonic() + LETTER_PAUSE;
-        return request->count;
-    }
-    for (uint32_t i = 0; i < request->count; i++) {
-        keep[i] = !settle_item(queue, request, i, answers != NULL ? &answers[i] : &all, reason);
-        left += keep[i];
-    }
-    if (left == 0)
-        remove_request(queue, request);
-    else
-        http_request_keep(request, keep);
-    lb_free(keep);
-    return left;
-}
-
-static void refuse(struct http_queue *queue, struct http_request *request, const struct verdict *verdict)
-{
-    char reason[HTTP_REASON_BYTES];
-
-    memcpy(reason, verdict->reason, sizeof(reason));
-    note_success(queue, request);
-    if (settle(queue, request, NULL, verdict, reason) > 0)
-        request->not_before = lb_clock_monotonic() + LETTER_PAUSE;
-    lb_delivery_problem(queue->sink, "%s; such records go to the dead letters", reason);
-}
-
-/* Halves find the record that is at fault, or the size that the receiver takes. */
-static void split(struct http_queue *queue, struct http_request *request, const struct verdict *verdict)
-{
-    struct http_request *upper;
-
-    if (request->count < 2) {
-        refuse(queue, request, verdict);
-        return;
-    }
-    note_success(queue, request);
-    upper = http_request_split(request);
-    if (upper == NULL)
-        request->not_before = lb_clock_monotonic() + LETTER_PAUSE;
-    else
-        insert_behind(queue, request, upper);
-}
-
-static void accept_all(struct http_queue *queue, struct http_request *request)
-{
-    note_success(queue, request);
-    lb_delivery_fine(queue->sink);
-    lb_delivery_count(queue->sink, request->count, request->body.len);
-    for (uint32_t i = 0; i < request->count; i++)
-        lb_token_done(request->items[i].token, LB_DELIVERED, NULL);
-    remove_request(queue, request);
-}
-
-/* An answer to several records may tell of each. False: it does not, or there is no memory to look. */
-static bool accept_some(struct http_queue *queue, struct http_slot *slot, struct http_request *request,
-                        struct verdict *verdict)
-{
-    uint32_t count = request->count;
-    int64_t started = request->started;
-    struct http_item_answer *answers = NULL;
-
-    if (count > 1 && !slot->items.failed && slot->items.len > 0)
-        answers = lb_alloc(count * sizeof(*answers));
-    if (answers == NULL || !http_items_read(lb_buffer_str(&slot->items), answers, count)) {
-        lb_free(answers);
-        return false;
-    }
-    uint32_t left = settle(queue, request, answers, verdict, NULL);
-    lb_free(answers);
-    if (left == 0) {
-        http_pace_success(&queue->pace, started, lb_clock_monotonic());
-        show_pace(queue);
-        lb_delivery_fine(queue->sink);
-        return true;
-    }
-    snprintf(verdict->reason, sizeof(verdict->reason), "the receiver did not take %u of %u records", left, count);
-    postpone(queue, request, verdict);
-    return true;
-}
-
 static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcode code)
 {
     struct http_request *request = slot->request;
-    struct verdict verdict = { .action = HTTP_RETRY };
+    struct http_verdict verdict = { .action = HTTP_RETRY };
 
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &verdict.status);
     code = forgive_length(slot, code);
     describe(slot, code, verdict.status, verdict.reason);
     verdict.wait = wait_before_next(queue, slot);
+    if (!slot->items.failed)
+        verdict.answer = lb_buffer_str(&slot->items);
     release_slot(queue, slot);
     if (code == CURLE_OK)
         verdict.action = http_policy_action(&queue->policy, verdict.status);
-    switch (verdict.action) {
-    case HTTP_ACCEPT:
-        if (!accept_some(queue, slot, request, &verdict))
-            accept_all(queue, request);
-        break;
-    case HTTP_RETRY: postpone(queue, request, &verdict); break;
-    case HTTP_SPLIT: split(queue, request, &verdict); break;
-    case HTTP_REFUSE: refuse(queue, request, &verdict); break;
-    }
+    http_settle(queue, request, &verdict);
 }
 
 static struct http_slot *slot_of(struct http_queue *queue, const CURL *easy)
@@ -565,7 +387,7 @@ static void open_metrics(struct http_queue *queue)
                                "1 while a sink tries one request at a time, since several in a row failed", labels);
     queue->limit = lb_metric(LB_GAUGE, "logboom_sink_in_flight_limit",
                              "Requests that a sink may have in flight now; it follows the receiver", labels);
-    show_pace(queue);
+    http_settle_show(queue);
 }
 
 enum lb_err http_queue_open(struct http_queue *queue, struct lb_sink *sink, const struct http_settings *settings)

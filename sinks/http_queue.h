@@ -186,6 +186,8 @@ bool http_headers_add(struct curl_slist **list, const char *line);
 
 /* Gives a sealed request away. */
 void http_queue_push(struct http_queue *queue, struct http_request *request);
+void http_queue_insert(struct http_queue *queue, struct http_request *before, struct http_request *request);
+void http_queue_remove(struct http_queue *queue, struct http_request *request); /* and frees it */
 bool http_queue_full(const struct http_queue *queue);
 
 /* Starts what is due, waits up to `wait_ms` for answers, ends what is answered. Returns when to call again (monotonic).

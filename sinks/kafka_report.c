@@ -301,24 +301,48 @@ static bool may_move(struct lb_sink *sink, struct kafka_topic *topic, int64_t no
     return true;
 }
 
+/* With nothing waiting no report would tell that the topic is there again. */
+static void look_after(struct lb_sink *sink, struct kafka_topic *topic, int64_t now, unsigned *probes)
+{
+    struct sink_kafka *self = sink->state;
+
+    if (topic->in_flight > 0 || now < topic->retry_at || *probes == 0)
+        return;
+    (*probes)--;
+    if (!ask_for_topic(sink, topic, now))
+        return;
+    kafka_topic_fine(&self->topics, topic);
+    kafka_be_fine(sink);
+}
+
+static void move_waiting(struct lb_sink *sink, struct kafka_topic *topic, int64_t now, unsigned *probes)
+{
+    if (!may_move(sink, topic, now, probes))
+        return;
+    topic->resending = true;
+    while (topic->first != NULL && move_first(sink, topic, now))
+        continue;
+    topic->resending = topic->resending && topic->first != NULL;
+    if (topic->in_flight == 0)
+        topic->group_left = 0;
+}
+
 void kafka_resend(struct lb_sink *sink, int64_t now)
 {
     struct sink_kafka *self = sink->state;
     unsigned probes = 1; /* each may take KAFKA_PROBE_MS of the sink's time */
 
-    for (size_t i = 0; i < KAFKA_TOPIC_SLOTS && self->topics.waiting > 0; i++) {
+    if (self->topics.waiting == 0 && self->topics.stuck == 0)
+        return;
+    for (size_t i = 0; i < KAFKA_TOPIC_SLOTS && !kafka_producer_is_fatal(sink); i++) {
         struct kafka_topic *topic = &self->topics.slots[i];
 
-        if (topic->first == NULL || kafka_producer_is_fatal(sink))
+        if ((topic->first == NULL && topic->stuck_since == 0) ||
+            kafka_topics_find(&self->topics, self->producer, (struct lb_str){ topic->name, topic->len }) == NULL)
             continue;
-        if (kafka_topics_find(&self->topics, self->producer, (struct lb_str){ topic->name, topic->len }) == NULL ||
-            !may_move(sink, topic, now, &probes))
-            continue;
-        topic->resending = true;
-        while (topic->first != NULL && move_first(sink, topic, now))
-            continue;
-        topic->resending = topic->resending && topic->first != NULL;
-        if (topic->in_flight == 0)
-            topic->group_left = 0;
+        if (topic->first != NULL)
+            move_waiting(sink, topic, now, &probes);
+        else
+            look_after(sink, topic, now, &probes);
     }
 }

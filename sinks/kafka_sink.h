@@ -78,7 +78,7 @@ bool kafka_is_topic_fault(rd_kafka_resp_err_t code);
 /* Says that a topic is missing or forbidden, and since when. */
 void kafka_topic_trouble(struct lb_sink *sink, struct kafka_topic *topic, rd_kafka_resp_err_t code, int64_t now);
 
-/* Sends what waits where it is time. */
+/* Sends what waits where it is time, and asks for topics that were missing. */
 void kafka_resend(struct lb_sink *sink, int64_t now);
 
 #endif

@@ -204,7 +204,7 @@ static struct lb_str member(const struct lb_json_object *object, const char *key
 void manifest_each(const char *root, void (*visit)(void *context, struct lb_str path, bool sealed), void *context)
 {
     char name[PATH_MAX];
-    char room[PATH_MAX + 256];
+    char room[PATH_MAX + 256] = "";
     struct lb_field fields[FIELDS_MAX];
     char *line = NULL;
     size_t size = 0;

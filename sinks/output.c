@@ -8,6 +8,8 @@
  */
 #include "output.h"
 
+#include "sealer.h"
+
 #include "lb_alloc.h"
 #include "lb_log.h"
 
@@ -77,13 +79,21 @@ static void retain_when_due(struct output *self)
 
 /* --- open and close ----------------------------------------------------------------- */
 
+static bool check_age(const struct output *self, struct lb_sink *sink, const char *key, int64_t age_ns,
+                      struct lb_diag *diag)
+{
+    if (age_ns == 0 || age_ns >= self->keep_at_least_ns)
+        return true;
+    lb_diag_error(diag, lb_section_place(&sink->section, key),
+                  "%s is less than keep.at_least, so it says nothing; make it longer or leave one out", key);
+    return false;
+}
+
 static bool check_keep(const struct output *self, struct lb_sink *sink, struct lb_diag *diag)
 {
-    if (self->keep_age_ns == 0 || self->keep_age_ns >= self->keep_at_least_ns)
-        return true;
-    lb_diag_error(diag, lb_section_place(&sink->section, "keep.age"),
-                  "keep.age is less than keep.at_least, so it says nothing; make it longer or leave one out");
-    return false;
+    bool ok = check_age(self, sink, "keep.age", self->keep_age_ns, diag);
+
+    return check_age(self, sink, "keep.per_service.age", self->keep_service_age_ns, diag) && ok;
 }
 
 /* The nearest directory above the files that exists must be writable. */
@@ -121,11 +131,13 @@ enum lb_err output_check(struct output *self, struct lb_sink *sink, struct lb_di
     return ok ? LB_OK : LB_BAD_CONF;
 }
 
-static void remove_temporary(void *context, const struct output_found *found)
+static void take_stock(void *context, const struct output_found *found)
 {
-    const struct output *self = context;
+    struct output *self = context;
 
-    if (found->temporary && !output_unlink_at(self, found->path))
+    if (!found->temporary)
+        output_service_note(self, found->path);
+    else if (!output_unlink_at(self, found->path))
         LB_WARN("sink", "cannot delete a file left by a crash path=%s reason=%s", found->path, strerror(errno));
 }
 
@@ -150,8 +162,10 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
     lb_ledger_txn_init(&self->intentions);
     lb_buffer_init(&self->path, PATH_MAX * 4);
     lb_buffer_init(&self->journal, SIZE_MAX);
+    self->journal_max = self->buffer_bytes > OUTPUT_JOURNAL_MIN ? self->buffer_bytes : OUTPUT_JOURNAL_MIN;
     self->scratch.ptr = lb_alloc(LB_SCRATCH_BYTES);
     self->scratch.size = LB_SCRATCH_BYTES;
+    self->services = lb_alloc(2 * OUTPUT_SERVICES_MAX * sizeof(*self->services));
     self->formatter = (struct lb_formatter){ .format = (enum lb_format)self->format, .scratch = &self->scratch };
     self->formatter.time.second = INT64_MIN;
 
@@ -159,8 +173,8 @@ enum lb_err output_open(struct output *self, struct lb_sink *sink, const struct 
 
     enum lb_err err = LB_NOMEM;
 
-    if (self->scratch.ptr != NULL && output_pattern_open(&self->pattern, self->template)) {
-        output_walk(self, remove_temporary, self);
+    if (self->scratch.ptr != NULL && self->services != NULL && output_pattern_open(&self->pattern, self->template)) {
+        output_walk(self, take_stock, self);
         err = output_ledger_load(self, diag);
     }
     if (err == LB_NOMEM)
@@ -181,7 +195,9 @@ void output_close(struct output *self)
     lb_ledger_txn_free(&self->intentions);
     lb_buffer_free(&self->path);
     lb_free(self->scratch.ptr);
+    lb_free(self->services);
     self->scratch.ptr = NULL;
+    self->services = NULL;
 }
 
 bool output_writes(const struct output *self, const char *path)
@@ -284,7 +300,7 @@ static void work_when_idle(struct output *self, int64_t now)
         return;
     output_finish_idle(self);
     retain_when_due(self);
-    if (now >= self->around_at) {
+    if (now >= self->around_at || (self->sealer != NULL && sealer_is_hungry(self->sealer))) {
         self->around_at = now + AROUND_EVERY;
         output_look_around(self);
     }

@@ -25,9 +25,11 @@
 #include <sys/types.h>
 
 enum {
-    OUTPUT_CHUNK = 1024 * 1024,   /* the most raw bytes that go into one append, unless one line is longer */
-    OUTPUT_PARTITIONS_MAX = 8192, /* further ones are written together, as service `_other` */
-    OUTPUT_FRAME_PADDING = 32,    /* at most so much stands behind a frame */
+    OUTPUT_CHUNK = 1024 * 1024,           /* the most raw bytes that go into one append, unless one line is longer */
+    OUTPUT_PARTITIONS_MAX = 8192,         /* further ones are written together, as service `_other`, */
+    OUTPUT_SERVICES_MAX = 4096,           /* and so are the records of further services */
+    OUTPUT_FRAME_PADDING = 32,            /* at most so much stands behind a frame */
+    OUTPUT_JOURNAL_MIN = 4 * 1024 * 1024, /* what is not synced: this, or `buffer` if that is larger */
     OUTPUT_BUCKETS = 2048,
     OUTPUT_CACHE = 64, /* a power of two */
     OUTPUT_CACHED_NAME = 64,
@@ -93,6 +95,9 @@ struct output_kind {
     /* Appends such bytes to another file. */
     bool (*append_bytes)(struct output_file *file, struct lb_str bytes);
 
+    /* Could we have written just the first `length` bytes of a file? */
+    bool (*is_ours)(int fd, uint64_t length);
+
     /* Makes an open file of `size` bytes end with its first file->length; sets file->end. On false errno says why. */
     bool (*cut)(struct output_file *file, int fd, uint64_t size);
 };
@@ -125,6 +130,7 @@ struct output_pattern {
     size_t root_len;        /* of the leading components that are constant */
     size_t extension_len;   /* what stands behind the number */
     int64_t granularity_ns; /* the date in a path changes at most so often */
+    char finest;            /* the letter of the shortest part of a date in it; NUL: there is none */
     bool by_service;        /* depends on nothing but date and service */
 };
 
@@ -159,6 +165,8 @@ struct output {
     struct output_partition *full;
     struct output_partition *buckets[OUTPUT_BUCKETS];
     uint32_t partition_count;
+    uint64_t *services; /* hashes of those that were seen or have files; a table twice as large as may be in it */
+    uint32_t service_count;
     struct output_cache_entry cache[OUTPUT_CACHE];
     struct output_file *files;
     struct output_file **files_tail;
@@ -170,6 +178,7 @@ struct output {
     bool stalled;         /* a write failed: nothing is taken until it succeeds */
 
     struct lb_buffer journal; /* bytes of the appends since the last sync, */
+    size_t journal_max;       /* at most so many, */
     struct output_entry *entries;
     size_t entry_count;
     size_t entry_capacity;
@@ -220,7 +229,8 @@ bool output_relieve(struct output *self); /* writes what is full, and the larges
 struct output_partition *output_partition_of(struct output *self, const struct lb_batch *batch,
                                              const struct lb_record *record);
 struct output_partition *output_partition_get(struct output *self, struct lb_str path);
-void output_partitions_prune(struct output *self); /* drops those without file and data */
+bool output_service_note(struct output *self, const char *path); /* false: it is one service too many */
+void output_partitions_prune(struct output *self);               /* drops those without file and data */
 void output_partitions_free(struct output *self);
 
 /* --- output_file.c: making, opening and closing files -------------------------------- */
@@ -271,13 +281,15 @@ bool output_sync_parent(const struct output *self, const char *path);
 
 void output_ledger_put(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file, uint64_t length);
 void output_ledger_delete(struct output *self, struct lb_ledger_txn *txn, const struct output_file *file);
+bool output_ledger_knows(const struct output *self, const char *path); /* this or another sink writes it */
 enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag);
 
 /* --- output_path.c: patterns and numbers ------------------------------------------------ */
 
 bool output_pattern_open(struct output_pattern *pattern, const struct lb_template *template);
 void output_pattern_free(struct output_pattern *pattern);
-struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path); /* empty: not in it */
+struct lb_str output_pattern_service(const struct output_pattern *pattern, const char *path);    /* empty: not in it */
+bool output_pattern_same_date(const struct output_pattern *pattern, int64_t a_ns, int64_t b_ns); /* in the path */
 bool output_pattern_matches(const struct output_pattern *pattern, const char *path);
 bool output_component_matches(const char *component, const char *name); /* a part of the pattern between slashes */
 

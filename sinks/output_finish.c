@@ -18,16 +18,15 @@
 
 static bool is_date_over(const struct output *self, const struct output_file *file, int64_t now)
 {
-    int64_t every = self->pattern.granularity_ns;
-
-    return now - file->last_ns >= DATE_OVER && now / every > file->last_ns / every;
+    return now - file->last_ns >= DATE_OVER && !output_pattern_same_date(&self->pattern, now, file->last_ns);
 }
 
 void output_finish_due(struct output *self, struct output_file *file, int64_t now)
 {
     bool aged = self->rotate_every_ns > 0 && now - file->first_ns >= self->rotate_every_ns;
     bool large = self->rotate_size > 0 && file->length >= self->rotate_size;
-    bool idle = now - file->last_ns >= IDLE_MAX || is_date_over(self, file, now);
+    bool dated = self->pattern.finest != '\0';
+    bool idle = dated ? is_date_over(self, file, now) : now - file->last_ns >= IDLE_MAX;
 
     if (file->finished || file->length == 0 || !(aged || large || idle))
         return;
@@ -86,7 +85,8 @@ static void look_at(void *context, const struct output_found *found)
 {
     const struct output *self = context;
 
-    if (!found->temporary && found->writable && !output_is_in_use(self, found))
+    if (!found->temporary && found->writable && !output_is_in_use(self, found) &&
+        !output_ledger_knows(self, found->path))
         sealer_add(self->sealer, found->path);
 }
 

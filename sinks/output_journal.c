@@ -6,7 +6,7 @@
  * next one fine, so nothing behind the last good sync can be trusted, and
  * syncing again proves nothing. The sources would have it again only at the
  * next start. So the bytes of every append are kept until their file is
- * synced: at a commit, or when there are `buffer` of them. A file that cannot
+ * synced: at a commit, or when there are `journal_max` of them. A file that cannot
  * be synced is given up: it is cut to its synced length through a fresh
  * descriptor and takes no more; what came since goes, in order and byte by
  * byte, to a new file. Where even the cut fails, the ledger keeps the length,
@@ -17,6 +17,7 @@
 #include "lb_alloc.h"
 #include "lb_log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -37,7 +38,7 @@ void output_journal_reset(struct output *self)
 {
     lb_buffer_reset(&self->journal);
     self->entry_count = 0;
-    if (self->journal.capacity > 2 * self->buffer_bytes)
+    if (self->journal.capacity > 2 * self->journal_max)
         lb_buffer_free(&self->journal); /* one huge line made it so large */
 }
 
@@ -55,7 +56,7 @@ static bool grow_entries(struct output *self)
 
 bool output_journal_room(struct output *self, size_t size)
 {
-    bool full = self->journal.len + size > self->buffer_bytes || self->entry_count == ENTRIES_MAX;
+    bool full = self->journal.len + size > self->journal_max || self->entry_count == ENTRIES_MAX;
 
     if (full && self->entry_count > 0) {
         if (!output_sync_all(self))
@@ -78,6 +79,7 @@ void output_journal_add(struct output *self, struct output_file *file, uint64_t 
     if (last != NULL && last->file == file && last->offset >= file->synced && last->offset + last->len == offset) {
         last->len += bytes.len;
     } else {
+        assert(self->entries != NULL && self->entry_count < self->entry_capacity); /* by output_journal_room() */
         self->entries[self->entry_count++] = (struct output_entry){ file, offset, self->journal.len, bytes.len };
     }
     lb_buffer_append_str(&self->journal, bytes);
@@ -110,18 +112,18 @@ static void lose(struct output *self, struct output_file *file)
     lb_metric_add(self->given_up, 1);
 }
 
-void output_file_give_up(struct output *self, struct output_file *lost)
+void output_file_give_up(struct output *self, struct output_file *file)
 {
     int err = errno;
 
     /* The partition's other files end here too: what comes is newer than what has to be written again. */
-    for (struct output_file *file = self->files; file != NULL; file = file->next) {
-        if (file != lost && (file->home != lost->home || file->home == NULL || file->lost))
+    for (struct output_file *other = self->files; other != NULL; other = other->next) {
+        if (other != file && (other->home != file->home || other->home == NULL || other->lost))
             continue;
-        if (file == lost || file->dirty)
-            lose(self, file);
+        if (other == file || other->dirty)
+            lose(self, other);
         else
-            output_file_finish(file);
+            output_file_finish(other);
     }
     self->redo = true;
     errno = err;
@@ -138,7 +140,7 @@ static bool cut_lost(struct output *self, struct output_file *file, int fd)
         return true; /* somebody else's by now, or there is nothing to cut */
     if (file->synced == 0)
         return output_unlink_at(self, file->path) && output_sync_parent(self, file->path);
-    return ftruncate(fd, (off_t)file->synced) == 0 && fsync(fd) == 0;
+    return self->kind->cut(file, fd, (uint64_t)status.st_size) && fsync(fd) == 0;
 }
 
 void output_bury(struct output *self, struct output_file *file)

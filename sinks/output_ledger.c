@@ -4,7 +4,8 @@
  *
  * Whatever lies behind LENGTH was written by a run whose commit never came,
  * and comes again; so opening cuts it off. The inode tells our file from one
- * that somebody else put in its place, which is left alone.
+ * that somebody else put in its place, which is left alone, unless it is a copy
+ * of ours: then data_dir was moved to another disk or host.
  */
 #include "output.h"
 
@@ -44,6 +45,32 @@ void output_ledger_delete(struct output *self, struct lb_ledger_txn *txn, const 
     char key[KEY_SIZE];
 
     lb_ledger_delete(txn, key_of(self, file->path, key));
+}
+
+struct search {
+    struct lb_str path;
+    bool found;
+};
+
+static void compare(void *context, struct lb_str key, struct lb_str value)
+{
+    struct search *search = context;
+    size_t sink = strlen("file/");
+    const char *slash = memchr(key.ptr + sink, '/', key.len - sink);
+
+    (void)value;
+    if (slash != NULL)
+        search->found =
+            search->found ||
+            lb_str_equal((struct lb_str){ slash + 1, key.len - (size_t)(slash + 1 - key.ptr) }, search->path);
+}
+
+bool output_ledger_knows(const struct output *self, const char *path)
+{
+    struct search search = { lb_str_from(path), false };
+
+    lb_ledger_each(self->sink->ledger, LB_STR("file/"), compare, &search);
+    return search.found;
 }
 
 struct loader {
@@ -90,6 +117,23 @@ static void note(void *context, struct lb_str key, struct lb_str value)
 
 enum cut { CUT_OK, CUT_GONE, CUT_FAILED };
 
+/* A data_dir that was copied with its files finds them under other inodes. */
+static bool is_copy(const struct output *self, struct output_file *file, int fd, const struct stat *status)
+{
+    bool moved = self->sink->moved;
+    bool complete = (uint64_t)status->st_size == file->length;
+
+    if (file->length == 0 ? !moved : !self->kind->is_ours(fd, file->length))
+        return false;
+    /* Lines are anybody's: without more to go by nothing is cut off a file of lines. */
+    if (!moved && !self->kind->numbered && !complete)
+        return false;
+    LB_INFO("sink", "a copy of the file that was being written stands in its place, it goes on path=%s", file->path);
+    file->inode = status->st_ino;
+    file->known = false; /* the ledger learns the inode with the next commit */
+    return true;
+}
+
 /* Cuts an open file to what was committed. */
 static enum cut cut_open(const struct output *self, struct output_file *file, int fd)
 {
@@ -97,7 +141,7 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
 
     if (fstat(fd, &status) != 0)
         return CUT_FAILED;
-    if (!S_ISREG(status.st_mode) || status.st_ino != file->inode) {
+    if (!S_ISREG(status.st_mode) || (status.st_ino != file->inode && !is_copy(self, file, fd, &status))) {
         LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
         return CUT_GONE;
     }
@@ -113,7 +157,7 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
 
 static enum cut cut(const struct output *self, struct output_file *file)
 {
-    int fd = output_open_at(self, file->path, O_WRONLY, false);
+    int fd = output_open_at(self, file->path, O_RDWR, false);
 
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? CUT_GONE : CUT_FAILED;

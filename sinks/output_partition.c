@@ -92,6 +92,29 @@ static struct output_partition *common_partition(struct output *self, int64_t ti
     return output_partition_get(self, lb_buffer_str(&self->path));
 }
 
+bool output_service_note(struct output *self, const char *path)
+{
+    enum { SLOTS = 2 * OUTPUT_SERVICES_MAX };
+    struct lb_str service = output_pattern_service(&self->pattern, path);
+    uint64_t hash = XXH3_64bits(service.ptr, service.len) | 1; /* 0: an empty slot */
+
+    if (self->services == NULL || service.len == 0)
+        return true;
+    for (uint64_t i = hash;; i++) {
+        uint64_t *slot = &self->services[i % SLOTS];
+
+        if (*slot == hash)
+            return true;
+        if (*slot != 0)
+            continue;
+        if (self->service_count == OUTPUT_SERVICES_MAX)
+            return false;
+        *slot = hash;
+        self->service_count++;
+        return true;
+    }
+}
+
 static struct output_partition *look_up(struct output *self, const struct lb_record *record, int64_t time)
 {
     if (!render(self, record, time))
@@ -101,9 +124,17 @@ static struct output_partition *look_up(struct output *self, const struct lb_rec
 
     if (!is_possible(path))
         return common_partition(self, time);
-    if (self->partition_count >= OUTPUT_PARTITIONS_MAX && find(self, path, XXH3_64bits(path.ptr, path.len)) == NULL)
+
+    struct output_partition *partition = find(self, path, XXH3_64bits(path.ptr, path.len));
+
+    if (partition != NULL)
+        return partition;
+    lb_buffer_append_char(&self->path, '\0');
+    if (self->path.failed)
+        return NULL;
+    if (self->partition_count >= OUTPUT_PARTITIONS_MAX || !output_service_note(self, self->path.ptr))
         return common_partition(self, time);
-    return output_partition_get(self, path);
+    return output_partition_get(self, (struct lb_str){ self->path.ptr, path.len });
 }
 
 static bool is_entry_of(const struct output_cache_entry *entry, const struct lb_value *service, int64_t slot)

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { ANY = 1, DIGIT = 2, NUMBER = 3, SERVICE = 4 };
 
@@ -22,6 +23,7 @@ struct builder {
     size_t len;
     size_t literal_from; /* behind the last code */
     int64_t granularity_ns;
+    char finest;
 };
 
 static void add_code(struct builder *builder, char code, int count)
@@ -33,11 +35,22 @@ static void add_code(struct builder *builder, char code, int count)
 
 static void add_date(struct builder *builder, char letter)
 {
+    static const char letters[] = "YmdjHMS"; /* from long to short */
     int64_t every = letter == 'H' ? 3600 * LB_SECOND : letter == 'M' ? 60 * LB_SECOND : letter == 'S' ? LB_SECOND : DAY;
 
     if (every < builder->granularity_ns)
         builder->granularity_ns = every;
+    if (builder->finest == '\0' || strchr(letters, letter) > strchr(letters, builder->finest))
+        builder->finest = letter;
     add_code(builder, DIGIT, letter == 'Y' ? 4 : letter == 'j' ? 3 : 2);
+}
+
+/* `field` begins behind a brace, and there is a closing one: "service}" or "service|unknown}". */
+static bool names_service(const char *field)
+{
+    size_t len = strlen("service");
+
+    return strncmp(field, "service", len) == 0 && (field[len] == '}' || field[len] == '|');
 }
 
 /* Adds what begins at text[i]; returns the index behind it. */
@@ -56,9 +69,7 @@ static size_t add_next(struct builder *builder, struct lb_str text, size_t i)
     }
     if (c == '{') {
         const char *close = memchr(text.ptr + i, '}', text.len - i);
-        bool is_service =
-            close != NULL && lb_str_is((struct lb_str){ text.ptr + i, (size_t)(close - text.ptr) - i }, "{service");
-
+        bool is_service = close != NULL && names_service(text.ptr + i + 1);
         add_code(builder, is_service ? SERVICE : ANY, 1);
         return close == NULL ? text.len : (size_t)(close - text.ptr) + 1;
     }
@@ -125,9 +136,26 @@ bool output_pattern_open(struct output_pattern *pattern, const struct lb_templat
     pattern->text = builder.out;
     pattern->extension_len = builder.len - start;
     pattern->granularity_ns = builder.granularity_ns;
+    pattern->finest = builder.finest;
     find_root(pattern);
     find_fields(pattern, template);
     return true;
+}
+
+bool output_pattern_same_date(const struct output_pattern *pattern, int64_t a_ns, int64_t b_ns)
+{
+    time_t a_seconds = (time_t)(a_ns / LB_SECOND);
+    time_t b_seconds = (time_t)(b_ns / LB_SECOND);
+    struct tm a;
+    struct tm b;
+
+    if (pattern->finest == '\0')
+        return true;
+    if (pattern->finest != 'Y' && pattern->finest != 'm')
+        return a_ns / pattern->granularity_ns == b_ns / pattern->granularity_ns;
+    if (gmtime_r(&a_seconds, &a) == NULL || gmtime_r(&b_seconds, &b) == NULL)
+        return true;
+    return a.tm_year == b.tm_year && (pattern->finest == 'Y' || a.tm_mon == b.tm_mon);
 }
 
 void output_pattern_free(struct output_pattern *pattern)

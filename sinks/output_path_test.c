@@ -52,6 +52,34 @@ static void a_pattern_matches_what_its_template_can_make_and_nothing_else(void *
     }
 }
 
+static void the_service_of_a_path_is_known(void **state)
+{
+    static const struct {
+        const char *template;
+        const char *path;
+        const char *service;
+    } cases[] = {
+        { "/a/{service}/%Y-%m-%d.jsonl.zst", "/a/web/2026-01-31.jsonl.zst", "web" },
+        { "/a/{service}/%Y-%m-%d.jsonl.zst", "/a/web/2026-01-31.12.jsonl.zst", "web" },
+        { "/a/%Y/{service|none}-{host}.zst", "/a/2026/web-h1.zst", "web" },
+        { "/a/{host}/{service}.zst", "/a/h1/web.zst", "web" },
+        { "/a/{services}/x.zst", "/a/web/x.zst", "" },
+        { "/a/{host}.zst", "/a/h1.zst", "" },
+        { "/a/{service}.zst", "/b/web.zst", "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct output_pattern pattern;
+
+        open_pattern(&pattern, cases[i].template);
+        struct lb_str service = output_pattern_service(&pattern, cases[i].path);
+        if (!lb_str_is(service, cases[i].service))
+            fail_msg("%s: " LB_STR_FMT, cases[i].path, LB_STR_ARG(service));
+        output_pattern_free(&pattern);
+    }
+}
+
 static void the_number_stands_before_the_extensions_and_comes_off_again(void **state)
 {
     static const struct {
@@ -131,10 +159,44 @@ static void a_path_changes_as_often_as_its_finest_date(void **state)
     }
 }
 
+static void the_date_of_a_path_is_as_fine_as_its_template(void **state)
+{
+    static const struct {
+        const char *template;
+        int64_t a, b; /* seconds from 2026-01-30T12:00:00Z */
+        bool same;
+    } cases[] = {
+        { "{service}.zst", 0, 400 * 86400, true },
+        { "%Y/{service}.zst", 0, 300 * 86400, true },
+        { "%Y/{service}.zst", 0, 336 * 86400, false },
+        { "%Y/%m/{service}.zst", 0, 86400, true },
+        { "%Y/%m/{service}.zst", 0, 2 * 86400, false },
+        { "%Y-%m-%d.zst", 0, 43199, true },
+        { "%Y-%m-%d.zst", 0, 43200, false },
+        { "%Y-%j.zst", 0, 43200, false },
+        { "%H-%Y.zst", 0, 3599, true },
+        { "%H-%Y.zst", 0, 3600, false },
+    };
+    const int64_t noon = 1769774400;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct output_pattern pattern;
+
+        open_pattern(&pattern, cases[i].template);
+        if (output_pattern_same_date(&pattern, (noon + cases[i].a) * LB_SECOND, (noon + cases[i].b) * LB_SECOND) !=
+            cases[i].same)
+            fail_msg("%s, case %zu", cases[i].template, i);
+        output_pattern_free(&pattern);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_matches_what_its_template_can_make_and_nothing_else),
+        cmocka_unit_test(the_service_of_a_path_is_known),
+        cmocka_unit_test(the_date_of_a_path_is_as_fine_as_its_template),
         cmocka_unit_test(the_number_stands_before_the_extensions_and_comes_off_again),
         cmocka_unit_test(the_root_is_the_constant_directory),
         cmocka_unit_test(a_path_changes_as_often_as_its_finest_date),

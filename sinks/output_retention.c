@@ -305,6 +305,11 @@ static void expire(struct retention *retention, struct candidate *item, const ch
     struct output *self = retention->self;
     struct group *group = &retention->groups[item->group];
 
+    if (output_ledger_knows(self, item->path)) {
+        LB_WARN("sink", "an expired file is not deleted, another sink writes it path=%s", item->path);
+        item->fixed = true;
+        return;
+    }
     if (self->sealer != NULL && !sealer_hold(self->sealer, item->path))
         return;
     item->gone = delete_file(retention, item, reason);

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,8 +60,10 @@ struct sealer {
     char *queue[QUEUE_MAX];
     uint32_t head;
     uint32_t count;
+    bool missed;   /* there were more than the queue takes */
     char *current; /* under way */
     bool stopping;
+    char note[200]; /* why it does not go on; empty: it does */
 
     struct refused refused[REFUSED_MAX]; /* the thread's own, as is all below */
     uint32_t refused_next;
@@ -83,6 +86,7 @@ static bool is_waiting(const struct sealer *self, const char *path)
 static void push(struct sealer *self, const char *path)
 {
     size_t size = strlen(path) + 1;
+    self->missed = self->missed || self->count == QUEUE_MAX;
     char *copy = self->count == QUEUE_MAX || is_waiting(self, path) ? NULL : lb_alloc(size);
 
     if (copy == NULL)
@@ -100,6 +104,15 @@ void sealer_add(struct sealer *self, const char *path)
     pthread_mutex_unlock(&self->lock);
 }
 
+bool sealer_is_hungry(struct sealer *self)
+{
+    pthread_mutex_lock(&self->lock);
+    bool hungry = self->missed && self->count < QUEUE_MAX / 4;
+    self->missed = self->missed && !hungry;
+    pthread_mutex_unlock(&self->lock);
+    return hungry;
+}
+
 bool sealer_hold(struct sealer *self, const char *path)
 {
     pthread_mutex_lock(&self->lock);
@@ -107,6 +120,13 @@ bool sealer_hold(struct sealer *self, const char *path)
         return true;
     pthread_mutex_unlock(&self->lock);
     return false;
+}
+
+void sealer_note(struct sealer *self, char *text, size_t size)
+{
+    pthread_mutex_lock(&self->lock);
+    snprintf(text, size, "%s", self->note);
+    pthread_mutex_unlock(&self->lock);
 }
 
 void sealer_release(struct sealer *self)
@@ -136,6 +156,10 @@ static bool take(struct sealer *self)
 
         if (self->count > 0 && now >= self->pause_until)
             break;
+        if (self->count == 0) {
+            pthread_cond_wait(&self->more, &self->lock);
+            continue;
+        }
         clock_gettime(CLOCK_MONOTONIC, &at);
         at.tv_sec += 1; /* the virtual clock of tests wakes nobody */
         pthread_cond_timedwait(&self->more, &self->lock, &at);
@@ -218,6 +242,7 @@ static void put_off(struct sealer *self, const char *what)
     lb_metric_add(self->metrics.errors, 1);
     lb_metric_set(self->metrics.failing, 1);
     pthread_mutex_lock(&self->lock);
+    snprintf(self->note, sizeof(self->note), "cannot %s: %s; tried again every minute", what, strerror(err));
     char *again = self->current;
     self->current = NULL; /* so that push() takes it */
     push(self, again);
@@ -231,6 +256,9 @@ static void note_success(struct sealer *self)
         LB_INFO("sink", "sealing goes on again path=%s", self->current);
     self->last_error = 0;
     lb_metric_set(self->metrics.failing, 0);
+    pthread_mutex_lock(&self->lock);
+    self->note[0] = '\0';
+    pthread_mutex_unlock(&self->lock);
 }
 
 /*
@@ -289,6 +317,17 @@ static bool temp_name(const struct sealer *self, char *temp, size_t size)
     return (size_t)snprintf(temp, size, "%.*s%sseal", directory, self->current, prefix) < size;
 }
 
+/* The new file stands beside the old one for a while. What the sink needs to go on is not for sealing. */
+static bool has_room(const struct sealer *self, const struct stat *status)
+{
+    struct statvfs disk;
+
+    if (statvfs(self->current, &disk) != 0)
+        return true;
+    errno = ENOSPC;
+    return (uint64_t)disk.f_bavail * disk.f_frsize >= 2 * (uint64_t)status->st_blocks * 512;
+}
+
 static void seal_current(struct sealer *self)
 {
     char temp[PATH_MAX];
@@ -301,7 +340,7 @@ static void seal_current(struct sealer *self)
 
     if (!output_stat_at(self->output, self->current, &status) || !S_ISREG(status.st_mode) || is_refused(self, &status))
         return;
-    if (!temp_name(self, temp, sizeof(temp))) {
+    if (!temp_name(self, temp, sizeof(temp)) || !has_room(self, &status)) {
         put_off(self, "seal a file");
         return;
     }

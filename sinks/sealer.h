@@ -19,14 +19,20 @@ struct sealer;
 struct sealer *sealer_start(const struct output *output, int level);
 
 /* Stops between two blocks; what is under way is tried again at the next start. */
-void sealer_stop(struct sealer *sealer);
+void sealer_stop(struct sealer *self);
 
 /* A file to look at. Copied; one too many is left to the next look around. Any thread. */
-void sealer_add(struct sealer *sealer, const char *path);
+void sealer_add(struct sealer *self, const char *path);
+
+/* True once after it had to leave files out and has room again: look around. */
+bool sealer_is_hungry(struct sealer *self);
+
+/* Why sealing does not go on now, for a person; no text: it does. Any thread. */
+void sealer_note(struct sealer *self, char *text, size_t size);
 
 /* False: it is being sealed just now. True: none is begun until sealer_release(). */
-bool sealer_hold(struct sealer *sealer, const char *path);
-void sealer_release(struct sealer *sealer);
+bool sealer_hold(struct sealer *self, const char *path);
+void sealer_release(struct sealer *self);
 
 /* sealer_untold.c: calls `add` for each sealed file that the manifest in `root` does not know. */
 void sealer_find_untold(const struct output *output, const char *root, void (*add)(void *context, const char *path),

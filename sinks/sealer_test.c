@@ -306,11 +306,66 @@ static void a_disk_that_fails_leaves_the_file_and_it_is_tried_again(void **state
     assert_int_equal(line_count("auth/2026-01-01.jsonl.zst"), 64);
     assert_int_equal(hidden_files("auth"), 0);
     assert_int_equal(atomic_load(&sealer->metrics.failing->value), 1);
+    char note[200];
+    do /* the metric comes first */
+        sink->type->note(sink, note, sizeof(note));
+    while (note[0] == '\0');
+    assert_string_equal(note, "cannot seal a file: No space left on device; tried again every minute");
     end();
     begin_and_open();
     wait_for_lines(1);
     assert_true(is_sealed("auth/2026-01-01.jsonl.zst"));
     end();
+}
+
+/* Two sinks of one template: neither seals what the other still writes, nor deletes it. */
+static void what_another_sink_writes_is_left_alone(void **state)
+{
+    (void)state;
+    begin_and_open();
+    struct output *output = sink->state;
+    write_and_commit(0, 5);
+    assert_true(output_ledger_knows(output, in("auth/2026-01-01.jsonl.zst")));
+    assert_false(output_ledger_knows(output, in("auth/2026-01-01.2.jsonl.zst")));
+    struct lb_sink other = *sink;
+    struct output twin = *output;
+    other.section.name = LB_STR("twin");
+    twin.sink = &other;
+    twin.files = NULL; /* it knows nothing of the file */
+    output_look_around(&twin);
+    assert_true(sealer_hold(output->sealer, ""));
+    assert_int_equal(output->sealer->count, 0);
+    assert_null(output->sealer->current);
+    sealer_release(output->sealer);
+    twin.keep_age_ns = 1;
+    output_retain(&twin);
+    assert_int_equal(access(in("auth/2026-01-01.jsonl.zst"), F_OK), 0);
+    end();
+    assert_false(is_sealed("auth/2026-01-01.jsonl.zst"));
+}
+
+static void a_full_queue_asks_for_another_look(void **state)
+{
+    struct sealer *self = lb_alloc(sizeof(*self));
+    char path[32];
+
+    (void)state;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->more, NULL);
+    self->metrics.queue = lb_metric(LB_GAUGE, "test_queue", "for this test", NULL);
+    for (unsigned i = 0; i < QUEUE_MAX; i++) {
+        snprintf(path, sizeof(path), "%u", i);
+        sealer_add(self, path);
+        sealer_add(self, path); /* once is enough */
+    }
+    assert_int_equal(self->count, QUEUE_MAX);
+    sealer_add(self, "one more");
+    assert_false(sealer_is_hungry(self));
+    for (unsigned i = 0; i < QUEUE_MAX; i++)
+        assert_true(take(self));
+    assert_true(sealer_is_hungry(self));
+    assert_false(sealer_is_hungry(self));
+    free_sealer(self);
 }
 
 static void a_file_under_way_is_not_deleted(void **state)
@@ -335,6 +390,8 @@ int main(void)
         TEST(what_a_crash_in_the_middle_of_sealing_left_is_removed),
         TEST(a_file_that_cannot_be_sealed_stays_and_is_not_tried_in_vain),
         TEST(a_disk_that_fails_leaves_the_file_and_it_is_tried_again),
+        TEST(what_another_sink_writes_is_left_alone),
+        TEST(a_full_queue_asks_for_another_look),
         TEST(a_file_under_way_is_not_deleted),
     };
 

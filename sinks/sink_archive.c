@@ -6,6 +6,7 @@
  * frames that leave the file valid at every instant by archive_frame.c.
  */
 #include "archive_frame.h"
+#include "archive_walk.h"
 #include "sealer.h"
 
 #include <errno.h>
@@ -47,8 +48,7 @@ static const struct lb_option options[] = {
     { "seal", LB_OPTION_BOOL, offsetof(struct sink_archive, seal), "true",
       .help = "finished files are compressed anew and get an index, in the background" },
     { "buffer", LB_OPTION_SIZE, offsetof(struct sink_archive, output.buffer_bytes), "4MiB",
-      "memory for records that wait for their frame, over all files, and as much again for frames not yet synced",
-      .min = 64 * 1024, .max = INT64_C(1) << 32 },
+      "memory for records that wait for their frame, over all files", .min = 64 * 1024, .max = INT64_C(1) << 32 },
     { "max_open", LB_OPTION_COUNT, offsetof(struct sink_archive, output.open_max), "256", "files that are open at once",
       .min = 1, .max = 65536 },
     { 0 },
@@ -59,9 +59,26 @@ static bool append(struct output *self, struct output_file *file, struct lb_str 
     return archive_append(&((struct sink_archive *)self)->writer, file, lines, bytes);
 }
 
-static const struct output_kind kind = {
-    .numbered = true, .full = 768 * 1024, .append = append, .append_bytes = archive_append_frame, .cut = archive_cut
-};
+/* Nothing but our own file has a frame that ends just there. */
+static bool is_ours(int fd, uint64_t length)
+{
+    struct archive_frame_at frame = { 0 };
+    uint64_t at = 0;
+
+    while (at < length) {
+        if (!archive_walk(fd, at, length, &frame) || frame.kind > ARCHIVE_FRAME_SKIPPABLE)
+            return false;
+        at += frame.packed;
+    }
+    return at == length;
+}
+
+static const struct output_kind kind = { .numbered = true,
+                                         .full = 768 * 1024,
+                                         .append = append,
+                                         .append_bytes = archive_append_frame,
+                                         .is_ours = is_ours,
+                                         .cut = archive_cut };
 
 static bool has_suffix(const struct lb_sink *sink, struct lb_diag *diag)
 {
@@ -157,6 +174,14 @@ static void committed(struct lb_sink *sink)
     output_committed(&self->output);
 }
 
+static void note(const struct lb_sink *sink, char *text, size_t size)
+{
+    const struct sink_archive *self = sink->state;
+
+    if (self->output.sealer != NULL)
+        sealer_note(self->output.sealer, text, size);
+}
+
 static void flush(struct lb_sink *sink)
 {
     struct sink_archive *self = sink->state;
@@ -189,5 +214,6 @@ const struct lb_sink_type lb_sink_archive = {
     .commit = commit,
     .committed = committed,
     .flush = flush,
+    .note = note,
     .close = close_archive,
 };

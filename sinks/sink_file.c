@@ -34,8 +34,7 @@ static const struct lb_option options[] = {
     { "rotate", LB_OPTION_GROUP, .help = "when the next file begins", .group = rotate_options },
     { "keep", LB_OPTION_GROUP, .help = "what is deleted; nothing unless set", .group = output_keep_options },
     { "buffer", LB_OPTION_SIZE, offsetof(struct sink_file, output.buffer_bytes), "4MiB",
-      "memory for records that wait to be written, over all files, and as much again for what is not yet synced",
-      .min = 64 * 1024, .max = INT64_C(1) << 32 },
+      "memory for records that wait to be written, over all files", .min = 64 * 1024, .max = INT64_C(1) << 32 },
     { "max_open", LB_OPTION_COUNT, offsetof(struct sink_file, output.open_max), "256", "files that are open at once",
       .min = 1, .max = 65536 },
     { 0 },
@@ -78,9 +77,19 @@ static bool cut(struct output_file *file, int fd, uint64_t size)
     return size == file->length || ftruncate(fd, (off_t)file->length) == 0;
 }
 
-static const struct output_kind kind = {
-    .numbered = false, .full = 128 * 1024, .append = append, .append_bytes = append_bytes, .cut = cut
-};
+static bool is_ours(int fd, uint64_t length)
+{
+    char last;
+
+    return pread(fd, &last, 1, (off_t)length - 1) == 1 && last == '\n';
+}
+
+static const struct output_kind kind = { .numbered = false,
+                                         .full = 128 * 1024,
+                                         .append = append,
+                                         .append_bytes = append_bytes,
+                                         .is_ours = is_ours,
+                                         .cut = cut };
 
 static enum lb_err check_file(struct lb_sink *sink, struct lb_diag *diag)
 {

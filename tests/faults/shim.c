@@ -91,6 +91,29 @@ static enum kind kind_of(const char *path)
     return is_below("LB_SHIM_INPUT", path) ? INPUT : OTHER;
 }
 
+/* The whole path of what is named relative to a directory; NULL: it has none. */
+static const char *absolute(int directory, const char *path, char *buffer)
+{
+    char link[64];
+
+    if (path[0] == '/' || directory == AT_FDCWD)
+        return path;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", directory);
+    ssize_t len = readlink(link, buffer, PATH_MAX - 1);
+    if (len <= 0 || (size_t)len + strlen(path) + 2 > PATH_MAX)
+        return NULL;
+    snprintf(buffer + len, PATH_MAX - (size_t)len, "/%s", path);
+    return buffer;
+}
+
+static bool is_output_at(int directory, const char *path)
+{
+    char buffer[PATH_MAX];
+    const char *whole = absolute(directory, path, buffer);
+
+    return whole != NULL && kind_of(whole) == OUTPUT;
+}
+
 static struct shim_fd *entry_of(int fd)
 {
     return fd >= 0 && fd < FDS && fds[fd].kind != OTHER ? &fds[fd] : NULL;
@@ -192,7 +215,9 @@ static int open_file(const char *path, int flags, mode_t mode)
         bool existed = lstat(path, &status) == 0;
         fd = REAL(open)(path, flags, mode);
         remember(fd, kind, path);
-        if (fd >= 0 && kind == OUTPUT && !existed)
+        if (fd >= 0 && kind == OUTPUT && (flags & O_TMPFILE) == O_TMPFILE)
+            note(NULL, 0, "N %lu\n", fds[fd].inode);
+        else if (fd >= 0 && kind == OUTPUT && !existed)
             note(NULL, 0, "C %lu %s\n", fds[fd].inode, path);
         else if (fd >= 0 && kind == OUTPUT && (flags & O_TRUNC) != 0)
             note(NULL, 0, "T %lu 0\n", fds[fd].inode);
@@ -212,6 +237,37 @@ int open(const char *path, int flags, ...)
 }
 
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+
+int openat(int directory, const char *path, int flags, ...)
+{
+    char buffer[PATH_MAX];
+    const char *whole = absolute(directory, path, buffer);
+    va_list args;
+
+    va_start(args, flags);
+    mode_t mode = va_arg(args, mode_t);
+    va_end(args);
+    if ((flags & (O_CREAT | O_TMPFILE)) == 0)
+        mode = 0;
+    if (whole == NULL || kind_of(whole) == OTHER)
+        return REAL(openat)(directory, path, flags, mode);
+    return open_file(whole, flags, mode);
+}
+
+int openat64(int directory, const char *path, int flags, ...) __attribute__((alias("openat")));
+
+int dup(int fd)
+{
+    int copy = REAL(dup)(fd);
+    const struct shim_fd *entry = entry_of(fd);
+
+    if (copy >= 0 && entry != NULL) {
+        pthread_mutex_lock(&lock);
+        remember(copy, entry->kind == DIRECTORY ? OUTPUT : entry->kind, entry->path);
+        pthread_mutex_unlock(&lock);
+    }
+    return copy;
+}
 
 int close(int fd)
 {
@@ -384,6 +440,16 @@ static int rename_output(const char *from, const char *to, unsigned flags)
     return result;
 }
 
+int renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+    char from_path[PATH_MAX];
+    char to_path[PATH_MAX];
+
+    if (!is_output_at(to_fd, to))
+        return REAL(renameat)(from_fd, from, to_fd, to);
+    return rename_output(absolute(from_fd, from, from_path), absolute(to_fd, to, to_path), 0);
+}
+
 int rename(const char *from, const char *to)
 {
     return kind_of(to) == OUTPUT ? rename_output(from, to, 0) : REAL(rename)(from, to);
@@ -391,7 +457,12 @@ int rename(const char *from, const char *to)
 
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
-    return kind_of(to) == OUTPUT ? rename_output(from, to, flags) : REAL(renameat2)(from_fd, from, to_fd, to, flags);
+    char from_path[PATH_MAX];
+    char to_path[PATH_MAX];
+
+    if (!is_output_at(to_fd, to))
+        return REAL(renameat2)(from_fd, from, to_fd, to, flags);
+    return rename_output(absolute(from_fd, from, from_path), absolute(to_fd, to, to_path), flags);
 }
 
 int link(const char *from, const char *to)
@@ -404,6 +475,16 @@ int link(const char *from, const char *to)
         note(NULL, 0, "L %s\t%s\n", from, to);
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+    char from_path[PATH_MAX];
+    char to_path[PATH_MAX];
+
+    if (!is_output_at(to_fd, to))
+        return REAL(linkat)(from_fd, from, to_fd, to, flags);
+    return link(absolute(from_fd, from, from_path), absolute(to_fd, to, to_path));
 }
 
 int unlink(const char *path)
@@ -422,6 +503,28 @@ int unlink(const char *path)
     return result;
 }
 
+int rmdir(const char *path)
+{
+    if (kind_of(path) != OUTPUT)
+        return REAL(rmdir)(path);
+    pthread_mutex_lock(&lock);
+    int result = refused(EIO, EIO) ? -1 : REAL(rmdir)(path);
+    if (result == 0)
+        note(NULL, 0, "U %s\n", path);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+int unlinkat(int directory, const char *path, int flags)
+{
+    char buffer[PATH_MAX];
+
+    if (!is_output_at(directory, path))
+        return REAL(unlinkat)(directory, path, flags);
+    path = absolute(directory, path, buffer);
+    return (flags & AT_REMOVEDIR) != 0 ? rmdir(path) : unlink(path);
+}
+
 int mkdir(const char *path, mode_t mode)
 {
     if (kind_of(path) != OUTPUT)
@@ -432,6 +535,15 @@ int mkdir(const char *path, mode_t mode)
         note(NULL, 0, "M %s\n", path);
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+int mkdirat(int directory, const char *path, mode_t mode)
+{
+    char buffer[PATH_MAX];
+
+    if (!is_output_at(directory, path))
+        return REAL(mkdirat)(directory, path, mode);
+    return mkdir(absolute(directory, path, buffer), mode);
 }
 
 /* --- reading --------------------------------------------------------------------------------------- */

@@ -135,6 +135,7 @@ static size_t build_terms(const uint8_t *data, size_t size, uint8_t *file)
     at = put_section(payload, segment + 32, at, data + 3 + words, size - 3 - words);
     put_u32(segment + 48, (uint32_t)at);
     put_u32(segment + 52, (uint32_t)(filter + (filter > 0 ? 4 : 0)));
+    put_u32(segment + 56, data[0] % 7u);
     if (filter > 0) {
         memcpy(payload + at, data + size - 16, filter > 16 ? 16 : filter);
         put_u32(payload + at + filter, lb_crc32c(0, payload + at, filter));

@@ -137,6 +137,8 @@ class Disk:
             inode, path = rest.split(" ", 1)
             self.files[int(inode)] = File()
             self.change((path, int(inode)))
+        elif op == "N":
+            self.files[int(rest)] = File()  # without a name
         elif op in "TZAFS":
             inode, *numbers = map(int, rest.split())
             file = self.files[inode]

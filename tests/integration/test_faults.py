@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import Logboom
+from harness import Logboom, wait_for, zstd_text
 from trials import FILES, Prober, Writer, check_files, first_run, program
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
@@ -49,3 +49,35 @@ def test_every_line_once_on_a_failing_disk(tmp_path, seed):
     finally:
         writer.kill()
         daemon.kill()
+
+
+@pytest.mark.parametrize("rate", [200, 2000])
+def test_it_goes_on_by_itself_when_the_disk_is_mended(tmp_path, rate):
+    """No restart: whatever failed, syncs too, is made good."""
+    config = FILES.format(dir=tmp_path, rest="")
+    (tmp_path / "log").mkdir()
+    writer = Writer(SEED, rename=tmp_path / "log/app.log", copytruncate=tmp_path / "log/web.log")
+    prober = Prober(tmp_path / "archive", tmp_path, SEED)
+    daemon = Logboom(tmp_path, config)
+    try:
+        first_run(daemon, writer)
+        daemon.environment = shim(tmp_path, SEED, rate)
+        daemon.start().ready()
+        for _ in range(3):
+            (tmp_path / "failing").touch()
+            wait_for(lambda: daemon.get("/health")[0] == 503, 60, "a failure that shows")
+            time.sleep(1)  # so much of it
+            (tmp_path / "failing").unlink()
+            wait_for(lambda: daemon.get("/health")[0] == 200, 60, "health")
+        written = writer.stop()
+        wait_for(lambda: archived(tmp_path) >= sum(written.values()), 60, "all lines in the archive")
+        assert daemon.stop() == 0, daemon.log()
+        print("rate", rate, "written", written, "reads of the archives meanwhile:", prober.stop())
+        check_files(tmp_path, written)
+    finally:
+        writer.kill()
+        daemon.kill()
+
+
+def archived(directory):
+    return zstd_text(*(directory / "archive").rglob("*.zst")).count(b"\n")

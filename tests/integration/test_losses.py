@@ -358,3 +358,14 @@ def test_a_full_disk_under_the_archive(tmp_path, small_disk):
         ballast.unlink()
         judge("disk full under the archive, then room again", "rsyslog 29,190, syslog-ng 19,140 of 40,000 lost",
               here.lines, here.finish())
+
+
+def test_a_full_disk_under_the_spool(tmp_path, small_disk, receiver):
+    config = f"data_dir: {small_disk}/data\n" + HOOK.replace("{{type: webhook,", "{{type: webhook, when_full: spool,")
+    with place(tmp_path, config, url=receiver.url) as here:
+        here.daemon.start().ready()
+        here.write(100_000, "x" * 60)
+        wait_for(lambda: "No space left on device" in here.daemon.get("/health")[1], 60, "the full disk in /health")
+        assert here.daemon.process.poll() is None
+        judge("disk full under the spool, receiver away", "Fluent Bit 47,704 of 100,000 lost", here.lines,
+              delivered(here, receiver))

@@ -1,5 +1,5 @@
 """The power fails again and again: what was not synced is lost, or is there in part. In the end nothing is lost, nothing
-doubled, and every archive is whole. power.py says what a failure leaves.
+doubled, and every archive is whole; and what a spool had taken is delivered. power.py says what a failure leaves.
 """
 import os
 import random
@@ -8,51 +8,117 @@ import time
 import pytest
 
 import power
-from harness import Logboom
-from trials import FILES, Writer, check_files, first_run, program
+from harness import Logboom, wait_for
+from trials import FILES, Hook, Writer, check_complete, check_files, first_run, program
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
 ROUND = min(CRASHES, 20)
 SEED = int(os.environ.get("LB_SEED", "1"))
+SEEDS = range(SEED, SEED + -(-CRASHES // ROUND))
 
 
-@pytest.mark.parametrize("seed", range(SEED, SEED + -(-CRASHES // ROUND)))
+class House:
+    """A logboom and a writer, and the mains that fail. The disk fails too while `failing` exists."""
+
+    def __init__(self, directory, config, seed, rate):
+        self.rng = random.Random(seed)
+        self.seed = seed
+        self.roots = [directory / name for name in ("data", "archive", "out")]
+        self.journal, self.grave, self.failing = directory / "journal", directory / "grave", directory / "failing"
+        for made in (*self.roots, directory / "log", self.grave):
+            made.mkdir()
+        self.disk = power.Disk(self.roots)
+        self.failures = self.starts = 0
+        self.daemon = Logboom(directory, config)
+        self.daemon.environment = {
+            "LD_PRELOAD": program("shim.so"), "LB_SHIM_OUTPUT": ":".join(map(str, self.roots)),
+            "LB_SHIM_INPUT": str(directory / "log"), "LB_SHIM_GRAVE": str(self.grave), "LB_SHIM_RATE": str(rate),
+            "LB_SHIM_JOURNAL": str(self.journal), "LB_SHIM_SWITCH": str(self.failing)}
+        self.writer = Writer(seed, rename=directory / "log/app.log", copytruncate=directory / "log/web.log")
+
+    def after_a_kill(self):
+        """The power fails, or only the process ended and its pages stay in the kernel."""
+        if self.journal.exists():  # else it was killed before it wrote anything
+            self.disk.replay(self.journal)
+            self.journal.unlink()
+        if self.rng.random() < 0.7:
+            self.disk.fail(self.rng, self.grave)
+            self.disk = power.Disk(self.roots)
+            self.failures += 1
+
+    def start(self, *args):
+        self.starts += 1
+        self.daemon.environment["LB_SHIM_SEED"] = str(self.seed * 1000 + self.starts)
+        return self.daemon.start(*args)
+
+    def live_and_die(self, rounds):
+        for _ in range(rounds):
+            self.after_a_kill()
+            self.start()
+            time.sleep(self.rng.uniform(0.0, 1.2))  # the moment is random on purpose
+            self.daemon.kill()
+
+    def finish(self):
+        """How many lines each log had."""
+        self.after_a_kill()
+        self.failing.unlink(missing_ok=True)
+        written = self.writer.stop()
+        assert self.start("--exit-at-eof").wait(120) == 0, self.daemon.log()
+        print("seed", self.seed, "faults in 10000:", self.daemon.environment["LB_SHIM_RATE"], "written", written,
+              "rotations", self.writer.rotations, "power failures", self.failures)
+        return written
+
+    def leave(self):
+        self.writer.kill()
+        self.daemon.kill()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_every_line_once_over_power_failures(tmp_path, seed):
     rng = random.Random(seed)
-    config = FILES.format(dir=tmp_path, rest=rng.choice(["", "*"]))
-    roots = [tmp_path / name for name in ("data", "archive", "out")]
-    for directory in (*roots, tmp_path / "log", tmp_path / "grave"):
-        directory.mkdir()
-    journal = tmp_path / "journal"
-    daemon = Logboom(tmp_path, config)
-    daemon.environment = {
-        "LD_PRELOAD": program("shim.so"), "LB_SHIM_OUTPUT": ":".join(map(str, roots)), "LB_SHIM_GRAVE":
-        str(tmp_path / "grave"), "LB_SHIM_JOURNAL": str(journal), "LB_SHIM_INPUT": str(tmp_path / "log"),
-        "LB_SHIM_SWITCH": str(tmp_path / "failing"), "LB_SHIM_RATE": str(rng.choice([0, 0, 20, 100]))}
-    writer = Writer(seed, rename=tmp_path / "log/app.log", copytruncate=tmp_path / "log/web.log")
-    disk = power.Disk(roots)
-    failures = 0
+    house = House(tmp_path, FILES.format(dir=tmp_path, rest=rng.choice(["", "*"])), seed, rng.choice([0, 0, 20, 100]))
     try:
-        first_run(daemon, writer)
-        (tmp_path / "failing").touch()
-        for crash in range(ROUND):
-            if journal.exists():  # else it was killed before it wrote anything
-                disk.replay(journal)
-                journal.unlink()
-            if rng.random() < 0.7:  # else only the process ends, and its pages stay in the kernel
-                disk.fail(rng, tmp_path / "grave")
-                disk = power.Disk(roots)
-                failures += 1
-            daemon.environment["LB_SHIM_SEED"] = str(seed * 1000 + crash)
-            daemon.start()
-            time.sleep(rng.uniform(0.0, 1.2))  # the moment is random on purpose
-            daemon.kill()
-        (tmp_path / "failing").unlink()
-        written = writer.stop()
-        assert daemon.start("--exit-at-eof").wait(120) == 0, daemon.log()
-        print("seed", seed, "faults in 10000:", daemon.environment["LB_SHIM_RATE"], "written", written, "rotations",
-              writer.rotations, "power failures", failures)
-        check_files(tmp_path, written)
+        first_run(house.daemon, house.writer)
+        house.failing.touch()
+        house.live_and_die(ROUND)
+        check_files(tmp_path, house.finish())
     finally:
-        writer.kill()
+        house.leave()
+
+
+SPOOL = """
+data_dir: {dir}/data
+commit_every: 50ms
+sources:
+  app: {{type: file, include: ['{dir}/log/app.log']}}
+  web: {{type: file, include: ['{dir}/log/web.log']}}
+routes:
+  - {{to: hook}}
+sinks:
+  hook: {{type: webhook, url: '{url}', when_full: spool, retry: {{first: 20ms, max: 100ms}},
+         batch: {{count: 500, every: 20ms}}}}
+"""
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_spool_over_power_failures(tmp_path, seed):
+    """The receiver is away until the end; some of the time logboom alone is killed."""
+    hook = Hook(seed)
+    hook.close()
+    house = House(tmp_path, SPOOL.format(dir=tmp_path, url=hook.url), seed, random.Random(seed).choice([0, 20]))
+    daemon = house.daemon
+    try:
+        house.start().ready()
+        wait_for(lambda: daemon.metric("logboom_sink_spool_bytes") > 0, 60, "records in the spool")
         daemon.kill()
+        house.writer.rotate()
+        house.failing.touch()
+        house.live_and_die(10)
+        hook = Hook(seed, port=hook.server.server_port, rows=hook.rows)
+        written = house.finish()
+        rows = [(record["log"], record["seq"]) for _, batch in hook.rows for record in batch]
+        repeats = check_complete([record for _, batch in hook.rows for record in batch], written, "webhook", once=False)
+        print(f"{len(rows)} records, {repeats} repeated")
+    finally:
+        house.leave()
+        hook.close()

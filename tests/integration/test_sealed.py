@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
 
 import pytest
 from harness import BIN
-from test_archive_tools import flip, frame, run, texts
+from test_archive_tools import flip, frame, record, run, texts
 
 SEAL = pathlib.Path(BIN).parent / "tests/bench/seal"
 BLOCK = 20000
@@ -120,6 +121,9 @@ def test_hist_answers_from_the_index_alone(sealed):
         data[at + 12:at + packed] = bytes(packed - 12)
     sealed.write_bytes(data)
     run("cat", sealed, rc=2)
+    for other in [["--service", "none"], ["--level", "critical"], ["--since", "2027-01-01"], ["--until", "2026-01-31"]]:
+        assert run("cat", *other, sealed) == ("", "")
+        assert run("tail", "--dir", sealed.parent, *other) == ("", "")
     rows = [json.loads(line) for line in run("hist", "--json", "--every", "1d", sealed)[0].splitlines()]
     assert [row["levels"] for row in rows] == [{level: 300 for level in ["error", "warn", "info", "debug"]}]
     rows = [json.loads(line) for line in
@@ -181,7 +185,7 @@ def crc32c(data):
 
 
 class Index:
-    """The tables of the index by docs/archives.md."""
+    """The tables of the index by docs/archive-format.md."""
 
     def __init__(self, path):
         self.path = path
@@ -214,6 +218,113 @@ def test_the_index_says_what_its_blocks_hold(sealed):
         assert (offset, size, length, lines) == (at, packed, raw, len(records))
         assert last - first == (len(records) - 1) * 10**9
         assert levels[3] == sum(r["level"] == "error" for r in records) and sum(levels) == lines
+
+
+GRAM, WINDOW, ONES = 6, 7, 2**64 - 1
+
+
+def hashes(run):
+    """What is noted of an id, by docs/archive-format.md."""
+    found = []
+    for i in range(len(run) - GRAM + 1):
+        mixed = int.from_bytes(run[i:i + GRAM].lower(), "big") * 0x9E3779B97F4A7C15 & ONES
+        found.append(((mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93 & ONES) >> 32 or 1)
+    return {min(found[i:i + WINDOW]) for i in range(len(found) - WINDOW + 1)}
+
+
+class Reader(Index):
+    """Asks the index as docs/archive-format.md says, and in no other way."""
+
+    def section(self, zstandard, at):
+        offset, packed, raw, crc = struct.unpack_from("<4I", self.data, self.segment(0) + at)
+        data = bytes(self.data[self.at + offset:self.at + offset + packed])
+        assert crc32c(data) == crc
+        text = zstandard.ZstdDecompressor().decompress(data)
+        assert len(text) == raw
+        return text
+
+    def postings(self, data):
+        def varint():
+            nonlocal at
+            value = shift = 0
+            while True:
+                byte, at = data[at], at + 1
+                value |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    return value
+        at = 0
+        every = set(range(self.blocks))
+        while at < len(data):
+            head = varint()
+            end, blocks, last = at + head // 4, set(), 0
+            if head % 4 == 3:
+                blocks = {n for n in every if data[at + n // 8] >> n % 8 & 1}
+                at = end
+            while at < end:
+                last += varint()
+                blocks.add(last)
+            yield blocks if head % 4 in (1, 3) else every - blocks
+
+    def with_words(self, zstandard, literal):
+        words = self.section(zstandard, 16).split(b"\n")[1:-1]
+        postings = list(self.postings(self.section(zstandard, 32)))
+        assert words == sorted(words) and len(words) == len(postings)
+        found = set(range(self.blocks))
+        for run in re.finditer(rb"[a-zA-Z]{3,}", literal):
+            piece = run.group().lower()
+            if not re.search(rb"[g-z]", piece):
+                continue
+            left, right = run.start() > 0, run.end() < len(literal)
+            found &= set().union(*(blocks for word, blocks in zip(words, postings) if
+                                   (word == piece if left and right else word.startswith(piece) if left else
+                                    word.endswith(piece) if right else piece in word)))
+        return found
+
+    def with_ids(self, literal):
+        rows = struct.unpack_from("<I", self.data, self.segment(0) + 12)[0]
+        offset, size, each = struct.unpack_from("<III", self.data, self.segment(0) + 48)
+        bits = b""
+        for at in range(0, size, 4096):
+            page = self.data[self.at + offset + at:self.at + offset + min(at + 4096, size)]
+            assert crc32c(page[:-4]) == struct.unpack("<I", page[-4:])[0]
+            bits += page[:-4]
+        found = set(range(self.blocks))
+        for run in re.findall(rb"[0-9A-Za-z_-]{12,}", literal):
+            if not re.search(rb"[0-9]", run):
+                continue
+            for value in hashes(run):
+                mixed = value * 0x9E3779B97F4A7C15 & ONES
+                for i in range(each):
+                    place = (mixed >> 32) + i * (mixed & 0xFFFFFFFF | 1) & 0xFFFFFFFF
+                    row = (place * rows >> 32) * self.blocks
+                    found &= {n for n in found if bits[(row + n) // 8] >> (row + n) % 8 & 1}
+        return found
+
+
+def test_a_reader_written_by_the_page_finds_every_block(live):
+    zstandard = pytest.importorskip("zstandard")
+    words = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett"]
+    lines = [record(i).replace('"message":"', f'"message":"{words[i // 20 % 10]}{words[i // 40 % 10]} at ')
+             for i in range(1500)]
+    live.write_bytes(b"".join(frame("".join(lines[i:i + 300])) for i in range(0, 1500, 300)))
+    seal(live, 4000)
+    reader = Reader(live)
+    blocks, text = [], "".join(lines).encode()
+    for _, _, raw in seek_table(live.read_bytes())[:-1]:
+        blocks.append(text[:raw])
+        text = text[raw:]
+    assert len(blocks) == reader.blocks > 50
+    fewer = 0
+    for i in range(0, 1500, 97):
+        line = lines[i].encode()
+        message, trace = json.loads(line)["message"].encode(), json.loads(line)["trace"].encode()
+        for literal in [trace, trace[5:30], trace[-20:].upper(), message, b'"' + message[:9], message[2:14]]:
+            true = {n for n, block in enumerate(blocks) if literal.lower() in block.lower()}
+            found = reader.with_ids(literal) & reader.with_words(zstandard, literal)
+            assert true <= found, literal
+            fewer += len(found) < len(blocks)
+    assert fewer > 60
 
 
 def test_verify_finds_an_index_that_does_not_tell_the_truth(sealed):
@@ -259,6 +370,15 @@ def test_a_damaged_index_is_told_and_made_anew(sealed):
         assert run("cat", "--level", "error", sealed)[0].count("\n") == 300
     assert "index" in run("repair", sealed)[0]
     assert run("verify", "--deep", sealed)[1] == "" and run("cat", sealed) == (TEXT, "")
+
+
+def test_lines_that_other_tools_cut_into_frames_stay_whole(tmp_path):
+    text = "".join(texts(2))
+    path = tmp_path / "cut.zst"
+    path.write_bytes(b"".join(frame(text[i:i + 1001]) for i in range(0, len(text), 1001)))
+    assert run("cat", path) == (text, "")
+    path.write_bytes(frame(text) + frame("the last line has no end"))
+    assert run("cat", path) == (text + "the last line has no end\n", "")
 
 
 # --- sidecars -----------------------------------------------------------------------------

@@ -1,14 +1,101 @@
 /*
  * prop_tail.c - random lives of a log: lines in pieces, renames, copies with
- * truncation, deletion, restarts with and without commits; against a model
- * that says which lines each generation of the log had. Every consumer must
- * have every line once, and those of one generation in order.
+ * truncation, truncation alone, deletion and another file in its place (with
+ * its inode, where the file system gives it), compression of old ones, a link
+ * that is switched, pauses, kills with and without commits, reads that fail
+ * or stop early; against a model that says which lines each generation of the
+ * log had. Every consumer must have every line once, and those of one
+ * generation in order. LB_RUNS says how many lives.
+ *
+ * What is removed before it was read is lost, so the model lets both
+ * consumers have all before it removes anything.
  */
 #include "tail_world.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
-enum { RUNS = 60, STEPS = 80, GENERATIONS_MAX = 64, LINE_MAX_BYTES = 10000 };
+enum { RUNS = 100, STEPS = 80, GENERATIONS_MAX = 64, LINE_MAX_BYTES = 10000, FAULTS_PER_100 = 3 };
+
+/* --- calls that fail -------------------------------------------------------------- */
+
+static bool failing;
+static uint64_t faults;
+
+static unsigned fault(void)
+{
+    return failing && lb_random(&faults) % 100 < FAULTS_PER_100 ? 1 + (unsigned)(lb_random(&faults) % 4) : 0;
+}
+
+/* 0: errno says why it fails; else how much of it is read. */
+static size_t read_share(size_t len)
+{
+    switch (len > 0 ? fault() : 0) {
+    case 0: return len;
+    case 1: errno = EIO; return 0;
+    case 2: errno = EINTR; return 0;
+    default: return 1 + lb_random(&faults) % len;
+    }
+}
+
+ssize_t pread(int fd, void *bytes, size_t len, off_t offset)
+{
+    size_t share = read_share(len);
+
+    return share == 0 && len > 0 ? -1 : syscall(SYS_pread64, fd, bytes, share, offset);
+}
+
+ssize_t __pread_chk(int fd, void *bytes, size_t len, off_t offset, size_t room);
+
+ssize_t __pread_chk(int fd, void *bytes, size_t len, off_t offset, size_t room)
+{
+    assert_true(len <= room);
+    return pread(fd, bytes, len, offset);
+}
+
+/* The first part that is not empty: a read may stop anywhere. */
+ssize_t preadv(int fd, const struct iovec *parts, int count, off_t offset)
+{
+    if (fault() == 0)
+        return syscall(SYS_preadv, fd, parts, (long)count, (long)offset, 0L);
+    int i = 0;
+    while (i < count && parts[i].iov_len == 0)
+        i++;
+    return i < count ? pread(fd, parts[i].iov_base, parts[i].iov_len, offset) : 0;
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list args;
+
+    va_start(args, flags);
+    mode_t mode = va_arg(args, mode_t);
+    va_end(args);
+    unsigned wrong = (flags & O_ACCMODE) == O_RDONLY ? fault() : 0;
+    if (wrong == 1 || wrong == 2) {
+        errno = wrong == 1 ? EMFILE : EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+/* A kill leaves what the kernel has; and thousands of lives are to be lived. */
+int fdatasync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+int fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+/* --- the model ----------------------------------------------------------------------- */
 
 struct generation {
     unsigned lines;
@@ -24,6 +111,8 @@ struct model {
     unsigned number;
     bool running;
     bool polled;
+    bool linked; /* the log is a symbolic link, and switched */
+    bool shifts; /* app.log.1 becomes app.log.2, and so on */
     uint64_t random;
     char history[STEPS + 1];
 };
@@ -59,6 +148,31 @@ static void run(struct model *model)
         model->world.tail->scan_wanted = true;
     model->world.tail->scan_after_ns = 0;
     world_run(&model->world);
+}
+
+/* Ticks as they come once a second. */
+static void wait_seconds(struct model *model, unsigned seconds)
+{
+    for (unsigned i = 0; model->running && i < seconds; i++) {
+        lb_clock_set(lb_clock_monotonic() + LB_SECOND);
+        lb_tail_tick(model->world.tail);
+        run(model);
+    }
+}
+
+static bool any_half(const struct model *model)
+{
+    for (unsigned i = 0; i < model->count; i++)
+        if (model->generations[i].half)
+            return true;
+    return false;
+}
+
+/* But not while a rotated log lacks the end of a line: it would be taken as it is after some seconds. */
+static void pause_some(struct model *model)
+{
+    if (!any_half(model))
+        wait_seconds(model, 1 + below(model, 40));
 }
 
 static void commit(struct model *model)
@@ -117,21 +231,67 @@ static void write_lines(struct model *model, unsigned index)
 
 static void begin_generation(struct model *model)
 {
-    model->generations[model->count] = (struct generation){ .name = "log/app.log" };
+    struct generation *generation = &model->generations[model->count];
+
+    *generation = (struct generation){ .name = "log/app.log" };
     model->count++;
+    if (!model->linked)
+        return;
+    snprintf(generation->name, sizeof(generation->name), "real/%u", model->count);
+    const char *path = world_path(&model->world, generation->name);
+    close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    assert_int_equal(symlink(path, world_path(&model->world, "log/next")), 0);
+    world_rename(&model->world, "log/next", "log/app.log");
+}
+
+static bool may_rotate(struct model *model)
+{
+    return newest(model)->lines > 0 && model->count < GENERATIONS_MAX;
+}
+
+static void rename_to(struct model *model, struct generation *generation, const char *name)
+{
+    world_rename(&model->world, generation->name, name);
+    snprintf(generation->name, sizeof(generation->name), "%s", name);
+}
+
+/* The name that a rotated log gets. */
+static void make_room(struct model *model, char *name, size_t size)
+{
+    snprintf(name, size, "log/app.log.%u", model->shifts ? 1 : model->count);
+    for (unsigned i = 0; model->shifts && i + 1 < model->count; i++) {
+        struct generation *generation = &model->generations[i];
+        char next[64];
+
+        snprintf(next, sizeof(next), "log/app.log.%u", model->count - i);
+        if (!generation->deleted)
+            rename_to(model, generation, next);
+    }
 }
 
 static void rotate_by_rename(struct model *model)
 {
-    struct generation *generation = newest(model);
     char name[64];
 
-    if (generation->lines == 0 || model->count == GENERATIONS_MAX)
+    if (!may_rotate(model))
         return;
-    snprintf(name, sizeof(name), "log/app.log.%u", model->count);
-    world_rename(&model->world, generation->name, name);
-    snprintf(generation->name, sizeof(generation->name), "%s", name);
+    make_room(model, name, sizeof(name));
+    rename_to(model, newest(model), name);
     begin_generation(model);
+}
+
+/* A link that is switched twice before anybody looks leads past a file that nobody knows of. */
+static void switch_link(struct model *model)
+{
+    if (!may_rotate(model) || !model->running)
+        return;
+    run(model);
+    if (below(model, 3) == 0)
+        restart(model);
+    begin_generation(model);
+    if (!model->running)
+        start(model);
+    run(model);
 }
 
 static void rotate_by_copy(struct model *model)
@@ -141,12 +301,12 @@ static void rotate_by_copy(struct model *model)
     char buffer[4096];
     ssize_t len;
 
-    if (generation->lines == 0 || generation->half || model->count == GENERATIONS_MAX)
+    if (!may_rotate(model) || generation->half)
         return;
-    snprintf(name, sizeof(name), "log/app.log.%u", model->count);
+    make_room(model, name, sizeof(name));
     int from = open(world_path(&model->world, generation->name), O_RDWR | O_CLOEXEC);
     int to = open(world_path(&model->world, name), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    while ((len = read(from, buffer, sizeof(buffer))) > 0)
+    while ((len = read(from, buffer, sizeof(buffer))) > 0) /* which never fails here */
         assert_int_equal(write(to, buffer, (size_t)len), len);
     if (below(model, 3) == 0)
         run(model); /* the copy is there, the original not yet cut */
@@ -157,24 +317,104 @@ static void rotate_by_copy(struct model *model)
     begin_generation(model);
 }
 
-/* Only what both consumers have: what is deleted before it is read is lost. */
-static void delete_old(struct model *model)
-{
-    unsigned index = below(model, model->count);
-    struct generation *generation = &model->generations[index];
+/* --- removing ---------------------------------------------------------------------------- */
 
-    if (!model->running || index + 1 == model->count || generation->half || generation->deleted)
-        return;
+/* Both consumers have everything. Files that may be copies are held for some seconds, so time passes. */
+static void settle(struct model *model)
+{
+    if (!model->running)
+        start(model);
     run(model);
+    wait_seconds(model, 6);
+    bool failed = failing;
+    failing = false; /* a disk that is mended in the end */
+    wait_seconds(model, 1);
+    failing = failed;
     for (uint32_t consumer = 0; consumer < WORLD_CONSUMERS; consumer++)
         world_commit(&model->world, consumer);
+}
+
+static bool may_remove(struct model *model, struct generation *generation)
+{
+    if (generation->deleted || generation->half || generation->lines == 0 || any_half(model))
+        return false;
+    settle(model);
+    if (below(model, 2) == 0)
+        restart(model); /* it happens while logboom is down */
+    return true;
+}
+
+static void delete_old(struct model *model)
+{
+    struct generation *generation = &model->generations[below(model, model->count)];
+
+    if (generation == newest(model) || !may_remove(model, generation))
+        return;
     assert_int_equal(unlink(world_path(&model->world, generation->name)), 0);
     generation->deleted = true;
 }
 
+static void compress_old(struct model *model)
+{
+    struct generation *generation = &model->generations[below(model, model->count)];
+    char name[80];
+
+    if (generation == newest(model) || !may_remove(model, generation))
+        return;
+    snprintf(name, sizeof(name), "%s.gz", generation->name);
+    world_write(&model->world, name, "what no line of any log begins with\n");
+    assert_int_equal(unlink(world_path(&model->world, generation->name)), 0);
+    generation->deleted = true;
+}
+
+static void truncate_newest(struct model *model)
+{
+    struct generation *generation = newest(model);
+
+    if (!may_rotate(model) || !may_remove(model, generation))
+        return;
+    assert_int_equal(truncate(world_path(&model->world, generation->name), 0), 0);
+    generation->deleted = true;
+    begin_generation(model);
+}
+
+static void replace_newest(struct model *model)
+{
+    struct generation *generation = newest(model);
+
+    if (!may_rotate(model) || !may_remove(model, generation))
+        return;
+    assert_int_equal(unlink(world_path(&model->world, generation->name)), 0);
+    generation->deleted = true;
+    begin_generation(model);
+    write_lines(model, model->count - 1);
+}
+
+/* --- a life --------------------------------------------------------------------------------- */
+
+/* Some slabs are read, and it is killed before anybody has them. */
+static void die_with_a_full_queue(struct model *model)
+{
+    if (!model->running)
+        return;
+    for (unsigned i = below(model, 4); i > 0; i--)
+        (void)lb_tail_turn(model->world.tail);
+    restart(model);
+}
+
+static void rotate(struct model *model, char letter)
+{
+    if (model->linked)
+        switch_link(model);
+    else if (letter == 'r')
+        rotate_by_rename(model);
+    else
+        rotate_by_copy(model);
+}
+
 static void step(struct model *model, unsigned at)
 {
-    static const char letters[] = "wwwwworuuuucccddCkx";
+    static const char letters[] = "wwwwwwoorruuuuuccccdzTDCCkxKp";
     char letter = letters[below(model, sizeof(letters) - 1)];
 
     model->history[at] = letter;
@@ -183,11 +423,16 @@ static void step(struct model *model, unsigned at)
     switch (letter) {
     case 'w': write_lines(model, model->count - 1); break;
     case 'o': write_lines(model, below(model, model->count)); break;
-    case 'r': rotate_by_rename(model); break;
-    case 'C': rotate_by_copy(model); break;
+    case 'r':
+    case 'C': rotate(model, letter); break;
     case 'u': run(model); break;
     case 'c': commit(model); break;
     case 'd': delete_old(model); break;
+    case 'z': compress_old(model); break;
+    case 'T': truncate_newest(model); break;
+    case 'D': replace_newest(model); break;
+    case 'K': die_with_a_full_queue(model); break;
+    case 'p': pause_some(model); break;
     default: restart(model); break;
     }
 }
@@ -196,9 +441,11 @@ static void step(struct model *model, unsigned at)
 
 static void say(const struct model *model, uint32_t consumer, unsigned generation, unsigned got, unsigned due)
 {
-    fail_msg("seed %llu run %u pattern %s %s steps %s: consumer %u, generation %u of %u: line %u where %u was due",
-             (unsigned long long)lb_seed(), model->number, model->world.patterns[0],
-             model->polled ? "polled" : "watched", model->history, consumer, generation, model->count, got, due);
+    fail_msg(
+        "seed %llu run %u pattern %s %s%s%s%s steps %s: consumer %u, generation %u of %u: line %u where %u was due",
+        (unsigned long long)lb_seed(), model->number, model->world.patterns[0], model->polled ? "polled" : "watched",
+        model->linked ? " linked" : "", model->shifts ? " shifts" : "", failing ? " failing" : "", model->history,
+        consumer, generation, model->count, got, due);
 }
 
 static void check_consumer(struct model *model, uint32_t consumer)
@@ -227,13 +474,19 @@ static void check_consumer(struct model *model, uint32_t consumer)
 static void live(struct model *model)
 {
     model->polled = model->number % 4 == 3;
-    world_init(&model->world, patterns[model->number % 3]);
+    model->linked = model->number % 5 == 4;
+    model->shifts = model->number % 7 < 3;
+    world_init(&model->world, patterns[model->linked ? 0 : model->number % 3]);
+    assert_int_equal(mkdir(world_path(&model->world, "real"), 0755), 0);
+    lb_clock_set(lb_clock_now());
     begin_generation(model);
     do
         write_lines(model, 0);
     while (model->generations[0].half);
     start(model);
     run(model);
+    faults = model->random;
+    failing = model->number % 2 == 1;
     for (unsigned i = 0; i < STEPS; i++)
         step(model, i);
     if (!model->running)
@@ -242,22 +495,26 @@ static void live(struct model *model)
     for (unsigned i = 0; i < model->count; i++)
         while (model->generations[i].half)
             write_lines(model, i);
-    run(model);
-    lb_clock_set(lb_clock_now() + 10 * LB_SECOND); /* files that might have been copies are no longer held */
-    lb_tail_tick(model->world.tail);
+    settle(model);
+    bool failed = failing;
+    failing = false;
     world_stop(&model->world);
+    failing = failed; /* for say() */
     for (uint32_t consumer = 0; consumer < WORLD_CONSUMERS; consumer++)
         check_consumer(model, consumer);
+    failing = false;
     world_free(&model->world);
 }
 
 static void every_line_reaches_every_consumer_once_and_in_order(void **state)
 {
     const char *only = getenv("LB_RUN"); /* with LB_SEED: repeats one run, and says what it does */
+    const char *wanted = getenv("LB_RUNS");
+    unsigned runs = wanted != NULL ? (unsigned)strtoul(wanted, NULL, 10) : RUNS;
     uint64_t random = lb_seed();
 
     (void)state;
-    for (unsigned i = 0; i < RUNS; i++) {
+    for (unsigned i = 0; i < runs; i++) {
         static struct model model;
 
         model = (struct model){ .random = lb_random(&random), .number = i };

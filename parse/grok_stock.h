@@ -1,0 +1,19 @@
+/*
+ * grok_stock.h - the rows of the stock of grok patterns, in three tables: of
+ * general things, of logs of servers, and of firewalls.
+ */
+#ifndef GROK_STOCK_H
+#define GROK_STOCK_H
+
+#include "grok.h"
+
+struct grok_stock_row {
+    const char *name; /* NULL at the end */
+    const char *meaning;
+    const char *ecs; /* the same with the names of ECS; NULL: no difference */
+};
+
+extern const struct grok_stock_row grok_stock_servers[];
+extern const struct grok_stock_row grok_stock_network[];
+
+#endif
