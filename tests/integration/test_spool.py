@@ -397,6 +397,26 @@ def test_kills_at_any_time_lose_nothing_and_double_nothing_in_files(tmp_path, lo
     assert (tmp_path / "copy.log").read_text().splitlines() == numbered("file", world.written)
 
 
+def test_a_reload_in_an_outage_goes_on_with_the_spool(tmp_path, logboom):
+    world = World(logboom, tmp_path)
+    world.daemon.start().ready()
+    world.syslog(0, 500)
+    wait_for(lambda: len(world.archived("net")) == 500, 60, "the archive")
+    text = world.daemon.config.read_text()
+    for timeout in ("3s", "4s"):
+        world.daemon.config.write_text(text.replace("timeout: 2s", f"timeout: {timeout}"))
+        assert world.daemon.get("/api/v1/reload", "POST", b"")[0] == 200, world.daemon.log()
+        wait_for(lambda: world.spool_bytes() > 0, 30, "the spool")
+        world.write(300)
+        wait_for(lambda: len(world.archived("file")) == world.written, 60, "the archive")
+    world.hook.up()
+    wait_for(lambda: len(world.hook.got("net")) >= 500 and len(world.hook.got("file")) >= world.written, 60, "all")
+    assert world.hook.got("net") == numbered("net", 500)
+    assert world.hook.got("file") == numbered("file", world.written)
+    wait_for(lambda: world.spool_bytes() == 0, 30, "an empty spool")
+    assert world.daemon.stop() == 0
+
+
 def test_a_spool_without_its_sink_is_told(tmp_path, logboom):
     world = World(logboom, tmp_path)
     world.daemon.start().ready()
