@@ -222,6 +222,7 @@ static void take_out(struct lb_delivery *self, uint32_t count, uint32_t *given)
             lb_token_hold(spool->items[written].token, 1);
     }
     spool->group = 0;
+    spool->settling = true;
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -258,6 +259,7 @@ static void settle(struct lb_delivery *self, uint32_t count)
     if (spool->read_at >= spool->settled)
         spool->unread_arrival = spool->items[given < count ? given : 0].batch->arrival_ns;
     spool->settled = spool->ends[count - 1];
+    spool->settling = false;
     if (given > 0)
         spool->read_at = spool->ends[given - 1];
     pthread_cond_signal(&self->more);

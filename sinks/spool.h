@@ -53,6 +53,7 @@ struct delivery_spool {
     bool stuck;       /* the disk does not take */
     bool spooled;     /* what is being tried went to the spool meanwhile, with its token */
     uint32_t group;   /* the first items of the ring: on their way to the disk, nobody may take them out */
+    bool settling;    /* a group has left the queue, and `settled` does not have it yet */
     uint64_t settled; /* up to here the journal counts; also under commit_lock when it changes */
     uint64_t read_at; /* the sink has what is below */
     bool ending;
