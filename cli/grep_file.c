@@ -177,7 +177,7 @@ bool grep_file_count(const struct grep_file *file, const struct grep_options *op
     if (block->lines == 0 || !options->count || options->max != UINT64_MAX || options->no_index || options->invert ||
         !pattern->is_all || file->summary->kind != LB_ARCHIVE_SEALED || block->first_ns > block->last_ns)
         return false;
-    if (selection->where != NULL || selection->service_count > 0)
+    if (selection->where != NULL || selection->service_count > 0 || selection->host_count > 0)
         return false;
     if (!any_time && !(selection_has_time(selection, block->first_ns) && selection_has_time(selection, block->last_ns)))
         return false;

@@ -65,6 +65,8 @@ struct delivery_spool {
     struct delivery_item items[SPOOL_GROUP_ITEMS];
     uint64_t ends[SPOOL_GROUP_ITEMS];
     uint32_t records[SPOOL_GROUP_ITEMS];
+    uint32_t given;     /* the first of the group: the sink has them already */
+    uint64_t given_end; /* up to here what goes from the disk is not lost: the sink has it */
     struct lb_buffer encoded;
     struct delivery_trimmed trimmed;
     int64_t retry_at;

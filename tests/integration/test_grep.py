@@ -243,6 +243,9 @@ def test_records_are_chosen_by_level_time_service_and_expression(world):
                 (["--level", "error"], lambda r: r["level"] in bad),
                 (["--level", "warn", "-e", "session"], lambda r: r["level"] in worse and "session" in r["message"]),
                 (["--service", "shop,web", "--level=error"], lambda r: r["level"] in bad),
+                (["--host", "h1,h3", "--level", "warn", "-e", "state"],
+                 lambda r: r["level"] in worse and r["host"] in ("h1", "h3") and "state" in r["message"]),
+                (["--host=h4"], lambda r: r["host"] == "h4"),
                 (["--where", "duration_ms > 1500 and host == h3"],
                  lambda r: r["duration_ms"] > 1500 and r["host"] == "h3"),
         ]:
