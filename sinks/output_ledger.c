@@ -126,6 +126,15 @@ static bool is_copy(const struct output *self, const struct output_file *file, i
     return self->sink->moved && (file->length == 0 || self->kind->is_ours(fd, file->length));
 }
 
+/*
+ * The ledger may forget a name only when its directory has: or a power failure brings the file back, and nobody knows
+ * any more that no commit ever covered it.
+ */
+static enum cut surely_gone(const struct output *self, const struct output_file *file)
+{
+    return output_sync_parent(self, file->path) || errno == ENOENT || errno == ENOTDIR ? CUT_GONE : CUT_FAILED;
+}
+
 /* Cuts an open file to what was committed. */
 static enum cut cut_open(const struct output *self, struct output_file *file, int fd)
 {
@@ -149,7 +158,7 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
         return CUT_GONE;
     }
     if (file->length == 0 && self->kind->numbered)
-        return output_unlink_at(self, file->path) ? CUT_GONE : CUT_FAILED;
+        return output_unlink_at(self, file->path) ? surely_gone(self, file) : CUT_FAILED;
     return self->kind->cut(file, fd, (uint64_t)status.st_size) ? CUT_OK : CUT_FAILED;
 }
 
@@ -157,8 +166,10 @@ static enum cut cut(const struct output *self, struct output_file *file)
 {
     int fd = output_open_at(self, file->path, O_RDWR, false);
 
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) /* perhaps by a start that got no further */
+        return surely_gone(self, file);
     if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? CUT_GONE : CUT_FAILED;
+        return errno == ELOOP ? CUT_GONE : CUT_FAILED;
     enum cut result = cut_open(self, file, fd);
     int err = errno;
     close(fd);
