@@ -117,6 +117,25 @@ static void explain_parsers(struct explanation *self)
     drop_batch(&batch);
 }
 
+/* The heading of step `i`: the record as the parser left it, or what the i-th filter made of it. */
+static void step_heading(const struct explanation *self, uint32_t i)
+{
+    heading(self, i == 0 ? "record" : "filter");
+    if (i > 0)
+        printf("%s (%s:%u) ", self->config->plan.filters[i - 1].type->module.name,
+               self->config->plan.filters[i - 1].section.node->place.file,
+               self->config->plan.filters[i - 1].section.node->place.line);
+}
+
+/* Filters with memory are not asked here: what they would say depends on what came before. */
+static void print_step(const struct explanation *self, uint32_t i, bool judged, bool same, struct lb_str record)
+{
+    if (i > 0 && self->config->plan.filters[i - 1].type->judge != NULL)
+        printf("judges by what came before: %s\n", judged ? "a first one passes" : "not this record");
+    else
+        printf(LB_STR_FMT, LB_STR_ARG(same ? LB_STR("changed nothing\n") : record));
+}
+
 static void explain_filters(struct explanation *self)
 {
     struct lb_buffer before;
@@ -136,19 +155,12 @@ static void explain_filters(struct explanation *self)
             print_record(self, &batch, record, &after);
         drop_batch(&batch);
         bool same = !dropped && lb_str_equal(lb_buffer_str(&before), lb_buffer_str(&after));
-        heading(self, i == 0 ? "record" : "filter");
-        if (i > 0)
-            printf("%s (%s:%u) ", self->config->plan.filters[i - 1].type->module.name,
-                   self->config->plan.filters[i - 1].section.node->place.file,
-                   self->config->plan.filters[i - 1].section.node->place.line);
+        step_heading(self, i);
         if (dropped) {
             printf("dropped the record\n");
             break;
         }
-        if (i > 0 && self->config->plan.filters[i - 1].type->judge != NULL)
-            printf("judges by what came before: %s\n", judged ? "a first one passes" : "not this record");
-        else
-            printf(LB_STR_FMT, LB_STR_ARG(same ? LB_STR("changed nothing\n") : lb_buffer_str(&after)));
+        print_step(self, i, judged, same, lb_buffer_str(&after));
         lb_buffer_reset(&before);
         lb_buffer_append_str(&before, lb_buffer_str(&after));
     }

@@ -24,8 +24,8 @@ enum { LABELS_SIZE = 256, NUMBER_SIZE = 24, FIELDS_ROOM = 16 };
 struct account {
     struct lb_metric *dropped_total;
     uint64_t dropped; /* in this batch */
-    uint64_t held;    /* since the log was told */
-    int64_t told_ns;
+    uint64_t held;    /* since the log was told, */
+    int64_t since_ns; /* and when the first of them came */
 };
 
 struct lb_judge {
@@ -157,23 +157,23 @@ static void count_levels(struct lb_judge *self, const struct lb_batch *batch)
     }
 }
 
-/* Once a minute, so that nobody wonders where his records are. */
+/* The log hears of it a minute after the first that was held back, so that nobody wonders where his records are. */
 static void account_for(struct lb_judge *self, int64_t now_ns)
 {
     for (uint32_t i = 0; i < self->plan->filter_count; i++) {
         struct account *account = &self->accounts[i];
 
-        if (account->dropped > 0)
+        if (account->dropped > 0) {
             lb_metric_add(account->dropped_total, (int64_t)account->dropped);
-        account->held += account->dropped;
-        account->dropped = 0;
-        if (account->held == 0 || (now_ns - account->told_ns < SUMMARY_NS && now_ns >= account->told_ns))
+            account->since_ns = account->held == 0 ? now_ns : account->since_ns;
+            account->held += account->dropped;
+            account->dropped = 0;
+        }
+        if (account->held == 0 || (now_ns - account->since_ns < SUMMARY_NS && now_ns >= account->since_ns))
             continue;
-        if (account->told_ns != 0)
-            LB_INFO("route.judge", "a filter held records back; filter=%s position=%u records=%" PRIu64,
-                    self->plan->filters[i].type->module.name, i + 1, account->held);
-        account->held = account->told_ns != 0 ? 0 : account->held;
-        account->told_ns = now_ns;
+        LB_INFO("route.judge", "a filter held records back; filter=%s position=%u records=%" PRIu64,
+                self->plan->filters[i].type->module.name, i + 1, account->held);
+        account->held = 0;
     }
 }
 
