@@ -203,6 +203,12 @@ static struct http_slot *free_slot(struct http_queue *queue)
     return NULL;
 }
 
+/* When the pace lets the next try start: `burst_ns` may be spent ahead. */
+static int64_t paid_at(const struct http_queue *queue)
+{
+    return queue->spent_until + queue->every_ns - queue->burst_ns;
+}
+
 /*
  * Starts requests in their order; one whose time has not come holds up those behind it, and while the circuit is open
  * only its time counts. Returns when that is.
@@ -220,8 +226,8 @@ static int64_t start_due(struct http_queue *queue, int64_t now)
             continue;
         if (request->not_before > now && !pace->open)
             return request->not_before;
-        if (queue->every_ns > 0 && queue->spent_until - queue->burst_ns >= now)
-            return queue->spent_until - queue->burst_ns + 1;
+        if (queue->every_ns > 0 && paid_at(queue) > now)
+            return paid_at(queue);
         slot = queue->in_flight < http_pace_allowed(pace) ? free_slot(queue) : NULL;
         if (slot == NULL || !start_try(queue, slot, request))
             break;

@@ -79,6 +79,8 @@ static bool settle_item(struct http_queue *queue, const struct http_request *req
 {
     char text[HTTP_REASON_BYTES];
 
+    if (reason != NULL) /* a judge may have refused what the status alone would accept */
+        return bury(queue, request, i, answer->status, reason);
     switch (http_policy_action(&queue->policy, answer->status)) {
     case HTTP_ACCEPT:
         lb_delivery_count(queue->sink, 1, request->items[i].length);
@@ -87,11 +89,10 @@ static bool settle_item(struct http_queue *queue, const struct http_request *req
     case HTTP_RETRY: return false;
     default: break;
     }
-    if (reason == NULL)
-        snprintf(text, sizeof(text), "the receiver answered %ld for this record %.*s", answer->status,
-                 answer->error.len < ERROR_BYTES_SHOWN ? (int)answer->error.len : ERROR_BYTES_SHOWN,
-                 answer->error.len > 0 ? answer->error.ptr : "");
-    return bury(queue, request, i, answer->status, reason != NULL ? reason : text);
+    snprintf(text, sizeof(text), "the receiver answered %ld for this record %.*s", answer->status,
+             answer->error.len < ERROR_BYTES_SHOWN ? (int)answer->error.len : ERROR_BYTES_SHOWN,
+             answer->error.len > 0 ? answer->error.ptr : "");
+    return bury(queue, request, i, answer->status, text);
 }
 
 /*
