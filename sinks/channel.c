@@ -149,6 +149,7 @@ static bool send_message(struct lb_sink *sink, const struct lb_batch *batch, con
         http_request_free(request);
         return false;
     }
+    request->items[0].alert = (record->flags & LB_RECORD_ALERT) != 0;
     http_request_seal(request);
     http_queue_push(&self->queue, request);
     return true;

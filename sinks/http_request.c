@@ -147,6 +147,7 @@ static bool copy_item(struct http_request *to, const struct http_request *from, 
     if (!http_request_end(to, start, from->items[i].id, NULL))
         return false;
     to->items[to->count - 1].token = from->items[i].token;
+    to->items[to->count - 1].alert = from->items[i].alert;
     return true;
 }
 

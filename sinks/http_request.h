@@ -30,6 +30,7 @@ struct http_item {
     char id[LB_RECORD_ID_SIZE];
     uint32_t offset; /* in the body */
     uint32_t length;
+    bool alert;             /* the record is the alert engine's; set by the caller behind http_request_end() */
     struct lb_token *token; /* NULL: none is held */
 };
 

@@ -67,7 +67,8 @@ static bool bury(struct http_queue *queue, const struct http_request *request, u
                                 .record = http_request_record(request, i),
                                 .kind = kind,
                                 .reason = reason,
-                                .attempts = request->attempt };
+                                .attempts = request->attempt,
+                                .alert = item->alert };
 
     snprintf(kind, sizeof(kind), "http_%ld", status);
     return lb_delivery_dead_letter(queue->sink, &letter, item->token) == LB_OK;
