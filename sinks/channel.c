@@ -36,19 +36,20 @@ bool channel_check(struct lb_sink *sink, const struct channel_type *type, struct
     return false;
 }
 
-bool channel_check_secret(struct lb_sink *sink, const char *option, struct lb_str value, const char *others,
-                          const char *expected, size_t min, size_t max, struct lb_diag *diag)
+/* The value is not repeated: it may be secret. */
+bool channel_check_word(struct lb_sink *sink, const struct channel_word *word, struct lb_diag *diag)
 {
-    bool good = value.len >= min && value.len <= max;
+    bool good = word->value.len >= word->min && word->value.len <= word->max;
 
-    for (size_t i = 0; good && i < value.len; i++) {
-        char c = value.ptr[i];
+    for (size_t i = 0; good && i < word->value.len; i++) {
+        char c = word->value.ptr[i];
         bool alphanumeric = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 
-        good = alphanumeric || (c != '\0' && strchr(others, c) != NULL);
+        good = alphanumeric || (c != '\0' && strchr(word->others, c) != NULL);
     }
     if (!good)
-        lb_diag_error(diag, lb_section_place(&sink->section, option), "%s: expected %s", option, expected);
+        lb_diag_error(diag, lb_section_place(&sink->section, word->option), "%s: expected %s", word->option,
+                      word->expected);
     return good;
 }
 

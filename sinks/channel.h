@@ -77,10 +77,16 @@ struct channel {
 /* What `check` can know of the address, headers and certificates. */
 bool channel_check(struct lb_sink *sink, const struct channel_type *type, struct lb_diag *diag);
 
-/* A secret that goes into an address or a header: an error unless it is `min` to `max` of letters, digits and `others`.
- */
-bool channel_check_secret(struct lb_sink *sink, const char *option, struct lb_str value, const char *others,
-                          const char *expected, size_t min, size_t max, struct lb_diag *diag);
+/* What goes into an address or a header: `min` to `max` letters, digits and characters of `others`, else an error. */
+struct channel_word {
+    const char *option;
+    struct lb_str value;
+    const char *others;
+    size_t min;
+    size_t max;
+    const char *expected; /* for a person */
+};
+bool channel_check_word(struct lb_sink *sink, const struct channel_word *word, struct lb_diag *diag);
 
 enum lb_err channel_open(struct lb_sink *sink, const struct channel_type *type, struct lb_diag *diag);
 enum lb_err channel_write(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_selection *selection,

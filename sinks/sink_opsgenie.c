@@ -113,11 +113,13 @@ static const struct channel_type service = { .address_option = "endpoint", .comp
 static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
 {
     struct sink_opsgenie *self = sink->state;
+    const struct channel_word key = {
+        "api_key", self->api_key, "-_",
+        1,         KEY_BYTES_MAX, "the key of an API integration: letters, digits and -, without blanks"
+    };
     bool good = channel_check(sink, &service, diag);
 
-    good &= channel_check_secret(sink, "api_key", self->api_key, "-_",
-                                 "the key of an API integration: letters, digits and -, without blanks", 1,
-                                 KEY_BYTES_MAX, diag);
+    good &= channel_check_word(sink, &key, diag);
     return good ? LB_OK : LB_BAD_CONF;
 }
 

@@ -113,11 +113,13 @@ static const struct channel_type service = { .address_option = "endpoint", .comp
 static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
 {
     struct sink_pagerduty *self = sink->state;
+    const struct channel_word key = {
+        "routing_key", self->routing_key, "",
+        KEY_BYTES,     KEY_BYTES,         "the integration key of a service (Events API v2): 32 letters and digits"
+    };
     bool good = channel_check(sink, &service, diag);
 
-    good &= channel_check_secret(sink, "routing_key", self->routing_key, "",
-                                 "the integration key of a service (Events API v2): 32 letters and digits", KEY_BYTES,
-                                 KEY_BYTES, diag);
+    good &= channel_check_word(sink, &key, diag);
     return good ? LB_OK : LB_BAD_CONF;
 }
 

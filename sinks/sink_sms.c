@@ -121,12 +121,12 @@ static bool sign(struct lb_sink *sink, const struct http_request *request, struc
 }
 
 static const struct channel_type service = { .address_option = "endpoint",
-                                          .content_type = "application/x-www-form-urlencoded",
-                                          .every_ns = LB_SECOND,
-                                          .burst = RECIPIENTS_MAX,
-                                          .recipients = recipients,
-                                          .compose = compose,
-                                          .sign = sign };
+                                             .content_type = "application/x-www-form-urlencoded",
+                                             .every_ns = LB_SECOND,
+                                             .burst = RECIPIENTS_MAX,
+                                             .recipients = recipients,
+                                             .compose = compose,
+                                             .sign = sign };
 
 /* + and digits. */
 static bool is_number(struct lb_str text)
@@ -153,23 +153,30 @@ static bool check_numbers(struct lb_sink *sink, struct lb_diag *diag)
                       RECIPIENTS_MAX);
     if (is_number(self->from))
         return good;
-    size_t max = is_service(self->from) ? SERVICE_BYTES : NAME_BYTES_MAX;
-    return channel_check_secret(sink, "from", self->from, " ",
-                                "a number such as '+15005550006', a name of up to 11 letters and digits, or the SID "
-                                "of a messaging service (MG and 32 hex digits)",
-                                1, max, diag) &&
-           good;
+    const struct channel_word from = {
+        "from",
+        self->from,
+        " ",
+        1,
+        is_service(self->from) ? SERVICE_BYTES : NAME_BYTES_MAX,
+        "a number such as '+15005550006', a name of up to 11 letters and digits, or the SID of a messaging service "
+        "(MG and 32 hex digits)"
+    };
+    return channel_check_word(sink, &from, diag) && good;
 }
 
 static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
 {
     struct sink_sms *self = sink->state;
+    const struct channel_word account = {
+        "account", self->account, "", ACCOUNT_BYTES, ACCOUNT_BYTES, "the SID of the account: AC and 32 hex digits"
+    };
+    const struct channel_word token = { "token", self->token,     "-_",
+                                        1,       TOKEN_BYTES_MAX, "the account's auth token: letters and digits" };
     bool good = channel_check(sink, &service, diag);
 
-    good &= channel_check_secret(sink, "account", self->account, "", "the SID of the account: AC and 32 hex digits",
-                                 ACCOUNT_BYTES, ACCOUNT_BYTES, diag);
-    good &= channel_check_secret(sink, "token", self->token, "-_", "the account's auth token: letters and digits", 1,
-                                 TOKEN_BYTES_MAX, diag);
+    good &= channel_check_word(sink, &account, diag);
+    good &= channel_check_word(sink, &token, diag);
     good &= check_numbers(sink, diag);
     return good ? LB_OK : LB_BAD_CONF;
 }

@@ -79,13 +79,16 @@ static const struct channel_type service = {
 static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
 {
     struct sink_telegram *self = sink->state;
+    const struct channel_word token = { "token",         self->token,     ":-_",
+                                        TOKEN_BYTES_MIN, TOKEN_BYTES_MAX, "a bot's token, such as 123456789:AAH_..." };
+    const struct channel_word chat = {
+        "chat_id", self->chat_id,  "@-_",
+        1,         CHAT_BYTES_MAX, "the number of a chat, such as '-1001234567890', or @name of a public channel"
+    };
     bool good = channel_check(sink, &service, diag);
 
-    good &= channel_check_secret(sink, "token", self->token, ":-_", "a bot's token, such as 123456789:AAH_...",
-                                 TOKEN_BYTES_MIN, TOKEN_BYTES_MAX, diag);
-    good &= channel_check_secret(sink, "chat_id", self->chat_id, "@-_",
-                                 "the number of a chat, such as '-1001234567890', or @name of a public channel", 1,
-                                 CHAT_BYTES_MAX, diag);
+    good &= channel_check_word(sink, &token, diag);
+    good &= channel_check_word(sink, &chat, diag);
     return good ? LB_OK : LB_BAD_CONF;
 }
 
