@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FLUSH_MS = 2000 };
+enum { FLUSH_MS = 2000, THREAD_BYTES = 128 * 1024 };
 
 struct grep {
     struct grep_options options;
@@ -94,8 +94,6 @@ static bool search(struct grep *self)
         self->failed = true;
         return true;
     }
-    for (size_t i = 0; i < self->paths.count; i++)
-        total += self->paths.items[i].bytes;
     progress_start(&self->progress, "grep", total);
     while (go_on && (part = grep_search_next(search)) != NULL)
         go_on = print_part(self, search, part);

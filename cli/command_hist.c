@@ -48,7 +48,7 @@ static bool is_told_by_index(const struct hist *self, const struct lb_archive_bl
 {
     const struct selection *selection = &self->selection;
 
-    if (selection->where != NULL || selection->service_count > 0 ||
+    if (selection->where != NULL || selection->service_count > 0 || selection->host_count > 0 ||
         !histogram_is_one(&self->histogram, block->first_ns, block->last_ns) ||
         !selection_has_time(selection, block->first_ns) || !selection_has_time(selection, block->last_ns))
         return false;

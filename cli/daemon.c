@@ -40,7 +40,7 @@ static struct lb_streams *make_streams(struct lb_daemon *daemon)
 
     for (uint32_t i = 0; i < config->sink_count; i++)
         names[i] = config->sinks[i].section.name;
-    names[config->sink_count] = LB_STR("alerts");
+    names[config->sink_count] = LB_STR(LB_ALERTS_CONSUMER);
     daemon->alert_number = config->sink_count;
     return lb_streams_new(daemon->ledger, &consumers);
 }
@@ -135,8 +135,13 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
         return false;
     struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
                                                          daemon->alert_share, flow_emit_alert, daemon);
-    if (engine == NULL)
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), LB_STR_FMT "/alerts.state", LB_STR_ARG(config->data_dir));
+    if (engine == NULL || !lb_alert_engine_remember(engine, path)) {
+        lb_alert_engine_free(engine);
         return false;
+    }
     pthread_mutex_lock(&daemon->lock);
     daemon->alerts = engine;
     pthread_mutex_unlock(&daemon->lock);

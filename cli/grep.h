@@ -149,8 +149,9 @@ struct grep_file {
     const struct lb_archive_summary *summary;
     const struct lb_archive_block *blocks;
     uint64_t *bits;
-    bool verify; /* checksums */
-    int fd;      /* to tell the kernel what comes; -1 */
+    uint32_t wanted; /* blocks */
+    bool verify;     /* checksums */
+    int fd;          /* to tell the kernel what comes; -1 */
 };
 
 /* False: it cannot be read; the reason is added to `complaints`. */

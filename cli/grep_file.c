@@ -86,14 +86,13 @@ static enum lb_err want_neighbours(struct grep_file *file, uint64_t before, uint
     return LB_OK;
 }
 
-/* Where few blocks are read their checksums cost nothing to speak of; in all of a file, a sixth of the time. */
-static bool is_few(const struct grep_file *file)
+static uint32_t count_wanted(const struct grep_file *file)
 {
     uint32_t wanted = 0;
 
     for (uint32_t i = 0; i < file->summary->block_count; i++)
         wanted += grep_file_wants(file, i);
-    return wanted <= file->summary->block_count / FEW;
+    return wanted;
 }
 
 static enum lb_err select_blocks(struct grep_file *file, const struct grep_options *options,
@@ -117,7 +116,9 @@ static enum lb_err select_blocks(struct grep_file *file, const struct grep_optio
         want(file->bits, i);
     if (err == LB_OK && (options->before > 0 || options->after > 0))
         err = want_neighbours(file, options->before, options->after);
-    file->verify = is_few(file);
+    file->wanted = count_wanted(file);
+    /* Where few blocks are read their checksums cost nothing to speak of; in all of a file, a sixth of the time. */
+    file->verify = file->wanted <= count / FEW;
     return err;
 }
 
@@ -143,7 +144,7 @@ bool grep_file_open(struct grep_file *file, const char *path, const struct grep_
         }
     }
     if (err == LB_OK) {
-        if (file->summary->kind != LB_ARCHIVE_STREAM && file->summary->block_count > 1)
+        if (file->wanted > 1)
             file->fd = open(path, O_RDONLY | O_CLOEXEC);
         return true;
     }
@@ -176,7 +177,7 @@ bool grep_file_count(const struct grep_file *file, const struct grep_options *op
     if (block->lines == 0 || !options->count || options->max != UINT64_MAX || options->no_index || options->invert ||
         !pattern->is_all || file->summary->kind != LB_ARCHIVE_SEALED || block->first_ns > block->last_ns)
         return false;
-    if (selection->where != NULL || selection->service_count > 0)
+    if (selection->where != NULL || selection->service_count > 0 || selection->host_count > 0)
         return false;
     if (!any_time && !(selection_has_time(selection, block->first_ns) && selection_has_time(selection, block->last_ns)))
         return false;

@@ -1,18 +1,17 @@
 /*
- * grep_filter.c - which lines are asked for by --level, --service, --since,
- * --until and --where.
+ * grep_filter.c - which lines are asked for by --level, --service, --host,
+ * --since, --until and --where.
  *
- * Lines as logboom writes them begin with keys in a fixed order: those are
- * read in place. Whatever looks otherwise, and all lines for --where, become
- * records. The tricky thing is a line without a time, which has that of the
- * line before it: then lines are read backwards until one has a time.
+ * Lines as logboom writes them begin with keys in a fixed order: most of those
+ * that are not asked for are left out by these, read in place. All others
+ * become records, so that the answer is that of the index, which read them so.
+ * The tricky thing is a line without a time, which has that of the line before
+ * it: then lines are read backwards until one has a time.
  */
 #include "grep.h"
 
 #include "lb_limits.h"
 #include "lb_time.h"
-
-enum answer { NO, YES, UNKNOWN };
 
 static bool pass(struct lb_str *rest, struct lb_str text)
 {
@@ -48,46 +47,41 @@ static uint8_t level_of(struct grep_scan *scan, struct lb_str word)
     return level;
 }
 
-static bool is_asked_service(const struct selection *selection, struct lb_str service)
-{
-    for (size_t i = 0; i < selection->service_count; i++) {
-        if (lb_str_equal(service, selection->services[i]))
-            return true;
-    }
-    return false;
-}
-
-/* By the leading keys of a line as logboom writes it. */
-static enum answer quick_answer(struct grep_scan *scan, struct lb_str rest)
+/* What comes behind the time says no: level, service, host, each of which may be missing. */
+static bool names_rule_out(struct grep_scan *scan, struct lb_str rest)
 {
     const struct selection *selection = &scan->options->selection;
+    uint8_t level = LB_LEVEL_NONE;
+    struct lb_str word;
+
+    if (pass(&rest, LB_STR(",\"level\":\"")) && pass_string(&rest, &word))
+        level = level_of(scan, word);
+    if (selection->levels != 0 && level < LB_LEVEL_COUNT && (selection->levels >> level & 1) == 0)
+        return true;
+    if (!pass(&rest, LB_STR(",\"service\":\"")) || !pass_string(&rest, &word))
+        return false;
+    if (!selection_has_service(selection, word))
+        return true;
+    return pass(&rest, LB_STR(",\"host\":\"")) && pass_string(&rest, &word) && !selection_has_host(selection, word);
+}
+
+/* The leading keys of a line as logboom writes it say that it is not asked for. */
+static bool keys_rule_out(struct grep_scan *scan, struct lb_str line)
+{
+    const struct selection *selection = &scan->options->selection;
+    bool any_time = selection->since_ns == INT64_MIN && selection->until_ns == INT64_MAX;
+    struct lb_str rest = line;
     struct lb_str word;
     int64_t time_ns;
 
-    if (selection->where != NULL || !pass(&rest, LB_STR("{\"timestamp\":\"")) || !pass_string(&rest, &word))
-        return UNKNOWN;
-    if (selection->since_ns != INT64_MIN || selection->until_ns != INT64_MAX) {
-        if (!lb_time_rfc3339_cached(&scan->records.context.second, word, &time_ns))
-            return UNKNOWN;
-        if (!selection_has_time(selection, time_ns))
-            return NO;
-    }
-    if (selection->levels == 0 && selection->service_count == 0)
-        return YES;
-    bool has_level = pass(&rest, LB_STR(",\"level\":\"")) && pass_string(&rest, &word);
-    if (selection->levels != 0) {
-        uint8_t level = has_level ? level_of(scan, word) : LB_LEVEL_NONE;
-
-        if (level >= LB_LEVEL_COUNT)
-            return UNKNOWN;
-        if ((selection->levels >> level & 1) == 0)
-            return NO;
-    }
-    if (selection->service_count == 0)
-        return YES;
-    if (!pass(&rest, LB_STR(",\"service\":\"")) || !pass_string(&rest, &word))
-        return UNKNOWN;
-    return is_asked_service(selection, word) ? YES : NO;
+    if (!pass(&rest, LB_STR("{\"timestamp\":\"")) || !pass_string(&rest, &word))
+        return false;
+    /* What breaks off behind its keys is no record, and has the time of the line before. */
+    if (!any_time && line.ptr[line.len - 1] == '}' &&
+        lb_time_rfc3339_cached(&scan->records.context.second, word, &time_ns) &&
+        !selection_has_time(selection, time_ns))
+        return true;
+    return names_rule_out(scan, rest);
 }
 
 /* The line before the one that begins at `start`. */
@@ -139,11 +133,10 @@ void grep_filter_carry(struct grep_scan *scan)
 
 bool grep_filter_takes(struct grep_scan *scan, struct lb_str line)
 {
-    enum answer answer = quick_answer(scan, line);
     struct lb_record record;
 
-    if (answer != UNKNOWN)
-        return answer == YES;
+    if (keys_rule_out(scan, line))
+        return false;
     grep_filter_read(scan, line, &record);
     return selection_match(&scan->options->selection, &record, &scan->records.scratch);
 }

@@ -76,6 +76,8 @@ static void literals_are_found_in_every_construct(void **state)
         { "caf\xc3\xa9s?", "caf\xc3\xa9s|caf\xc3\xa9", true },
         { "{\"level\":\"error\"", "{\"level\":\"error\"", true },
         { "x(?#any) y", "x y", true },
+        { "1?+1", "11|1", false }, /* what is possessive never gives back */
+        { "(?>a|ab)c", "ac|abc", false },
     };
 
     (void)state;

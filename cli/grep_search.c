@@ -164,7 +164,7 @@ static void publish(struct grep_search *self, struct grep_part *part)
     self->totals.packed += part->packed;
     part->following = self->pending;
     self->pending = part;
-    if (part->file == self->head)
+    if (part->file == self->head && part->ordinal == self->wanted)
         pthread_cond_signal(&self->ready);
 }
 

@@ -75,7 +75,7 @@ static bool name_consumers(struct replay *self)
         return false;
     for (uint32_t i = 0; i < config->sink_count; i++)
         self->consumers.items[i] = config->sinks[i].section.name;
-    self->consumers.items[config->sink_count] = LB_STR("alerts");
+    self->consumers.items[config->sink_count] = LB_STR(LB_ALERTS_CONSUMER);
     return true;
 }
 

@@ -46,17 +46,19 @@ static int set_level(struct selection *selection, const struct command *command,
     return 1;
 }
 
-static int add_services(struct selection *selection, const struct command *command, const char *text)
+/* Names between commas, at most SELECTION_SERVICES_MAX. */
+static int add_names(struct lb_str *names, size_t *count, const struct command *command, const char *option,
+                     const char *text)
 {
     while (*text != '\0') {
         size_t length = strcspn(text, ",");
 
-        if (selection->service_count == SELECTION_SERVICES_MAX) {
-            usage_error(command, "--service: more than %d", SELECTION_SERVICES_MAX);
+        if (*count == SELECTION_SERVICES_MAX) {
+            usage_error(command, "%s: more than %d", option, SELECTION_SERVICES_MAX);
             return -1;
         }
         if (length > 0)
-            selection->services[selection->service_count++] = (struct lb_str){ text, length };
+            names[(*count)++] = (struct lb_str){ text, length };
         text += length + (text[length] == ',');
     }
     return 1;
@@ -76,7 +78,7 @@ static int set_where(struct selection *selection, const char *text)
 
 int selection_option(struct selection *selection, const struct command *command, int argc, char **argv, int *index)
 {
-    static const char *const names[] = { "--since", "--until", "--level", "--service", "--where" };
+    static const char *const names[] = { "--since", "--until", "--level", "--service", "--host", "--where" };
     const char *option = argv[*index];
     const char *value = NULL;
     size_t which = 0;
@@ -101,14 +103,16 @@ int selection_option(struct selection *selection, const struct command *command,
     case 0: return set_time(&selection->since_ns, command, names[which], value);
     case 1: return set_time(&selection->until_ns, command, names[which], value);
     case 2: return set_level(selection, command, value);
-    case 3: return add_services(selection, command, value);
+    case 3: return add_names(selection->services, &selection->service_count, command, names[which], value);
+    case 4: return add_names(selection->hosts, &selection->host_count, command, names[which], value);
     default: return set_where(selection, value);
     }
 }
 
 bool selection_is_time_only(const struct selection *selection)
 {
-    return selection->levels == 0 && selection->service_count == 0 && selection->where == NULL;
+    return selection->levels == 0 && selection->service_count == 0 && selection->host_count == 0 &&
+           selection->where == NULL;
 }
 
 bool selection_is_all(const struct selection *selection)
@@ -132,16 +136,23 @@ bool selection_has_time(const struct selection *selection, int64_t time_ns)
     return time_ns >= selection->since_ns && time_ns < selection->until_ns;
 }
 
-static bool is_of_services(const struct selection *selection, const struct lb_record *record,
-                           struct lb_scratch *scratch)
+static bool is_one_of(struct lb_str name, const struct lb_str *names, size_t count)
 {
-    struct lb_str service = lb_value_str(record->service, scratch);
-
-    for (size_t i = 0; i < selection->service_count; i++) {
-        if (lb_str_equal(service, selection->services[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (lb_str_equal(name, names[i]))
             return true;
     }
     return false;
+}
+
+bool selection_has_service(const struct selection *selection, struct lb_str service)
+{
+    return selection->service_count == 0 || is_one_of(service, selection->services, selection->service_count);
+}
+
+bool selection_has_host(const struct selection *selection, struct lb_str host)
+{
+    return selection->host_count == 0 || is_one_of(host, selection->hosts, selection->host_count);
 }
 
 bool selection_match(const struct selection *selection, const struct lb_record *record, struct lb_scratch *scratch)
@@ -153,7 +164,10 @@ bool selection_match(const struct selection *selection, const struct lb_record *
         return false;
     if (selection->levels != 0 && (record->level >= LB_LEVEL_COUNT || (selection->levels >> record->level & 1) == 0))
         return false;
-    if (selection->service_count > 0 && !is_of_services(selection, record, scratch))
+    if (selection->service_count > 0 && !selection_has_service(selection, lb_value_str(record->service, scratch)))
+        return false;
+    scratch->used = 0;
+    if (selection->host_count > 0 && !selection_has_host(selection, lb_value_str(record->host, scratch)))
         return false;
     scratch->used = 0;
     return selection->where == NULL || lb_expr_match(selection->where, record, scratch);

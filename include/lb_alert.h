@@ -89,7 +89,8 @@ struct lb_alerting {
     struct lb_str severities[LB_SEVERITY_COUNT]; /* the words people use: P1 … */
     int64_t lateness_ns;
     int64_t max_age_ns;
-    uint64_t max_keys; /* per rule */
+    uint64_t max_keys;         /* per rule */
+    struct lb_strs sink_names; /* what bits of sinks stand for */
 };
 
 /*
@@ -113,6 +114,12 @@ struct lb_alert_engine;
 struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, uint32_t sink_count,
                                             struct lb_streams *streams, struct lb_share *share,
                                             void (*deliver)(void *context, struct lb_batch *batch), void *context);
+/*
+ * Before the start: goes on with what an earlier run saved in the file `path`, and saves there what the rules know, so
+ * that a restart forgets nothing. Batches count as applied (their tokens are done) when that is safe. False: no memory.
+ */
+bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path) LB_MUST_USE;
+
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 
 /* Gives a reference of the batch. `token` is the engine's own consumer's, NULL if the batch has no feeds. */

@@ -21,6 +21,9 @@
 #include "lb_err.h"
 #include "lb_ledger.h"
 
+/* The alert engine among the consumers: no sink can be called so. */
+#define LB_ALERTS_CONSUMER "@alerts"
+
 struct lb_source; /* lb_source.h: the instance that reads it */
 struct lb_token;
 
@@ -55,9 +58,9 @@ struct lb_stream {
 struct lb_streams;
 
 /*
- * All streams of a run. `consumers`: the names of the sinks in order, then "alerts". `ledger` outlives it. Marks of
- * consumers that are no more are deleted, new ones start at the highest mark of each stream. NULL: out of memory, or
- * that could not be written (logged).
+ * All streams of a run. `consumers`: the names of the sinks in order, then LB_ALERTS_CONSUMER. `ledger` outlives it.
+ * Marks of consumers that are no more are deleted, new ones start at the highest mark of each stream. NULL: out of
+ * memory, or that could not be written (logged).
  */
 struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs *consumers);
 void lb_streams_free(struct lb_streams *streams); /* with all its streams; nobody may use them any more */

@@ -212,6 +212,9 @@ size_t lb_glob_base(const char *pattern);
 /* The ending by which `path` is that of a compressed file; NULL: none. */
 const char *lb_tail_packed(const char *path);
 
+/* True when the patterns cover that path, be it the name of a compressed file or not. */
+bool lb_tail_covers(const struct lb_tail_options *options, const char *path);
+
 /* True when a tail with these options would read a file of that path. */
 bool lb_tail_matches(const struct lb_tail_options *options, const char *path);
 bool lb_tail_excludes(const struct lb_tail_options *options, const char *path);

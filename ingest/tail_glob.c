@@ -268,16 +268,25 @@ const char *lb_tail_packed(const char *path)
     return NULL;
 }
 
-/* app.log* is meant for app.log.1, not for the app.log.2.gz that follows it. */
-bool lb_tail_matches(const struct lb_tail_options *options, const char *path)
+/* `ending`: only patterns that end with it count; NULL: all do. */
+static bool is_included(const struct lb_tail_options *options, const char *path, const char *ending)
 {
-    const char *packed = lb_tail_packed(path);
-
     for (size_t i = 0; i < options->include.count; i++) {
         const char *pattern = options->include.items[i].ptr;
 
-        if (lb_glob_match(pattern, path) && (packed == NULL || ends_with(pattern, packed)))
+        if (lb_glob_match(pattern, path) && (ending == NULL || ends_with(pattern, ending)))
             return !lb_tail_excludes(options, path);
     }
     return false;
+}
+
+/* app.log* is meant for app.log.1, not for the app.log.2.gz that follows it. */
+bool lb_tail_matches(const struct lb_tail_options *options, const char *path)
+{
+    return is_included(options, path, lb_tail_packed(path));
+}
+
+bool lb_tail_covers(const struct lb_tail_options *options, const char *path)
+{
+    return is_included(options, path, NULL);
 }

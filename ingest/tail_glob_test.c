@@ -63,6 +63,20 @@ static void the_base_ends_before_the_first_wildcard(void **state)
     assert_int_equal(lb_glob_base("/app.log"), 0);
 }
 
+static void compressed_files_need_a_pattern_that_ends_so(void **state)
+{
+    struct lb_str include[] = { LB_STR("/log/app.log*"), LB_STR("/log/*.zst") };
+    struct lb_tail_options options = { .include = { include, 2 } };
+
+    (void)state;
+    assert_true(lb_tail_matches(&options, "/log/app.log.1"));
+    assert_false(lb_tail_matches(&options, "/log/app.log.2.gz"));
+    assert_true(lb_tail_covers(&options, "/log/app.log.2.gz"));
+    assert_true(lb_tail_matches(&options, "/log/app.log.3.zst"));
+    assert_string_equal(lb_tail_packed("/log/app.log.2.gz"), ".gz");
+    assert_null(lb_tail_packed("/log/gz"));
+}
+
 /* --- walking --------------------------------------------------------------------- */
 
 static const char *const files[] = {
@@ -153,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_by_component),
+        cmocka_unit_test(compressed_files_need_a_pattern_that_ends_so),
         cmocka_unit_test(excludes_win_and_names_alone_suffice),
         cmocka_unit_test(the_base_ends_before_the_first_wildcard),
         cmocka_unit_test(walking_finds_what_matches_and_nothing_else),

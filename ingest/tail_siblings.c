@@ -22,6 +22,7 @@
 #include <xxhash.h>
 
 enum {
+    FIND_TRIES = 10,
     COPY_HEAD_MIN = 16, /* what begins alike for less may be chance, unless it is all that was read */
 };
 
@@ -140,11 +141,25 @@ static bool has_inode(struct visit *self, const char *path)
            self->status.st_dev == self->identity->device;
 }
 
+/* The directory of `path` changed within the last second, as while all logs in it are rotated. */
+static bool is_restless(const char *path)
+{
+    char parent[PATH_MAX];
+    struct stat status;
+
+    copy_text(parent, path, (size_t)(base_name(path) - path));
+    return stat(parent, &status) == 0 && lb_tail_file_time() - lb_tail_mtime(&status) < LB_SECOND;
+}
+
 bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identity, char *found)
 {
     struct visit visit = { .test = has_inode, .beside = path, .identity = identity };
+    bool hit = visit_siblings(&visit);
 
-    if (!visit_siblings(&visit))
+    /* A file that is renamed while its directory is read may be passed over. */
+    for (unsigned tries = 0; !hit && tries < FIND_TRIES && is_restless(path); tries++)
+        hit = visit_siblings(&visit);
+    if (!hit)
         return false;
     copy_text(found, visit.path, strlen(visit.path));
     return true;

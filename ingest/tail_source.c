@@ -289,5 +289,5 @@ bool lb_tail_source_reads(const struct lb_source *source, const char *path)
     const struct lb_tail_state *state = source->state;
 
     /* While it runs the patterns of the tail are absolute; before, those of the configuration have to do. */
-    return lb_tail_matches(state->runner != NULL ? &state->runner->tail->options : &state->options, path);
+    return lb_tail_covers(state->runner != NULL ? &state->runner->tail->options : &state->options, path);
 }

@@ -186,6 +186,18 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
     return ok;
 }
 
+static bool name_sinks(struct lb_config *config, struct lb_alerting *alerting)
+{
+    struct lb_strs *names = &alerting->sink_names;
+
+    names->items = lb_arena_zalloc(&config->arena, (config->sink_count + 1) * sizeof(*names->items));
+    if (names->items == NULL)
+        return false;
+    for (uint32_t i = 0; i < config->sink_count; i++)
+        names->items[names->count++] = config->sinks[i].section.name;
+    return true;
+}
+
 bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
                       struct lb_diag *diag)
 {
@@ -202,6 +214,8 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     *alerting = options.alerting;
     if (node->kind != LB_NODE_MAP)
         return false;
+    if (!name_sinks(config, alerting))
+        return too_large(node, diag);
     routes = read_routes(config, options.routes, alerting, diag);
     return read_rules(config, options.rules, alerting, routes, diag) && routes && ok;
 }

@@ -14,6 +14,7 @@
 #include "alert_conf.h"
 #include "alert_evaluate.h"
 #include "alert_event.h"
+#include "alert_memory.h"
 #include "alert_outbox.h"
 #include "alert_queue.h"
 #include "lb_alloc.h"
@@ -55,6 +56,7 @@ struct lb_alert_engine {
     struct lb_scratch scratch;
     struct lb_arena arena; /* of one event's record, to route it */
     struct lb_alert_outbox outbox;
+    struct lb_alert_memory *memory; /* NULL: a restart forgets */
 
     struct rule_metrics *rule_metrics;
     struct lb_metric *firing[LB_SEVERITY_COUNT];
@@ -264,6 +266,13 @@ static void apply_feed(struct lb_alert_engine *engine, const struct lb_batch *ba
     lb_alert_apply(runner, &input);
 }
 
+/* By an earlier run, which saved that. */
+static bool was_applied(const struct lb_alert_engine *engine, const struct lb_batch *batch, const struct lb_feed *feed)
+{
+    return engine->memory != NULL &&
+           lb_alert_memory_holds(engine->memory, batch->stream, batch->position + batch->records[feed->record].end);
+}
+
 /* The time of the newest record; INT64_MIN: there is none. */
 static int64_t newest_of(struct lb_alert_engine *engine, const struct lb_batch *batch)
 {
@@ -302,7 +311,8 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
     pthread_mutex_lock(&engine->state_lock);
     advance(engine, batch->arrival_ns);
     for (uint32_t i = 0; i < batch->feed_count; i++)
-        apply_feed(engine, batch, &batch->feeds[i]);
+        if (!was_applied(engine, batch, &batch->feeds[i]))
+            apply_feed(engine, batch, &batch->feeds[i]);
     moved = see_stream(engine, batch);
     if (moved || engine->now >= engine->ticked + TICK_NS)
         tick(engine, false);
@@ -469,10 +479,22 @@ static void consume(struct lb_alert_engine *engine, const struct lb_alert_delive
         return;
     }
     lb_alert_engine_apply(engine, item->batch);
-    if (item->token != NULL)
+    if (engine->memory != NULL)
+        lb_alert_memory_applied(engine->memory, item->batch, item->token);
+    else if (item->token != NULL)
         lb_token_done(item->token, LB_DELIVERED, NULL);
     lb_batch_unref(item->batch);
     lb_metric_add(engine->depth, -1);
+}
+
+/* What is told must have gone on its way before what is remembered says that it was. */
+static bool save(struct lb_alert_engine *engine, bool last)
+{
+    const struct lb_alerting *alerting = engine->alerting;
+
+    if (engine->memory == NULL || engine->outbox.count > 0)
+        return engine->memory == NULL;
+    return lb_alert_memory_tick(engine->memory, engine->runners, alerting->rule_count, &alerting->sink_names, last);
 }
 
 static void *run(void *context)
@@ -489,6 +511,7 @@ static void *run(void *context)
         }
         lb_alert_engine_flush(engine);
         note_changed(engine);
+        save(engine, false);
     }
 }
 
@@ -545,6 +568,8 @@ void lb_alert_engine_stop(struct lb_alert_engine *engine)
     engine->started = false;
     lb_alert_engine_tick(engine, lb_clock_now(), true);
     drain(engine);
+    if (!save(engine, true))
+        LB_WARN(MODULE, "what alert rules know since the last time could not be saved; their records come again");
 }
 
 /* --- making and freeing --------------------------------------------------- */
@@ -601,6 +626,31 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
     return engine;
 }
 
+static struct lb_alert_runner *find_runner(void *context, struct lb_str rule)
+{
+    struct lb_alert_engine *engine = context;
+
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        if (lb_str_equal(engine->alerting->rules[i].name, rule))
+            return &engine->runners[i];
+    return NULL;
+}
+
+bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path)
+{
+    engine->memory = lb_alert_memory_new(path);
+    if (engine->memory == NULL)
+        return false;
+    lb_alert_memory_load(engine->memory, &engine->alerting->sink_names, find_runner, engine);
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++) {
+        const struct lb_alert_key *key = engine->runners[i].keys.lists[LB_ALERT_FIRING].head;
+
+        for (; key != NULL; key = key->next)
+            count_firing(engine, key->state.severity, 1);
+    }
+    return true;
+}
+
 static void free_runners(struct lb_alert_engine *engine)
 {
     for (uint32_t i = 0; engine->runners != NULL && i < engine->alerting->rule_count; i++)
@@ -618,6 +668,7 @@ void lb_alert_engine_free(struct lb_alert_engine *engine)
         return;
     lb_alert_engine_stop(engine);
     lb_share_on_credit(engine->outbox.share, NULL, NULL);
+    lb_alert_memory_free(engine->memory);
     free_runners(engine);
     lb_alert_clocks_free(&engine->clocks);
     lb_alert_outbox_free(&engine->outbox);

@@ -147,7 +147,7 @@ static inline struct lb_alert_rule ratio_rule(const char *name, int64_t over, ui
 static inline struct fixture *open_pool(size_t pool_bytes)
 {
     struct fixture *self = calloc(1, sizeof(*self));
-    struct lb_str names[] = { LB_STR("archive"), LB_STR("pager"), LB_STR("alerts") };
+    struct lb_str names[] = { LB_STR("archive"), LB_STR("pager"), LB_STR(LB_ALERTS_CONSUMER) };
     struct lb_strs consumers = { names, 3 };
 
     lb_clock_set(BEGIN);

@@ -16,7 +16,7 @@
 #include <msgpack.h>
 #include <xxhash.h>
 
-enum { VERSION = 1, RULE_MEMBERS = 4, KEY_MEMBERS = 21, DETAIL_MEMBERS = 11, SKETCH_MEMBERS = 6 };
+enum { VERSION = 1, RULE_MEMBERS = 4, KEY_MEMBERS = 22, DETAIL_MEMBERS = 11, SKETCH_MEMBERS = 6 };
 
 /* --- meaning ----------------------------------------------------------------- */
 
@@ -130,6 +130,7 @@ static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runne
     msgpack_pack_uint64(packer, key->id);
     msgpack_pack_uint32(packer, key->sequence);
     msgpack_pack_uint8(packer, key->summarised);
+    msgpack_pack_uint64(packer, key->told_sinks);
     pack_bytes(packer, &key->state, sizeof(key->state));
     pack_bytes(packer, &window->cursor, sizeof(window->cursor));
     msgpack_pack_int64(packer, window->dropped);
@@ -415,6 +416,7 @@ static void take_members(struct reader *reader, const struct lb_alert_runner *ru
     key->id = take_unsigned(reader);
     key->sequence = (uint32_t)take_unsigned(reader);
     key->summarised = take_unsigned(reader) != 0;
+    key->told_sinks = take_unsigned(reader);
     take_struct(reader, &key->state, sizeof(key->state));
     take_window(reader, &key->window, &runner->shape);
     take_texts(reader, key);
@@ -441,13 +443,23 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     key->hash = place.hash;
     key->length = place.length;
     memcpy(key->text, place.text, sizeof(key->text));
+    /* Its time goes on from where it stood: what happened meanwhile has yet to be read. */
+    key->arrival = runner->now;
     key->totals = key->window.cursor.totals;
     key->value = lb_alert_window_value(&key->window, &runner->shape);
     (void)lb_alert_judge(runner->rule, key->totals.count, key->value, &key->judged);
-    key->told_sinks = 0;
 }
 
-static bool read_key(struct lb_alert_runner *runner, const msgpack_object *object)
+static uint64_t map_sinks(uint64_t before, const uint64_t sinks[64])
+{
+    uint64_t now = 0;
+
+    for (; before != 0; before &= before - 1)
+        now |= sinks[__builtin_ctzll(before)];
+    return now;
+}
+
+static bool read_key(struct lb_alert_runner *runner, const msgpack_object *object, const uint64_t sinks[64])
 {
     struct reader reader = open_array(object, KEY_MEMBERS);
     struct lb_str text = take_bytes(&reader);
@@ -468,13 +480,14 @@ static bool read_key(struct lb_alert_runner *runner, const msgpack_object *objec
         free_memory(&read);
         return true;
     }
+    read.told_sinks = map_sinks(read.told_sinks, sinks);
     adopt(runner, key, &read);
     lb_alert_keys_move(&runner->keys, key, (enum lb_alert_list)list);
     return true;
 }
 
-static bool read_rule(const msgpack_object *object, struct lb_alert_runner *(*find)(void *context, struct lb_str rule),
-                      void *context)
+static bool read_rule(const msgpack_object *object, const uint64_t sinks[64],
+                      struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
 {
     struct reader reader = open_array(object, RULE_MEMBERS);
     uint64_t version = take_unsigned(&reader);
@@ -489,12 +502,12 @@ static bool read_rule(const msgpack_object *object, struct lb_alert_runner *(*fi
     if (runner == NULL || lb_alert_rule_meaning(runner->rule) != meaning)
         return true;
     for (uint32_t i = 0; i < keys->via.array.size; i++)
-        if (!read_key(runner, &keys->via.array.ptr[i]))
+        if (!read_key(runner, &keys->via.array.ptr[i], sinks))
             return false;
     return true;
 }
 
-enum lb_err lb_alert_snapshot_read(struct lb_str *bytes,
+enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, const uint64_t sinks[64],
                                    struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
 {
     struct head head;
@@ -512,7 +525,7 @@ enum lb_err lb_alert_snapshot_read(struct lb_str *bytes,
     *bytes = (struct lb_str){ packed.ptr + head.length, packed.len - head.length };
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, packed.ptr, head.length, NULL) == MSGPACK_UNPACK_SUCCESS)
-        ok = read_rule(&unpacked.data, find, context);
+        ok = read_rule(&unpacked.data, sinks, find, context);
     msgpack_unpacked_destroy(&unpacked);
     return ok ? LB_OK : LB_BAD_INPUT;
 }

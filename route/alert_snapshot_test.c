@@ -15,6 +15,8 @@ static struct lb_alert_runner *find(void *context, struct lb_str rule)
     return NULL;
 }
 
+static const uint64_t same_sinks[64] = { 1, 2 };
+
 static struct lb_buffer snapshot_of(const struct lb_alert_engine *engine)
 {
     struct lb_buffer out;
@@ -35,8 +37,8 @@ static void restart(struct fixture *self)
     lb_alert_engine_free(self->engine);
     start(self);
     for (uint32_t i = 0; i < self->alerting.rule_count; i++)
-        assert_int_equal(lb_alert_snapshot_read(&rest, find, self->engine), LB_OK);
-    assert_int_equal(lb_alert_snapshot_read(&rest, find, self->engine), LB_END);
+        assert_int_equal(lb_alert_snapshot_read(&rest, same_sinks, find, self->engine), LB_OK);
+    assert_int_equal(lb_alert_snapshot_read(&rest, same_sinks, find, self->engine), LB_END);
     struct lb_buffer again = snapshot_of(self->engine);
     assert_int_equal(again.len, bytes.len);
     lb_buffer_free(&bytes);
@@ -147,7 +149,7 @@ static void a_rule_of_another_meaning_begins_anew(void **state)
     lb_alert_engine_free(self->engine);
     self->rules[0].over_ns = 61 * MINUTE;
     start(self);
-    assert_int_equal(lb_alert_snapshot_read(&rest, find, self->engine), LB_OK);
+    assert_int_equal(lb_alert_snapshot_read(&rest, same_sinks, find, self->engine), LB_OK);
     assert_int_equal(self->engine->runners[0].keys.count, 0);
     lb_buffer_free(&bytes);
     close_ground(self);
@@ -173,7 +175,7 @@ static void damage_costs_knowledge_and_nothing_else(void **state)
             bytes.ptr[at] = damaged[turn];
             lb_alert_engine_free(self->engine);
             start(self);
-            assert_int_not_equal(lb_alert_snapshot_read(&rest, find, self->engine), LB_OK);
+            assert_int_not_equal(lb_alert_snapshot_read(&rest, same_sinks, find, self->engine), LB_OK);
             lb_clock_set(BEGIN + MINUTE);
             lb_alert_engine_tick(self->engine, BEGIN + MINUTE, false);
             bytes.ptr[at] = kept;

@@ -12,7 +12,7 @@
 
 enum {
     ARCHIVE_IDS_MAX = 32 * 1024,               /* of a block */
-    ARCHIVE_SEGMENT_IDS_MAX = 4 * 1024 * 1024, /* a segment that has them is closed */
+    ARCHIVE_SEGMENT_IDS_MAX = 2 * 1024 * 1024, /* a segment that has them is closed */
     ARCHIVE_ID_BITS = 8,                       /* an id, in a block that has as many as blocks have */
 };
 

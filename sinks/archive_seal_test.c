@@ -338,6 +338,100 @@ static void every_failed_allocation_is_an_error_and_nothing_more(void **state)
     assert_true(n > 10);
 }
 
+/* Whatever byte of words, postings or ids is flipped: what has a match is selected, and it is said that all are. */
+static void a_damaged_index_leaves_nothing_out(void **state)
+{
+    static const char *const literals[] = { "order", "4f0c2d9e-7a11-4c3f-a1b2-012345678907" };
+    lb_archive_reason reason;
+    uint32_t told = 0;
+
+    (void)state;
+    add_many();
+    lb_archive_close(seal_and_open(500));
+    chmod(path, 0600);
+    int fd = open(path, O_RDWR);
+    struct archive_index *index = NULL;
+    assert_int_equal(archive_index_find(&index, fd, size_of(path), &reason), LB_OK);
+    uint64_t from = index->at + index->segments[0].words.offset;
+    uint64_t to = index->at + index->bytes;
+    uint32_t blocks = index->block_count;
+    archive_index_free(index);
+    for (uint64_t at = from; at < to; at++) {
+        unsigned char byte;
+
+        assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+        byte ^= 4;
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+        for (size_t i = 0; i < 2; i++) {
+            struct lb_str literal = lb_str_from(literals[i]);
+            struct lb_archive_clause clause = { &literal, 1 };
+            struct lb_archive_query query = any;
+            struct lb_archive *archive;
+            uint64_t bits = 0;
+
+            query.all = &clause;
+            query.count = 1;
+            assert_int_equal(lb_archive_open(&archive, path, &reason), LB_OK);
+            enum lb_err err = lb_archive_select(archive, &query, &bits);
+            if (err == LB_BAD_INPUT)
+                assert_int_equal(__builtin_popcountll(bits), blocks);
+            else
+                assert_true(err == LB_OK && (i == 0 ? (uint32_t)__builtin_popcountll(bits) == blocks : bits != 0));
+            told += err == LB_BAD_INPUT;
+            assert_int_equal(lb_archive_check_index(archive, &reason), LB_BAD_INPUT);
+            lb_archive_close(archive);
+        }
+        byte ^= 4;
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+    }
+    assert_true(told > 100);
+    close(fd);
+}
+
+static char sidecar[80];
+
+static void failed_allocations_leave_no_half_sidecar_and_no_half_repair(void **state)
+{
+    lb_archive_reason reason = NULL;
+    enum lb_err err = LB_NOMEM;
+    uint32_t blocks;
+    uint64_t bytes;
+    char flipped;
+
+    (void)state;
+    add_many();
+    snprintf(sidecar, sizeof(sidecar), "%s.lbx", path);
+    for (long n = 1; err == LB_NOMEM; n++) {
+        lb_alloc_fail_at = n;
+        err = lb_archive_index(path, &reason);
+        lb_alloc_fail_at = 0;
+        assert_true((access(sidecar, F_OK) == 0) == (err == LB_OK));
+    }
+    assert_int_equal(err, LB_OK);
+    unlink(sidecar);
+    lb_archive_close(seal_and_open(500));
+    chmod(path, 0600);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &flipped, 1, 30), 1);
+    flipped ^= 0x10;
+    assert_int_equal(pwrite(fd, &flipped, 1, 30), 1);
+    close(fd);
+    err = LB_NOMEM;
+    for (long n = 1; err == LB_NOMEM; n++) {
+        lb_alloc_fail_at = n;
+        err = lb_archive_repair(path, &blocks, &bytes, &reason);
+        lb_alloc_fail_at = 0;
+    }
+    assert_int_equal(err, LB_OK);
+    assert_null(reason);
+    struct lb_archive *archive;
+    assert_int_equal(lb_archive_open(&archive, path, &reason), LB_OK);
+    assert_int_equal(lb_archive_check_index(archive, &reason), LB_OK);
+    assert_int_equal(lb_archive_blocks(archive)[0].lines, 0);
+    assert_true(lb_archive_blocks(archive)[1].lines > 0);
+    lb_archive_close(archive);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -351,6 +445,8 @@ int main(void)
         TEST(told_to_stop_it_leaves_the_file_as_it_was),
         TEST(what_is_no_live_archive_is_refused),
         TEST(every_failed_allocation_is_an_error_and_nothing_more),
+        TEST(a_damaged_index_leaves_nothing_out),
+        TEST(failed_allocations_leave_no_half_sidecar_and_no_half_repair),
     };
 
     return cmocka_run_group_tests_name("sinks/archive_seal", tests, NULL, NULL);

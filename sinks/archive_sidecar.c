@@ -23,27 +23,30 @@ enum { PRINT_BYTES = 64 * 1024, FRAME_RAW_MAX = 16 * 1024 * 1024 };
 struct state {
     uint64_t size;
     uint64_t mtime_ns;
-    uint64_t print;
+    uint64_t print; /* of the first and the last bytes */
 };
 
-/* Of the first and the last bytes. */
-static bool read_state(int fd, struct state *state)
+static enum lb_err read_state(int fd, struct state *state)
 {
     unsigned char *bytes = lb_alloc(2 * (size_t)PRINT_BYTES);
     struct stat status;
-    bool fine = bytes != NULL && fstat(fd, &status) == 0;
+    enum lb_err err = bytes != NULL ? LB_OK : LB_NOMEM;
 
-    if (fine) {
+    if (err == LB_OK && fstat(fd, &status) != 0)
+        err = LB_IO;
+    if (err == LB_OK) {
         uint64_t size = (uint64_t)status.st_size;
         size_t part = size < PRINT_BYTES ? (size_t)size : PRINT_BYTES;
 
         state->size = size;
         state->mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000 + (uint64_t)status.st_mtim.tv_nsec;
-        fine = archive_read_at(fd, bytes, part, 0) && archive_read_at(fd, bytes + part, part, size - part);
-        state->print = fine ? XXH64(bytes, 2 * part, 0) : 0;
+        if (!archive_read_at(fd, bytes, part, 0) || !archive_read_at(fd, bytes + part, part, size - part))
+            err = LB_IO;
+        else
+            state->print = XXH64(bytes, 2 * part, 0);
     }
     lb_free(bytes);
-    return fine;
+    return err;
 }
 
 /* --- reading --------------------------------------------------------------------- */
@@ -57,16 +60,18 @@ static enum lb_err load(struct archive_index **index, int sidecar, int fd, lb_ar
     if (fstat(sidecar, &status) != 0 || status.st_size < ARCHIVE_HEADER_BYTES || status.st_size > UINT32_MAX)
         return LB_BAD_INPUT;
     enum lb_err err = archive_index_load(index, sidecar, 0, (uint32_t)status.st_size, reason);
-    if (err == LB_OK && (!read_state(fd, &state) || state.size != (*index)->data_end ||
-                         state.mtime_ns != (*index)->mtime_ns || state.print != (*index)->print)) {
-        archive_index_free(*index);
-        *index = NULL;
-        *reason = "the index beside it is of another state of the file; `logboom index` makes it anew";
-        return LB_BAD_INPUT;
-    }
     if (err == LB_BAD_INPUT)
         *reason = "the index beside it is damaged; `logboom index` makes it anew";
-    return err;
+    if (err != LB_OK)
+        return err;
+    err = read_state(fd, &state);
+    if (err == LB_OK && state.size == (*index)->data_end && state.mtime_ns == (*index)->mtime_ns &&
+        state.print == (*index)->print)
+        return LB_OK;
+    archive_index_free(*index);
+    *index = NULL;
+    *reason = "the index beside it is of another state of the file; `logboom index` makes it anew";
+    return err == LB_OK ? LB_BAD_INPUT : err;
 }
 
 enum lb_err archive_sidecar_find(struct archive_index **index, const char *path, int fd, lb_archive_reason *reason)
@@ -166,7 +171,10 @@ static enum lb_err write_sidecar(struct making *self, const char *temp, const ch
     enum lb_err err = archive_builder_end(&self->builder);
     if (err != LB_OK)
         return err;
-    if (!read_state(self->in, &now) || now.size != self->state.size || now.mtime_ns != self->state.mtime_ns)
+    err = read_state(self->in, &now);
+    if (err != LB_OK)
+        return err;
+    if (now.size != self->state.size || now.mtime_ns != self->state.mtime_ns)
         return refuse(self, "it changed while it was read");
     index->data_end = self->state.size;
     index->mtime_ns = self->state.mtime_ns;
@@ -206,10 +214,15 @@ static enum lb_err make(struct making *self, const char *path)
         return LB_IO;
     if (self->unpacker == NULL)
         return LB_NOMEM;
-    if (!names_of(path, temp, name) || !read_state(self->in, &self->state))
-        return refuse(self, "it cannot be read");
-    enum lb_err err = archive_index_find(&own, self->in, self->state.size, self->reason);
+    if (!names_of(path, temp, name))
+        return refuse(self, "its name is too long");
+    enum lb_err err = read_state(self->in, &self->state);
+    if (err != LB_OK)
+        return err;
+    err = archive_index_find(&own, self->in, self->state.size, self->reason);
     archive_index_free(own);
+    if (err == LB_NOMEM)
+        return err;
     if (err == LB_OK)
         return refuse(self, "it has its index inside");
     err = archive_builder_open(&self->builder, temp);

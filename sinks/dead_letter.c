@@ -102,8 +102,13 @@ static void tell_problem(struct lb_dead_letters *self, enum lb_err err, int erro
 
 static void let_go(struct lb_dead_letters *self)
 {
+    char reason[sizeof(self->last)];
+
+    pthread_mutex_lock(&self->lock);
+    memcpy(reason, self->last, sizeof(reason));
+    pthread_mutex_unlock(&self->lock);
     for (uint32_t i = 0; i < self->writing.count; i++)
-        lb_token_done(self->writing.tokens[i], LB_DEAD_LETTERED, "kept as a dead letter");
+        lb_token_done(self->writing.tokens[i], LB_DEAD_LETTERED, reason);
     self->writing.count = 0;
     lb_buffer_reset(&self->writing.lines);
 }

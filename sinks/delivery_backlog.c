@@ -21,7 +21,7 @@ bool delivery_backlog_left(const struct lb_delivery *self)
 {
     const struct delivery_spool *spool = self->spool;
 
-    return spool != NULL && (spool->read_at < spool->settled || spool->group > 0);
+    return spool != NULL && (spool->read_at < spool->settled || spool->group > 0 || spool->settling);
 }
 
 bool delivery_reads_spool(struct lb_delivery *self)
@@ -33,7 +33,7 @@ bool delivery_reads_spool(struct lb_delivery *self)
     if (spool->read_at < spool->settled)
         return true;
     /* All is read. What lags in memory goes to the disk first, unless the disk does not take it. */
-    if (spool->group == 0 && (spool->stuck || !delivery_lags(self, lb_clock_monotonic())))
+    if (spool->group == 0 && !spool->settling && (spool->stuck || !delivery_lags(self, lb_clock_monotonic())))
         spool->engaged = false;
     return spool->engaged;
 }

@@ -18,12 +18,18 @@
 
 /* --- when ------------------------------------------------------------------------- */
 
+/* One large batch alone is no sign, as long as the sink has not had it yet. */
+static bool holds_too_much(const struct lb_delivery *self)
+{
+    return self->held_bytes > self->hold_max &&
+           (self->count > 1 || self->written > 0 || self->blocked_since_ns != 0 || self->spool->engaged);
+}
+
 bool delivery_lags(const struct lb_delivery *self, int64_t now)
 {
     if (!self->spools || self->count == 0)
         return false;
-    return (self->held_bytes > self->hold_max && self->count > 1) ||
-           now - self->ring[self->head].since >= self->spool_age_ns;
+    return holds_too_much(self) || now - self->ring[self->head].since >= self->spool_age_ns;
 }
 
 /* With the lock: when the thread has something to do, monotonic; INT64_MAX: nobody knows. */
@@ -34,7 +40,7 @@ static int64_t due_at(const struct lb_delivery *self)
 
     if (self->count == 0)
         return INT64_MAX;
-    if (spool->ending || (self->held_bytes > self->hold_max && (spool->engaged || self->count > 1)))
+    if (spool->ending || holds_too_much(self))
         at = 0;
     else
         at = self->ring[self->head].since + (spool->engaged ? SPOOL_GROUP_AGE : self->spool_age_ns);
@@ -85,6 +91,8 @@ static void take_group(struct lb_delivery *self)
     for (uint32_t i = 0; i < count; i++)
         spool->items[i] = *delivery_at(self, i);
     spool->group = count;
+    /* While there is a group the sink takes nothing from the queue: these stay the same. */
+    spool->given = self->written + self->trying;
 }
 
 /* --- writing ------------------------------------------------------------------------- */
@@ -94,8 +102,8 @@ static void note_lost(void *context, struct lb_str payload, uint64_t start)
     struct delivery_spool *spool = context;
     struct spool_head head;
 
-    /* Neither the delivery's lock nor the sink can change this: `reading` is held. */
-    if (start >= spool->read_at && spool_decode_head(payload, &head) == LB_OK)
+    /* Neither the delivery's lock nor the sink can change read_at: `reading` is held. */
+    if (start >= spool->read_at && start >= spool->given_end && spool_decode_head(payload, &head) == LB_OK)
         spool->dropping += head.count;
 }
 
@@ -138,12 +146,17 @@ static enum lb_err append(struct lb_delivery *self, const struct delivery_item *
     spool_encode(item->batch, selection, &spool->encoded);
     if (spool->encoded.failed)
         return LB_NOMEM;
-    for (;;) {
-        enum lb_err err = lb_journal_append(spool->journal, lb_buffer_str(&spool->encoded), end);
-
-        if (err != LB_LIMIT || self->sink->options.spool_then != LB_SPOOL_DROP_OLDEST || !drop_segment(self))
-            return err;
-    }
+    bool dropping = self->sink->options.spool_then == LB_SPOOL_DROP_OLDEST;
+    enum lb_err err;
+    do
+        err = lb_journal_append(spool->journal, lb_buffer_str(&spool->encoded), end);
+    while (err == LB_LIMIT && dropping && drop_segment(self));
+    if (err != LB_LIMIT || !dropping)
+        return err;
+    /* It would not fit if all else went: it is dropped itself. */
+    delivery_note_dropped(self, DROP_SPOOL, selection->count);
+    *records = 0;
+    return LB_OK;
 }
 
 /* How many of the group are safe now. */
@@ -160,6 +173,8 @@ static uint32_t write_group(struct lb_delivery *self)
         if (err != LB_OK)
             break;
         spool->ends[count++] = end;
+        if (count <= spool->given)
+            spool->given_end = end;
     }
     int cause = errno;
     if (lb_journal_sync(spool->journal) != LB_OK) {
@@ -207,6 +222,7 @@ static void take_out(struct lb_delivery *self, uint32_t count, uint32_t *given)
             lb_token_hold(spool->items[written].token, 1);
     }
     spool->group = 0;
+    spool->settling = true;
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -243,6 +259,7 @@ static void settle(struct lb_delivery *self, uint32_t count)
     if (spool->read_at >= spool->settled)
         spool->unread_arrival = spool->items[given < count ? given : 0].batch->arrival_ns;
     spool->settled = spool->ends[count - 1];
+    spool->settling = false;
     if (given > 0)
         spool->read_at = spool->ends[given - 1];
     pthread_cond_signal(&self->more);

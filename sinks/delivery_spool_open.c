@@ -135,7 +135,7 @@ static void look_back(struct lb_delivery *self)
     lb_journal_trim(spool->journal, spool->read_at);
     spool->engaged = spool->read_at < spool->settled;
     if (spool->engaged)
-        LB_INFO(MODULE, "records of an earlier run are in the spool sink=" LB_STR_FMT " bytes=%" PRIu64,
+        LB_INFO(MODULE, "records from before are in the spool sink=" LB_STR_FMT " bytes=%" PRIu64,
                 LB_STR_ARG(self->sink->section.name), spool->settled - spool->read_at);
 }
 

@@ -122,9 +122,11 @@ static const struct lb_sink_type committing = {
 };
 
 static char dir[64];
+static struct lb_sink_options spool_options; /* of the runs of one test */
 
 static int make_dir(void **state)
 {
+    spool_options = (struct lb_sink_options){ 0 };
     (void)state;
     snprintf(dir, sizeof(dir), "/tmp/delivery_spool_test.XXXXXX");
     return mkdtemp(dir) == NULL;
@@ -147,7 +149,8 @@ static struct fake *open_run(struct rig *rig, const struct lb_sink_type *type, i
     struct fake *fake = sink->state;
 
     sink->data_dir = lb_str_from(dir);
-    sink->options = (struct lb_sink_options){ .when_full = when_full, .spool_then = LB_SPOOL_BLOCK };
+    sink->options = spool_options;
+    sink->options.when_full = when_full;
     pthread_mutex_init(&fake->lock, NULL);
     fake->dribble = UINT_MAX;
     rig_open_stream(rig);
@@ -284,6 +287,24 @@ static void what_waits_too_long_goes_to_disk_however_little(void **state)
     rig_close(&rig);
 }
 
+static void one_large_batch_does_not_stay_in_memory(void **state)
+{
+    struct rig rig;
+    struct fake *fake = open_run(&rig, &network, LB_FULL_SPOOL, 500);
+
+    (void)state;
+    fake->refuse = true;
+    rig_push(&rig, 0, RIG_BATCH_RECORDS);
+    WAIT_FOR(mark_of(&rig) == RIG_BATCH_RECORDS);
+    /* The slab is free though the sink has not taken it. */
+    WAIT_FOR(atomic_load(&rig.batches[0].batch.references) == 0);
+    fake->refuse = false;
+    WAIT_FOR(count_of(fake) == RIG_BATCH_RECORDS);
+    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_got(fake, 0, RIG_BATCH_RECORDS);
+    rig_close(&rig);
+}
+
 static void a_batch_taken_in_part_goes_on_where_it_was(void **state)
 {
     struct rig rig;
@@ -411,6 +432,61 @@ static void drops_the_oldest_in_memory_and_counts_them(void **state)
     rig_close(&rig);
 }
 
+static void a_full_spool_drops_its_oldest_and_counts_them(void **state)
+{
+    static char padding[1000];
+    struct rig rig;
+
+    (void)state;
+    memset(padding, 'x', sizeof(padding) - 1);
+    spool_options.spool_max = 256 * 1024;
+    spool_options.spool_then = LB_SPOOL_DROP_OLDEST;
+    struct fake *fake = open_run(&rig, &network, LB_FULL_SPOOL, 500);
+    rig.padding = padding;
+    fake->refuse = true;
+    rig_push(&rig, 0, 10);
+    WAIT_FOR(fake->tries > 0);   /* the first batch is with the sink: it cannot be dropped any more */
+    push_many(&rig, 10, 99, 10); /* 1 MB */
+    WAIT_FOR(mark_of(&rig) == 1000);
+    WAIT_FOR(state_of(&rig).queue_depth == 0);
+    uint64_t dropped = state_of(&rig).dropped;
+    assert_true(dropped > 500 && dropped < 1000 && dropped % 10 == 0);
+    assert_true(state_of(&rig).spool_bytes <= spool_options.spool_max);
+    fake->refuse = false;
+    WAIT_FOR(count_of(fake) == 1000 - dropped);
+    assert_true(stop(&rig, 10 * LB_SECOND));
+    for (uint32_t i = 0; i < fake->count; i++)
+        assert_int_equal(fake->got[i], i < 10 ? i : dropped + i);
+    assert_int_equal(state_of(&rig).dropped, dropped);
+    rig_close(&rig);
+}
+
+static void what_is_larger_than_the_spool_is_dropped_rather_than_waited_for(void **state)
+{
+    static char padding[RIG_PAD_MAX];
+    struct rig rig;
+
+    (void)state;
+    memset(padding, 'x', sizeof(padding) - 1);
+    spool_options.spool_max = 100 * 1024;
+    spool_options.spool_then = LB_SPOOL_DROP_OLDEST;
+    struct fake *fake = open_run(&rig, &network, LB_FULL_SPOOL, 500);
+    fake->refuse = true;
+    rig_push(&rig, 0, 10);
+    rig_push(&rig, 10, 10);
+    WAIT_FOR(mark_of(&rig) == 20);
+    rig.padding = padding;
+    rig_push(&rig, 20, RIG_BATCH_RECORDS); /* 260 KB */
+    rig.padding = NULL;
+    rig_push(&rig, 20 + RIG_BATCH_RECORDS, 10);
+    WAIT_FOR(mark_of(&rig) == 30 + RIG_BATCH_RECORDS);
+    assert_int_equal(state_of(&rig).dropped, RIG_BATCH_RECORDS);
+    fake->refuse = false;
+    WAIT_FOR(count_of(fake) == 30);
+    assert_true(stop(&rig, 10 * LB_SECOND));
+    rig_close(&rig);
+}
+
 static void a_committing_sink_gets_each_record_once_over_restarts(void **state)
 {
     struct rig rig;
@@ -521,12 +597,15 @@ int main(void)
         TEST(writes_nothing_to_disk_while_the_sink_keeps_up),
         TEST(gives_back_slabs_and_moves_the_mark_in_an_outage),
         TEST(what_waits_too_long_goes_to_disk_however_little),
+        TEST(one_large_batch_does_not_stay_in_memory),
         TEST(a_batch_taken_in_part_goes_on_where_it_was),
         TEST(a_stop_in_an_outage_leaves_the_rest_in_the_spool),
         TEST(without_a_deadline_a_stop_waits_for_all),
         TEST(a_backlog_is_delivered_whatever_the_policy_is_now),
         TEST(a_lost_spool_does_not_stop_the_next_run),
         TEST(drops_the_oldest_in_memory_and_counts_them),
+        TEST(a_full_spool_drops_its_oldest_and_counts_them),
+        TEST(what_is_larger_than_the_spool_is_dropped_rather_than_waited_for),
         TEST(a_committing_sink_gets_each_record_once_over_restarts),
         TEST(whatever_the_sink_does_all_comes_in_order),
     };

@@ -166,6 +166,7 @@ struct http_queue {
     const struct http_settings *settings;
     struct http_policy policy;
     struct http_pace pace;
+    uint32_t refused; /* requests in a row */
     struct lb_metric *circuit;
     struct lb_metric *limit;
 

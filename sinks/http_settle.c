@@ -14,7 +14,11 @@
 
 #include <stdio.h>
 
-enum { KIND_BYTES = 16, ERROR_BYTES_SHOWN = 80 };
+enum {
+    KIND_BYTES = 16,
+    ERROR_BYTES_SHOWN = 80,
+    REFUSED_MAX = 5, /* requests in a row: then it is not about single records any more, and health fails */
+};
 
 #define LETTER_PAUSE LB_SECOND /* where dead letters cannot be kept, before the request is tried again */
 
@@ -132,7 +136,11 @@ static void refuse(struct http_queue *queue, struct http_request *request, const
     note_success(queue, request);
     if (settle_each(queue, request, NULL, verdict, reason) > 0)
         request->not_before = lb_clock_monotonic() + LETTER_PAUSE;
-    lb_delivery_problem(queue->sink, "%s; such records go to the dead letters", reason);
+    queue->refused++;
+    if (queue->refused < REFUSED_MAX)
+        lb_delivery_fine(queue->sink); /* it answers, whatever was wrong before */
+    else
+        lb_delivery_problem(queue->sink, "%s; nothing else for some time, all goes to the dead letters", reason);
 }
 
 /* Halves find the record that is at fault, or the size that the receiver takes. */
@@ -155,6 +163,7 @@ static void split(struct http_queue *queue, struct http_request *request, const 
 static void accept_all(struct http_queue *queue, struct http_request *request)
 {
     note_success(queue, request);
+    queue->refused = 0;
     lb_delivery_fine(queue->sink);
     lb_delivery_count(queue->sink, request->count, request->body.len);
     for (uint32_t i = 0; i < request->count; i++)
@@ -180,6 +189,7 @@ static bool accept_some(struct http_queue *queue, struct http_request *request, 
     if (left == 0) {
         http_pace_success(&queue->pace, started, lb_clock_monotonic());
         http_settle_show(queue);
+        queue->refused = 0;
         lb_delivery_fine(queue->sink);
         return true;
     }

@@ -117,21 +117,22 @@ static void note(void *context, struct lb_str key, struct lb_str value)
 
 enum cut { CUT_OK, CUT_GONE, CUT_FAILED };
 
-/* A data_dir that was copied with its files finds them under other inodes. */
-static bool is_copy(const struct output *self, struct output_file *file, int fd, const struct stat *status)
+/*
+ * A data_dir that was copied finds its files under other inodes. Only then: otherwise another inode is a sealed file,
+ * or somebody else's, in the place of ours.
+ */
+static bool is_copy(const struct output *self, const struct output_file *file, int fd)
 {
-    bool moved = self->sink->moved;
-    bool complete = (uint64_t)status->st_size == file->length;
+    return self->sink->moved && (file->length == 0 || self->kind->is_ours(fd, file->length));
+}
 
-    if (file->length == 0 ? !moved : !self->kind->is_ours(fd, file->length))
-        return false;
-    /* Lines are anybody's: without more to go by nothing is cut off a file of lines. */
-    if (!moved && !self->kind->numbered && !complete)
-        return false;
-    LB_INFO("sink", "a copy of the file that was being written stands in its place, it goes on path=%s", file->path);
-    file->inode = status->st_ino;
-    file->known = false; /* the ledger learns the inode with the next commit */
-    return true;
+/*
+ * The ledger may forget a name only when its directory has: or a power failure brings the file back, and nobody knows
+ * any more that no commit ever covered it.
+ */
+static enum cut surely_gone(const struct output *self, const struct output_file *file)
+{
+    return output_sync_parent(self, file->path) || errno == ENOENT || errno == ENOTDIR ? CUT_GONE : CUT_FAILED;
 }
 
 /* Cuts an open file to what was committed. */
@@ -141,9 +142,15 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
 
     if (fstat(fd, &status) != 0)
         return CUT_FAILED;
-    if (!S_ISREG(status.st_mode) || (status.st_ino != file->inode && !is_copy(self, file, fd, &status))) {
+    if (!S_ISREG(status.st_mode) || (status.st_ino != file->inode && !is_copy(self, file, fd))) {
         LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
         return CUT_GONE;
+    }
+    if (status.st_ino != file->inode) {
+        LB_INFO("sink", "a copy of the file that was being written stands in its place, it goes on path=%s",
+                file->path);
+        file->inode = status.st_ino;
+        file->known = false; /* the ledger learns the inode with the next commit */
     }
     if ((uint64_t)status.st_size < file->length) {
         LB_ERROR("sink", "a file is shorter than it was, somebody cut it path=%s bytes_missing=%" PRIu64, file->path,
@@ -151,7 +158,7 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
         return CUT_GONE;
     }
     if (file->length == 0 && self->kind->numbered)
-        return output_unlink_at(self, file->path) ? CUT_GONE : CUT_FAILED;
+        return output_unlink_at(self, file->path) ? surely_gone(self, file) : CUT_FAILED;
     return self->kind->cut(file, fd, (uint64_t)status.st_size) ? CUT_OK : CUT_FAILED;
 }
 
@@ -159,8 +166,10 @@ static enum cut cut(const struct output *self, struct output_file *file)
 {
     int fd = output_open_at(self, file->path, O_RDWR, false);
 
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) /* perhaps by a start that got no further */
+        return surely_gone(self, file);
     if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? CUT_GONE : CUT_FAILED;
+        return errno == ELOOP ? CUT_GONE : CUT_FAILED;
     enum cut result = cut_open(self, file, fd);
     int err = errno;
     close(fd);

@@ -53,6 +53,7 @@ struct delivery_spool {
     bool stuck;       /* the disk does not take */
     bool spooled;     /* what is being tried went to the spool meanwhile, with its token */
     uint32_t group;   /* the first items of the ring: on their way to the disk, nobody may take them out */
+    bool settling;    /* a group has left the queue, and `settled` does not have it yet */
     uint64_t settled; /* up to here the journal counts; also under commit_lock when it changes */
     uint64_t read_at; /* the sink has what is below */
     bool ending;
@@ -65,6 +66,8 @@ struct delivery_spool {
     struct delivery_item items[SPOOL_GROUP_ITEMS];
     uint64_t ends[SPOOL_GROUP_ITEMS];
     uint32_t records[SPOOL_GROUP_ITEMS];
+    uint32_t given;     /* the first of the group: the sink has them already */
+    uint64_t given_end; /* up to here what goes from the disk is not lost: the sink has it */
     struct lb_buffer encoded;
     struct delivery_trimmed trimmed;
     int64_t retry_at;

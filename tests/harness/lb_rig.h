@@ -147,7 +147,7 @@ static inline void rig_open_stream(struct rig *rig)
 {
     uint64_t id = 0;
 
-    rig->names[rig->sink_count] = LB_STR("alerts");
+    rig->names[rig->sink_count] = LB_STR(LB_ALERTS_CONSUMER);
     struct lb_strs names = { rig->names, rig->sink_count + 1 };
     rig->streams = lb_streams_new(rig->ledger, &names);
     assert(rig->streams != NULL);

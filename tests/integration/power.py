@@ -7,12 +7,14 @@ are written and synced again. A name that was made, changed or removed is on dis
 changed since, each directory keeps the first few, in order, and any number of them.
 
 So it is harsher than ext4, where syncing a file syncs its name too, and kinder than a disk that lies about fsync, or that
-reorders the names of one directory. The files keep their inodes.
+reorders the names of one directory. The files keep their inodes, but get new times; so the lock of data_dir is left
+alone, by whose times logboom tells whether the directory was copied.
 """
 import os
 import pathlib
 
 PAGE = 4096
+LEFT_ALONE = "lock"
 
 
 class File:
@@ -87,7 +89,7 @@ class Disk:
             if entry.is_dir(follow_symlinks=False):
                 self.names[directory][entry.name] = entry.path
                 self.load(entry.path)
-            else:
+            elif entry.name != LEFT_ALONE:
                 self.names[directory][entry.name] = entry.inode()
                 self.files[entry.inode()] = File(pathlib.Path(entry.path).read_bytes())
 
@@ -135,6 +137,8 @@ class Disk:
     def one(self, op, rest):
         if op == "C":
             inode, path = rest.split(" ", 1)
+            if os.path.basename(path) == LEFT_ALONE:
+                return
             self.files[int(inode)] = File()
             self.change((path, int(inode)))
         elif op == "N":
@@ -164,7 +168,7 @@ class Disk:
         grave = pathlib.Path(grave)
         for root in self.roots:
             for directory, folders, names in os.walk(root, topdown=False):
-                for name in names:
+                for name in set(names) - {LEFT_ALONE}:
                     path = pathlib.Path(directory, name)
                     if not (grave / str(path.lstat().st_ino)).exists():
                         os.link(path, grave / str(path.lstat().st_ino))

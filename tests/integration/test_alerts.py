@@ -159,3 +159,55 @@ def test_every_function_measures_what_it_says(logboom):
     assert first["pace"]["count"] == 180 and "0.3/s" in first["pace"]["message"]
     assert first["health"]["value"] == 3 and first["health"]["count"] == 53
     assert first["disk"]["value"] == 19.5 and first["disk"]["key"] == {"host": "db1"}
+
+
+MEMORY = """
+    sources:
+      app: {type: file, include: ['{dir}/app.log'], parse: json}
+    routes:
+      - to: all
+    sinks:
+      all: {type: file, path: '{dir}/all.log', flush: 50ms}
+      alerts: {type: file, path: '{dir}/alerts.log', flush: 50ms}
+    commit_every: 100ms
+    alerting:
+      lateness: 1s
+      routes:
+        - to: alerts
+      rules:
+        logins: {value: count(), over: 1h, by: client_ip, critical: at least 50}
+        slow: {value: p95(duration_ms), over: 1h, critical: above 1s, min_count: 60}
+"""
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_windows_and_who_was_told_survive_a_restart(logboom, end):
+    daemon = logboom(MEMORY)
+    daemon.dir.mkdir(parents=True, exist_ok=True)
+    (daemon.dir / "app.log").touch()
+
+    def more(first, last):
+        write(daemon, *(line("Failed password", client_ip="10.0.0.1", duration_ms=2000, seq=i)
+                        for i in range(first, last)))
+        wait_for(lambda: len(told(daemon, "all")) == last, what=f"{last} records")
+
+    daemon.start().ready()
+    more(0, 40)
+    getattr(daemon, end)()
+    daemon.start().ready()
+    more(40, 49)
+    assert daemon.get("/api/v1/alerts")[1].strip() == "[]"
+    more(49, 70)
+    wait_for(lambda: len(told(daemon)) >= 2, what="both alerts")
+    # Ten seconds pass until it is written by itself; then, and after a kill before, nobody is told again.
+    getattr(daemon, end)()
+    daemon.start().ready()
+    wait_for(lambda: json.dumps(json.loads(daemon.get("/api/v1/alerts")[1])).count("firing") == 2, what="both fire still")
+    more(70, 80)
+    assert daemon.stop() == 0
+    alerts = told(daemon)
+    if end == "stop":
+        assert [(a["rule"], a["state"], a["value"]) for a in alerts] == [("logins", "firing", 50), ("slow", "firing", 2000)]
+    # What was told just before a kill may come again, as the same event of the same alert.
+    events = {(a["rule"], a["alert_id"], a["sequence"], a["state"]) for a in alerts}
+    assert len(events) == 2 and {event[0] for event in events} == {"logins", "slow"}

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness import Logboom, wait_for
-from trials import Hook, MockKafka, Prober, RealKafka, Writer, check_complete, check_files, check_ids, first_run
+from trials import FILES, Hook, MockKafka, Prober, RealKafka, Writer, check_complete, check_files, check_ids, first_run
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
 ROUND = min(CRASHES, 20)  # ends in one trial; more of them take more trials, each with a seed of its own
@@ -112,3 +112,33 @@ def test_every_line_once_over_kill_9_and_sigterm(tmp_path, kafka, seed):
         writer.kill()
         daemon.kill()
         hook.close()
+
+
+def test_every_line_once_over_reloads_and_kills(tmp_path):
+    """SIGHUP at random moments, with a pattern or a rotation that changed, and kill -9 after some of them."""
+    rng = random.Random(SEED)
+    variants = [FILES.format(dir=tmp_path, rest=rest).replace("256KiB", size)
+                for rest in ("", "*") for size in ("256KiB", "100KiB")]
+    (tmp_path / "log").mkdir()
+    daemon = Logboom(tmp_path, variants[0])
+    writer = Writer(SEED, rename=tmp_path / "log/app.log", copytruncate=tmp_path / "log/web.log")
+    prober = Prober(tmp_path / "archive", tmp_path, SEED)
+    reloads = 0
+    try:
+        first_run(daemon, writer)
+        for _ in range(max(ROUND // 2, 1)):
+            daemon.start().ready()
+            for _ in range(rng.randint(0, 4)):
+                daemon.write_config(rng.choice(variants))
+                daemon.process.send_signal(signal.SIGHUP)
+                reloads += 1
+                time.sleep(rng.uniform(0.0, 0.3))  # the moment of the next one is random on purpose
+            assert daemon.process.poll() is None, daemon.log()
+            daemon.kill()
+        written = writer.stop()
+        assert daemon.start("--exit-at-eof").wait(120) == 0, daemon.log()
+        print("seed", SEED, "reloads", reloads, "written", written, "reads of the archives meanwhile:", prober.stop())
+        check_files(tmp_path, written)
+    finally:
+        writer.kill()
+        daemon.kill()

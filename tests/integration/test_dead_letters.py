@@ -3,6 +3,7 @@ import http.server
 import json
 import os
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -123,7 +124,7 @@ def test_the_refused_are_kept_and_the_others_delivered(tmp_path, count):
     assert again.wait(60) == 0, again.log()
     assert len(receiver.requests) == before, "a restart sends nothing twice"
     assert len(letters(tmp_path / "data/dead-letters/hook.jsonl")) == 10
-    assert "dead letter" in daemon.log()
+    assert "dead-lettered" in daemon.log() and "n must not be a multiple of five" in daemon.log()
 
 
 def test_replay_delivers_under_the_same_ids(tmp_path):
@@ -480,3 +481,47 @@ def test_a_wrong_status_rule_is_a_fault(tmp_path):
         "max: 100ms", "max: 100ms, status: {4o4: retry}"))
     run = subprocess.run([BIN, "check", str(tmp_path / "c.yaml")], capture_output=True, text=True)
     assert run.returncode == 1 and "c.yaml:11:" in run.stderr and "4o4: retry" in run.stderr
+
+
+def test_single_refusals_do_not_fail_health_but_many_in_a_row_do(tmp_path, logboom):
+    receiver = Receiver(refuse_fifths)
+    write_lines(tmp_path / "in.log", 0, 101)
+    daemon = logboom(CONFIG.format(dir=tmp_path, url=receiver.url, more="")).start().ready()
+    path = daemon.dir / "data/dead-letters/hook.jsonl"
+    wait_for(lambda: len(letters(path)) == 21, 30, "the letters")
+    status, text = daemon.get("/health")
+    assert status == 200 and '"dead_letters":21' in text
+    receiver.decide = lambda records: (401, {}, "who are you?")
+    write_lines(tmp_path / "in.log", 101, 10)
+    wait_for(lambda: daemon.get("/health")[0] == 503, 30, "health that fails")
+    assert "answered 401 who are you?" in daemon.get("/health")[1]
+    receiver.decide = lambda records: 200
+    write_lines(tmp_path / "in.log", 111, 1)
+    wait_for(lambda: daemon.get("/health")[0] == 200, 30, "health that is fine again")
+    assert daemon.stop() == 0
+
+
+def test_a_reload_changes_where_letters_go(tmp_path, logboom):
+    receiver = Receiver(refuse_fifths)
+    other = Receiver(lambda records: 403)
+    write_lines(tmp_path / "in.log", 0, 20)
+    text = CONFIG.format(dir=tmp_path, url=receiver.url, more="dead_letter: {path: '%s/first.jsonl'}" % tmp_path)
+    daemon = logboom(text).start().ready()
+    wait_for(lambda: len(letters(tmp_path / "first.jsonl")) == 4, 30, "the first letters")
+    daemon.write_config(text.replace("first.jsonl", "second.jsonl").replace(receiver.url, other.url))
+    daemon.process.send_signal(signal.SIGHUP)
+
+    def second():
+        write_lines(tmp_path / "in.log", second.next, 1)
+        second.next += 1
+        return len(letters(tmp_path / "second.jsonl")) >= 5
+
+    second.next = 20
+    wait_for(second, 30, "letters in the new file")
+    assert daemon.stop() == 0, daemon.log()
+    daemon.start("--exit-at-eof")
+    assert daemon.wait(60) == 0, daemon.log()
+    kept = letters(tmp_path / "first.jsonl") + letters(tmp_path / "second.jsonl")
+    numbers = [x["record"]["n"] for x in kept]
+    assert len(set(numbers)) == len(numbers)
+    assert set(numbers) | {int(m.split()[1]) for m in receiver.messages()} == set(range(second.next))

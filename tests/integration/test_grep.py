@@ -243,6 +243,9 @@ def test_records_are_chosen_by_level_time_service_and_expression(world):
                 (["--level", "error"], lambda r: r["level"] in bad),
                 (["--level", "warn", "-e", "session"], lambda r: r["level"] in worse and "session" in r["message"]),
                 (["--service", "shop,web", "--level=error"], lambda r: r["level"] in bad),
+                (["--host", "h1,h3", "--level", "warn", "-e", "state"],
+                 lambda r: r["level"] in worse and r["host"] in ("h1", "h3") and "state" in r["message"]),
+                (["--host=h4"], lambda r: r["host"] == "h4"),
                 (["--where", "duration_ms > 1500 and host == h3"],
                  lambda r: r["duration_ms"] > 1500 and r["host"] == "h3"),
         ]:
@@ -458,3 +461,21 @@ def test_the_archive_of_a_configuration_is_searched_while_it_grows(logboom, tmp_
     for i in range(20):
         write(f"another {i}")
         wait_for(lambda: count(f"another {i}$|another {i}\"", daemon.dir / "archive") == b"1\n", 30, f"record {i}")
+
+
+def test_what_a_daemon_still_holds_in_memory_is_found(logboom, tmp_path):
+    daemon = logboom(CONFIG.replace("50ms", "60s"))
+
+    def write(text):
+        with open(daemon.dir / "in.log", "a") as out:
+            out.write(json.dumps({"service": "shop", "message": text}) + "\n")
+
+    def count(text, *where):
+        return subprocess.run([BIN, "grep", "-hc", text, *map(os.fspath, where)], capture_output=True).stdout
+    write("the first")
+    daemon.start().ready()
+    wait_for(lambda: count("the first", "--config", daemon.config) == b"1\n", 30, "the record by the configuration")
+    archive = next((daemon.dir / "archive").rglob("*.zst"))
+    for i in range(3):
+        write(f"needle {i}.")
+        wait_for(lambda: count(f"needle {i}[.]", archive) == b"1\n", 30, "a record by its file")
