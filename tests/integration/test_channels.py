@@ -141,3 +141,29 @@ def test_a_refused_page_that_is_replayed_is_still_a_page(logboom):
     events = [body for _, body in pagerduty.taken]
     assert [e["event_action"] for e in events] == ["trigger", "resolve"]
     assert len({e["dedup_key"] for e in events}) == 1
+
+
+def channels_test(daemon, *words):
+    return subprocess.run([BIN, "channels", "test", "-c", str(daemon.config), *words], capture_output=True, text=True)
+
+
+def test_a_channel_can_be_tested(logboom):
+    slack = Recorder((503, "busy"), (200, "ok"))
+    pagerduty = Recorder((400, "invalid event"))
+    hook = Recorder((503, "busy"))
+    daemon = logboom(CONFIG % {"slack": slack.url, "pagerduty": pagerduty.url, "hook": hook.url})
+    done = channels_test(daemon, "chat", "--severity", "critical")
+    assert (done.returncode, done.stdout) == (0, "chat: a test alert was told, and that it is over\n"), done.stderr
+    assert [body["text"] for _, body in slack.taken] == ["Firing: channel_test (critical)", "Resolved: channel_test"]
+    done = channels_test(daemon, "pager")
+    assert done.returncode == 1 and "pager: not told: the receiver answered 400 invalid event" in done.stderr
+    assert pagerduty.tries == 2
+    done = channels_test(daemon, "hook", "--timeout", "1s")
+    assert done.returncode == 1 and "hook: not told: the receiver answered 503 busy" in done.stderr
+    for words, told in ((["nobody"], 'has no sink "nobody"'), ([], "which sink?"), (["a", "b"], 'unexpected "b"'),
+                        (["chat", "--severity", "bad"], 'cannot read "bad"')):
+        done = channels_test(daemon, *words)
+        assert done.returncode == 2 and told in done.stderr
+    done = channels_test(daemon, "all")
+    assert done.returncode == 1 and "name a network sink" in done.stderr
+    assert not (daemon.dir / "data").exists()
