@@ -76,12 +76,12 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
                                strcmp(argv[i], "--timeout") == 0 ? "90s" : "info, low, medium, high or critical");
         if (takes_value)
             i++;
-        else if (argv[i][0] == '-' || arguments->name != NULL)
+        else if (argv[i][0] == '-' || arguments->name[0] != '\0')
             return usage_error(&command_channels, "unexpected \"%s\"", argv[i]);
         else
             arguments->name = argv[i];
     }
-    if (arguments->name == NULL)
+    if (arguments->name[0] == '\0')
         return usage_error(&command_channels, "which sink? One of the configuration's that tells people");
     return EXIT_OK;
 }
@@ -191,7 +191,7 @@ static int test_sink(struct lb_config *config, const struct lb_sink *sink, const
 
 static int run(int argc, char **argv)
 {
-    struct arguments arguments = { .config = default_config(), .severity = "info", .timeout_ns = TIMEOUT };
+    struct arguments arguments = { .config = default_config(), .name = "", .severity = "info", .timeout_ns = TIMEOUT };
     struct lb_diag diag = { 0 };
     int code = read_arguments(argc, argv, &arguments);
 
