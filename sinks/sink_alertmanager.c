@@ -3,43 +3,29 @@
  *
  * Alertmanager takes an alert as over when nobody repeats it: so what fires
  * is kept in a table and posted again every minute, with an end some minutes
- * ahead. The tricky thing is that a request may wait long for its turn: the
+ * ahead, over restarts too. The tricky thing is that a request may wait long for its turn: the
  * end is written anew before each try, in place. Labels are its identity; a
  * change of severity is an end and a beginning there.
  */
 #include "channel.h"
-
-#include "lb_alloc.h"
+#include "firing_table.h"
 
 enum {
     NAME_BYTES_MAX = 64,
     VALUE_UNITS = 256,
     TEXT_UNITS = 4096,
     LABELS_MAX = 2 * CHANNEL_PAIRS_MAX + 3,
-    FIRING_MAX = 4096,                  /* in the table; further ones are told once */
-    FIRING_BYTES_MAX = 4 * 1024 * 1024, /* and all of them together */
-    REPEAT_BYTES = 128 * 1024,          /* a request of repeats ends behind the alert that reaches this */
-    END_BYTES = 20,                     /* "2026-01-31T12:34:56Z" */
+    REPEAT_BYTES = 128 * 1024, /* a request of repeats ends behind the alert that reaches this */
+    END_BYTES = 20,            /* "2026-01-31T12:34:56Z" */
 };
 
 #define REPEAT_EVERY (60 * LB_SECOND)
 #define END_AHEAD (5 * REPEAT_EVERY)
 
-/* An alert that fires: its JSON up to its end. */
-struct firing {
-    struct firing *next;
-    size_t length;
-    char fingerprint[LB_RECORD_ID_SIZE];
-    char text[];
-};
-
 struct sink_alertmanager {
     struct channel channel;
-    struct firing *firing; /* the newest first */
-    uint32_t count;
-    size_t bytes;
-    int64_t repeat_at;    /* monotonic */
-    struct firing *after; /* of a round of repeats: the next one to be posted */
+    struct firing_table firing; /* its cursor: the next one to be posted in a round of repeats */
+    int64_t repeat_at;          /* monotonic */
 };
 
 CHANNEL_GROUPS;
@@ -164,65 +150,33 @@ static void put_open_end(struct lb_buffer *out)
     lb_buffer_append_char(out, '}');
 }
 
-/* --- the table of what fires ----------------------------------------------------------- */
-
-static void forget(struct sink_alertmanager *self, struct lb_str fingerprint)
-{
-    struct firing **link = &self->firing;
-
-    while (*link != NULL && !lb_str_is(fingerprint, (*link)->fingerprint))
-        link = &(*link)->next;
-    struct firing *found = *link;
-    if (found == NULL)
-        return;
-    *link = found->next;
-    if (self->after == found)
-        self->after = found->next;
-    self->count--;
-    self->bytes -= found->length;
-    lb_free(found);
-}
-
-/* False: it cannot be kept, and will be over in Alertmanager when its end has come. */
-static bool remember(struct sink_alertmanager *self, struct lb_str fingerprint, struct lb_str text)
-{
-    struct firing *firing = NULL;
-
-    forget(self, fingerprint);
-    if (self->count < FIRING_MAX && self->bytes + text.len <= FIRING_BYTES_MAX &&
-        fingerprint.len < sizeof(firing->fingerprint))
-        firing = lb_alloc(sizeof(*firing) + text.len);
-    if (firing == NULL)
-        return false;
-    memcpy(firing->fingerprint, fingerprint.ptr, fingerprint.len);
-    memcpy(firing->text, text.ptr, text.len);
-    firing->length = text.len;
-    firing->next = self->firing;
-    if (self->count == 0)
-        self->repeat_at = lb_clock_monotonic() + REPEAT_EVERY;
-    self->firing = firing;
-    self->count++;
-    self->bytes += text.len;
-    return true;
-}
-
 /* --- requests ------------------------------------------------------------------------------- */
+
+/* What cannot be kept is told once, and is over there when its end has come. */
+static void remember(struct lb_sink *sink, const struct channel_message *message, struct lb_str text)
+{
+    struct sink_alertmanager *self = sink->state;
+
+    if (self->firing.count == 0)
+        self->repeat_at = lb_clock_monotonic() + REPEAT_EVERY;
+    if (!firing_put(&self->firing, message->fingerprint, text, lb_clock_now()))
+        lb_delivery_problem(sink, "too many alerts fire at once to repeat them: Alertmanager takes some as over after "
+                                  "5 minutes");
+}
 
 static void compose_firing(struct lb_sink *sink, const struct channel_message *message, struct lb_buffer *out)
 {
     struct sink_alertmanager *self = sink->state;
     struct lb_str title = lb_buffer_str(&self->channel.title);
-    bool moved = message->previous >= 0 && message->previous != (int)message->severity;
 
-    if (moved) {
+    if (message->previous >= 0 && message->previous != (int)message->severity) {
         put_over(out, message, message->previous, title);
         lb_buffer_append_char(out, ',');
     }
     size_t start = out->len;
     put_open(out, message, title);
-    if (!out->failed && !remember(self, message->fingerprint, (struct lb_str){ out->ptr + start, out->len - start }))
-        lb_delivery_problem(sink, "too many alerts fire at once to repeat them: Alertmanager takes some as over after "
-                                  "5 minutes");
+    if (!out->failed)
+        remember(sink, message, (struct lb_str){ out->ptr + start, out->len - start });
     put_open_end(out);
 }
 
@@ -239,7 +193,7 @@ static void compose(struct lb_sink *sink, const struct channel_message *message,
     if (channel_message_is_firing(message)) {
         compose_firing(sink, message, out);
     } else if (message->state == CHANNEL_RESOLVED) {
-        forget(self, message->fingerprint);
+        firing_remove(&self->firing, message->fingerprint);
         put_over(out, message, (int)message->severity, title);
     } else {
         put_open(out, message, title); /* over by itself, unless the same comes again */
@@ -270,16 +224,17 @@ static bool renew_ends(struct lb_sink *sink, const struct http_request *request,
     return true;
 }
 
-/* A request of what fires, from self->after on. It stands for no record: refused, it is dropped. */
+/* A request of what fires, from the cursor on. It stands for no record: refused, it is dropped. */
 static bool repeat(struct sink_alertmanager *self)
 {
     struct http_request *request = channel_request(&self->channel, lb_str_from(alerts_path));
-    struct firing *at = self->after;
+    const struct firing *first = self->firing.cursor;
+    struct firing *at = self->firing.cursor;
 
     if (request == NULL)
         return false;
     for (; at != NULL && request->body.len < REPEAT_BYTES; at = at->next) {
-        lb_buffer_append_char(&request->body, at == self->after ? '[' : ',');
+        lb_buffer_append_char(&request->body, at == first ? '[' : ',');
         lb_buffer_append(&request->body, at->text, at->length);
         put_open_end(&request->body);
     }
@@ -288,7 +243,7 @@ static bool repeat(struct sink_alertmanager *self)
         http_request_free(request);
         return false;
     }
-    self->after = at;
+    self->firing.cursor = at;
     http_request_seal(request);
     http_queue_push(&self->channel.queue, request);
     return true;
@@ -298,14 +253,15 @@ static int64_t idle(struct lb_sink *sink, int64_t monotonic_ns)
 {
     struct sink_alertmanager *self = sink->state;
 
-    if (self->count == 0)
-        return INT64_MAX;
-    if (self->after == NULL && monotonic_ns < self->repeat_at)
-        return self->repeat_at;
-    if (self->after == NULL) {
-        self->after = self->firing;
+    if (self->firing.cursor == NULL) {
+        if (self->firing.count > 0 && monotonic_ns < self->repeat_at)
+            return self->repeat_at;
+        firing_expire(&self->firing, lb_clock_now());
+        self->firing.cursor = self->firing.first;
         self->repeat_at = monotonic_ns + REPEAT_EVERY;
     }
+    if (self->firing.cursor == NULL)
+        return INT64_MAX;
     return repeat(self) ? monotonic_ns : monotonic_ns + LB_SECOND;
 }
 
@@ -318,21 +274,26 @@ static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
     return channel_check(sink, &service, diag) ? LB_OK : LB_BAD_CONF;
 }
 
+/* What fired when logboom was stopped still does: its first repeat is due at once. */
 static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 {
-    return channel_open(sink, &service, diag);
+    struct sink_alertmanager *self = sink->state;
+
+    if (channel_open(sink, &service, diag) != LB_OK)
+        return LB_BAD_CONF;
+    if (firing_open(&self->firing, sink->ledger, sink->section.name) == LB_OK)
+        return LB_OK;
+    firing_close(&self->firing);
+    channel_close(sink);
+    lb_diag_error(diag, lb_section_place(&sink->section, "url"), "out of memory for the alerts that fire");
+    return LB_NOMEM;
 }
 
 static void close_sink(struct lb_sink *sink)
 {
     struct sink_alertmanager *self = sink->state;
 
-    while (self->firing != NULL) {
-        struct firing *next = self->firing->next;
-
-        lb_free(self->firing);
-        self->firing = next;
-    }
+    firing_close(&self->firing);
     channel_close(sink);
 }
 

@@ -203,6 +203,67 @@ static void labels_have_names_that_are_taken_and_each_once(void **state)
     channel_bench_close(&bench);
 }
 
+/* Another run of logboom: the same options and ledger, a new state. */
+static void restart(struct channel_bench *bench, const struct sink_alertmanager *options_only)
+{
+    bench->sink->type->close(bench->sink);
+    memcpy(bench->sink->state, options_only, sizeof(*options_only));
+    channel_bench_open(bench);
+}
+
+static void what_fires_is_repeated_after_a_restart_and_what_is_over_is_not(void **state)
+{
+    struct channel_bench bench;
+    struct sink_alertmanager options_only;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    memcpy(&options_only, bench.sink->state, sizeof(options_only));
+    channel_bench_open(&bench);
+    channel_tell(&bench, FIRING, true);
+    channel_run_out(&bench);
+    restart(&bench, &options_only);
+    tick_at(&bench, lb_clock_monotonic());
+    tick_at(&bench, lb_clock_monotonic());
+    assert_int_equal(receiver_count(&bench.receiver), 2);
+    assert_string_equal(channel_text(channel_body(&bench, 1), "0.labels"),
+                        channel_text(channel_body(&bench, 0), "0.labels"));
+    assert_true(time_of(channel_body(&bench, 1), 0, "endsAt") > lb_clock_now() + 4 * 60 * LB_SECOND);
+    restart(&bench, &options_only);
+    channel_tell(&bench, RESOLVED, true);
+    channel_run_out(&bench);
+    restart(&bench, &options_only);
+    assert_int_equal(((struct sink_alertmanager *)bench.sink->state)->firing.count, 0);
+    tick_at(&bench, lb_clock_monotonic());
+    assert_int_equal(tick_at(&bench, lb_clock_monotonic() + 61 * LB_SECOND), INT64_MAX);
+    assert_int_equal(receiver_count(&bench.receiver), 3);
+    channel_bench_close(&bench);
+}
+
+static void what_nobody_has_told_for_a_week_is_dropped(void **state)
+{
+    struct channel_bench bench;
+    struct sink_alertmanager options_only;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    memcpy(&options_only, bench.sink->state, sizeof(options_only));
+    channel_bench_open(&bench);
+    struct firing_table *table = &((struct sink_alertmanager *)bench.sink->state)->firing;
+    int64_t now = lb_clock_now();
+    assert_true(firing_put(table, LB_STR("old"), LB_STR("{"), now - FIRING_KEEP - LB_SECOND));
+    assert_true(firing_put(table, LB_STR("young"), LB_STR("{\"a\":\"b c\""), now - FIRING_KEEP + 3600 * LB_SECOND));
+    restart(&bench, &options_only);
+    assert_int_equal(table->count, 1);
+    assert_string_equal(table->first->fingerprint, "young");
+    assert_int_equal(table->first->told_ns, now - FIRING_KEEP + 3600 * LB_SECOND);
+    assert_text(((struct lb_str){ table->first->text, table->first->length }), "{\"a\":\"b c\"");
+    firing_expire(table, now + 7200 * LB_SECOND);
+    assert_int_equal(table->count, 0);
+    assert_int_equal(table->bytes, 0);
+    channel_bench_close(&bench);
+}
+
 static void the_table_is_bounded_and_long_repeats_are_cut_into_requests(void **state)
 {
     enum { ALERTS = 150, LONG = 3000 };
@@ -220,7 +281,7 @@ static void the_table_is_bounded_and_long_repeats_are_cut_into_requests(void **s
         char fingerprint[16];
 
         snprintf(fingerprint, sizeof(fingerprint), "%u", i);
-        assert_true(remember(self, lb_str_from(fingerprint), (struct lb_str){ text, LONG }));
+        assert_true(firing_put(&self->firing, lb_str_from(fingerprint), (struct lb_str){ text, LONG }, lb_clock_now()));
     }
     int64_t now = lb_clock_monotonic() + 61 * LB_SECOND;
     for (unsigned i = 0; i < 5; i++)
@@ -231,15 +292,15 @@ static void the_table_is_bounded_and_long_repeats_are_cut_into_requests(void **s
         requests++;
     }
     assert_int_equal(requests, ALERTS * LONG / REPEAT_BYTES + 1);
-    size_t kept = self->count;
+    size_t kept = self->firing.count;
     for (unsigned i = ALERTS; i < 2 * FIRING_MAX; i++) {
         char fingerprint[16];
 
         snprintf(fingerprint, sizeof(fingerprint), "%u", i);
-        kept += remember(self, lb_str_from(fingerprint), (struct lb_str){ text, 100 });
+        kept += firing_put(&self->firing, lb_str_from(fingerprint), (struct lb_str){ text, 100 }, lb_clock_now());
     }
     assert_int_equal(kept, FIRING_MAX);
-    assert_int_equal(self->count, FIRING_MAX);
+    assert_int_equal(self->firing.count, FIRING_MAX);
     free(text);
 
     channel_bench_close(&bench);
@@ -254,6 +315,8 @@ int main(void)
         cmocka_unit_test(each_try_says_anew_until_when),
         cmocka_unit_test(what_was_refused_is_not_sent_again),
         cmocka_unit_test(labels_have_names_that_are_taken_and_each_once),
+        cmocka_unit_test(what_fires_is_repeated_after_a_restart_and_what_is_over_is_not),
+        cmocka_unit_test(what_nobody_has_told_for_a_week_is_dropped),
         cmocka_unit_test(the_table_is_bounded_and_long_repeats_are_cut_into_requests),
     };
 
