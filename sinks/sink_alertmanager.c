@@ -111,20 +111,15 @@ static void put_annotations(struct lb_buffer *out, const struct channel_message 
     lb_buffer_append_char(out, '}');
 }
 
-/* Whole seconds: a text of one length, so that it can be replaced in place. */
-static void put_end(struct lb_buffer *out, int64_t time_ns)
-{
-    CHANNEL_PUT(out, "\"endsAt\":");
-    channel_json_time(out, time_ns / LB_SECOND * LB_SECOND);
-}
-
 /* An alert that is over: its end is the first member and stays as it is. */
 static void put_over(struct lb_buffer *out, const struct channel_message *message, int severity, struct lb_str title)
 {
-    int64_t now = lb_clock_now();
+    int64_t end = lb_clock_now();
 
-    lb_buffer_append_char(out, '{');
-    put_end(out, now > message->started_ns ? now : message->started_ns + LB_SECOND); /* none ends before it began */
+    if (end <= message->started_ns) /* or it would be refused */
+        end = message->started_ns + LB_MILLISECOND;
+    CHANNEL_PUT(out, "{\"endsAt\":");
+    channel_json_time(out, end);
     CHANNEL_PUT(out, ",\"startsAt\":");
     channel_json_time(out, message->started_ns);
     lb_buffer_append_char(out, ',');
@@ -143,10 +138,11 @@ static void put_open(struct lb_buffer *out, const struct channel_message *messag
     put_annotations(out, message, title);
 }
 
+/* Whole seconds: a text of one length, so that it can be replaced in place. */
 static void put_open_end(struct lb_buffer *out)
 {
-    lb_buffer_append_char(out, ',');
-    put_end(out, lb_clock_now() + END_AHEAD);
+    CHANNEL_PUT(out, ",\"endsAt\":");
+    channel_json_time(out, (lb_clock_now() + END_AHEAD) / LB_SECOND * LB_SECOND);
     lb_buffer_append_char(out, '}');
 }
 

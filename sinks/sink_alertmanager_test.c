@@ -203,6 +203,34 @@ static void labels_have_names_that_are_taken_and_each_once(void **state)
     channel_bench_close(&bench);
 }
 
+/* Alertmanager refuses one whose end is before its beginning, and both may lie in one second, or the clocks differ. */
+static void nothing_ends_before_it_began(void **state)
+{
+    static const int64_t ages[] = { 0, 3 * LB_MILLISECOND, -5 * LB_SECOND };
+    struct channel_bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    channel_bench_open(&bench);
+    for (unsigned i = 0; i < sizeof(ages) / sizeof(ages[0]); i++) {
+        char started[LB_TIME_TEXT_SIZE];
+        char json[256];
+
+        lb_clock_set(INT64_C(1767225600) * LB_SECOND + 500 * LB_MILLISECOND);
+        started[lb_time_write(lb_clock_now() - ages[i], started)] = '\0';
+        snprintf(json, sizeof(json),
+                 "{\"state\":\"resolved\",\"rule\":\"r\",\"severity\":\"low\",\"fingerprint\":\"f\","
+                 "\"message\":\"m\",\"started_at\":\"%s\"}",
+                 started);
+        channel_tell(&bench, json, true);
+        lb_clock_set(LB_TIME_NONE);
+        channel_run_out(&bench);
+        const char *body = channel_body(&bench, i);
+        assert_true(time_of(body, 0, "endsAt") > time_of(body, 0, "startsAt"));
+    }
+    channel_bench_close(&bench);
+}
+
 /* Another run of logboom: the same options and ledger, a new state. */
 static void restart(struct channel_bench *bench, const struct sink_alertmanager *options_only)
 {
@@ -315,6 +343,7 @@ int main(void)
         cmocka_unit_test(each_try_says_anew_until_when),
         cmocka_unit_test(what_was_refused_is_not_sent_again),
         cmocka_unit_test(labels_have_names_that_are_taken_and_each_once),
+        cmocka_unit_test(nothing_ends_before_it_began),
         cmocka_unit_test(what_fires_is_repeated_after_a_restart_and_what_is_over_is_not),
         cmocka_unit_test(what_nobody_has_told_for_a_week_is_dropped),
         cmocka_unit_test(the_table_is_bounded_and_long_repeats_are_cut_into_requests),
