@@ -31,6 +31,7 @@ extern const struct command command_repair;
 extern const struct command command_recover;
 extern const struct command command_index;
 extern const struct command command_replay;
+extern const struct command command_channels;
 extern const struct command command_version;
 extern const struct command command_help;
 

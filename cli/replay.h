@@ -34,6 +34,7 @@ struct letter {
     uint64_t position;
     struct lb_str record; /* JSON, in the text */
     uint8_t state;        /* enum letter_state */
+    bool alert;           /* the alert engine made it */
 };
 
 struct letter_file {

@@ -94,6 +94,7 @@ static const char *read_letter(struct lb_str line, const struct letter_choice *c
         return text;
     }
     letter->sink = sink->index;
+    letter->alert = lb_str_is(member(object, "alert"), "true");
     letter->state = LETTER_DUE;
     return NULL;
 }

@@ -214,6 +214,8 @@ static bool read_record(struct replay_window *window, const struct lb_batch *bat
     record->end = record->start + 1;
     window->scratch.used = 0;
     lb_parser_chain_apply(&chain, record, &window->context);
+    if (letter->alert)
+        record->flags |= LB_RECORD_ALERT;
     return true;
 }
 

@@ -179,6 +179,7 @@ struct lb_letter {
     const char *kind;     /* one of few words, for the counter: "http_400", "too_large" */
     const char *reason;   /* for a person */
     uint32_t attempts;
+    bool alert; /* the alert engine made it; so it is one again when it is replayed */
 };
 
 /*

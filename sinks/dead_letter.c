@@ -343,7 +343,7 @@ static bool append_line(const struct lb_dead_letters *self, struct lb_buffer *ou
     append_text(out, "id", letter->id);
     append_text(out, "kind", lb_str_from(letter->kind));
     append_text(out, "reason", lb_str_from(letter->reason));
-    lb_buffer_print(out, ",\"attempts\":%u,\"record\":", letter->attempts);
+    lb_buffer_print(out, ",\"attempts\":%u%s,\"record\":", letter->attempts, letter->alert ? ",\"alert\":true" : "");
     lb_buffer_append_str(out, record);
     lb_buffer_append(out, "}\n", 2);
     if (!out->failed)

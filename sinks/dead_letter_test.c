@@ -483,7 +483,7 @@ static void kinds_are_counted_and_bounded(void **state)
     lb_token_hold(token, 199);
     for (int i = 0; i < 200; i++) {
         snprintf(kind, sizeof(kind), "kind_%d", i % 100);
-        struct lb_letter letter = { LB_STR("00000000000000ab-1"), LB_STR("{}"), kind, "why", 1 };
+        struct lb_letter letter = { LB_STR("00000000000000ab-1"), LB_STR("{}"), kind, "why", 1, false };
 
         assert_int_equal(lb_delivery_dead_letter(bench.sink, &letter, token), LB_OK);
     }

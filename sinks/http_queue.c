@@ -23,6 +23,7 @@ enum {
     ITEMS_BYTES_MAX = 4 * 1024 * 1024, /* and to several records no further than this */
     ANSWER_BYTES_SHOWN = 80,
     IDLE_MS = 1000,
+    TYPE_BYTES = 96, /* the header of the content's type */
 };
 
 struct http_slot {
@@ -31,8 +32,9 @@ struct http_slot {
     struct curl_slist *headers;
     char answer[ANSWER_BYTES_SHOWN]; /* the beginning of the answer's body, for the reason */
     size_t answer_len;
-    struct lb_buffer items; /* all of it, where the request has several records */
+    struct lb_buffer items; /* all of it, where the request has several records or somebody judges it */
     size_t received;
+    bool judged; /* the queue has a judge */
 };
 
 int64_t http_backoff_bound(int64_t first_ns, int64_t max_ns, uint32_t attempt)
@@ -119,7 +121,7 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *context)
     memcpy(slot->answer + slot->answer_len, bytes, kept);
     slot->answer_len += kept;
     slot->received += len;
-    if (slot->request->count > 1)
+    if (slot->request->count > 1 || slot->judged)
         lb_buffer_append(&slot->items, bytes, len);
     return slot->received > answer_max(slot) ? 0 : len;
 }
@@ -145,9 +147,11 @@ static bool add_pair(struct curl_slist **list, const struct lb_pair *pair)
 static bool make_headers(struct http_queue *queue, const struct http_request *request, struct curl_slist **list)
 {
     const struct lb_pairs *pairs = &queue->settings->headers;
-    const char *type =
-        request->framing == HTTP_LINES ? "Content-Type: application/x-ndjson" : "Content-Type: application/json";
-    bool made = http_headers_add(list, type) && http_headers_add(list, "Expect:");
+    const char *type = request->framing == HTTP_LINES ? "application/x-ndjson" : "application/json";
+    char line[TYPE_BYTES];
+
+    snprintf(line, sizeof(line), "Content-Type: %s", request->content_type != NULL ? request->content_type : type);
+    bool made = http_headers_add(list, line) && http_headers_add(list, "Expect:");
 
     for (size_t i = 0; made && i < pairs->count; i++)
         made = add_pair(list, &pairs->items[i]);
@@ -165,11 +169,13 @@ static bool start_try(struct http_queue *queue, struct http_slot *slot, struct h
     if (!make_headers(queue, request, &slot->headers))
         return false;
     slot->request = request;
+    slot->judged = queue->judge != NULL;
     slot->answer_len = 0;
     slot->received = 0;
     if (slot->items.capacity > ANSWER_BYTES_MAX)
         lb_buffer_free(&slot->items); /* a long answer was an exception */
     lb_buffer_reset(&slot->items);
+    curl_easy_setopt(slot->easy, CURLOPT_URL, request->url.len > 0 ? request->url.ptr : queue->settings->url.ptr);
     curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body.ptr);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
@@ -181,6 +187,9 @@ static bool start_try(struct http_queue *queue, struct http_slot *slot, struct h
     request->in_flight = true;
     request->started = lb_clock_monotonic();
     request->attempt++;
+    if (queue->spent_until < request->started)
+        queue->spent_until = request->started;
+    queue->spent_until += queue->every_ns;
     queue->in_flight++;
     return true;
 }
@@ -192,6 +201,12 @@ static struct http_slot *free_slot(struct http_queue *queue)
             return &queue->slots[i];
     }
     return NULL;
+}
+
+/* When the pace lets the next try start: `burst_ns` may be spent ahead. */
+static int64_t paid_at(const struct http_queue *queue)
+{
+    return queue->spent_until + queue->every_ns - queue->burst_ns;
 }
 
 /*
@@ -211,6 +226,8 @@ static int64_t start_due(struct http_queue *queue, int64_t now)
             continue;
         if (request->not_before > now && !pace->open)
             return request->not_before;
+        if (queue->every_ns > 0 && paid_at(queue) > now)
+            return paid_at(queue);
         slot = queue->in_flight < http_pace_allowed(pace) ? free_slot(queue) : NULL;
         if (slot == NULL || !start_try(queue, slot, request))
             break;
@@ -290,6 +307,8 @@ static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcod
     release_slot(queue, slot);
     if (code == CURLE_OK)
         verdict.action = http_policy_action(&queue->policy, verdict.status);
+    if (code == CURLE_OK && queue->judge != NULL)
+        queue->judge(queue->sink, request, &verdict);
     http_settle(queue, request, &verdict);
 }
 
@@ -359,7 +378,6 @@ static CURL *make_easy(const struct http_settings *settings, struct http_slot *s
 
     if (easy == NULL)
         return NULL;
-    curl_easy_setopt(easy, CURLOPT_URL, settings->url.ptr);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);

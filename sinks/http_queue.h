@@ -28,6 +28,7 @@ enum {
 /* Filled by options; see http_queue_options. */
 struct http_settings {
     struct lb_str url;
+    const char *url_option; /* how users know it; NULL: url */
     struct lb_pairs headers;
     int64_t timeout_ns;
     int64_t connect_timeout_ns;
@@ -45,17 +46,21 @@ struct http_settings {
 };
 
 /* The rows of an option table for a member `http` of type struct http_settings in `type`. */
-#define HTTP_QUEUE_OPTIONS(type)                                                                                       \
-    { .name = "url",                                                                                                   \
-      .kind = LB_OPTION_STRING,                                                                                        \
-      .offset = offsetof(type, http.url),                                                                              \
-      .flags = LB_OPTION_REQUIRED | LB_OPTION_SECRET,                                                                  \
-      .help = "where to send, http:// or https://" },                                                                  \
-        { .name = "headers",                                                                                           \
-          .kind = LB_OPTION_PAIRS,                                                                                     \
-          .offset = offsetof(type, http.headers),                                                                      \
-          .flags = LB_OPTION_SECRET,                                                                                   \
-          .help = "further request headers" },                                                                         \
+#define HTTP_QUEUE_OPTIONS(type) HTTP_URL_OPTION(type), HTTP_CONCURRENCY_OPTION(type), HTTP_COMMON_OPTIONS(type)
+
+#define HTTP_URL_OPTION(type)                                                                                          \
+    {                                                                                                                  \
+        .name = "url", .kind = LB_OPTION_STRING, .offset = offsetof(type, http.url),                                   \
+        .flags = LB_OPTION_REQUIRED | LB_OPTION_SECRET, .help = "where to send, http:// or https://"                   \
+    }
+
+/* What all have but the address, and how many at once. */
+#define HTTP_COMMON_OPTIONS(type)                                                                                      \
+    { .name = "headers",                                                                                               \
+      .kind = LB_OPTION_PAIRS,                                                                                         \
+      .offset = offsetof(type, http.headers),                                                                          \
+      .flags = LB_OPTION_SECRET,                                                                                       \
+      .help = "further request headers" },                                                                             \
         { .name = "timeout",                                                                                           \
           .kind = LB_OPTION_DURATION,                                                                                  \
           .offset = offsetof(type, http.timeout_ns),                                                                   \
@@ -70,13 +75,6 @@ struct http_settings {
           .min = LB_MILLISECOND,                                                                                       \
           .max = 600 * LB_SECOND,                                                                                      \
           .help = "of it, for connecting" },                                                                           \
-        { .name = "concurrency",                                                                                       \
-          .kind = LB_OPTION_COUNT,                                                                                     \
-          .offset = offsetof(type, http.concurrency),                                                                  \
-          .fallback = "1",                                                                                             \
-          .min = 1,                                                                                                    \
-          .max = HTTP_CONCURRENCY_MAX,                                                                                 \
-          .help = "requests in flight at most; above 1 they may arrive out of order" },                                \
         { .name = "queue",                                                                                             \
           .kind = LB_OPTION_SIZE,                                                                                      \
           .offset = offsetof(type, http.queue_bytes),                                                                  \
@@ -90,6 +88,13 @@ struct http_settings {
           .help = "how a failed request is tried again, and what counts as failed" },                                  \
     {                                                                                                                  \
         .name = "tls", .kind = LB_OPTION_GROUP, .group = http_tls_options, .help = "certificates"                      \
+    }
+
+#define HTTP_CONCURRENCY_OPTION(type)                                                                                  \
+    {                                                                                                                  \
+        .name = "concurrency", .kind = LB_OPTION_COUNT, .offset = offsetof(type, http.concurrency), .fallback = "1",   \
+        .min = 1, .max = HTTP_CONCURRENCY_MAX,                                                                         \
+        .help = "requests in flight at most; above 1 they may arrive out of order"                                     \
     }
 
 /* The groups that HTTP_QUEUE_OPTIONS refers to; written once before the table. */
@@ -154,6 +159,7 @@ struct http_settings {
     }
 
 struct http_slot;
+struct http_verdict;
 
 struct http_queue {
     struct lb_sink *sink;
@@ -166,6 +172,14 @@ struct http_queue {
 
     /* Optional: adds the headers of one try (signatures, say) by http_headers_add(). False: cannot; tried again. */
     bool (*sign)(struct lb_sink *sink, const struct http_request *request, struct curl_slist **list);
+
+    /* Optional: reads the answer's body (verdict->answer, up to 64 KiB) and may change what is done, and the wait. */
+    void (*judge)(struct lb_sink *sink, const struct http_request *request, struct http_verdict *verdict);
+
+    /* Optional: on average no more than a try in `every_ns`, after `burst_ns / every_ns` at once. */
+    int64_t every_ns;
+    int64_t burst_ns;
+    int64_t spent_until; /* monotonic: when all tries so far are paid for */
 
     CURLM *multi;
     struct http_slot *slots;

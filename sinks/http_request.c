@@ -10,25 +10,32 @@
 
 struct http_request *http_request_new(enum http_framing framing, size_t body_max)
 {
+    enum { URL_BYTES_MAX = 8192 };
     struct http_request *request = lb_alloc(sizeof(*request));
 
     if (request == NULL)
         return NULL;
     request->framing = framing;
     lb_buffer_init(&request->body, body_max < UINT32_MAX ? body_max : UINT32_MAX);
+    lb_buffer_init(&request->original, UINT32_MAX);
+    lb_buffer_init(&request->url, URL_BYTES_MAX);
     return request;
 }
 
 void http_request_free(struct http_request *request)
 {
     lb_buffer_free(&request->body);
+    lb_buffer_free(&request->original);
+    lb_buffer_free(&request->url);
     lb_free(request->items);
     lb_free(request);
 }
 
 size_t http_request_memory(const struct http_request *request)
 {
-    return sizeof(*request) + request->body.capacity + request->capacity * sizeof(struct http_item);
+    size_t buffers = request->body.capacity + request->original.capacity + request->url.capacity;
+
+    return sizeof(*request) + buffers + request->capacity * sizeof(struct http_item);
 }
 
 static bool reserve_item(struct http_request *request)
@@ -93,6 +100,8 @@ void http_request_seal(struct http_request *request)
 
 struct lb_str http_request_record(const struct http_request *request, uint32_t i)
 {
+    if (request->original.len > 0)
+        return lb_buffer_str(&request->original);
     return (struct lb_str){ request->body.ptr + request->items[i].offset, request->items[i].length };
 }
 
@@ -138,6 +147,7 @@ static bool copy_item(struct http_request *to, const struct http_request *from, 
     if (!http_request_end(to, start, from->items[i].id, NULL))
         return false;
     to->items[to->count - 1].token = from->items[i].token;
+    to->items[to->count - 1].alert = from->items[i].alert;
     return true;
 }
 

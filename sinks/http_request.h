@@ -6,6 +6,9 @@
  * left when it took some, and into dead letters. Each record holds its token
  * once. The id follows from the ids of the records and nothing else: the same
  * records have the same one on every try and after a restart.
+ *
+ * A channel's request has a body of its own form: it has a single item, and
+ * keeps the record's JSON beside it in `original`.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
@@ -27,6 +30,7 @@ struct http_item {
     char id[LB_RECORD_ID_SIZE];
     uint32_t offset; /* in the body */
     uint32_t length;
+    bool alert;             /* the record is the alert engine's; set by the caller behind http_request_end() */
     struct lb_token *token; /* NULL: none is held */
 };
 
@@ -35,6 +39,9 @@ struct http_request {
     struct lb_buffer body;
     char id[HTTP_ID_BYTES]; /* set by http_request_seal() */
     enum http_framing framing;
+    struct lb_buffer original; /* the record's JSON where the body is not made of it; else empty */
+    struct lb_buffer url;      /* with a NUL; empty: the queue's */
+    const char *content_type;  /* a literal; NULL: that of the framing */
     struct http_item *items;
     uint32_t count;
     uint32_t capacity;
@@ -58,7 +65,7 @@ bool http_request_end(struct http_request *request, uint32_t start, const char *
 /* Closes the body and makes the id. Nothing is added afterwards. */
 void http_request_seal(struct http_request *request);
 
-/* The JSON of a record. */
+/* The JSON of a record; of a request with an original, that. */
 struct lb_str http_request_record(const struct http_request *request, uint32_t i);
 
 /* Of a sealed request, keeps the items with `keep` set; at least one. The others' tokens are the caller's. */

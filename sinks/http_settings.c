@@ -105,9 +105,11 @@ bool http_settings_check(const struct lb_sink *sink, const struct http_settings 
 {
     uint32_t errors = diag->errors;
 
+    const char *name = settings->url_option != NULL ? settings->url_option : "url";
+
     if (!is_address(settings->url))
-        lb_diag_error(diag, lb_section_place(&sink->section, "url"),
-                      "url: expected an http:// or https:// address, for example https://example.org/in");
+        lb_diag_error(diag, lb_section_place(&sink->section, name),
+                      "%s: expected an http:// or https:// address, for example https://example.org/in", name);
     for (size_t i = 0; i < settings->headers.count; i++)
         check_header(sink, &settings->headers.items[i], diag);
     check_statuses(sink, settings, diag);

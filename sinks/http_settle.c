@@ -51,17 +51,28 @@ static void postpone(struct http_queue *queue, struct http_request *request, con
                         queue->pace.open ? "; circuit open, one request at a time" : "");
 }
 
+/* A request that stands for no record (a repeat of what fires, say) holds no token. */
+static void let_go(struct lb_token *token)
+{
+    if (token != NULL)
+        lb_token_done(token, LB_DELIVERED, NULL);
+}
+
 /* False: letters cannot be kept now. */
 static bool bury(struct http_queue *queue, const struct http_request *request, uint32_t i, long status,
                  const char *reason)
 {
     const struct http_item *item = &request->items[i];
     char kind[KIND_BYTES];
+
+    if (item->token == NULL)
+        return true;
     struct lb_letter letter = { .id = lb_str_from(item->id),
                                 .record = http_request_record(request, i),
                                 .kind = kind,
                                 .reason = reason,
-                                .attempts = request->attempt };
+                                .attempts = request->attempt,
+                                .alert = item->alert };
 
     snprintf(kind, sizeof(kind), "http_%ld", status);
     return lb_delivery_dead_letter(queue->sink, &letter, item->token) == LB_OK;
@@ -73,19 +84,20 @@ static bool settle_item(struct http_queue *queue, const struct http_request *req
 {
     char text[HTTP_REASON_BYTES];
 
+    if (reason != NULL) /* a judge may have refused what the status alone would accept */
+        return bury(queue, request, i, answer->status, reason);
     switch (http_policy_action(&queue->policy, answer->status)) {
     case HTTP_ACCEPT:
         lb_delivery_count(queue->sink, 1, request->items[i].length);
-        lb_token_done(request->items[i].token, LB_DELIVERED, NULL);
+        let_go(request->items[i].token);
         return true;
     case HTTP_RETRY: return false;
     default: break;
     }
-    if (reason == NULL)
-        snprintf(text, sizeof(text), "the receiver answered %ld for this record %.*s", answer->status,
-                 answer->error.len < ERROR_BYTES_SHOWN ? (int)answer->error.len : ERROR_BYTES_SHOWN,
-                 answer->error.len > 0 ? answer->error.ptr : "");
-    return bury(queue, request, i, answer->status, reason != NULL ? reason : text);
+    snprintf(text, sizeof(text), "the receiver answered %ld for this record %.*s", answer->status,
+             answer->error.len < ERROR_BYTES_SHOWN ? (int)answer->error.len : ERROR_BYTES_SHOWN,
+             answer->error.len > 0 ? answer->error.ptr : "");
+    return bury(queue, request, i, answer->status, text);
 }
 
 /*
@@ -155,7 +167,7 @@ static void accept_all(struct http_queue *queue, struct http_request *request)
     lb_delivery_fine(queue->sink);
     lb_delivery_count(queue->sink, request->count, request->body.len);
     for (uint32_t i = 0; i < request->count; i++)
-        lb_token_done(request->items[i].token, LB_DELIVERED, NULL);
+        let_go(request->items[i].token);
     http_queue_remove(queue, request);
 }
 

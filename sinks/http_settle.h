@@ -11,7 +11,7 @@ struct http_verdict {
     enum http_action action;
     long status;
     int64_t wait;         /* before the next try */
-    struct lb_str answer; /* all of it, where the request has several records; or empty */
+    struct lb_str answer; /* all of it, where the request has several records or a judge; or empty */
     char reason[HTTP_REASON_BYTES];
 };
 

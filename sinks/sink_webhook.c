@@ -258,6 +258,7 @@ static bool write_record(struct sink_webhook *self, const struct lb_batch *batch
     lb_format_write(&self->formatter, batch, record, &self->open->body);
     if (!http_request_end(self->open, start, id, token))
         return false;
+    self->open->items[self->open->count - 1].alert = (record->flags & LB_RECORD_ALERT) != 0;
     if (self->open->count >= self->batch_count || self->open->body.len >= self->batch_size)
         finish_request(self);
     return true;

@@ -1,0 +1,79 @@
+/*
+ * channel_message.h - what a channel tells: an alert, or any other record.
+ *
+ * An alert is what the alert engine made (LB_RECORD_ALERT); a log line that
+ * looks like one is told as a record, so nobody can call off a page by
+ * logging. Slices point into the record or into the scratch and live until
+ * the next message is read. Text is as it came: channel_clean() it.
+ */
+#ifndef CHANNEL_MESSAGE_H
+#define CHANNEL_MESSAGE_H
+
+#include "lb_alert.h"
+#include "lb_batch.h"
+#include "lb_buffer.h"
+
+enum {
+    CHANNEL_PAIRS_MAX = 16, /* of a key, or of labels; further ones are in the dead letter and the archive */
+    CHANNEL_SAMPLES_MAX = 5,
+    CHANNEL_FACTS_MAX = 2 * CHANNEL_PAIRS_MAX + 12,
+};
+
+enum channel_state {
+    CHANNEL_RECORD, /* no alert */
+    CHANNEL_FIRING,
+    CHANNEL_UPDATED,
+    CHANNEL_REPEATED,
+    CHANNEL_RESOLVED,
+    CHANNEL_SUMMARY,
+};
+
+/* A name and what it is, for a person. */
+struct channel_fact {
+    struct lb_str name;
+    struct lb_str value;
+};
+
+struct channel_message {
+    enum channel_state state;
+    enum lb_severity severity; /* of a record: by its level */
+    int previous;              /* severity that was told before, or -1 */
+    int64_t time_ns;
+    int64_t started_ns;         /* when the threshold was first crossed; of a record: its time */
+    char id[LB_RECORD_ID_SIZE]; /* of the record */
+    struct lb_str fingerprint;  /* of a record: its id */
+    struct lb_str alert_id;
+    struct lb_str rule;
+    struct lb_str text;
+    struct lb_str level;
+    struct lb_str service;
+    struct lb_str host;
+    struct lb_str severity_text; /* the users' word, or the name */
+    struct lb_str threshold;
+    struct lb_str runbook;
+    struct channel_fact keys[CHANNEL_PAIRS_MAX];
+    uint32_t key_count;
+    struct channel_fact labels[CHANNEL_PAIRS_MAX];
+    uint32_t label_count;
+    struct lb_str samples[CHANNEL_SAMPLES_MAX];
+    uint32_t sample_count;
+    struct channel_fact facts[CHANNEL_FACTS_MAX]; /* all that is to be shown as a list: keys, labels, numbers, times */
+    uint32_t fact_count;
+};
+
+extern const char *const channel_severity_names[]; /* "info" … "critical" */
+
+/* Resets the scratch and reads. */
+void channel_message_read(struct channel_message *message, const struct lb_batch *batch, const struct lb_record *record,
+                          struct lb_scratch *scratch);
+
+/* Still going on: to be opened, not closed. */
+static inline bool channel_message_is_firing(const struct channel_message *message)
+{
+    return message->state >= CHANNEL_FIRING && message->state <= CHANNEL_REPEATED;
+}
+
+/* "Firing: error_rate (critical)", "Resolved: …", of a record "error: payments". Not cleaned. */
+void channel_message_title(struct lb_buffer *out, const struct channel_message *message);
+
+#endif
