@@ -173,7 +173,8 @@ static size_t sorted(const struct lb_alert_samples *samples, double *numbers)
     for (int piece = 0; piece < 2; piece++)
         for (size_t i = 0; i < samples->counts[piece]; i++)
             numbers[count++] = samples->pieces[piece][i].number;
-    qsort(numbers, count, sizeof(*numbers), by_number);
+    if (count > 1)
+        qsort(numbers, count, sizeof(*numbers), by_number);
     return count;
 }
 
