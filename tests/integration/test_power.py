@@ -122,3 +122,54 @@ def test_a_spool_over_power_failures(tmp_path, seed):
     finally:
         house.leave()
         hook.close()
+
+
+class Harsh(random.Random):
+    """Of what is not synced, nothing is left."""
+
+    def random(self):
+        return 0.99
+
+    def randint(self, low, high):
+        return low
+
+    def choice(self, options):
+        return min(options)
+
+
+SHOWN = """
+data_dir: {dir}/data
+commit_every: {commit}
+sources:
+  app: {{type: file, include: ['{dir}/log/still.log']}}
+routes:
+  - {{to: plain}}
+sinks:
+  plain: {{type: file, path: '{dir}/out/plain.out', format: text, flush: 20ms}}
+"""
+
+
+def test_a_name_from_before_a_kill_is_durable_once_something_is_committed(tmp_path):
+    """The first process shows the file and is killed; the second goes on with it and commits; then the power fails."""
+    house = House(tmp_path, SHOWN.format(dir=tmp_path, commit="60s"), 1, 0)
+    plain = tmp_path / "out/plain.out"
+    (tmp_path / "log/still.log").write_text("".join(f"line {n}\n" for n in range(1000)))
+    house.rng = Harsh()
+    try:
+        house.start().ready()
+        wait_for(lambda: plain.exists() and plain.stat().st_size > 0, 30, "the file")
+        house.daemon.kill()
+        house.disk.replay(house.journal)
+        house.journal.unlink()
+        house.daemon.write_config(SHOWN.format(dir=tmp_path, commit="50ms"))
+        assert house.start("--exit-at-eof").wait(60) == 0, house.daemon.log()
+        assert len(plain.read_text().splitlines()) == 1000
+        house.disk.replay(house.journal)
+        house.journal.unlink()
+        house.disk.fail(house.rng, house.grave)
+        assert house.start("--exit-at-eof").wait(60) == 0, house.daemon.log()
+        lines = [line.split("line ")[-1] for line in plain.read_text().splitlines()]
+        assert lines == [str(n) for n in range(1000)]
+    finally:
+        house.daemon.kill()
+        house.writer.kill()
