@@ -107,6 +107,7 @@ static void note(void *context, struct lb_str key, struct lb_str value)
     memcpy(file->path, key.ptr + loader->prefix_len, len);
     file->path_hash = XXH3_64bits(file->path, len);
     file->known = true;
+    file->fresh = true; /* the process that gave it this name may have been killed before it synced the directory */
     if (!read_value(value, file)) {
         LB_WARN("sink", "the ledger's entry of a file is not readable, the file is left as it is path=%s", file->path);
         file->finished = true;
@@ -229,6 +230,23 @@ static enum lb_err settle(struct output *self, struct output_file *file, struct 
     return LB_OK;
 }
 
+/*
+ * The ledger forgets finished files with the next commit, and then nobody cuts them again: the cut must be on disk, or a
+ * power failure brings back what was behind it.
+ */
+static enum lb_err sync_finished(struct output *self, const struct output_file *file, struct lb_diag *diag)
+{
+    int fd = output_open_at(self, file->path, O_WRONLY, false);
+    bool ok = fd >= 0 ? fsync(fd) == 0 : errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+
+    if (!ok)
+        lb_diag_error(diag, lb_section_place(&self->sink->section, "path"), "cannot sync %s: %s", file->path,
+                      strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return ok ? LB_OK : LB_IO;
+}
+
 /* What is not there any more leaves the ledger. If that fails, the next start finds it gone again. */
 static void forget_gone(struct output *self)
 {
@@ -253,6 +271,10 @@ enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag)
 
         if (err != LB_OK)
             return err;
+    }
+    for (const struct output_file *file = self->files; file != NULL; file = file->next) {
+        if (file->finished && sync_finished(self, file, diag) != LB_OK)
+            return LB_IO;
     }
     forget_gone(self);
     return LB_OK;
