@@ -5,6 +5,10 @@
  * Below it every component is opened from its parent without following
  * symbolic links, so whoever may write in one service's directory cannot have
  * logboom write, rename or delete anywhere else.
+ *
+ * A directory that is made is not synced here: a process that is killed, or a
+ * disk that fails, between the two would leave one that the next try takes for
+ * an old one. Whoever needs a name to be durable syncs all above it.
  */
 #include "output.h"
 
@@ -15,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DIRECTORY_MODE = 0750 };
+enum { DIRECTORY_MODE = 0750, DEPTH_MAX = 32 };
 
 /* Closes `fd` and leaves errno as it was. */
 static void close_quietly(int fd)
@@ -26,7 +30,7 @@ static void close_quietly(int fd)
     errno = err;
 }
 
-/* Makes the user's part of the path, each directory durable in its own parent. */
+/* Makes the user's part of the path. */
 static bool make_root(const char *path)
 {
     char prefix[PATH_MAX];
@@ -34,21 +38,9 @@ static bool make_root(const char *path)
     snprintf(prefix, sizeof(prefix), "%s", path);
     for (char *slash = strchr(prefix + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        bool made = mkdir(prefix, DIRECTORY_MODE) == 0;
-
-        if (!made && errno != EEXIST)
+        if (mkdir(prefix, DIRECTORY_MODE) != 0 && errno != EEXIST)
             return false;
         *slash = '/';
-        int above = made ? open(prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-        int parent = above >= 0 ? openat(above, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-        /* Some file systems cannot sync a directory; then there is nothing to be gained. */
-        if (parent >= 0) {
-            (void)fsync(parent);
-            close(parent);
-        }
-        if (above >= 0)
-            close(above);
     }
     return true;
 }
@@ -85,7 +77,7 @@ static bool make_child(int parent, const char *name)
     if (fstat(fd, &status) == 0)
         (void)fchmod(fd, (status.st_mode & 07777) | S_ISGID);
     close(fd);
-    return fsync(parent) == 0;
+    return true;
 }
 
 static int open_child(int parent, const char *name, bool make)
@@ -165,16 +157,84 @@ bool output_unlink_at(const struct output *self, const char *path)
     return ok;
 }
 
+/* --- what is durable ------------------------------------------------------------------ */
+
+/* Some file systems cannot sync a directory; then there is nothing to be gained. */
+static bool sync_directory(int fd)
+{
+    return fsync(fd) == 0 || errno == EINVAL || errno == EROFS;
+}
+
+/* One step up, to a directory that is synced. -1: there is none on this file system that may be read, or (`ok`) trouble. */
+static int sync_next_above(int fd, bool *ok)
+{
+    struct stat here;
+    struct stat above;
+    int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (parent < 0) {
+        *ok = errno == EACCES;
+        return -1;
+    }
+    bool more = fstat(fd, &here) == 0 && fstat(parent, &above) == 0 && above.st_dev == here.st_dev &&
+                above.st_ino != here.st_ino;
+
+    *ok = !more || sync_directory(parent);
+    if (more && *ok)
+        return parent;
+    close_quietly(parent);
+    return -1;
+}
+
+/* Closes `fd`. */
+static bool sync_above(int fd)
+{
+    bool ok = true;
+
+    for (int depth = 0; fd >= 0 && depth < DEPTH_MAX; depth++) {
+        int parent = sync_next_above(fd, &ok);
+
+        close_quietly(fd);
+        fd = parent;
+    }
+    if (fd >= 0)
+        close_quietly(fd);
+    return ok;
+}
+
+bool output_sync_root(struct output *self)
+{
+    if (self->root_durable)
+        return true;
+    int root = open_root(self, self->pattern.text, false);
+
+    if (root < 0)
+        return false;
+    self->root_durable = sync_above(root);
+    return self->root_durable;
+}
+
 bool output_sync_parent(const struct output *self, const char *path)
 {
-    struct output_place place;
+    char directory[PATH_MAX];
+    size_t len = self->pattern.root_len;
 
-    if (!output_place_open(self, path, false, &place))
-        return false;
-    bool ok = fsync(place.directory) == 0;
+    /* A name may be on disk only with all directories above it: from the constant one down. */
+    for (;;) {
+        struct output_place place;
 
-    output_place_close(&place);
-    return ok;
+        snprintf(directory, sizeof(directory), "%.*s", (int)len, path);
+        if (!output_place_open(self, directory, false, &place))
+            return false;
+        bool ok = sync_directory(place.directory);
+
+        output_place_close(&place);
+        const char *slash = strchr(path + len, '/');
+
+        if (!ok || slash == NULL)
+            return ok;
+        len = (size_t)(slash - path) + 1;
+    }
 }
 
 bool output_rename_at(const struct output *self, const char *from, const char *to)

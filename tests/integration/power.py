@@ -149,7 +149,9 @@ class Disk:
             {"T": file.truncate, "F": file.failed_sync, "S": file.sync, "A": lambda at, length: file.grow(at + length),
              "Z": lambda at, length: file.write(at, bytes(min(length, len(file.kernel) - at)))}[op](*numbers)
         elif op == "D":
-            self.sync_directory(rest.rstrip("/"))
+            path = os.path.normpath(rest)  # it may end in "/.."
+            if path in self.names:  # else it is above the roots
+                self.sync_directory(path)
         elif op == "M":
             self.change((rest, rest))
             self.names[rest], self.changes[rest] = {}, []
