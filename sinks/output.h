@@ -277,7 +277,7 @@ bool output_stat_at(const struct output *self, const char *path, struct stat *st
 bool output_unlink_at(const struct output *self, const char *path);
 bool output_rename_at(const struct output *self, const char *from, const char *to); /* never over a file */
 bool output_sync_parent(const struct output *self, const char *path); /* and those above it, from the constant one on */
-bool output_sync_root(struct output *self); /* what is above the constant directory, once */
+bool output_sync_root(struct output *self);                           /* what is above the constant directory, once */
 
 /* --- output_ledger.c: what the ledger knows of files ---------------------------------- */
 

@@ -165,7 +165,8 @@ static bool sync_directory(int fd)
     return fsync(fd) == 0 || errno == EINVAL || errno == EROFS;
 }
 
-/* One step up, to a directory that is synced. -1: there is none on this file system that may be read, or (`ok`) trouble. */
+/* One step up, to a directory that is synced. -1: there is none on this file system that may be read, or (`ok`)
+ * trouble. */
 static int sync_next_above(int fd, bool *ok)
 {
     struct stat here;

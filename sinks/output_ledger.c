@@ -231,8 +231,8 @@ static enum lb_err settle(struct output *self, struct output_file *file, struct 
 }
 
 /*
- * The ledger forgets finished files with the next commit, and then nobody cuts them again: the cut must be on disk, or a
- * power failure brings back what was behind it.
+ * The ledger forgets finished files with the next commit, and then nobody cuts them again: the cut must be on disk, or
+ * a power failure brings back what was behind it.
  */
 static enum lb_err sync_finished(struct output *self, const struct output_file *file, struct lb_diag *diag)
 {
