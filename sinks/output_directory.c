@@ -12,6 +12,8 @@
  */
 #include "output.h"
 
+#include "lb_directories.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DIRECTORY_MODE = 0750, DEPTH_MAX = 32 };
+enum { DIRECTORY_MODE = 0750 };
 
 /* Closes `fd` and leaves errno as it was. */
 static void close_quietly(int fd)
@@ -28,21 +30,6 @@ static void close_quietly(int fd)
 
     close(fd);
     errno = err;
-}
-
-/* Makes the user's part of the path. */
-static bool make_root(const char *path)
-{
-    char prefix[PATH_MAX];
-
-    snprintf(prefix, sizeof(prefix), "%s", path);
-    for (char *slash = strchr(prefix + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(prefix, DIRECTORY_MODE) != 0 && errno != EEXIST)
-            return false;
-        *slash = '/';
-    }
-    return true;
 }
 
 static int open_root(const struct output *self, const char *path, bool make)
@@ -58,7 +45,7 @@ static int open_root(const struct output *self, const char *path, bool make)
     root[len] = '\0';
     int fd = open(len > 0 ? root : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0 && errno == ENOENT && make && make_root(root))
+    if (fd < 0 && errno == ENOENT && make && lb_directories_make(root, DIRECTORY_MODE))
         fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd;
 }
@@ -159,59 +146,14 @@ bool output_unlink_at(const struct output *self, const char *path)
 
 /* --- what is durable ------------------------------------------------------------------ */
 
-/* Some file systems cannot sync a directory; then there is nothing to be gained. */
-static bool sync_directory(int fd)
-{
-    return fsync(fd) == 0 || errno == EINVAL || errno == EROFS;
-}
-
-/* One step up, to a directory that is synced. -1: there is none on this file system that may be read, or (`ok`)
- * trouble. */
-static int sync_next_above(int fd, bool *ok)
-{
-    struct stat here;
-    struct stat above;
-    int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (parent < 0) {
-        *ok = errno == EACCES;
-        return -1;
-    }
-    bool more = fstat(fd, &here) == 0 && fstat(parent, &above) == 0 && above.st_dev == here.st_dev &&
-                above.st_ino != here.st_ino;
-
-    *ok = !more || sync_directory(parent);
-    if (more && *ok)
-        return parent;
-    close_quietly(parent);
-    return -1;
-}
-
-/* Closes `fd`. */
-static bool sync_above(int fd)
-{
-    bool ok = true;
-
-    for (int depth = 0; fd >= 0 && depth < DEPTH_MAX; depth++) {
-        int parent = sync_next_above(fd, &ok);
-
-        close_quietly(fd);
-        fd = parent;
-    }
-    if (fd >= 0)
-        close_quietly(fd);
-    return ok;
-}
-
 bool output_sync_root(struct output *self)
 {
     if (self->root_durable)
         return true;
-    int root = open_root(self, self->pattern.text, false);
+    char root[PATH_MAX];
 
-    if (root < 0)
-        return false;
-    self->root_durable = sync_above(root);
+    snprintf(root, sizeof(root), "%.*s", (int)self->pattern.root_len, self->pattern.text);
+    self->root_durable = lb_directories_sync(root);
     return self->root_durable;
 }
 
@@ -227,7 +169,7 @@ bool output_sync_parent(const struct output *self, const char *path)
         snprintf(directory, sizeof(directory), "%.*s", (int)len, path);
         if (!output_place_open(self, directory, false, &place))
             return false;
-        bool ok = sync_directory(place.directory);
+        bool ok = lb_directory_sync(place.directory);
 
         output_place_close(&place);
         const char *slash = strchr(path + len, '/');

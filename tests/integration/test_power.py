@@ -192,3 +192,13 @@ def test_a_directory_from_before_a_kill_is_durable_once_something_is_committed(t
             path.mkdir()
             journal.write(f"M {path}\n")
     run_and_lose_the_rest(still, tmp_path, folder)
+
+
+def test_the_lock_of_data_dir_is_durable(tmp_path, still):
+    """Another lock file would make the next start take data_dir for a copy."""
+    still.daemon.write_config(SHOWN.format(dir=tmp_path, commit="50ms", folder=""))
+    still.start().ready()
+    still.daemon.kill()
+    journal = still.journal.read_bytes().split(b"\n")
+    synced = journal.index(b"S %d" % (tmp_path / "data/lock").stat().st_ino)
+    assert b"D %s" % str(tmp_path / "data").encode() in [line.rstrip(b"/") for line in journal[synced:]]
