@@ -6,6 +6,9 @@
  * and comes again; so opening cuts it off. The inode tells our file from one
  * that somebody else put in its place, which is left alone, unless it is a copy
  * of ours: then data_dir was moved to another disk or host.
+ *
+ * A start may follow a kill, so what it finds may be in the kernel's memory
+ * alone. It forgets nothing before that is on disk as it is.
  */
 #include "output.h"
 
@@ -136,6 +139,21 @@ static enum cut surely_gone(const struct output *self, const struct output_file 
     return output_sync_parent(self, file->path) || errno == ENOENT || errno == ENOTDIR ? CUT_GONE : CUT_FAILED;
 }
 
+/* What stands under the name is the file that the ledger knows, or a copy of it. */
+static bool is_the_one(const struct output *self, struct output_file *file, int fd, const struct stat *status)
+{
+    if (S_ISREG(status->st_mode) && status->st_ino == file->inode)
+        return true;
+    if (!S_ISREG(status->st_mode) || !is_copy(self, file, fd)) {
+        LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
+        return false;
+    }
+    LB_INFO("sink", "a copy of the file that was being written stands in its place, it goes on path=%s", file->path);
+    file->inode = status->st_ino;
+    file->known = false; /* the ledger learns the inode with the next commit */
+    return true;
+}
+
 /* Cuts an open file to what was committed. */
 static enum cut cut_open(const struct output *self, struct output_file *file, int fd)
 {
@@ -143,16 +161,8 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
 
     if (fstat(fd, &status) != 0)
         return CUT_FAILED;
-    if (!S_ISREG(status.st_mode) || (status.st_ino != file->inode && !is_copy(self, file, fd))) {
-        LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
+    if (!is_the_one(self, file, fd, &status))
         return CUT_GONE;
-    }
-    if (status.st_ino != file->inode) {
-        LB_INFO("sink", "a copy of the file that was being written stands in its place, it goes on path=%s",
-                file->path);
-        file->inode = status.st_ino;
-        file->known = false; /* the ledger learns the inode with the next commit */
-    }
     if ((uint64_t)status.st_size < file->length) {
         LB_ERROR("sink", "a file is shorter than it was, somebody cut it path=%s bytes_missing=%" PRIu64, file->path,
                  file->length - (uint64_t)status.st_size);
