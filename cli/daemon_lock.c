@@ -5,6 +5,7 @@
  */
 #include "daemon.h"
 
+#include "lb_directories.h"
 #include "lb_log.h"
 
 #include <errno.h>
@@ -23,16 +24,13 @@ static struct lb_place place_of_data_dir(const struct lb_config *config)
     return node != NULL ? node->place : (struct lb_place){ config->file, 0, 0 };
 }
 
-static bool make_directories(char *path)
+/*
+ * The lock file too must outlast a power failure: were it lost, the next start would make another one and take data_dir
+ * for a copy.
+ */
+static bool sync_lock(int fd, const char *path)
 {
-    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        bool made = mkdir(path, 0750) == 0 || errno == EEXIST;
-        *slash = '/';
-        if (!made)
-            return false;
-    }
-    return mkdir(path, 0750) == 0 || errno == EEXIST;
+    return fsync(fd) == 0 && lb_directories_sync(path);
 }
 
 int lock_data_dir(struct lb_config *config, struct lb_diag *diag)
@@ -41,20 +39,25 @@ int lock_data_dir(struct lb_config *config, struct lb_diag *diag)
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     char path[PATH_MAX];
 
-    snprintf(path, sizeof(path), LB_STR_FMT, LB_STR_ARG(config->data_dir));
-    if (!make_directories(path)) {
-        lb_diag_error(diag, place, "cannot make data_dir \"%s\": %s; choose a directory that this user can write", path,
-                      strerror(errno));
+    snprintf(path, sizeof(path), LB_STR_FMT "/lock", LB_STR_ARG(config->data_dir));
+    if (!lb_directories_make(path, 0750)) {
+        lb_diag_error(diag, place,
+                      "cannot make data_dir \"" LB_STR_FMT "\": %s; choose a directory that this user can write",
+                      LB_STR_ARG(config->data_dir), strerror(errno));
         return -1;
     }
-    snprintf(path, sizeof(path), LB_STR_FMT "/lock", LB_STR_ARG(config->data_dir));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0) {
         lb_diag_error(diag, place, "cannot write to data_dir: %s: %s", path, strerror(errno));
         return -1;
     }
-    if (fcntl(fd, F_SETLK, &lock) == 0)
-        return fd;
+    if (fcntl(fd, F_SETLK, &lock) == 0) {
+        if (sync_lock(fd, path))
+            return fd;
+        lb_diag_error(diag, place, "cannot sync %s: %s; see the kernel's log", path, strerror(errno));
+        close(fd);
+        return -1;
+    }
     bool held = errno == EACCES || errno == EAGAIN;
     if (held && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
         lb_diag_error(diag, place,

@@ -8,52 +8,28 @@
 #include "journal.h"
 
 #include "lb_alloc.h"
+#include "lb_directories.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool sync_fd_of(const char *directory)
-{
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return synced;
-}
-
-/* Each part that is missing, and its name durable. */
-static bool make_directories(const char *directory)
+/* Whether or not it was just made: a process that was killed may have left names in it, and its own, unsynced. */
+static bool make_directory(const char *directory)
 {
     char path[PATH_MAX];
-    size_t len = strlen(directory);
 
-    if (len == 0 || len >= sizeof(path)) {
+    if (strlen(directory) + 2 > sizeof(path)) {
         errno = ENAMETOOLONG;
         return false;
     }
-    for (size_t i = 1; i <= len; i++) {
-        if (directory[i] != '/' && directory[i] != '\0')
-            continue;
-        memcpy(path, directory, i);
-        path[i] = '\0';
-        if (mkdir(path, 0700) != 0) {
-            if (errno != EEXIST)
-                return false;
-            continue;
-        }
-        char *slash = strrchr(path, '/');
-        if (slash != NULL)
-            slash[slash == path] = '\0';
-        if (!sync_fd_of(slash != NULL ? path : "."))
-            return false;
-    }
-    return true;
+    snprintf(path, sizeof(path), "%s/", directory);
+    return lb_directories_make(path, 0700) && lb_directories_sync(path);
 }
 
 static int by_number(const void *a, const void *b)
@@ -148,7 +124,7 @@ enum lb_err lb_journal_open(struct lb_journal **journal, const char *directory,
     self->directory = lb_alloc(strlen(directory) + 1);
     if (self->directory != NULL) {
         memcpy(self->directory, directory, strlen(directory) + 1);
-        err = make_directories(directory) ? LB_OK : LB_IO;
+        err = make_directory(directory) ? LB_OK : LB_IO;
     }
     if (err == LB_OK) {
         self->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -227,6 +227,22 @@ static void rewrite_if_much_is_old(struct lb_ledger *ledger)
     ledger->rewrite_at = ledger->file.length + ledger->file.length / 2;
 }
 
+/*
+ * What was read may be in the kernel's memory alone: after a failed fsync a page counts as clean without being on disk,
+ * and no later fsync writes it. A process that was killed then leaves a file whose end a power failure takes back, with
+ * all that was appended behind it. So nothing is appended to a file from before.
+ */
+static void rewrite_what_was_found(struct lb_ledger *ledger)
+{
+    if (ledger->map.count == 0 && ledger->file.length <= LB_LEDGER_HEADER_BYTES)
+        return;
+    if (rewrite(ledger, NULL) == LB_OK)
+        return;
+    ledger->file.must_rewrite = true;
+    LB_WARN(MODULE, "cannot rewrite the ledger at start, the next commit tries again path=%s error=%s",
+            ledger->file.path, strerror(errno));
+}
+
 enum lb_err lb_ledger_open(struct lb_ledger **ledger, const char *path)
 {
     struct lb_ledger *opened = lb_alloc(sizeof(*opened));
@@ -244,7 +260,7 @@ enum lb_err lb_ledger_open(struct lb_ledger **ledger, const char *path)
         return err;
     }
     pthread_mutex_init(&opened->lock, NULL);
-    rewrite_if_much_is_old(opened);
+    rewrite_what_was_found(opened);
     *ledger = opened;
     return LB_OK;
 }

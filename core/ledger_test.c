@@ -281,6 +281,42 @@ static void a_torn_end_that_cannot_be_cut_off_is_never_appended_to(void **state)
     }
 }
 
+static uint64_t inode_of(const char *path)
+{
+    struct stat status;
+
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_ino;
+}
+
+/* Its end may be in the kernel's memory alone: a process was killed right after a failed sync. */
+static void nothing_is_appended_to_a_file_from_before(void **state)
+{
+    struct fixture *self = *state;
+
+    put(self, "a", "1");
+    assert_int_equal(commit(self), LB_OK);
+    uint64_t before = inode_of(self->path);
+    reopen(self);
+    uint64_t written = inode_of(self->path);
+    assert_true(written != before);
+    /* Where that cannot be done at start, it is done before the first commit. */
+    lb_ledger_close(self->ledger);
+    fault = DISK_RENAME_FAILS;
+    assert_int_equal(lb_ledger_open(&self->ledger, self->path), LB_OK);
+    assert_int_equal(inode_of(self->path), written);
+    expect(self, "a", "1");
+    put(self, "b", "2");
+    assert_int_equal(commit(self), LB_IO);
+    fault = DISK_FINE;
+    put(self, "b", "2");
+    assert_int_equal(commit(self), LB_OK);
+    assert_true(inode_of(self->path) != written);
+    reopen(self);
+    expect(self, "a", "1");
+    expect(self, "b", "2");
+}
+
 static void a_failed_sync_is_answered_by_a_new_file(void **state)
 {
     struct fixture *self = *state;
@@ -408,6 +444,7 @@ int main(void)
         LEDGER_TEST(each_visits_a_prefix_in_order),
         LEDGER_TEST(a_full_disk_changes_nothing_and_the_next_try_succeeds),
         LEDGER_TEST(a_torn_end_that_cannot_be_cut_off_is_never_appended_to),
+        LEDGER_TEST(nothing_is_appended_to_a_file_from_before),
         LEDGER_TEST(a_failed_sync_is_answered_by_a_new_file),
         LEDGER_TEST(a_file_that_shrinks_by_much_is_rewritten),
         LEDGER_TEST(a_rewrite_that_fails_leaves_the_commit_durable),

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { IDENTITY_BYTES = PATH_MAX + 128, HOLD_SECONDS = 5 };
+enum { IDENTITY_BYTES = PATH_MAX + 128, HOLD_SECONDS = 5, FIND_TRIES = 10 };
 
 /* --- text -------------------------------------------------------------------- */
 
@@ -264,17 +264,30 @@ static bool is_surely_gone(const char *path)
     return !empty;
 }
 
+/* Where its inode is now, and whether it begins as it did. */
+static bool find_inode(const struct lb_tail_known *known, char found[PATH_MAX], struct stat *status)
+{
+    for (unsigned tries = 0; tries < FIND_TRIES; tries++) {
+        if (lb_tail_leads_to(known->path, &known->identity))
+            snprintf(found, PATH_MAX, "%s", known->path);
+        else if (!lb_tail_find_inode(known->path, &known->identity, found))
+            return false;
+        enum lb_tail_match match = lb_tail_match_path(&known->identity, found);
+        /* A rotation may be under way, and what was looked at have another name by now: then that says nothing. */
+        if (stat(found, status) == 0 && status->st_ino == known->identity.inode &&
+            status->st_dev == known->identity.device)
+            return match != LB_TAIL_OTHER;
+    }
+    return false;
+}
+
 /* A file outside of the globs that continues `known`: renamed while we were away. */
 static struct lb_tail_file *find_renamed(struct lb_tail *self, struct lb_tail_known *known)
 {
     char found[PATH_MAX];
     struct stat status;
 
-    if (lb_tail_leads_to(known->path, &known->identity))
-        snprintf(found, sizeof(found), "%s", known->path);
-    else if (!lb_tail_find_inode(known->path, &known->identity, found))
-        return NULL;
-    if (lb_tail_match_path(&known->identity, found) == LB_TAIL_OTHER || stat(found, &status) != 0)
+    if (!find_inode(known, found, &status))
         return NULL;
     if (lb_tail_find(self, status.st_dev, status.st_ino) != NULL)
         return NULL;

@@ -215,6 +215,52 @@ static void finds_a_file_renamed_while_down(void **state)
     }
 }
 
+/* Right behind the look that finds app.log.1, all logs are rotated. */
+static struct world *rotated_behind_a_look;
+
+int lstat(const char *path, struct stat *status)
+{
+    int result = fstatat(AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+    const char *name = strrchr(path, '/');
+    struct world *world = rotated_behind_a_look;
+
+    if (world == NULL || result != 0 || name == NULL || strcmp(name, "/app.log.1") != 0)
+        return result;
+    rotated_behind_a_look = NULL;
+    world_rename(world, "log/app.log.1", "log/app.log.2");
+    world_rename(world, "log/app.log", "log/app.log.1");
+    world_write(world, "log/app.log", "three\n");
+    return result;
+}
+
+static void finds_a_file_renamed_while_it_is_looked_for(void **state)
+{
+    static const char *const words[] = { "one", "two", "three" };
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log");
+    world_write(&world, "log/app.log", "one\n");
+    world_start(&world);
+    world_stop(&world);
+    world_rename(&world, "log/app.log", "log/app.log.1");
+    world_write(&world, "log/app.log", "two\n");
+    rotated_behind_a_look = &world;
+    world_start(&world);
+    assert_null(rotated_behind_a_look);
+    world_stop(&world);
+    world_start(&world);
+    world_stop(&world);
+    for (size_t i = 0; i < 3; i++) {
+        unsigned count = 0;
+
+        for (size_t j = 0; j < world.committed[0].count; j++)
+            count += strcmp(world.committed[0].items[j].text, words[i]) == 0;
+        assert_int_equal(count, 1);
+    }
+    world_free(&world);
+}
+
 static void reads_a_deleted_file_to_its_end(void **state)
 {
     struct world world;
@@ -668,6 +714,7 @@ int main(void)
         cmocka_unit_test(follows_a_file_that_is_filled_and_renamed_before_it_is_looked_at),
         cmocka_unit_test(a_log_stays_ours_while_it_is_empty),
         cmocka_unit_test(finds_a_file_renamed_while_down),
+        cmocka_unit_test(finds_a_file_renamed_while_it_is_looked_for),
         cmocka_unit_test(reads_a_deleted_file_to_its_end),
         cmocka_unit_test(forgets_a_file_that_was_deleted_while_down),
         cmocka_unit_test(keeps_positions_while_a_file_system_is_not_mounted),

@@ -11,6 +11,7 @@
 #include "dead_letter.h"
 
 #include "lb_alloc.h"
+#include "lb_directories.h"
 #include "lb_log.h"
 
 #include <errno.h>
@@ -114,36 +115,6 @@ static void load_tail(struct dead_letter_file *self)
 
 /* --- open ------------------------------------------------------------------------- */
 
-static bool sync_directory(const char *path)
-{
-    char directory[LB_DEAD_LETTER_PATH_SIZE];
-    const char *slash = strrchr(path, '/');
-
-    snprintf(directory, sizeof(directory), "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
-             slash != NULL ? path : ".");
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done = fd >= 0 && fsync(fd) == 0;
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = error;
-    return done;
-}
-
-static bool make_directories(const char *path)
-{
-    char directory[LB_DEAD_LETTER_PATH_SIZE];
-
-    snprintf(directory, sizeof(directory), "%s", path);
-    for (char *slash = strchr(directory + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(directory, 0750) != 0 && errno != EEXIST)
-            return false;
-        *slash = '/';
-    }
-    return true;
-}
-
 static bool is_current(const struct dead_letter_file *self)
 {
     struct stat named;
@@ -161,17 +132,28 @@ static bool open_file(struct dead_letter_file *self, int flags)
     return self->fd >= 0;
 }
 
+/* A file from before may have been made by a process that was killed before it synced the name. */
+static bool open_durably(struct dead_letter_file *self)
+{
+    if (!open_file(self, 0) && (errno != ENOENT || !lb_directories_make(self->path, 0750) || !open_file(self, O_CREAT)))
+        return false;
+    if (lb_directories_sync(self->path))
+        return true;
+    int cause = errno;
+    close(self->fd);
+    self->fd = -1;
+    errno = cause;
+    return false;
+}
+
 /* Opens the file that has the name and locks it. It may be replaced between the two. */
 static enum lb_err open_locked(struct dead_letter_file *self)
 {
     enum { TRIES = 10 };
 
     for (int i = 0; i < TRIES; i++) {
-        if (!is_current(self) && !open_file(self, 0)) {
-            if (errno != ENOENT || !make_directories(self->path) || !open_file(self, O_CREAT) ||
-                !sync_directory(self->path))
-                return LB_IO;
-        }
+        if (!is_current(self) && !open_durably(self))
+            return LB_IO;
         if (!lb_dead_letter_lock(self->fd, LB_DEAD_LETTER_LOCK_WRITE))
             return errno == EAGAIN || errno == EACCES ? LB_AGAIN : LB_IO;
         if (is_current(self))

@@ -18,8 +18,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define UNBOUNDED_MAX (30 * LB_SECOND) /* for the spool, where the time is not limited but the disk does not take */
+
+/* Of the last commit, where it is the sink's files that have to get to disk. */
+enum { LAST_TRIES = 5, LAST_PAUSE_US = 20 * 1000 };
 
 static atomic_uint holders; /* deliveries that bound what they hold of the pool: they share it */
 
@@ -349,6 +353,19 @@ static bool is_all_delivered(struct lb_delivery *self)
     return !left && lb_streams_outstanding(self->streams, self->sink->index) == 0;
 }
 
+/* The first try may have found the disk full and a file that may be deleted: the next one makes room. */
+static bool commit_last(struct lb_delivery *self)
+{
+    unsigned tries = self->sink->type->commit != NULL ? LAST_TRIES : 1;
+
+    while (!delivery_commit(self) || self->ledger_failed) {
+        if (--tries == 0 || lb_clock_monotonic() >= self->deadline)
+            return false;
+        usleep(LAST_PAUSE_US);
+    }
+    return true;
+}
+
 static void end(struct lb_delivery *self)
 {
     const struct lb_sink_type *type = self->sink->type;
@@ -360,7 +377,7 @@ static void end(struct lb_delivery *self)
     lb_dead_letters_flush(self->sink, delivery_drain_until(self));
     bool safe = spool_rest(self);
     drop_queue(self);
-    bool committed = delivery_commit(self) && !self->ledger_failed && !self->overflowed;
+    bool committed = commit_last(self) && !self->overflowed;
     bool all = is_all_delivered(self);
     if (committed && safe && !all)
         LB_INFO("sink", "what is not delivered is in the spool sink=" LB_STR_FMT " bytes=%" PRIu64,

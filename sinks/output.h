@@ -175,6 +175,7 @@ struct output {
     struct lb_ledger_txn intentions;
     int64_t flush_at;     /* monotonic: when the oldest buffered byte is due; INT64_MAX: nothing is buffered */
     int64_t retention_at; /* monotonic */
+    bool root_durable;    /* the constant directory and those above it are on disk */
     bool stalled;         /* a write failed: nothing is taken until it succeeds */
 
     struct lb_buffer journal; /* bytes of the appends since the last sync, */
@@ -275,7 +276,8 @@ int output_open_at(const struct output *self, const char *path, int flags, bool 
 bool output_stat_at(const struct output *self, const char *path, struct stat *status);
 bool output_unlink_at(const struct output *self, const char *path);
 bool output_rename_at(const struct output *self, const char *from, const char *to); /* never over a file */
-bool output_sync_parent(const struct output *self, const char *path);
+bool output_sync_parent(const struct output *self, const char *path); /* and those above it, from the constant one on */
+bool output_sync_root(struct output *self);                           /* what is above the constant directory, once */
 
 /* --- output_ledger.c: what the ledger knows of files ---------------------------------- */
 

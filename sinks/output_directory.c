@@ -5,8 +5,14 @@
  * Below it every component is opened from its parent without following
  * symbolic links, so whoever may write in one service's directory cannot have
  * logboom write, rename or delete anywhere else.
+ *
+ * A directory that is made is not synced here: a process that is killed, or a
+ * disk that fails, between the two would leave one that the next try takes for
+ * an old one. Whoever needs a name to be durable syncs all above it.
  */
 #include "output.h"
+
+#include "lb_directories.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,33 +32,6 @@ static void close_quietly(int fd)
     errno = err;
 }
 
-/* Makes the user's part of the path, each directory durable in its own parent. */
-static bool make_root(const char *path)
-{
-    char prefix[PATH_MAX];
-
-    snprintf(prefix, sizeof(prefix), "%s", path);
-    for (char *slash = strchr(prefix + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        bool made = mkdir(prefix, DIRECTORY_MODE) == 0;
-
-        if (!made && errno != EEXIST)
-            return false;
-        *slash = '/';
-        int above = made ? open(prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-        int parent = above >= 0 ? openat(above, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-        /* Some file systems cannot sync a directory; then there is nothing to be gained. */
-        if (parent >= 0) {
-            (void)fsync(parent);
-            close(parent);
-        }
-        if (above >= 0)
-            close(above);
-    }
-    return true;
-}
-
 static int open_root(const struct output *self, const char *path, bool make)
 {
     char root[PATH_MAX];
@@ -66,7 +45,7 @@ static int open_root(const struct output *self, const char *path, bool make)
     root[len] = '\0';
     int fd = open(len > 0 ? root : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0 && errno == ENOENT && make && make_root(root))
+    if (fd < 0 && errno == ENOENT && make && lb_directories_make(root, DIRECTORY_MODE))
         fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd;
 }
@@ -85,7 +64,7 @@ static bool make_child(int parent, const char *name)
     if (fstat(fd, &status) == 0)
         (void)fchmod(fd, (status.st_mode & 07777) | S_ISGID);
     close(fd);
-    return fsync(parent) == 0;
+    return true;
 }
 
 static int open_child(int parent, const char *name, bool make)
@@ -165,16 +144,40 @@ bool output_unlink_at(const struct output *self, const char *path)
     return ok;
 }
 
+/* --- what is durable ------------------------------------------------------------------ */
+
+bool output_sync_root(struct output *self)
+{
+    if (self->root_durable)
+        return true;
+    char root[PATH_MAX];
+
+    snprintf(root, sizeof(root), "%.*s", (int)self->pattern.root_len, self->pattern.text);
+    self->root_durable = lb_directories_sync(root);
+    return self->root_durable;
+}
+
 bool output_sync_parent(const struct output *self, const char *path)
 {
-    struct output_place place;
+    char directory[PATH_MAX];
+    size_t len = self->pattern.root_len;
 
-    if (!output_place_open(self, path, false, &place))
-        return false;
-    bool ok = fsync(place.directory) == 0;
+    /* A name may be on disk only with all directories above it: from the constant one down. */
+    for (;;) {
+        struct output_place place;
 
-    output_place_close(&place);
-    return ok;
+        snprintf(directory, sizeof(directory), "%.*s", (int)len, path);
+        if (!output_place_open(self, directory, false, &place))
+            return false;
+        bool ok = lb_directory_sync(place.directory);
+
+        output_place_close(&place);
+        const char *slash = strchr(path + len, '/');
+
+        if (!ok || slash == NULL)
+            return ok;
+        len = (size_t)(slash - path) + 1;
+    }
 }
 
 bool output_rename_at(const struct output *self, const char *from, const char *to)

@@ -214,7 +214,10 @@ static char *temp_path(struct output *self, const char *path)
     return temp;
 }
 
-/* A plain file that stands there already is continued: whatever it holds counts as committed. */
+/*
+ * A plain file that stands there already is continued: whatever it holds counts as committed, so it has to be on disk,
+ * and its name with the first commit.
+ */
 static bool adopt(struct output *self, struct output_file *file, const char *path)
 {
     struct stat status;
@@ -229,6 +232,9 @@ static bool adopt(struct output *self, struct output_file *file, const char *pat
     }
     file->fd = fd;
     self->open_count++;
+    if (fsync(fd) != 0)
+        return false;
+    file->fresh = true;
     file->inode = status.st_ino;
     file->length = file->end = file->committed = file->synced = (uint64_t)status.st_size;
     file->path = output_path_numbered(&self->pattern, lb_str_from(path), 1);

@@ -190,13 +190,20 @@ static bool needs_again(const struct output_entry *entry)
     return entry->file->lost && entry->offset >= entry->file->synced;
 }
 
+/*
+ * Their directories are synced before a new file is noted under the name that they had: else a power failure may leave
+ * the old file there, and the ledger knows only the new one.
+ */
 static bool move_aside_all(struct output *self)
 {
+    bool moved = false;
+
     for (struct output_file *file = self->files; file != NULL; file = file->next) {
         if (file->lost && file->path != NULL && file->number == 1 && !output_file_move_aside(self, file))
             return false;
+        moved = moved || (file->lost && file->fresh);
     }
-    return true;
+    return !moved || output_sync_directories(self);
 }
 
 bool output_redo(struct output *self)

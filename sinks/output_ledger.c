@@ -6,6 +6,9 @@
  * and comes again; so opening cuts it off. The inode tells our file from one
  * that somebody else put in its place, which is left alone, unless it is a copy
  * of ours: then data_dir was moved to another disk or host.
+ *
+ * A start may follow a kill, so what it finds may be in the kernel's memory
+ * alone. It forgets nothing before that is on disk as it is.
  */
 #include "output.h"
 
@@ -107,6 +110,7 @@ static void note(void *context, struct lb_str key, struct lb_str value)
     memcpy(file->path, key.ptr + loader->prefix_len, len);
     file->path_hash = XXH3_64bits(file->path, len);
     file->known = true;
+    file->fresh = true; /* the process that gave it this name may have been killed before it synced the directory */
     if (!read_value(value, file)) {
         LB_WARN("sink", "the ledger's entry of a file is not readable, the file is left as it is path=%s", file->path);
         file->finished = true;
@@ -135,6 +139,21 @@ static enum cut surely_gone(const struct output *self, const struct output_file 
     return output_sync_parent(self, file->path) || errno == ENOENT || errno == ENOTDIR ? CUT_GONE : CUT_FAILED;
 }
 
+/* What stands under the name is the file that the ledger knows, or a copy of it. */
+static bool is_the_one(const struct output *self, struct output_file *file, int fd, const struct stat *status)
+{
+    if (S_ISREG(status->st_mode) && status->st_ino == file->inode)
+        return true;
+    if (!S_ISREG(status->st_mode) || !is_copy(self, file, fd)) {
+        LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
+        return false;
+    }
+    LB_INFO("sink", "a copy of the file that was being written stands in its place, it goes on path=%s", file->path);
+    file->inode = status->st_ino;
+    file->known = false; /* the ledger learns the inode with the next commit */
+    return true;
+}
+
 /* Cuts an open file to what was committed. */
 static enum cut cut_open(const struct output *self, struct output_file *file, int fd)
 {
@@ -142,16 +161,8 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
 
     if (fstat(fd, &status) != 0)
         return CUT_FAILED;
-    if (!S_ISREG(status.st_mode) || (status.st_ino != file->inode && !is_copy(self, file, fd))) {
-        LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
+    if (!is_the_one(self, file, fd, &status))
         return CUT_GONE;
-    }
-    if (status.st_ino != file->inode) {
-        LB_INFO("sink", "a copy of the file that was being written stands in its place, it goes on path=%s",
-                file->path);
-        file->inode = status.st_ino;
-        file->known = false; /* the ledger learns the inode with the next commit */
-    }
     if ((uint64_t)status.st_size < file->length) {
         LB_ERROR("sink", "a file is shorter than it was, somebody cut it path=%s bytes_missing=%" PRIu64, file->path,
                  file->length - (uint64_t)status.st_size);
@@ -229,6 +240,23 @@ static enum lb_err settle(struct output *self, struct output_file *file, struct 
     return LB_OK;
 }
 
+/*
+ * The ledger forgets finished files with the next commit, and then nobody cuts them again: the cut must be on disk, or
+ * a power failure brings back what was behind it.
+ */
+static enum lb_err sync_finished(struct output *self, const struct output_file *file, struct lb_diag *diag)
+{
+    int fd = output_open_at(self, file->path, O_WRONLY, false);
+    bool ok = fd >= 0 ? fsync(fd) == 0 : errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+
+    if (!ok)
+        lb_diag_error(diag, lb_section_place(&self->sink->section, "path"), "cannot sync %s: %s", file->path,
+                      strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return ok ? LB_OK : LB_IO;
+}
+
 /* What is not there any more leaves the ledger. If that fails, the next start finds it gone again. */
 static void forget_gone(struct output *self)
 {
@@ -253,6 +281,10 @@ enum lb_err output_ledger_load(struct output *self, struct lb_diag *diag)
 
         if (err != LB_OK)
             return err;
+    }
+    for (const struct output_file *file = self->files; file != NULL; file = file->next) {
+        if (file->finished && sync_finished(self, file, diag) != LB_OK)
+            return LB_IO;
     }
     forget_gone(self);
     return LB_OK;

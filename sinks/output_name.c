@@ -230,6 +230,8 @@ bool output_sync_directories(struct output *self)
     for (struct output_file *file = self->files; file != NULL; file = file->next) {
         if (!file->fresh)
             continue;
+        if (!output_sync_root(self) && errno != ENOENT)
+            return output_trouble(self, "sync what is above", file->path);
         const char *slash = strrchr(file->path, '/');
         size_t len = slash == NULL ? 0 : (size_t)(slash - file->path) + 1;
         bool same = synced != NULL && strncmp(synced, file->path, len) == 0 && strchr(synced + len, '/') == NULL;

@@ -61,6 +61,19 @@ def archive_order(path):
     return (str(path.parent), parts.group(1), int(parts.group(2) or 1))
 
 
+def two_free_ports():
+    """The first of two that follow each other."""
+    while True:
+        port = free_port()
+        with socket.socket() as first, socket.socket() as second:
+            try:
+                first.bind(("127.0.0.1", port))
+                second.bind(("127.0.0.1", port + 1))
+                return port
+            except (OSError, OverflowError):
+                pass  # somebody has the second one
+
+
 class Logboom:
     """One logboom over a directory of its own. `config` is YAML text; {dir} and {http} in it are replaced."""
 

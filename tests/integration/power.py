@@ -76,6 +76,7 @@ class Disk:
 
     def __init__(self, roots):
         self.roots = [str(root) for root in roots]
+        self.left_alone = set()  # inodes
         self.files = {}      # by inode
         self.names = {}      # by directory, what is on disk: name → inode, or the path of a directory
         self.changes = {}    # by directory, what is not: (name, inode or None), in order
@@ -89,7 +90,9 @@ class Disk:
             if entry.is_dir(follow_symlinks=False):
                 self.names[directory][entry.name] = entry.path
                 self.load(entry.path)
-            elif entry.name != LEFT_ALONE:
+            elif entry.name == LEFT_ALONE:
+                self.left_alone.add(entry.inode())
+            else:
                 self.names[directory][entry.name] = entry.inode()
                 self.files[entry.inode()] = File(pathlib.Path(entry.path).read_bytes())
 
@@ -138,6 +141,7 @@ class Disk:
         if op == "C":
             inode, path = rest.split(" ", 1)
             if os.path.basename(path) == LEFT_ALONE:
+                self.left_alone.add(int(inode))
                 return
             self.files[int(inode)] = File()
             self.change((path, int(inode)))
@@ -145,11 +149,15 @@ class Disk:
             self.files[int(rest)] = File()  # without a name
         elif op in "TZAFS":
             inode, *numbers = map(int, rest.split())
+            if inode in self.left_alone:
+                return
             file = self.files[inode]
             {"T": file.truncate, "F": file.failed_sync, "S": file.sync, "A": lambda at, length: file.grow(at + length),
              "Z": lambda at, length: file.write(at, bytes(min(length, len(file.kernel) - at)))}[op](*numbers)
         elif op == "D":
-            self.sync_directory(rest.rstrip("/"))
+            path = os.path.normpath(rest)  # it may end in "/.."
+            if path in self.names:  # else it is above the roots
+                self.sync_directory(path)
         elif op == "M":
             self.change((rest, rest))
             self.names[rest], self.changes[rest] = {}, []

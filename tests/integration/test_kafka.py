@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import BIN, ROOT, free_port, wait_for
+from harness import BIN, ROOT, two_free_ports, wait_for
 
 LINES = int(os.environ.get("LB_KAFKA_LINES", "1000000"))
 OUTAGE_SECONDS = float(os.environ.get("LB_KAFKA_OUTAGE", "20"))
@@ -17,7 +17,7 @@ SERVICES = ["auth", "payments", "search"]
 
 class Broker:
     def __init__(self, directory):
-        self.directory, self.port = directory, free_port()
+        self.directory, self.port = directory, two_free_ports()
 
     def call(self, *words, **options):
         return subprocess.run([str(ROOT / "tests/kafka.sh"), words[0], str(self.directory), str(self.port), *words[1:]],

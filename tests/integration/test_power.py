@@ -122,3 +122,83 @@ def test_a_spool_over_power_failures(tmp_path, seed):
     finally:
         house.leave()
         hook.close()
+
+
+class Harsh(random.Random):
+    """Of what is not synced, nothing is left."""
+
+    def random(self):
+        return 0.6  # the power does fail, and no page was written
+
+    def randint(self, low, high):
+        return low
+
+    def choice(self, options):
+        return min(options)
+
+
+SHOWN = """
+data_dir: {dir}/data
+commit_every: {commit}
+sources:
+  app: {{type: file, include: ['{dir}/log/still.log']}}
+routes:
+  - {{to: plain}}
+sinks:
+  plain: {{type: file, path: '{dir}/out/{folder}plain.out', format: text, flush: 20ms}}
+"""
+
+
+@pytest.fixture
+def still(tmp_path):
+    """A house with a log that does not grow; when its power fails, nothing is left that was not synced."""
+    house = House(tmp_path, "", 1, 0)
+    house.writer.kill()
+    house.rng = Harsh()
+    (tmp_path / "log/still.log").write_text("".join(f"line {n}\n" for n in range(1000)))
+    yield house
+    house.daemon.kill()
+
+
+def run_and_lose_the_rest(house, tmp_path, folder):
+    """A whole run, and a power failure behind it; the next start has nothing to do."""
+    house.daemon.write_config(SHOWN.format(dir=tmp_path, commit="50ms", folder=folder))
+    assert house.start("--exit-at-eof").wait(60) == 0, house.daemon.log()
+    assert sum(len(path.read_text().splitlines()) for path in (tmp_path / "out").rglob("*.out")) == 1000
+    house.after_a_kill()
+    assert house.failures == 1
+    assert house.start("--exit-at-eof").wait(60) == 0, house.daemon.log()
+    texts = [path.read_text() for path in (tmp_path / "out").rglob("*.out")]
+    assert [line.split("line ")[-1] for text in texts for line in text.splitlines()] == [str(n) for n in range(1000)]
+
+
+def test_a_name_from_before_a_kill_is_durable_once_something_is_committed(tmp_path, still):
+    """The first process shows the file and is killed; the second goes on with it and commits."""
+    still.daemon.write_config(SHOWN.format(dir=tmp_path, commit="60s", folder=""))
+    plain = tmp_path / "out/plain.out"
+    still.start().ready()
+    wait_for(lambda: plain.exists() and plain.stat().st_size > 0, 30, "the file")
+    still.daemon.kill()
+    run_and_lose_the_rest(still, tmp_path, "")
+
+
+@pytest.mark.parametrize("folder", ["{service}/", "a/b/{service}/"])
+def test_a_directory_from_before_a_kill_is_durable_once_something_is_committed(tmp_path, still, folder):
+    """The first process had made it, and no more."""
+    with open(still.journal, "a") as journal:
+        path = tmp_path / "out"
+        for name in folder.format(service="_unknown").split("/")[:-1]:
+            path /= name
+            path.mkdir()
+            journal.write(f"M {path}\n")
+    run_and_lose_the_rest(still, tmp_path, folder)
+
+
+def test_the_lock_of_data_dir_is_durable(tmp_path, still):
+    """Another lock file would make the next start take data_dir for a copy."""
+    still.daemon.write_config(SHOWN.format(dir=tmp_path, commit="50ms", folder=""))
+    still.start().ready()
+    still.daemon.kill()
+    journal = still.journal.read_bytes().split(b"\n")
+    synced = journal.index(b"S %d" % (tmp_path / "data/lock").stat().st_ino)
+    assert b"D %s" % str(tmp_path / "data").encode() in [line.rstrip(b"/") for line in journal[synced:]]

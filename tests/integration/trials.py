@@ -18,7 +18,7 @@ import time
 
 import zstandard
 
-from harness import ROOT, archive_records, free_port, wait_for
+from harness import ROOT, archive_records, two_free_ports, wait_for
 
 WRITER = pathlib.Path(__file__).with_name("writer.py")
 PROGRAMS = ROOT / "build/release/tests/faults"
@@ -267,7 +267,7 @@ class RealKafka:
     kind = "a real Kafka broker"
 
     def __init__(self, directory):
-        self.directory, self.port = directory, free_port()
+        self.directory, self.port = directory, two_free_ports()  # the broker's, and its controller's
         self.address = f"127.0.0.1:{self.port}"
 
     def call(self, command, *words, **options):
@@ -276,9 +276,9 @@ class RealKafka:
 
     def start(self):
         """False where the broker cannot be had."""
-        code = self.call("start", capture_output=True).returncode
-        assert code in (0, 3)
-        return code == 0
+        done = self.call("start", capture_output=True, text=True)
+        assert done.returncode in (0, 3), f"{done.returncode} {done.stderr[-2000:]}"
+        return done.returncode == 0
 
     def rows(self, topic, lines):
         """All messages of a topic. When fewer than `lines` came, it asks once more and waits longer for more."""
