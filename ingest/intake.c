@@ -287,7 +287,7 @@ static bool read_next(struct lb_intake *self)
     }
 }
 
-static void skip(struct lb_intake *self)
+static void pass_over(struct lb_intake *self)
 {
     LB_ERROR(MODULE, "no batch of this version, skipping an entry directory=%s position=%" PRIu64, self->directory,
              self->payload_end);
@@ -302,7 +302,7 @@ static bool pass_back(struct lb_intake *self)
     struct intake_head head;
 
     if (intake_decode_head(payload, &head) != LB_OK) {
-        skip(self);
+        pass_over(self);
         return true;
     }
     pthread_mutex_lock(&self->lock);
@@ -316,7 +316,7 @@ static bool pass_back(struct lb_intake *self)
     case LB_OK: break;
     case LB_BAD_INPUT:
         lb_batch_unref(batch);
-        skip(self);
+        pass_over(self);
         return true;
     default:
         lb_batch_unref(batch);
