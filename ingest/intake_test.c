@@ -410,7 +410,9 @@ static void a_sync_that_fails_doubles_nothing(void **state)
             lb_batch_unref(batch);
         }
         commit();
-        finish_and_end();
+        lb_intake_finish(ground.intake);
+        assert_int_equal(lb_journal_damaged(ground.intake->journal), 0);
+        end();
     }
 }
 
