@@ -244,12 +244,17 @@ bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_d
 static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     struct lb_config *config = daemon->current->config;
+    struct lb_str names[LB_SOURCES_MAX];
+    struct lb_strs durable = { names, 0 };
 
     for (uint32_t i = 0; i < config->source_count; i++) {
         if (!open_source(daemon, &config->sources[i], diag))
             return false;
         daemon->sources_open++;
+        if (config->sources[i].intake != NULL)
+            names[durable.count++] = config->sources[i].section.name;
     }
+    lb_intake_tell_orphans(config->data_dir, &durable);
     return true;
 }
 

@@ -82,8 +82,8 @@ static bool write_source(struct lb_buffer *out, const struct lb_source *source)
 
     if (source->intake != NULL)
         lb_intake_state(source->intake, &intake);
-    lb_buffer_print(out, "{\"kind\":\"source\",\"state\":\"%s\",\"bytes_in_flight\":%zu",
-                    intake.ok ? "ok" : "failing", lb_share_used(source->share));
+    lb_buffer_print(out, "{\"kind\":\"source\",\"state\":\"%s\",\"bytes_in_flight\":%zu", intake.ok ? "ok" : "failing",
+                    lb_share_used(source->share));
     write_text(out, "name", source->section.name);
     write_text(out, "type", lb_str_from(source->type->module.name));
     if (!intake.ok)

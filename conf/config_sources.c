@@ -42,8 +42,9 @@ const struct lb_option lb_source_common[] = {
     { .name = "durable",
       .kind = LB_OPTION_NODE,
       .offset = AT(durable),
-      .help = "network sources: true, or {max_size: 1GiB}: what comes is on disk, below data_dir/intake, before it goes "
-              "on" },
+      .help =
+          "network sources: true, or {max_size: 1GiB}: what comes is on disk, below data_dir/intake, before it goes "
+          "on" },
     { 0 },
 };
 

@@ -25,9 +25,10 @@ struct lb_intake;
 
 struct lb_intake_options {
     struct lb_str data_dir;
-    uint64_t max_bytes;          /* on disk */
-    size_t lag_bytes;            /* of the source's share in use: those behind lag */
-    struct lb_share *read_share; /* what is read back takes credit here; the intake's from open() on, also if it fails */
+    uint64_t max_bytes; /* on disk */
+    size_t lag_bytes;   /* of the source's share in use: those behind lag */
+    struct lb_share
+        *read_share; /* what is read back takes credit here; the intake's from open() on, also if it fails */
 
     /*
      * Optional, on the intake's thread: all up to the batch that lb_intake_put() called `number` is on disk. For a
@@ -69,6 +70,9 @@ struct lb_intake_state {
 };
 
 void lb_intake_state(struct lb_intake *intake, struct lb_intake_state *state);
+
+/* Warns of intakes below data_dir that hold something and belong to none of these durable sources. */
+void lb_intake_tell_orphans(struct lb_str data_dir, const struct lb_strs *sources);
 
 /* To the intake, where there is one, or straight to the workers. */
 static inline void lb_source_push(const struct lb_source *source, struct lb_batch *batch)

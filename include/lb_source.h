@@ -40,9 +40,9 @@ struct lb_source {
     struct lb_section section; /* section.name is the source's name */
     void *state;
     struct lb_source_options options;
-    unsigned add;           /* enum lb_add, from options.add */
-    uint64_t intake_max;    /* bytes on disk, from options.durable; 0: it is not durable */
-    bool intake_later;      /* at open(): the instance before has the journal; the intake is started when that is gone */
+    unsigned add;        /* enum lb_add, from options.add */
+    uint64_t intake_max; /* bytes on disk, from options.durable; 0: it is not durable */
+    bool intake_later;   /* at open(): the instance before has the journal; the intake is started when that is gone */
 
     /* Set before open(). */
     struct lb_loop *loop;

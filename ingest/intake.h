@@ -14,9 +14,9 @@
 #include <pthread.h>
 
 enum {
-    INTAKE_GROUP_BATCHES = 1024,       /* at most with one fsync */
-    INTAKE_GROUP_BYTES = 1024 * 1024,  /* so many do not wait for more */
-    INTAKE_READ_BYTES = 1024 * 1024,   /* read back before it is looked who waits to be written */
+    INTAKE_GROUP_BATCHES = 1024,      /* at most with one fsync */
+    INTAKE_GROUP_BYTES = 1024 * 1024, /* so many do not wait for more */
+    INTAKE_READ_BYTES = 1024 * 1024,  /* read back before it is looked who waits to be written */
     INTAKE_BUFFER_KEEP = 4 * 1024 * 1024,
     INTAKE_SEGMENTS_MIN = 8,
     INTAKE_SEGMENT_MIN = 64 * 1024,

@@ -114,9 +114,9 @@ static void register_metrics(struct lb_intake *self)
                               "Events that were read back from the intake, after a start or while sinks lag", labels),
         .damaged = lb_metric(LB_COUNTER, "logboom_intake_damaged_total",
                              "Damaged entries of the intake that were skipped", labels),
-        .oldest = lb_metric(LB_GAUGE, "logboom_intake_oldest_timestamp_seconds",
-                            "When the oldest batch arrived that has not gone on from the intake; 0: there is none",
-                            labels),
+        .oldest =
+            lb_metric(LB_GAUGE, "logboom_intake_oldest_timestamp_seconds",
+                      "When the oldest batch arrived that has not gone on from the intake; 0: there is none", labels),
         .failing = lb_metric(LB_GAUGE, "logboom_intake_failing",
                              "1 while the intake is full or cannot be written, and its source waits", labels),
     };

@@ -141,8 +141,8 @@ static struct lb_batch *batch_of(uint32_t events, uint32_t length)
 {
     struct lb_batch *batch;
 
-    while ((batch = lb_pool_take(ground.share, (size_t)events * (length + sizeof(struct lb_event)), ground.connection)) ==
-           NULL)
+    while ((batch = lb_pool_take(ground.share, (size_t)events * (length + sizeof(struct lb_event)),
+                                 ground.connection)) == NULL)
         sched_yield();
     for (uint32_t i = 0; i < events; i++) {
         int len = snprintf(batch->bytes + batch->length, length, "event %u", ground.put++);
@@ -259,8 +259,10 @@ static void what_no_mark_covers_comes_back_at_the_same_positions(void **state)
 
         if (i < 8)
             assert_int_equal(batch->position, positions[i]);
-        assert_true(lb_stream_mark(batch->stream, 0) <= positions[5] && lb_stream_mark(batch->stream, 0) > positions[4]);
-        assert_true(lb_stream_mark(batch->stream, 1) > positions[2] && lb_stream_mark(batch->stream, 1) <= positions[3]);
+        assert_true(lb_stream_mark(batch->stream, 0) <= positions[5] &&
+                    lb_stream_mark(batch->stream, 0) > positions[4]);
+        assert_true(lb_stream_mark(batch->stream, 1) > positions[2] &&
+                    lb_stream_mark(batch->stream, 1) <= positions[3]);
         lb_batch_unref(batch);
     }
     finish_and_end();

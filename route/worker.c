@@ -186,8 +186,7 @@ static void fill_from_stream(struct lb_worker *self, struct lb_batch *batch, str
     if (record->host.len == 0 && stream->host.len > 0)
         lb_fields_fill(record, &batch->arena, &self->scratch, LB_STR("host"), stream->host);
     if (record->host.len == 0 && batch->host.len > 0)
-        lb_fields_fill(record, &batch->arena, &self->scratch, LB_STR("host"),
-                       lb_value_of(batch->host, LB_VALUE_CLEAN));
+        lb_fields_fill(record, &batch->arena, &self->scratch, LB_STR("host"), lb_value_of(batch->host, LB_VALUE_CLEAN));
     if (record->level == LB_LEVEL_NONE)
         record->level = stream->level < LB_LEVEL_COUNT ? stream->level : options->level;
     for (uint32_t i = 0; i < stream->field_count; i++) {

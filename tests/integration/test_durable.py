@@ -1,18 +1,16 @@
 """Network sources with `durable: true`: kill -9, stops, outages, full and damaged journals, reloads."""
 import json
 import os
-import pathlib
 import random
 import re
-import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
 
-import pytest
-
-from harness import archive_records, free_port, wait_for
+from harness import BIN, archive_records, free_port, wait_for
+from trials import program
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
 
@@ -79,6 +77,10 @@ class World:
             return self.archived()
         except AssertionError:
             return []  # a frame is just on its way
+
+    def catch_up(self):
+        """All that is in the journal is on its way. A stop would leave the rest for the next start."""
+        wait_for(lambda: not self.source()["reading_back"], 60, "the end of reading back")
 
     def send_tcp(self, count, first=0, number=None, pad=""):
         if number is None:
@@ -165,6 +167,7 @@ def test_kill_9_loses_nothing_that_was_on_disk(logboom):
         safe |= world.on_disk()
         world.daemon.start().ready()
     sender.end()
+    world.catch_up()
     assert world.daemon.stop() == 0, world.daemon.log()
     messages = world.archived()
     found = check_connections(messages)
@@ -300,9 +303,58 @@ def test_a_reload_keeps_order_and_loses_nothing(logboom):
     assert {int(n): len(numbers) for n, numbers in found.items()} == sender.sent
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("mount"), reason="needs a small file system")
-def test_a_full_disk_is_told_and_goes_away(logboom):
-    """The shim that other tests use fails writes; here a file takes the place of the directory."""
+def failing_disk(world, seed, rate):
+    """Calls below the intake fail, so many of 10,000, while the file exists that this returns."""
+    switch = world.dir / "failing"
+    world.daemon.environment = {"LD_PRELOAD": program("shim.so"), "LB_SHIM_SEED": str(seed), "LB_SHIM_RATE": str(rate),
+                                "LB_SHIM_OUTPUT": str(world.journal()), "LB_SHIM_SWITCH": str(switch)}
+    return switch
+
+
+def test_a_disk_that_takes_nothing_is_told_and_waited_for(logboom):
+    world = World(logboom)
+    switch = failing_disk(world, 1, 10000)
+    world.daemon.start().ready()
+    sent = world.send_tcp(10)
+    wait_for(lambda: world.seen() == sent, what="the first part")
+    switch.touch()
+    sent += world.send_tcp(5000)
+    wait_for(lambda: world.source()["state"] == "failing", what="a failing source")
+    assert world.daemon.get("/health")[0] == 503
+    assert "cannot write to" in world.source()["problem"]
+    assert len(world.seen()) == 10, "something went on that is not on disk"
+    switch.unlink()
+    wait_for(lambda: len(world.seen()) == len(sent), what="the rest")
+    wait_for(lambda: world.daemon.get("/health")[0] == 200, what="health")
+    assert world.daemon.stop() == 0
+    assert world.archived() == sent
+
+
+def test_kill_9_on_a_disk_that_fails_now_and_then(logboom):
+    world = World(logboom)
+    sender = Sender(world)
+    safe = set()
+    sender.start()
+    for crash in range(max(CRASHES // 2, 3)):
+        switch = failing_disk(world, crash, 500)
+        world.daemon.start().ready()
+        switch.touch()
+        before = world.daemon.metric("logboom_intake_syncs_total")
+        wait_for(lambda: world.daemon.metric("logboom_intake_syncs_total") > before + 3, 60, "some syncs")
+        world.daemon.kill()
+        switch.unlink()
+        safe |= world.on_disk()
+    sender.end()
+    world.daemon.environment = {}
+    world.daemon.start().ready()
+    world.catch_up()
+    assert world.daemon.stop() == 0, world.daemon.log()
+    messages = world.archived()
+    check_connections(messages)
+    assert not safe - set(messages), sorted(safe - set(messages))[:5]
+
+
+def test_an_intake_that_cannot_be_opened_is_told_at_the_start(logboom):
     world = World(logboom)
     intake = world.dir / "data/intake"
     intake.parent.mkdir(parents=True)
@@ -316,9 +368,22 @@ def test_a_full_disk_is_told_and_goes_away(logboom):
     wait_for(lambda: world.seen() == sent, what="archived")
 
 
-def test_check_refuses_it_where_it_makes_no_sense(logboom, tmp_path):
-    import subprocess
-    from harness import BIN
+def test_what_is_left_of_a_source_that_is_not_durable_any_more_is_told(logboom):
+    world = World(logboom, commit="1h")
+    world.daemon.start().ready()
+    sent = world.send_tcp(10)
+    wait_for(lambda: len(world.on_disk()) == 10, what="on disk")
+    world.daemon.kill()
+    world.daemon.write_config(world.config(durable="false"))
+    world.daemon.start().ready()
+    wait_for(lambda: "an intake belongs to no durable source" in world.daemon.log(), what="a warning")
+    world.daemon.kill()
+    world.daemon.write_config(world.config())
+    world.daemon.start().ready()
+    wait_for(lambda: world.seen() == sent, what="archived")
+
+
+def test_check_refuses_it_where_it_makes_no_sense(tmp_path):
     config = tmp_path / "c.yaml"
     base = "routes: [{to: a}]\nsinks: {a: {type: stdout}}\n"
     cases = [
