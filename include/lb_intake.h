@@ -47,19 +47,19 @@ enum lb_err lb_intake_open(struct lb_intake **intake, const struct lb_source *so
  * that this one replaces has records on their way), the thread tries until they can; batches are written meanwhile as
  * far as that goes, and wait.
  */
-enum lb_err lb_intake_start(struct lb_intake *intake, bool later) LB_MUST_USE;
+enum lb_err lb_intake_start(struct lb_intake *self, bool later) LB_MUST_USE;
 
 /* Takes over a filled batch of the source's stream, counted. Returns its number: 1, 2, 3 … One thread at a time. */
-uint64_t lb_intake_put(struct lb_intake *intake, struct lb_batch *batch);
+uint64_t lb_intake_put(struct lb_intake *self, struct lb_batch *batch);
 
 /*
  * Nobody puts any more: what is there is written, past max_bytes too, and goes on or stays for the next start. What
  * cannot be written goes on as if the source were not durable. The queue is open still.
  */
-void lb_intake_finish(struct lb_intake *intake);
+void lb_intake_finish(struct lb_intake *self);
 
 /* After finish, and best after the last commit: forgets what all have. May be NULL. */
-void lb_intake_free(struct lb_intake *intake);
+void lb_intake_free(struct lb_intake *self);
 
 struct lb_intake_state {
     bool ok;
@@ -69,7 +69,7 @@ struct lb_intake_state {
     int64_t oldest_ns; /* age of the oldest batch that has not gone on; 0: there is none */
 };
 
-void lb_intake_state(struct lb_intake *intake, struct lb_intake_state *state);
+void lb_intake_state(struct lb_intake *self, struct lb_intake_state *state);
 
 /* Warns of intakes below data_dir that hold something and belong to none of these durable sources. */
 void lb_intake_tell_orphans(struct lb_str data_dir, const struct lb_strs *sources);

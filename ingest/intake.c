@@ -228,11 +228,11 @@ static void put_back(struct lb_intake *self)
     clear(&self->group);
 }
 
-/* With the lock held. */
+/* With the lock held. Bounded, for the journal keeps a copy until it is synced. */
 static void take_group(struct lb_intake *self)
 {
     clear(&self->group);
-    while (self->list.count > 0 && self->group.count < INTAKE_GROUP_BATCHES)
+    while (self->list.count > 0 && self->group.count < INTAKE_GROUP_BATCHES && self->group.bytes < INTAKE_GROUP_BYTES)
         intake_list_add(&self->group, take_first(&self->list));
 }
 
@@ -240,12 +240,13 @@ static void write_what_came(struct lb_intake *self, bool ending)
 {
     pthread_mutex_lock(&self->lock);
     take_group(self);
+    bool more = self->list.count > 0; /* they have waited long enough */
     pthread_mutex_unlock(&self->lock);
     if (self->group.count > 0)
         settle(self, write_group(self, ending), ending);
     pthread_mutex_lock(&self->lock);
     put_back(self);
-    self->since = self->list.count > 0 ? lb_clock_monotonic() : 0;
+    self->since = more ? 0 : lb_clock_monotonic();
     pthread_mutex_unlock(&self->lock);
 }
 

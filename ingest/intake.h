@@ -15,7 +15,7 @@
 
 enum {
     INTAKE_GROUP_BATCHES = 1024,      /* at most with one fsync */
-    INTAKE_GROUP_BYTES = 1024 * 1024, /* so many do not wait for more */
+    INTAKE_GROUP_BYTES = 1024 * 1024, /* so many do not wait for more, and no more are added */
     INTAKE_READ_BYTES = 1024 * 1024,  /* read back before it is looked who waits to be written */
     INTAKE_BUFFER_KEEP = 4 * 1024 * 1024,
     INTAKE_SEGMENTS_MIN = 8,
