@@ -10,6 +10,7 @@
 #include "daemon.h"
 
 #include "lb_alloc.h"
+#include "lb_intake.h"
 #include "lb_log.h"
 #include "lb_metrics.h"
 #include "lb_sockets.h"
@@ -182,7 +183,40 @@ static size_t share_of(const struct lb_daemon *daemon, const struct lb_source *s
 {
     size_t all = lb_pool_max(daemon->pool);
 
-    return source->type->file_like ? all / 2 : all * 3 / 4;
+    return source->type->file_like || source->intake_max > 0 ? all / 2 : all * 3 / 4;
+}
+
+/* What lies on disk need not lie in memory: a quarter of the pool for what is read back, and as much before it lags. */
+static bool open_intake(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag)
+{
+    struct lb_intake_options options = {
+        .data_dir = daemon->current->config->data_dir,
+        .max_bytes = source->intake_max,
+        .lag_bytes = lb_pool_max(daemon->pool) / 4,
+    };
+
+    if (source->intake_max == 0)
+        return true;
+    options.read_share = lb_share_new(daemon->pool, options.lag_bytes);
+    if (lb_intake_open(&source->intake, source, &options) != LB_OK) {
+        lb_diag_error(diag, lb_section_place(&source->section, "durable"), "out of memory");
+        return false;
+    }
+    if (source->intake_later || lb_intake_start(source->intake, false) == LB_OK)
+        return true;
+    lb_diag_error(diag, lb_section_place(&source->section, "durable"),
+                  "source \"" LB_STR_FMT "\": cannot open its intake below " LB_STR_FMT "/intake: %s",
+                  LB_STR_ARG(source->section.name), LB_STR_ARG(options.data_dir), strerror(errno));
+    return false;
+}
+
+void close_intake(struct lb_source *source)
+{
+    if (source->intake == NULL)
+        return;
+    lb_intake_finish(source->intake);
+    lb_intake_free(source->intake);
+    source->intake = NULL;
 }
 
 bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag)
@@ -199,8 +233,9 @@ bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_d
     source->exit_at_eof = daemon->exit_at_eof;
     source->finished = daemon->exit_at_eof ? source_finished : NULL;
     source->finished_context = daemon;
-    if (source->type->open(source, diag) == LB_OK)
+    if (open_intake(daemon, source, diag) && source->type->open(source, diag) == LB_OK)
         return true;
+    close_intake(source);
     lb_share_free(source->share);
     source->share = NULL;
     return false;
@@ -209,12 +244,17 @@ bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_d
 static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
 {
     struct lb_config *config = daemon->current->config;
+    struct lb_str names[LB_SOURCES_MAX];
+    struct lb_strs durable = { names, 0 };
 
     for (uint32_t i = 0; i < config->source_count; i++) {
         if (!open_source(daemon, &config->sources[i], diag))
             return false;
         daemon->sources_open++;
+        if (config->sources[i].intake != NULL)
+            names[durable.count++] = config->sources[i].section.name;
     }
+    lb_intake_tell_orphans(config->data_dir, &durable);
     return true;
 }
 
@@ -477,6 +517,8 @@ static void close_parts(struct lb_daemon *daemon)
     for (uint32_t i = 0; i < daemon->sources_open; i++)
         daemon->current->sources[i].source->type->close(daemon->current->sources[i].source);
     close_sinks(daemon);
+    for (uint32_t i = 0; i < daemon->sources_open; i++)
+        close_intake(daemon->current->sources[i].source);
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
     if (daemon->sequencer != NULL)

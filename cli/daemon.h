@@ -129,6 +129,9 @@ void wake_main(struct lb_daemon *daemon);
 /* Gives the source all it needs and opens it; its loop is not running, or held. False with an error in `diag`. */
 bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag);
 
+/* Finishes and frees the source's intake, where it has one; nobody puts batches there any more. */
+void close_intake(struct lb_source *source);
+
 /* A sink whose number is set; start_sink() also makes its thread. False with an error in `diag`. */
 bool open_sink(struct lb_daemon *daemon, struct lb_sink *sink, struct lb_diag *diag);
 bool start_sink(struct lb_daemon *daemon, struct lb_sink *sink, int64_t commit_ns, struct lb_diag *diag);

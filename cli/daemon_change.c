@@ -11,6 +11,7 @@
  */
 #include "daemon.h"
 
+#include "lb_intake.h"
 #include "lb_log.h"
 
 #include <stdlib.h>
@@ -419,6 +420,7 @@ static bool open_sources(struct change *self)
             continue;
         if (before != NULL && before->source->type == source->type)
             source->before = before->source;
+        source->intake_later = before != NULL && before->source->intake != NULL;
         self->sources_open[i] = open_source(self->daemon, source, self->diag);
         source->before = NULL;
         if (!self->sources_open[i])
@@ -442,6 +444,7 @@ static void finish_source(struct lb_source *source)
 {
     lb_loop_post(source->loop, close_source, source);
     lb_loop_flush(source->loop);
+    close_intake(source);
     lb_share_free(source->share);
     source->share = NULL;
 }
@@ -451,6 +454,22 @@ static void close_sources(struct change *self)
     for (uint32_t i = 0; i < self->from->config->source_count; i++) {
         if (self->sources_stopped[i])
             finish_source(self->from->sources[i].source);
+    }
+}
+
+/* Those whose journals the old ones had. What came meanwhile waits in memory. */
+static void start_intakes(struct change *self)
+{
+    for (uint32_t i = 0; i < self->to->config->source_count; i++) {
+        struct lb_source *source = self->to->sources[i].source;
+
+        if (self->source_fates[i] == KEPT || source->intake == NULL || !source->intake_later)
+            continue;
+        if (lb_intake_start(source->intake, true) == LB_OK)
+            continue;
+        LB_ERROR(MODULE, "no memory for the thread of an intake, ending at once source=" LB_STR_FMT,
+                 LB_STR_ARG(source->section.name));
+        abort();
     }
 }
 
@@ -603,6 +622,7 @@ bool change_generation(struct lb_daemon *daemon, struct generation *next, struct
     switch_over(&self);
     let_loops_go(&self);
     close_sources(&self);
+    start_intakes(&self);
     wait_until_passed(&self);
     self.deadline = sink_deadline(self.from);
     remove_sinks(&self);

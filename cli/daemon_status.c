@@ -3,6 +3,7 @@
 
 #include "command.h"
 
+#include "lb_intake.h"
 #include "lb_json.h"
 #include "lb_log.h"
 #include "lb_time.h"
@@ -75,12 +76,23 @@ static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
     return ok;
 }
 
-static void write_source(struct lb_buffer *out, const struct lb_source *source)
+static bool write_source(struct lb_buffer *out, const struct lb_source *source)
 {
-    lb_buffer_print(out, "{\"kind\":\"source\",\"state\":\"ok\",\"bytes_in_flight\":%zu", lb_share_used(source->share));
+    struct lb_intake_state intake = { .ok = true };
+
+    if (source->intake != NULL)
+        lb_intake_state(source->intake, &intake);
+    lb_buffer_print(out, "{\"kind\":\"source\",\"state\":\"%s\",\"bytes_in_flight\":%zu", intake.ok ? "ok" : "failing",
+                    lb_share_used(source->share));
     write_text(out, "name", source->section.name);
     write_text(out, "type", lb_str_from(source->type->module.name));
+    if (!intake.ok)
+        write_text(out, "problem", lb_str_from(intake.problem));
+    if (source->intake != NULL)
+        lb_buffer_print(out, ",\"intake_bytes\":%" PRIu64 ",\"intake_oldest_seconds\":%.1f,\"reading_back\":%s",
+                        intake.bytes, (double)intake.oldest_ns / (double)LB_SECOND, intake.behind ? "true" : "false");
     lb_buffer_append_char(out, '}');
+    return intake.ok;
 }
 
 static bool write_components(struct lb_daemon *daemon, struct lb_buffer *out)
@@ -91,7 +103,7 @@ static bool write_components(struct lb_daemon *daemon, struct lb_buffer *out)
     for (uint32_t i = 0; i < daemon->sources_open; i++) {
         if (i > 0)
             lb_buffer_append_char(out, ',');
-        write_source(out, daemon->current->sources[i].source);
+        ok = write_source(out, daemon->current->sources[i].source) && ok;
     }
     for (uint32_t i = 0; i < daemon->sinks_open; i++) {
         if (daemon->sources_open + i > 0)

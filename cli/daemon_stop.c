@@ -6,6 +6,7 @@
  */
 #include "daemon.h"
 
+#include "lb_intake.h"
 #include "lb_log.h"
 
 #include <time.h>
@@ -77,6 +78,12 @@ static void stop_sources(struct lb_daemon *daemon)
     }
     lb_loop_stop(daemon->file_loop);
     lb_loop_stop(daemon->socket_loop);
+    for (uint32_t i = 0; i < daemon->sources_open; i++) {
+        struct lb_intake *intake = daemon->current->sources[i].source->intake;
+
+        if (intake != NULL)
+            lb_intake_finish(intake);
+    }
 }
 
 static void stop_workers(struct lb_daemon *daemon)

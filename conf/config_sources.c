@@ -1,6 +1,8 @@
 /* config_sources.c - the `sources:` section: options of the type, and those that every source takes. */
 #include "loading.h"
 
+#include <stdio.h>
+
 static const struct lb_module *type_at(uint32_t index)
 {
     const struct lb_source_type *type = lb_source_types()[index];
@@ -37,8 +39,57 @@ const struct lb_option lb_source_common[] = {
       .help = "longer events are cut and marked `truncated`",
       .min = 64,
       .max = LB_LINE_BYTES_MAX },
+    { .name = "durable",
+      .kind = LB_OPTION_NODE,
+      .offset = AT(durable),
+      .help =
+          "network sources: true, or {max_size: 1GiB}: what comes is on disk, below data_dir/intake, before it goes "
+          "on" },
     { 0 },
 };
+
+/* `durable: {…}`, over struct lb_source. */
+static const struct lb_option durable_options[] = {
+    { .name = "max_size",
+      .kind = LB_OPTION_SIZE,
+      .offset = offsetof(struct lb_source, intake_max),
+      .fallback = "1GiB",
+      .help = "the most that waits on disk",
+      .min = 1024 * 1024,
+      .max = INT64_MAX },
+    { 0 },
+};
+
+/* `durable:` as the bound of its intake. */
+static void read_durable(struct lb_loading *self, struct lb_source *source)
+{
+    const struct lb_node *node = source->options.durable;
+    const struct lb_option *const tables[] = { durable_options, NULL };
+    char subject[LB_NAME_BYTES_MAX + 16];
+    const struct lb_filling filling = { &self->config->arena, self->config, self->diag, subject, "durable." };
+
+    if (node == NULL)
+        return;
+    bool scalar = node->kind == LB_NODE_SCALAR;
+    if (scalar && lb_str_is(node->text, "false"))
+        return;
+    snprintf(subject, sizeof(subject), "source \"" LB_STR_FMT "\": ", LB_STR_ARG(source->section.name));
+    if (source->type->file_like) {
+        lb_diag_error(self->diag, node->place,
+                      "%s\"durable\" is for sources on the network; what a source of type %s reads is on disk already, "
+                      "and is read again after a crash; remove it",
+                      subject, source->type->module.name);
+        return;
+    }
+    if (node->kind == LB_NODE_LIST || (scalar && !lb_str_is(node->text, "true"))) {
+        lb_diag_error(self->diag, node->place, "%s\"durable\": expected true, false or {max_size: 1GiB}, got \"%.80s\"",
+                      subject, scalar && node->text.ptr != NULL ? node->text.ptr : "a list");
+        return;
+    }
+    if (!scalar)
+        (void)lb_filling_refuse_unknown(&filling, node, tables, NULL);
+    (void)lb_filling_fill(&filling, durable_options, scalar ? NULL : node, node->place, source);
+}
 
 /* `add: [source, file]` as bits. */
 static unsigned read_add(struct lb_loading *self, const struct lb_source *source)
@@ -86,6 +137,7 @@ static void load_source(struct lb_loading *self, struct lb_source *source, const
     source->type = lb_source_types()[instance.type];
     lb_instance_fill(self, &kind, &instance, lb_source_common, &source->options);
     source->add = read_add(self, source);
+    read_durable(self, source);
     default_parse(self, source);
 }
 

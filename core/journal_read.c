@@ -164,6 +164,11 @@ static enum look look(struct lb_journal_reader *reader, const struct lb_journal_
     ssize_t got = lb_journal_read_at(reader->fd, head, sizeof(head), place->position - place->start);
     if (got < 0)
         return failed(reader, place, segment_end(place));
+    /* A segment that was given up and undone with nothing in it leaves a gap of its head; no entry fits in there. */
+    if (got == 0 && place->next != UINT64_MAX && place->next - place->position <= LB_JOURNAL_HEAD) {
+        reader->position = place->next;
+        return LOOK_AGAIN;
+    }
     if (got < (ssize_t)sizeof(head) || !lb_journal_parse(head, place->position, &entry))
         return resume(reader, place);
     /* The head of a successor may lie over the last bytes of a segment that was given up. */

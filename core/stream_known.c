@@ -179,6 +179,33 @@ void lb_stream_load_marks(struct lb_streams *streams, struct lb_stream_entry *en
     lb_buffer_free(&key);
 }
 
+uint64_t lb_stream_committed(struct lb_stream *stream)
+{
+    struct lb_streams *streams = stream->registry;
+    struct lb_str names[LB_CONSUMERS_MAX];
+    uint64_t lowest = UINT64_MAX;
+    struct lb_buffer key;
+    struct lb_buffer value;
+
+    lb_buffer_init(&key, KNOWN_BYTES_MAX);
+    lb_buffer_init(&value, IDENTITY_BYTES_MAX);
+    uint32_t count = copy_consumers(streams, lb_stream_entry(stream), names);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t mark = 0; /* of one that has none there yet */
+
+        if (names[i].len == 0)
+            continue;
+        write_mark_key(&key, names[i], stream->id);
+        if (!key.failed && lb_ledger_get(streams->ledger, lb_buffer_str(&key), &value) == LB_OK)
+            mark = read_mark(lb_buffer_str(&value));
+        if (mark < lowest)
+            lowest = mark;
+    }
+    lb_buffer_free(&value);
+    lb_buffer_free(&key);
+    return lowest != UINT64_MAX ? lowest : 0;
+}
+
 enum lb_err lb_stream_look_up(struct lb_streams *streams, uint64_t id, struct lb_str source, struct lb_str identity,
                               bool *changed)
 {

@@ -20,6 +20,7 @@
 #include "lb_stream.h"
 
 struct lb_source_type;
+struct lb_intake; /* lb_intake.h */
 
 enum lb_add { LB_ADD_SOURCE = 1, LB_ADD_FILE = 2, LB_ADD_OFFSET = 4 };
 
@@ -31,6 +32,7 @@ struct lb_source_options {
     struct lb_pairs fields;
     struct lb_strs add; /* source, file, offset */
     uint64_t max_line;
+    const struct lb_node *durable; /* network sources only */
 };
 
 struct lb_source {
@@ -38,12 +40,15 @@ struct lb_source {
     struct lb_section section; /* section.name is the source's name */
     void *state;
     struct lb_source_options options;
-    unsigned add; /* enum lb_add, from options.add */
+    unsigned add;        /* enum lb_add, from options.add */
+    uint64_t intake_max; /* bytes on disk, from options.durable; 0: it is not durable */
+    bool intake_later;   /* at open(): the instance before has the journal; the intake is started when that is gone */
 
     /* Set before open(). */
     struct lb_loop *loop;
     struct lb_share *share;
-    struct lb_queue *queue; /* push finished batches here */
+    struct lb_queue *queue;   /* push finished batches here */
+    struct lb_intake *intake; /* or here, when it is not NULL: lb_source_push() knows. The daemon's */
     struct lb_streams *streams;
     struct lb_generation *generation; /* that it is of; streams keep it alive. NULL: nobody's */
     struct lb_source *before;         /* at open() and resume(): stopped, not closed, see there; or NULL */

@@ -133,6 +133,9 @@ bool lb_token_move(struct lb_token *token, struct lb_stream *stream, uint64_t en
 
 uint64_t lb_stream_mark(struct lb_stream *stream, uint32_t consumer);
 
+/* The lowest mark of all consumers as the ledger has it: nobody asks for what is below, not even after a crash. */
+uint64_t lb_stream_committed(struct lb_stream *stream);
+
 /* The consumer's tokens in that stream that are not done are nobody's any more; its mark stays. */
 void lb_stream_drop(struct lb_stream *stream, uint32_t consumer);
 

@@ -6,6 +6,7 @@
  */
 #include "syslog_source.h"
 
+#include "lb_intake.h"
 #include "lb_log.h"
 
 #include <stdio.h>
@@ -72,7 +73,7 @@ void syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *p
     *position += batch->event_count;
     batch->position_end = *position;
     lb_metric_add(self->metrics.messages, batch->event_count);
-    lb_queue_push(self->source->queue, batch);
+    lb_source_push(self->source, batch);
 }
 
 bool syslog_note(struct syslog_source *self, struct lb_batch *batch, size_t start, size_t length, bool truncated)

@@ -210,6 +210,8 @@ static void fill_from_stream(struct lb_worker *self, struct lb_batch *batch, str
         lb_fields_fill(record, &batch->arena, &self->scratch, LB_STR("service"), lb_value_text(options->service));
     if (record->host.len == 0 && stream->host.len > 0)
         lb_fields_fill(record, &batch->arena, &self->scratch, LB_STR("host"), stream->host);
+    if (record->host.len == 0 && batch->host.len > 0)
+        lb_fields_fill(record, &batch->arena, &self->scratch, LB_STR("host"), lb_value_of(batch->host, LB_VALUE_CLEAN));
     if (record->level == LB_LEVEL_NONE)
         record->level = stream->level < LB_LEVEL_COUNT ? stream->level : options->level;
     for (uint32_t i = 0; i < stream->field_count; i++) {
@@ -239,7 +241,8 @@ static void add_origin(struct lb_worker *self, struct lb_batch *batch, struct lb
     if (source->add & LB_ADD_SOURCE)
         lb_fields_fill(record, arena, &self->scratch, LB_STR("source"), lb_value_text(source->section.name));
     if (source->add & LB_ADD_FILE)
-        lb_fields_fill(record, arena, &self->scratch, LB_STR("file"), lb_value_text(batch->stream->name));
+        lb_fields_fill(record, arena, &self->scratch, LB_STR("file"),
+                       lb_value_text(batch->name.len > 0 ? batch->name : batch->stream->name));
     if (source->add & LB_ADD_OFFSET)
         lb_fields_fill(record, arena, &self->scratch, LB_STR("offset"), offset_value(batch, record));
 }
