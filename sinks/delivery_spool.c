@@ -181,7 +181,9 @@ static uint32_t write_group(struct lb_delivery *self)
         cause = errno;
         err = LB_IO;
         lb_journal_undo(spool->journal);
-        count = 0;
+        /* A segment that was full was synced on the way: what is in it is there, and must not be written again. */
+        while (count > 0 && spool->ends[count - 1] > lb_journal_end(spool->journal))
+            count--;
     }
     if (spool->encoded.capacity > SPOOL_BUFFER_KEEP) {
         lb_buffer_free(&spool->encoded);

@@ -7,9 +7,11 @@
  */
 #include "lb_test.h"
 
+#include "core/journal.h"
 #include "spool.h"
 
 #include "lb_alloc.h"
+#include "lb_disk.h"
 #include "lb_log.h"
 #include "lb_rig.h"
 
@@ -590,6 +592,37 @@ static void whatever_the_sink_does_all_comes_in_order(void **state)
     assert_int_equal(next, pushed);
 }
 
+/* A group that goes over several segments is synced in part before the sync that fails. */
+static void a_sync_that_fails_doubles_nothing(void **state)
+{
+    enum { BATCHES = 40, RECORDS = 20, PADDING = 2000, RUNS = 8 };
+    char padding[PADDING + 1];
+    struct rig rig;
+
+    (void)state;
+    memset(padding, 'x', PADDING);
+    padding[PADDING] = '\0';
+    spool_options.spool_max = 16 * 1024 * 1024;
+    for (uint32_t run = 0; run < RUNS; run++) {
+        uint32_t first = run * BATCHES * RECORDS;
+        struct fake *fake = open_run(&rig, &network, LB_FULL_SPOOL, 2000);
+
+        rig.padding = padding;
+        rig.sinks[0].delivery->spool->journal->segment_bytes = SPOOL_SEGMENT_MIN;
+        fake->refuse = true;
+        push_many(&rig, first, 2, RECORDS);
+        WAIT_FOR(mark_of(&rig) == first + 2 * RECORDS); /* the sink reads from the spool by now */
+        disk_fail(&disk.sync, run, 3, EIO);
+        push_many(&rig, first + 2 * RECORDS, BATCHES - 2, RECORDS);
+        WAIT_FOR(atomic_load(&disk.sync.count) == 0);
+        fake->refuse = false;
+        WAIT_FOR(count_of(fake) >= BATCHES * RECORDS);
+        assert_true(stop(&rig, 20 * LB_SECOND));
+        assert_got(fake, first, BATCHES * RECORDS);
+        rig_close(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -607,9 +640,11 @@ int main(void)
         TEST(a_full_spool_drops_its_oldest_and_counts_them),
         TEST(what_is_larger_than_the_spool_is_dropped_rather_than_waited_for),
         TEST(a_committing_sink_gets_each_record_once_over_restarts),
+        TEST(a_sync_that_fails_doubles_nothing),
         TEST(whatever_the_sink_does_all_comes_in_order),
     };
 
+    disk.only = "/spool/";
     atomic_store(&lb_log_level, LB_LEVEL_ERROR);
     int failed = cmocka_run_group_tests_name("sinks/delivery_spool", tests, NULL, NULL);
     lb_metrics_free_all();
