@@ -163,6 +163,15 @@ static bool is_deleted(const struct output_file *file)
     return fstat(file->fd, &status) == 0 && status.st_nlink == 0;
 }
 
+/* Giving space back is no writing: the oldest files are told by their times. What cannot be set stays as it is. */
+static void keep_time(const struct output_file *file)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { file->last_ns / LB_SECOND, file->last_ns % LB_SECOND } };
+
+    if (futimens(file->fd, times) != 0)
+        LB_DEBUG("sink", "cannot keep the time of a file path=%s reason=%s", file->path, strerror(errno));
+}
+
 bool output_file_trim(struct output *self, struct output_file *file)
 {
     /* What is sealed is replaced as a whole; a reader that is passing over the reserve just now would miss its end. */
@@ -173,6 +182,7 @@ bool output_file_trim(struct output *self, struct output_file *file)
     if (ftruncate(file->fd, (off_t)file->length) != 0)
         return false;
     file->end = file->length;
+    keep_time(file);
     return true;
 }
 

@@ -148,7 +148,10 @@ static int older_first(const void *a, const void *b)
 
     if (x->written_ns != y->written_ns)
         return x->written_ns > y->written_ns ? 1 : -1;
-    return strcmp(x->path, y->path);
+    /* Of one moment: a file without a number is older than one with, and 2 than 10. */
+    size_t x_len = strlen(x->path);
+    size_t y_len = strlen(y->path);
+    return x_len != y_len ? (x_len > y_len) - (x_len < y_len) : strcmp(x->path, y->path);
 }
 
 static bool make_groups(struct retention *retention)

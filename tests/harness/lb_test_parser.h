@@ -217,10 +217,10 @@ static inline bool same_as_expected(struct test_parser *self, const char *ours, 
         same = self->record.level == lb_level_parse(text);
     } else if (!corpus_is_string(expected) && found.len > 0 && expected.len > 0 && *expected.ptr != 't' &&
                *expected.ptr != 'n') {
-        char *number = strndup(found.ptr, found.len);
+        char number[64] = "";
 
+        memcpy(number, found.ptr, found.len < sizeof(number) ? found.len : sizeof(number) - 1);
         same = strtod(number, NULL) == strtod(text.ptr, NULL);
-        free(number);
     } else {
         same = lb_str_equal(found, text) || (found.len == 0 && lb_str_is(text, "-"));
     }
