@@ -58,6 +58,7 @@ cat <<TEXT
 Where to look
   zstdcat var/archive/checkout/*.zst | tail -n 3
   zstdgrep '"level":"error"' var/archive/*/*.zst | wc -l
+  $bin grep -C2 refused var/archive           $bin hist --by level var/archive
   curl http://127.0.0.1:8686/health        curl http://127.0.0.1:8686/metrics
   tail -f var/inbox.log                    tail -f var/problems.log
   logger -n 127.0.0.1 -P 5514 -T -t me "hello"
