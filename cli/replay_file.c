@@ -9,6 +9,7 @@
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
+#include "lb_directories.h"
 #include "lb_json.h"
 #include "lb_limits.h"
 #include "lb_time.h"
@@ -267,20 +268,6 @@ static bool copy_added(const struct letter_file *file, FILE *out, uint64_t *left
     return got == 0;
 }
 
-static bool sync_directory(const char *path)
-{
-    char directory[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-
-    snprintf(directory, sizeof(directory), "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
-             slash != NULL ? path : ".");
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return done;
-}
-
 static bool lock_for_writing(const struct letter_file *file)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
@@ -321,9 +308,9 @@ static bool replace(struct letter_file *file, uint64_t *left)
         return false;
     }
     if (*left > 0)
-        return rename(path, file->path) == 0 && sync_directory(file->path);
+        return rename(path, file->path) == 0 && lb_directories_sync(file->path);
     unlink(path);
-    return unlink(file->path) == 0 && sync_directory(file->path);
+    return unlink(file->path) == 0 && lb_directories_sync(file->path);
 }
 
 static bool anything_done(const struct letter_file *file)

@@ -11,6 +11,7 @@
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
+#include "lb_directories.h"
 #include "lb_log.h"
 
 #include <errno.h>
@@ -207,21 +208,6 @@ static bool write_whole(int fd, struct lb_str bytes)
     return true;
 }
 
-static bool sync_directory(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char directory[4096];
-
-    snprintf(directory, sizeof(directory), "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
-             slash != NULL ? path : ".");
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool ok = fsync(fd) == 0;
-    close(fd);
-    return ok;
-}
-
 static bool write_file(const struct lb_alert_memory *memory, struct lb_str bytes)
 {
     int fd = open(memory->temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
@@ -232,7 +218,7 @@ static bool write_file(const struct lb_alert_memory *memory, struct lb_str bytes
     int cause = errno;
     ok = close(fd) == 0 && ok;
     errno = cause;
-    return ok && rename(memory->temp, memory->path) == 0 && sync_directory(memory->path);
+    return ok && rename(memory->temp, memory->path) == 0 && lb_directories_sync(memory->path);
 }
 
 static void *run(void *context)

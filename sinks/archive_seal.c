@@ -10,6 +10,8 @@
 #include "archive_bytes.h"
 #include "archive_walk.h"
 
+#include "lb_directories.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -223,24 +225,6 @@ static enum lb_err put_seek_table(struct seal *self)
     return err == LB_OK ? put(self, footer, sizeof(footer)) : err;
 }
 
-/* A file that was renamed must be found under its name after a power cut. */
-static bool sync_directory(const char *path)
-{
-    char directory[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-
-    snprintf(directory, sizeof(directory), "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
-             slash != NULL ? path : ".");
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool fine = fsync(fd) == 0;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return fine;
-}
-
 /* The time of its last record stays that of the file: retention goes by it. */
 static enum lb_err replace(struct seal *self, const char *path)
 {
@@ -256,7 +240,8 @@ static enum lb_err replace(struct seal *self, const char *path)
     if (fchmod(self->out, self->options->mode) != 0 || futimens(self->out, times) != 0 || fsync(self->out) != 0 ||
         rename(self->options->temp, path) != 0)
         return LB_IO;
-    return sync_directory(path) ? LB_OK : LB_IO;
+    /* It must be found under its name after a power cut. */
+    return lb_directories_sync(path) ? LB_OK : LB_IO;
 }
 
 /* --- all of it ---------------------------------------------------------------------------- */
