@@ -302,6 +302,7 @@ void lb_config_free(struct lb_config *config)
     for (uint32_t i = 0; i < config->alerting.rule_count; i++) {
         free_where(config->alerting.rules[i].where);
         free_where(config->alerting.rules[i].inner);
+        free_where(config->alerting.rules[i].second);
     }
     lb_arena_free(&config->arena);
     lb_free(config);
