@@ -141,7 +141,9 @@ static bool read_dates(struct calendar_cursor *at, struct calendar_window *day)
 
     if (!calendar_number(at, &first) || !is_day(first))
         return false;
-    has_last = calendar_take(at, '-') || (calendar_take(at, '.') && calendar_take(at, '.'));
+    has_last = calendar_take(at, '-');
+    if (!has_last && calendar_take(at, '.'))
+        has_last = calendar_take(at, '.');
     last = first;
     if (has_last && (!calendar_number(at, &last) || !is_day(last)))
         return false;
@@ -234,8 +236,8 @@ static bool add_times(struct reader *self, const struct days *days, int begin, i
 /* Behind the days: their times, up to a comma that something else follows. */
 static bool read_times(struct reader *self, struct calendar_cursor *at, const struct days *days)
 {
-    int begin;
-    int end;
+    int begin = 0;
+    int end = 0;
 
     if (!calendar_sees_time(at))
         return add_times(self, days, 0, self->calendar->moments ? 0 : DAY_MINUTES);
