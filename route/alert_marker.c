@@ -1,5 +1,5 @@
-/* alert_marker.c - markers: kept, found, written; see alert_marker.h. */
-#include "alert_marker.h"
+/* alert_marker.c - markers: kept, found, written; see lb_markers.h. */
+#include "lb_markers.h"
 
 #include "lb_alloc.h"
 #include "lb_file.h"

@@ -1,5 +1,5 @@
 /*
- * alert_marker.h - what people did to a system, beside what it said: "deployed
+ * lb_markers.h - what people did to a system, beside what it said: "deployed
  * 2.3", "moved the database". An alert of that service soon after shows it.
  *
  * The newest LB_MARKERS_MAX are kept, in the order of their times, in one file
@@ -7,8 +7,8 @@
  * happen at a time, `lock` guards what is found and is never held while a disk
  * is written to.
  */
-#ifndef LB_ALERT_MARKER_H
-#define LB_ALERT_MARKER_H
+#ifndef LB_MARKERS_H
+#define LB_MARKERS_H
 
 #include "lb_buffer.h"
 #include "lb_clock.h"
