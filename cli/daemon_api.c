@@ -29,7 +29,8 @@ struct path {
 static const struct path paths[] = {
     { "/api/v1/silences", api_silences },      { "/api/v1/silences/preview", api_preview },
     { "/api/v1/silences/", api_silence },      { "/api/v1/markers", api_markers },
-    { "/api/v1/alerts/history", api_history },
+    { "/api/v1/alerts/history", api_history }, { "/api/v1/alerts/explain", api_explain },
+    { "/api/v1/alerts/pending", api_pending },
 };
 
 static const struct path *find(const char *wanted)

@@ -74,6 +74,10 @@ int api_preview(struct api_request *request);
 int api_markers(struct api_request *request);
 int api_history(struct api_request *request);
 
+/* daemon_explain.c */
+int api_explain(struct api_request *request);
+int api_pending(struct api_request *request);
+
 /* --- daemon_audit.c ------------------------------------------------------------------- */
 
 /* `details`: a JSON object, or empty. What cannot be written is told in the log; the action has been done. */

@@ -121,6 +121,8 @@ static int answer_index(struct lb_daemon *daemon, struct lb_str body, struct lb_
                "GET  /api/v1/status       as /health, always 200\n"
                "GET  /api/v1/alerts       alerts that fire now\n"
                "GET  /api/v1/alerts/history    what people were told; ?since= ?until= ?rule= ?alert_id= ?limit=\n"
+               "GET  /api/v1/alerts/pending    alerts whose `for` has not passed yet\n"
+               "GET  /api/v1/alerts/explain    ?rule= ?key.NAME= ?at=: what a rule knows of a key\n"
                "GET  /api/v1/silences     silences and maintenance windows; ?ended=true: also those that have ended\n"
                "POST /api/v1/silences     sets one: {where, for or until, comment, …}; with id: changes it\n"
                "POST /api/v1/silences/preview  {where}: the alerts it would hold back\n"

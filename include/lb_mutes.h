@@ -14,6 +14,7 @@
 #include "lb_buffer.h"
 #include "lb_clock.h"
 #include "lb_diag.h"
+#include "lb_record.h"
 
 enum {
     LB_SILENCE_ID_SIZE = 17, /* 16 hexadecimal digits */
@@ -69,5 +70,8 @@ void lb_mutes_write_windows(struct lb_mutes *mutes, int64_t now, struct lb_buffe
  * number is returned. -1: the expression is wrong and `diag` says why.
  */
 int lb_mutes_preview(struct lb_str where, struct lb_str alerts, struct lb_buffer *out, struct lb_diag *diag);
+
+/* An alert of that JSON as the record that its events would be, as far as expressions ask. False: it is none. */
+bool lb_alert_record_read(struct lb_str json, struct lb_arena *arena, struct lb_record *record);
 
 #endif

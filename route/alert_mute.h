@@ -27,8 +27,6 @@ struct lb_mute {
     char name[LB_MUTE_NAME_BYTES]; /* a silence's id, a window's name; ends with NUL */
 };
 
-/* --- who asks ------------------------------------------------------------------- */
-
 /* What mutes the alert that `event` is about, at `now` (the engine's clock); silences first, then what lasts longest.
  */
 struct lb_mute lb_mutes_find(struct lb_mutes *mutes, const struct lb_record *event, int64_t now,
@@ -39,10 +37,5 @@ struct lb_mute lb_mutes_find(struct lb_mutes *mutes, const struct lb_record *eve
  * before may not hold any more. Cheap.
  */
 uint64_t lb_mutes_version(struct lb_mutes *mutes);
-
-/* --- who previews ------------------------------------------------------------------ */
-
-/* An alert of that JSON as the record that its events would be, as far as expressions ask. False: it is none. */
-bool lb_alert_record_read(struct lb_str json, struct lb_arena *arena, struct lb_record *record);
 
 #endif
