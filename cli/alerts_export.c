@@ -168,25 +168,12 @@ static void export_records(struct incident *self)
     lb_buffer_init(&where, WHERE_BYTES);
     write_where(self, &where);
     bool all = where.len <= 1;
-    /* The pattern is empty: it would be the first path otherwise. */
-    char *arguments[] = { (char *)"logboom",
-                          (char *)"grep",
-                          (char *)"-o",
-                          (char *)"json",
-                          (char *)"-e",
-                          (char *)"",
-                          (char *)"--since",
-                          since,
-                          (char *)"--until",
-                          until,
-                          root,
-                          (char *)"--where",
-                          where.ptr,
-                          NULL };
-
-    if (all)
-        arguments[11] = NULL;
-    int code = where.failed ? -1 : run_self(arguments, output);
+    /* The pattern is empty: the first path would be taken for one. Without `where` the list ends before it. */
+    const char *arguments[] = { "logboom",  "grep",    "-h",  "--sort", "time",
+                                "--format", "json",    "-e",  "",       "--since",
+                                since,      "--until", until, root,     all ? NULL : "--where",
+                                where.ptr,  NULL };
+    int code = where.failed ? -1 : run_self((char *const *)arguments, output);
 
     if (code == EXIT_OK || code == EXIT_NO)
         lb_buffer_print(&self->readme, "- records.jsonl: %s, from %s until %s, below %s, where %s\n",
