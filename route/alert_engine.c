@@ -176,7 +176,7 @@ bool lb_alert_engine_flush(struct lb_alert_engine *engine)
 /* --- making and freeing --------------------------------------------------- */
 
 void lb_engine_open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
-                        const struct lb_alert_rule *rule)
+                           const struct lb_alert_rule *rule)
 {
     runner->clocks = &engine->clocks;
     runner->scratch = &engine->scratch;
@@ -314,7 +314,8 @@ void lb_alert_engine_free(struct lb_alert_engine *engine)
 
 /* --- asking --------------------------------------------------------------- */
 
-static bool write_rule(const struct lb_alert_engine *engine, const struct lb_alert_runner *runner, bool any, struct lb_buffer *out)
+static bool write_rule(const struct lb_alert_engine *engine, const struct lb_alert_runner *runner, bool any,
+                       struct lb_buffer *out)
 {
     const struct lb_alert_key *key = runner->keys.lists[LB_ALERT_FIRING].head;
     uint64_t fingerprint[2];

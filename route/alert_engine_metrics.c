@@ -80,4 +80,3 @@ void lb_engine_count_firing(struct lb_alert_engine *engine, int8_t severity, int
     engine->firing_count[severity] += change;
     lb_metric_add(engine->firing[severity], change);
 }
-

@@ -82,8 +82,7 @@ static void note_for_summary(struct lb_alert_runner *runner, struct lb_alert_key
 static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, int8_t before)
 {
     bool late = runner->now - at > runner->max_age_ns;
-    int8_t told =
-        runner->report(runner->context, &(struct lb_alert_report){ runner, key, at, before, late });
+    int8_t told = runner->report(runner->context, &(struct lb_alert_report){ runner, key, at, before, late });
 
     if (late && key->state.severity > told)
         note_for_summary(runner, key);
@@ -389,10 +388,9 @@ static void tell_summary(struct lb_alert_runner *runner, bool last)
 
     if (summary->alerts == 0 || (!last && runner->now - summary->noted_ns < SUMMARY_WAIT_S * LB_SECOND))
         return;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .at = summary->last,
-                                                               .before = summary->highest,
-                                                               .late = true });
+    runner->report(
+        runner->context,
+        &(struct lb_alert_report){ .runner = runner, .at = summary->last, .before = summary->highest, .late = true });
     *summary = (struct lb_alert_summary){ .highest = LB_ALERT_QUIET };
 }
 

@@ -16,8 +16,7 @@
 
 /* --- mutes ---------------------------------------------------------------- */
 
-static struct lb_str muted(struct lb_alert_notifier *self, struct lb_incident *incident,
-                           const struct lb_record *record)
+static struct lb_str muted(struct lb_alert_notifier *self, struct lb_incident *incident, const struct lb_record *record)
 {
     char until[LB_TIME_TEXT_SIZE];
     struct lb_mute mute;

@@ -72,7 +72,9 @@ static void note(struct lb_alert_journal *self, enum lb_err err)
         LB_ERROR(MODULE,
                  "alerts cannot be written to disk and are told without; after a crash now they may be lost or come "
                  "twice; goes on by itself when the disk takes them reason=%s",
-                 err == LB_IO ? strerror(errno) : err == LB_LIMIT ? "the journal is full, sinks lag" : lb_err_name(err));
+                 err == LB_IO      ? strerror(errno)
+                 : err == LB_LIMIT ? "the journal is full, sinks lag"
+                                   : lb_err_name(err));
     else if (err == LB_OK && self->failing)
         LB_WARN(MODULE, "alerts are written to disk again");
     self->failing = err != LB_OK;

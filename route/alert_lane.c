@@ -99,8 +99,7 @@ bool lb_notifier_record(struct lb_alert_notifier *self, const struct lb_incident
     struct lb_alert_event event;
 
     lb_arena_reset(&self->arena, ARENA_KEEP);
-    lb_alert_event_fill(&event, incident, NULL,
-                        incident->severity == LB_ALERT_QUIET ? LB_NOTICE_RESOLVED : notice);
+    lb_alert_event_fill(&event, incident, NULL, incident->severity == LB_ALERT_QUIET ? LB_NOTICE_RESOLVED : notice);
     event.rule = lb_notifier_rule(self, incident);
     return lb_alert_event_record(&event, self->alerting, &self->arena, record);
 }
@@ -352,8 +351,8 @@ static void begin_flapping(struct lb_alert_notifier *self, struct lb_incident *i
 static void end_flapping(struct lb_alert_notifier *self, struct lb_incident *incident,
                          const struct lb_notifier_ways *ways)
 {
-    struct lb_str reason = lb_notifier_say(self, "stable after %llu transitions",
-                                           (unsigned long long)incident->flap_count);
+    struct lb_str reason =
+        lb_notifier_say(self, "stable after %llu transitions", (unsigned long long)incident->flap_count);
 
     incident->flapping = false;
     incident->flap_count = 0;
@@ -397,8 +396,9 @@ bool lb_notifier_flaps(struct lb_alert_notifier *self, struct lb_incident *incid
         end_flapping(self, incident, ways);
         return false;
     } else if (is_worse(incident)) {
-        tell_all(self, incident, ways,
-                 &(struct lb_notifier_words){ LB_NOTICE_UPDATED, LB_ALERT_QUIET, LB_STR("it flaps, and is worse now") });
+        tell_all(
+            self, incident, ways,
+            &(struct lb_notifier_words){ LB_NOTICE_UPDATED, LB_ALERT_QUIET, LB_STR("it flaps, and is worse now") });
     }
     lb_notifier_due(incident, incident->changed_ns + STABLE_NS);
     return true;

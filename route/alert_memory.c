@@ -74,7 +74,7 @@ struct lb_alert_memory {
     uint64_t position;         /* in the journal of alerts, of what is on disk, */
     uint64_t writing_position; /* and of what is being written */
     int64_t due;               /* monotonic */
-    bool told;   /* that it cannot be written */
+    bool told;                 /* that it cannot be written */
     struct writer writer;
 };
 
@@ -396,8 +396,8 @@ static bool load_notifier(struct lb_alert_memory *memory, struct lb_str part, co
 }
 
 static bool load(struct lb_alert_memory *memory, struct lb_str rest, const struct lb_strs *sinks,
-                 struct lb_alert_notifier *notifier,
-                 struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
+                 struct lb_alert_notifier *notifier, struct lb_alert_runner *(*find)(void *context, struct lb_str rule),
+                 void *context)
 {
     uint64_t bits[64] = { 0 };
     struct lb_str names;

@@ -106,9 +106,9 @@ static void tell_lanes(struct lb_alert_notifier *self, struct lb_incident *incid
 static void tell_ack(struct lb_alert_notifier *self, struct lb_incident *incident)
 {
     incident->ack_untold = false;
-    lb_notifier_emit(self, incident, lb_incident_sinks(incident),
-                     &(struct lb_notifier_words){ LB_NOTICE_ACKNOWLEDGED, LB_ALERT_QUIET,
-                                                  lb_notifier_say_ack(self, incident) });
+    lb_notifier_emit(
+        self, incident, lb_incident_sinks(incident),
+        &(struct lb_notifier_words){ LB_NOTICE_ACKNOWLEDGED, LB_ALERT_QUIET, lb_notifier_say_ack(self, incident) });
 }
 
 void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *incident)
@@ -353,8 +353,8 @@ void lb_notifier_note_ack(struct lb_incident *incident, const struct lb_alert_ac
 
 struct lb_str lb_notifier_say_ack(struct lb_alert_notifier *self, const struct lb_incident *incident)
 {
-    return lb_notifier_say(self, "acknowledged by %s%s%s", incident->acked_by,
-                           incident->comment[0] != '\0' ? ": " : "", incident->comment);
+    return lb_notifier_say(self, "acknowledged by %s%s%s", incident->acked_by, incident->comment[0] != '\0' ? ": " : "",
+                           incident->comment);
 }
 
 enum lb_err lb_alert_notifier_acknowledge(struct lb_alert_notifier *self, uint64_t id, struct lb_str by,

@@ -69,7 +69,8 @@ void lb_alert_notifier_tick(struct lb_alert_notifier *self, int64_t now);
 enum lb_err lb_alert_notifier_acknowledge(struct lb_alert_notifier *self, uint64_t id, struct lb_str by,
                                           struct lb_str comment, int64_t now);
 
-/* Other rules, routes and sinks. `sinks`: for each bit of before its bit now, or 0. `self->runners` are the new ones. */
+/* Other rules, routes and sinks. `sinks`: for each bit of before its bit now, or 0. `self->runners` are the new ones.
+ */
 void lb_alert_notifier_change(struct lb_alert_notifier *self, const struct lb_alerting *alerting,
                               const uint64_t sinks[64]);
 

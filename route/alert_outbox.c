@@ -189,8 +189,8 @@ static bool put_entry(struct lb_alert_outbox *outbox, struct lb_batch *batch, co
     struct lb_record *record = &batch->records[batch->record_count];
     struct lb_alert_read notice;
 
-    switch (lb_alert_notice_read(next->bytes, &office_of(outbox)->alerting->sink_names, &batch->arena, record,
-                                 &notice)) {
+    switch (
+        lb_alert_notice_read(next->bytes, &office_of(outbox)->alerting->sink_names, &batch->arena, record, &notice)) {
     case LB_OK: break;
     case LB_LIMIT: return false;
     default:
@@ -325,6 +325,7 @@ static bool open_stream(struct lb_alert_outbox *outbox)
         return false;
     }
     outbox->durable->name = LB_STR("alerts");
+    outbox->durable->urgent = true; /* what people have been told must not be told again after a crash */
     return true;
 }
 

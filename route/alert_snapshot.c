@@ -471,7 +471,8 @@ static bool read_key(struct lb_alert_runner *runner, const msgpack_object *objec
     return true;
 }
 
-static bool read_rule(const msgpack_object *object, struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
+static bool read_rule(const msgpack_object *object, struct lb_alert_runner *(*find)(void *context, struct lb_str rule),
+                      void *context)
 {
     struct reader reader = open_array(object, RULE_MEMBERS);
     uint64_t version = take_unsigned(&reader);
@@ -491,7 +492,8 @@ static bool read_rule(const msgpack_object *object, struct lb_alert_runner *(*fi
     return true;
 }
 
-enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
+enum lb_err lb_alert_snapshot_read(struct lb_str *bytes,
+                                   struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
 {
     struct head head;
     msgpack_unpacked unpacked;

@@ -23,6 +23,7 @@ void lb_alert_snapshot_write(struct lb_buffer *out, const struct lb_alert_runner
  * Reads what lb_alert_snapshot_write() wrote from the front of `*bytes`, which moves behind it, into the runner of that
  * rule, or into none if `find` knows no such rule. LB_BAD_INPUT: not readable from here on. LB_END: nothing is left.
  */
-enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context);
+enum lb_err lb_alert_snapshot_read(struct lb_str *bytes,
+                                   struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context);
 
 #endif

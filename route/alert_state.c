@@ -12,9 +12,7 @@
 
 void lb_alert_state_init(struct lb_alert_state *state, int64_t time)
 {
-    *state = (struct lb_alert_state){ .time = time,
-                                      .severity = LB_ALERT_QUIET,
-                                      .highest = LB_ALERT_QUIET };
+    *state = (struct lb_alert_state){ .time = time, .severity = LB_ALERT_QUIET, .highest = LB_ALERT_QUIET };
     for (int i = 0; i < LB_SEVERITY_COUNT; i++)
         state->spans[i].until = LB_TIME_NONE;
 }
