@@ -263,6 +263,7 @@ void lb_incident_write(struct lb_buffer *out, const struct lb_incident *incident
         lb_alert_put_number(out, (uint64_t)incident->flaps[i]);
     lb_alert_put_number(out, incident->flap_count);
     lb_alert_put_number(out, (uint64_t)incident->changed_ns);
+    lb_alert_put_number(out, (uint64_t)incident->replayed_until);
     lb_alert_put_number(out, (uint64_t)incident->acked_ns);
     lb_alert_put_text(out, lb_str_from(incident->acked_by));
     lb_alert_put_text(out, lb_str_from(incident->comment));
@@ -301,6 +302,7 @@ static void read_standing(struct lb_incident *incident, struct lb_alert_bytes *b
         incident->flaps[i] = (int64_t)lb_alert_take_number(bytes);
     incident->flap_count = lb_alert_take_number(bytes);
     incident->changed_ns = (int64_t)lb_alert_take_number(bytes);
+    incident->replayed_until = (int64_t)lb_alert_take_number(bytes);
     incident->acked_ns = (int64_t)lb_alert_take_number(bytes);
     take_line(bytes, incident->acked_by, sizeof(incident->acked_by));
     take_line(bytes, incident->comment, sizeof(incident->comment));

@@ -71,8 +71,9 @@ struct lb_incident {
     uint32_t lane_count;
     uint32_t lane_capacity;
 
-    /* Not kept on disk. */
     int64_t replayed_until; /* by event time: all up to here was decided by an earlier run; or LB_TIME_NONE */
+
+    /* Not kept on disk. */
     int64_t doubt_until;    /* by the clock: until then nobody knows how it stands; or LB_TIME_NONE */
     int64_t due_ns;         /* by the clock: when to look at it though nothing happens */
     bool ack_untold;        /* those who know of it do not know that somebody works on it */
