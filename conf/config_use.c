@@ -34,7 +34,7 @@ static void note(void *context, const char *path, const struct lb_option *option
         note_chain(self, *(struct lb_parser_chain *const *)member);
 }
 
-static void note_steps(struct used *self, const struct lb_alert_steps *steps)
+static void note_steps(struct used *self, const struct lb_alert_escalation *steps)
 {
     for (uint32_t i = 0; i < steps->count; i++)
         self->sinks |= steps->items[i].sinks;

@@ -28,7 +28,7 @@ bool lb_alert_routes_read(struct lb_config *config, const struct lb_node *node, 
 bool lb_alert_leads_nowhere(const struct lb_route *route);
 
 /* `escalate`: a list of `after` and `to`, in order. */
-bool lb_alert_steps_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_steps *steps,
+bool lb_alert_steps_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_escalation *steps,
                          struct lb_diag *diag);
 
 /* An empty value; an error that says that the configuration is too large, false; an expression that is not kept. */

@@ -355,7 +355,7 @@ static void put_group(struct lb_alert_notifier *self, const struct lb_alert_grou
 {
     lb_buffer_reset(&self->part);
     lb_alert_group_write(&self->part, group);
-    lb_alert_notice_part(&self->entry, LB_ALERT_PART_GROUP, lb_buffer_str(&self->part));
+    lb_alert_notice_part(&self->entry, LB_ALERT_ENTRY_GROUP, lb_buffer_str(&self->part));
 }
 
 /* Tells the sinks of the group; `note`: members and group stand as told with it. */

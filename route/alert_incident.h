@@ -14,7 +14,7 @@
 #ifndef LB_ALERT_INCIDENT_H
 #define LB_ALERT_INCIDENT_H
 
-#include "alert_bytes.h"
+#include "alert_packed.h"
 #include "alert_state.h"
 #include "lb_limits.h"
 
@@ -74,11 +74,11 @@ struct lb_incident {
     int64_t replayed_until; /* by event time: all up to here was decided by an earlier run; or LB_TIME_NONE */
 
     /* Not kept on disk. */
-    int64_t doubt_until;    /* by the clock: until then nobody knows how it stands; or LB_TIME_NONE */
-    int64_t due_ns;         /* by the clock: when to look at it though nothing happens */
-    bool ack_untold;        /* those who know of it do not know that somebody works on it */
-    bool dirty;             /* something has changed that may have to be told */
-    bool held;              /* by a mute or another alert */
+    int64_t doubt_until; /* by the clock: until then nobody knows how it stands; or LB_TIME_NONE */
+    int64_t due_ns;      /* by the clock: when to look at it though nothing happens */
+    bool ack_untold;     /* those who know of it do not know that somebody works on it */
+    bool dirty;          /* something has changed that may have to be told */
+    bool held;           /* by a mute or another alert */
 
     uint16_t rule_length;
     uint16_t key_length;

@@ -53,10 +53,10 @@ bool lb_alert_notifier_read(struct lb_alert_notifier *self, struct lb_str text, 
 void lb_alert_notifier_redo(struct lb_alert_notifier *self, struct lb_alert_read *entry)
 {
     struct lb_alert_bytes bytes;
-    enum lb_alert_part part;
+    enum lb_alert_entry_part part;
 
     while (lb_alert_notice_next(entry, &part, &bytes)) {
-        if (part == LB_ALERT_PART_GROUP) {
+        if (part == LB_ALERT_ENTRY_GROUP) {
             if (!lb_alert_group_read(&self->groups, &bytes, entry->map))
                 LB_WARN(MODULE, "a group of alerts in the journal is not readable and begins anew");
             continue;

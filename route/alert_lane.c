@@ -60,7 +60,7 @@ void lb_notifier_put_incident(struct lb_alert_notifier *self, const struct lb_in
     lb_buffer_reset(&self->part);
     lb_incident_write(&self->part, incident);
     if (!self->part.failed)
-        lb_alert_notice_part(&self->entry, LB_ALERT_PART_INCIDENT, lb_buffer_str(&self->part));
+        lb_alert_notice_part(&self->entry, LB_ALERT_ENTRY_INCIDENT, lb_buffer_str(&self->part));
 }
 
 void lb_notifier_send(struct lb_alert_notifier *self)
@@ -237,8 +237,8 @@ static void tell_change(struct lb_alert_notifier *self, struct lb_incident *inci
 
 /* --- escalation ----------------------------------------------------------- */
 
-static const struct lb_alert_steps *steps_of(struct lb_alert_notifier *self, const struct lb_incident *incident,
-                                             const struct lb_alert_lane *lane)
+static const struct lb_alert_escalation *steps_of(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                                                  const struct lb_alert_lane *lane)
 {
     const struct lb_alert_manner *manner = lb_notifier_manner(self, lane->route);
 
@@ -260,13 +260,13 @@ static struct lb_str nobody_came(struct lb_alert_notifier *self, int64_t after)
 
 static void escalate(struct lb_alert_notifier *self, struct lb_incident *incident, struct lb_alert_lane *lane)
 {
-    const struct lb_alert_steps *steps = steps_of(self, incident, lane);
+    const struct lb_alert_escalation *steps = steps_of(self, incident, lane);
 
     if (lane->told.severity == LB_ALERT_QUIET || incident->severity == LB_ALERT_QUIET ||
         incident->acked_ns != LB_TIME_NONE)
         return;
     while (lane->step < steps->count && self->now >= lane->since + steps->items[lane->step].after_ns) {
-        const struct lb_alert_step *step = &steps->items[lane->step++];
+        const struct lb_alert_call_up *step = &steps->items[lane->step++];
         uint64_t sinks = lb_notifier_detour(self, step->sinks);
 
         lane->sinks |= sinks;

@@ -47,7 +47,7 @@ void lb_alert_notice_write(struct lb_buffer *out, const struct lb_record *record
         put_record(out, record);
 }
 
-void lb_alert_notice_part(struct lb_buffer *out, enum lb_alert_part part, struct lb_str bytes)
+void lb_alert_notice_part(struct lb_buffer *out, enum lb_alert_entry_part part, struct lb_str bytes)
 {
     lb_buffer_append_char(out, (char)part);
     lb_alert_put_text(out, bytes);
@@ -161,13 +161,13 @@ enum lb_err lb_alert_notice_read(struct lb_str entry, const struct lb_strs *name
     return fits ? LB_OK : LB_LIMIT;
 }
 
-bool lb_alert_notice_next(struct lb_alert_read *notice, enum lb_alert_part *part, struct lb_alert_bytes *bytes)
+bool lb_alert_notice_next(struct lb_alert_read *notice, enum lb_alert_entry_part *part, struct lb_alert_bytes *bytes)
 {
     struct lb_str text;
 
     if (notice->parts.bad || notice->parts.left == 0)
         return false;
-    *part = (enum lb_alert_part)take_byte(&notice->parts);
+    *part = (enum lb_alert_entry_part)take_byte(&notice->parts);
     text = lb_alert_take_text(&notice->parts);
     *bytes = (struct lb_alert_bytes){ text.ptr, text.len, false };
     return !notice->parts.bad;

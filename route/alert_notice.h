@@ -9,20 +9,20 @@
 #ifndef LB_ALERT_NOTICE_H
 #define LB_ALERT_NOTICE_H
 
-#include "alert_bytes.h"
+#include "alert_packed.h"
 #include "lb_arena.h"
 #include "lb_record.h"
 
 enum { LB_ALERT_NOTICE_MAX = 16 * 1024 * 1024 };
 
-enum lb_alert_part { LB_ALERT_PART_INCIDENT = 1, LB_ALERT_PART_GROUP = 2 };
+enum lb_alert_entry_part { LB_ALERT_ENTRY_INCIDENT = 1, LB_ALERT_ENTRY_GROUP = 2 };
 
 /* `record` NULL: nobody is told. `names`: what bits of sinks stand for; without names bits stay as they are. */
 void lb_alert_notice_write(struct lb_buffer *out, const struct lb_record *record, uint64_t sinks,
                            const struct lb_strs *names);
 
 /* Behind that: how something stands now. */
-void lb_alert_notice_part(struct lb_buffer *out, enum lb_alert_part part, struct lb_str bytes);
+void lb_alert_notice_part(struct lb_buffer *out, enum lb_alert_entry_part part, struct lb_str bytes);
 
 /* An entry that is read. */
 struct lb_alert_read {
@@ -40,6 +40,6 @@ enum lb_err lb_alert_notice_read(struct lb_str entry, const struct lb_strs *name
                                  struct lb_record *record, struct lb_alert_read *notice);
 
 /* The next part, or false. */
-bool lb_alert_notice_next(struct lb_alert_read *notice, enum lb_alert_part *part, struct lb_alert_bytes *bytes);
+bool lb_alert_notice_next(struct lb_alert_read *notice, enum lb_alert_entry_part *part, struct lb_alert_bytes *bytes);
 
 #endif

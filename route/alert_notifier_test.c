@@ -248,7 +248,7 @@ static enum lb_err acknowledge(struct fixture *self, const char *id)
                                          LB_STR("looking"), lb_clock_now());
 }
 
-static struct lb_alert_step step = { 10 * MINUTE, 1 << PAGER };
+static struct lb_alert_call_up step = { 10 * MINUTE, 1 << PAGER };
 
 static void nobody_came_so_others_are_called(void **state)
 {
@@ -256,7 +256,7 @@ static void nobody_came_so_others_are_called(void **state)
 
     (void)state;
     self->rules[0].over_ns = 20 * MINUTE;
-    self->rules[0].escalate = (struct lb_alert_steps){ &step, 1 };
+    self->rules[0].escalate = (struct lb_alert_escalation){ &step, 1 };
     start(self);
     hit(self, 0);
     idle(self, LB_SECOND, 40 * MINUTE);
@@ -275,7 +275,7 @@ static void an_acknowledged_alert_is_not_repeated_nor_escalated_and_ends(void **
     (void)state;
     self->rules[0].over_ns = 20 * MINUTE;
     self->rules[0].repeat_ns = 4 * MINUTE;
-    self->rules[0].escalate = (struct lb_alert_steps){ &step, 1 };
+    self->rules[0].escalate = (struct lb_alert_escalation){ &step, 1 };
     start(self);
     hit(self, 0);
     idle(self, LB_SECOND, 5 * MINUTE);

@@ -21,18 +21,18 @@ enum { STEPS_MAX = 16 };
 /* --- escalation ----------------------------------------------------------- */
 
 static const struct lb_option step_options[] = {
-    { "after", LB_OPTION_DURATION, offsetof(struct lb_alert_step, after_ns), NULL,
+    { "after", LB_OPTION_DURATION, offsetof(struct lb_alert_call_up, after_ns), NULL,
       "So long after the first notice, if nobody has acknowledged it", LB_OPTION_REQUIRED, NULL, NULL, LB_SECOND,
       31 * DAYS },
-    { "to", LB_OPTION_SINKS, offsetof(struct lb_alert_step, sinks), NULL, "A sink or a list of sinks",
+    { "to", LB_OPTION_SINKS, offsetof(struct lb_alert_call_up, sinks), NULL, "A sink or a list of sinks",
       LB_OPTION_REQUIRED, NULL, NULL, 0, 0 },
     { 0 },
 };
 
-static bool read_step(struct lb_config *config, const struct lb_node *node, struct lb_alert_steps *steps,
+static bool read_step(struct lb_config *config, const struct lb_node *node, struct lb_alert_escalation *steps,
                       struct lb_diag *diag)
 {
-    struct lb_alert_step *step = &steps->items[steps->count];
+    struct lb_alert_call_up *step = &steps->items[steps->count];
 
     if (!lb_options_fill(config, step_options, node, step, diag))
         return false;
@@ -44,7 +44,7 @@ static bool read_step(struct lb_config *config, const struct lb_node *node, stru
     return true;
 }
 
-bool lb_alert_steps_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_steps *steps,
+bool lb_alert_steps_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_escalation *steps,
                          struct lb_diag *diag)
 {
     bool ok = true;

@@ -1,5 +1,5 @@
 /*
- * alert_bytes.h - numbers and byte strings in a row, for what the notifier
+ * alert_packed.h - numbers and byte strings in a row, for what the notifier
  * keeps on disk.
  *
  * Little-endian, as they lie in memory, each string behind its length. A
@@ -7,8 +7,8 @@
  * `bad` and gives zeros. What is read is still to be judged by who knows what
  * it means.
  */
-#ifndef LB_ALERT_BYTES_H
-#define LB_ALERT_BYTES_H
+#ifndef LB_ALERT_PACKED_H
+#define LB_ALERT_PACKED_H
 
 #include "lb_buffer.h"
 
