@@ -93,7 +93,9 @@ static const char *state_of(struct alerts_talk *talk, struct lb_str json, struct
         return "pending";
     if (is_true(&talk->arena, json, "acknowledged") || alerts_text(&talk->arena, json, "acknowledged_by").len > 0)
         return "acked";
-    return holder.len > 0 ? "silenced" : "firing";
+    if (holder.len > 0)
+        return "silenced";
+    return is_true(&talk->arena, json, "suppressed") ? "held back" : "firing";
 }
 
 static void add_row(struct alerts_talk *talk, const struct alerts_held *held, const struct item *item,
@@ -117,6 +119,9 @@ static void add_row(struct alerts_talk *talk, const struct alerts_held *held, co
     else
         table_cell(table, LB_STR("-"));
     table_cell(table, alerts_text(arena, item->json, "alert_id"));
+    /* What holds it back besides these is another alert that explains it. */
+    if (holder.len == 0 && is_true(arena, item->json, "suppressed"))
+        holder = LB_STR("another alert that explains it");
     table_cell(table, holder);
 }
 

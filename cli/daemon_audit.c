@@ -56,6 +56,10 @@ void audit_note(struct lb_daemon *daemon, const struct api_who *who, const char 
         lb_buffer_append_str(&members, LB_STR(",\"details\":"));
         lb_buffer_append_str(&members, details);
     }
+    /* JSON that came from elsewhere may be written in lines; in texts they are escaped. */
+    for (size_t i = 0; i < members.len; i++)
+        if (members.ptr[i] == '\n' || members.ptr[i] == '\r')
+            members.ptr[i] = ' ';
     path_of(daemon, path);
     enum lb_err err = members.failed ? LB_LIMIT : lb_audit_append(path, lb_buffer_str(&members));
     if (err != LB_OK)

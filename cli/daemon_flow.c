@@ -110,6 +110,8 @@ void flow_emit_alert(void *context, struct lb_batch *batch)
     if (batch->generation != NULL)
         notice_history_note(daemon->history, batch, &generation_of(batch)->config->alerting.sink_names);
     deliver(batch);
+    /* No rule looks at alerts: the engine's own mark only goes along. */
+    (void)lb_token_issue(batch->stream, daemon->alert_number, batch->position_end, true);
     lb_batch_unref(batch);
 }
 

@@ -79,21 +79,13 @@ static void note_for_summary(struct lb_alert_runner *runner, struct lb_alert_key
     summary->alerts++;
 }
 
-/* `last`: the severity before it ended, if it did. */
-static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, int8_t last)
+static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, int8_t before)
 {
     bool late = runner->now - at > runner->max_age_ns;
-    int8_t previous = key->state.told;
-    enum lb_alert_notice notice = lb_alert_state_tell(&key->state, &runner->policy, runner->now, late);
-    int8_t severity = notice == LB_NOTICE_RESOLVED ? last : key->state.severity;
+    int8_t told = runner->report(runner->context, &(struct lb_alert_report){ runner, key, at, before, late });
 
-    if (notice == LB_NOTICE_NONE) {
-        if (late && key->state.severity > key->state.told)
-            note_for_summary(runner, key);
-        return;
-    }
-    key->sequence++;
-    runner->report(runner->context, &(struct lb_alert_report){ runner, key, notice, at, severity, previous, late });
+    if (late && key->state.severity > told)
+        note_for_summary(runner, key);
 }
 
 /* The id of an incident: the rule, the key and when it began. */
@@ -111,9 +103,7 @@ static void settle(struct lb_alert_runner *runner, struct lb_alert_key *key, int
     while (lb_alert_state_next(&key->state, &runner->policy, limit, &transition)) {
         if (transition.from == LB_ALERT_QUIET) {
             key->id = incident_id(runner, key);
-            key->sequence = 0;
             key->summarised = false;
-            key->told_sinks = 0;
         }
         runner->changed(runner->context, runner, &transition);
         tell(runner, key, transition.at, transition.from);
@@ -271,7 +261,6 @@ static void begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->judged = false;
     key->mask = 0;
     key->judged_until = end;
-    key->told_sinks = 0;
     key->summarised = false;
     if (key->texts != NULL)
         key->texts->count = key->texts->next = 0;
@@ -387,8 +376,7 @@ static void sweep(struct lb_alert_runner *runner)
     for (int i = 0; i < SWEEP_MAX; i++) {
         struct lb_alert_key *key = runner->keys.lists[LB_ALERT_IDLE].head;
 
-        if (key == NULL || key_time(runner, key) - key->newest <= life ||
-            !lb_alert_state_forgettable(&key->state, &runner->policy, runner->now))
+        if (key == NULL || key_time(runner, key) - key->newest <= life)
             return;
         lb_alert_keys_remove(&runner->keys, key);
     }
@@ -400,12 +388,9 @@ static void tell_summary(struct lb_alert_runner *runner, bool last)
 
     if (summary->alerts == 0 || (!last && runner->now - summary->noted_ns < SUMMARY_WAIT_S * LB_SECOND))
         return;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .notice = LB_NOTICE_UPDATED,
-                                                               .at = summary->last,
-                                                               .severity = summary->highest,
-                                                               .previous = LB_ALERT_QUIET,
-                                                               .late = true });
+    runner->report(
+        runner->context,
+        &(struct lb_alert_report){ .runner = runner, .at = summary->last, .before = summary->highest, .late = true });
     *summary = (struct lb_alert_summary){ .highest = LB_ALERT_QUIET };
 }
 

@@ -150,7 +150,20 @@ static void write_window(struct lb_alert_runner *runner, struct lb_alert_key *ke
     write_thresholds(runner->rule, key, mask, out);
 }
 
-static void write_key(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, struct lb_buffer *out)
+/* The id that messages carry. */
+static void write_id(const struct lb_alert_runner *runner, const struct lb_incidents *incidents,
+                     const struct lb_alert_key *key, struct lb_buffer *out)
+{
+    uint64_t fingerprint[2];
+
+    lb_alert_fingerprint(runner->rule->name, lb_alert_key_text(key), fingerprint);
+    const struct lb_incident *incident = lb_incidents_find(incidents, fingerprint);
+
+    lb_buffer_print(out, ",\"alert_id\":\"%016llx\"", (unsigned long long)(incident != NULL ? incident->id : key->id));
+}
+
+static void write_key(struct lb_alert_runner *runner, const struct lb_incidents *incidents, struct lb_alert_key *key,
+                      int64_t at, struct lb_buffer *out)
 {
     static const char *const lists[] = {
         [LB_ALERT_IDLE] = "quiet", [LB_ALERT_WATCHED] = "pending", [LB_ALERT_FIRING] = "firing"
@@ -160,7 +173,7 @@ static void write_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     lb_alert_key_write(out, runner->rule, lb_alert_key_text(key));
     lb_buffer_print(out, ",\"state\":\"%s\"", lists[key->list]);
     if (key->list == LB_ALERT_FIRING)
-        lb_buffer_print(out, ",\"alert_id\":\"%016llx\"", (unsigned long long)key->id);
+        write_id(runner, incidents, key, out);
     write_time(out, ",\"newest_record_at\":", key->newest);
     write_time(out, ",\"known_since\":", key->first);
     write_window(runner, key, at, out);
@@ -186,13 +199,14 @@ static void write_rule(const struct lb_alert_runner *runner, struct lb_buffer *o
     lb_buffer_print(out, ",\"late_records\":%llu", (unsigned long long)runner->late);
 }
 
-void lb_alert_explain(struct lb_alert_runner *runner, const struct lb_alert_question *question, struct lb_buffer *out)
+void lb_alert_explain(struct lb_alert_runner *runner, const struct lb_incidents *incidents,
+                      const struct lb_alert_question *question, struct lb_buffer *out)
 {
     struct lb_alert_key *key = find_key(runner, &question->key);
 
     write_rule(runner, out);
     if (key != NULL) {
-        write_key(runner, key, question->at, out);
+        write_key(runner, incidents, key, question->at, out);
     } else {
         write_thresholds(runner->rule, NULL, 0, out);
         write_examples(runner, out);

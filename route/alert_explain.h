@@ -3,9 +3,12 @@
 #define LB_ALERT_EXPLAIN_H
 
 #include "alert_evaluate.h"
+#include "alert_incident.h"
 #include "lb_buffer.h"
 
-void lb_alert_explain(struct lb_alert_runner *runner, const struct lb_alert_question *question, struct lb_buffer *out);
+/* `incidents`: what people know of the alerts that fire. */
+void lb_alert_explain(struct lb_alert_runner *runner, const struct lb_incidents *incidents,
+                      const struct lb_alert_question *question, struct lb_buffer *out);
 
 /* Alerts whose `for` has not passed yet, as elements of an array; `any`: there are some before these. Returns it anew.
  */

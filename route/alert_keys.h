@@ -56,9 +56,7 @@ struct lb_alert_key {
     /* Of the incident. */
     double peak;
     uint64_t id;
-    uint32_t sequence;
     bool summarised;
-    uint64_t told_sinks;
     struct lb_alert_texts *texts; /* NULL until first needed */
 };
 

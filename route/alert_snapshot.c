@@ -16,7 +16,7 @@
 #include <msgpack.h>
 #include <xxhash.h>
 
-enum { VERSION = 1, RULE_MEMBERS = 4, KEY_MEMBERS = 22, DETAIL_MEMBERS = 11, SKETCH_MEMBERS = 6 };
+enum { VERSION = 2, RULE_MEMBERS = 4, KEY_MEMBERS = 20, DETAIL_MEMBERS = 11, SKETCH_MEMBERS = 6 };
 
 /* --- meaning ----------------------------------------------------------------- */
 
@@ -128,9 +128,7 @@ static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runne
     msgpack_pack_int64(packer, key->judged_until);
     msgpack_pack_double(packer, key->peak);
     msgpack_pack_uint64(packer, key->id);
-    msgpack_pack_uint32(packer, key->sequence);
     msgpack_pack_uint8(packer, key->summarised);
-    msgpack_pack_uint64(packer, key->told_sinks);
     pack_bytes(packer, &key->state, sizeof(key->state));
     pack_bytes(packer, &window->cursor, sizeof(window->cursor));
     msgpack_pack_int64(packer, window->dropped);
@@ -383,8 +381,7 @@ static void take_window(struct reader *reader, struct lb_alert_window *window, c
 static bool state_is_sound(const struct lb_alert_state *state)
 {
     return state->severity >= LB_ALERT_QUIET && state->severity < LB_SEVERITY_COUNT &&
-           state->highest >= LB_ALERT_QUIET && state->highest < LB_SEVERITY_COUNT && state->told >= LB_ALERT_QUIET &&
-           state->told < LB_SEVERITY_COUNT && state->notified >= LB_ALERT_QUIET && state->notified < LB_SEVERITY_COUNT;
+           state->highest >= LB_ALERT_QUIET && state->highest < LB_SEVERITY_COUNT;
 }
 
 static void take_texts(struct reader *reader, struct lb_alert_key *key)
@@ -414,9 +411,7 @@ static void take_members(struct reader *reader, const struct lb_alert_runner *ru
     key->judged_until = take_signed(reader);
     key->peak = take_number(reader);
     key->id = take_unsigned(reader);
-    key->sequence = (uint32_t)take_unsigned(reader);
     key->summarised = take_unsigned(reader) != 0;
-    key->told_sinks = take_unsigned(reader);
     take_struct(reader, &key->state, sizeof(key->state));
     take_window(reader, &key->window, &runner->shape);
     take_texts(reader, key);
@@ -450,16 +445,7 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     (void)lb_alert_judge(runner->rule, key->totals.count, key->value, &key->judged);
 }
 
-static uint64_t map_sinks(uint64_t before, const uint64_t sinks[64])
-{
-    uint64_t now = 0;
-
-    for (; before != 0; before &= before - 1)
-        now |= sinks[__builtin_ctzll(before)];
-    return now;
-}
-
-static bool read_key(struct lb_alert_runner *runner, const msgpack_object *object, const uint64_t sinks[64])
+static bool read_key(struct lb_alert_runner *runner, const msgpack_object *object)
 {
     struct reader reader = open_array(object, KEY_MEMBERS);
     struct lb_str text = take_bytes(&reader);
@@ -480,14 +466,13 @@ static bool read_key(struct lb_alert_runner *runner, const msgpack_object *objec
         free_memory(&read);
         return true;
     }
-    read.told_sinks = map_sinks(read.told_sinks, sinks);
     adopt(runner, key, &read);
     lb_alert_keys_move(&runner->keys, key, (enum lb_alert_list)list);
     return true;
 }
 
-static bool read_rule(const msgpack_object *object, const uint64_t sinks[64],
-                      struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
+static bool read_rule(const msgpack_object *object, struct lb_alert_runner *(*find)(void *context, struct lb_str rule),
+                      void *context)
 {
     struct reader reader = open_array(object, RULE_MEMBERS);
     uint64_t version = take_unsigned(&reader);
@@ -502,12 +487,12 @@ static bool read_rule(const msgpack_object *object, const uint64_t sinks[64],
     if (runner == NULL || lb_alert_rule_meaning(runner->rule) != meaning)
         return true;
     for (uint32_t i = 0; i < keys->via.array.size; i++)
-        if (!read_key(runner, &keys->via.array.ptr[i], sinks))
+        if (!read_key(runner, &keys->via.array.ptr[i]))
             return false;
     return true;
 }
 
-enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, const uint64_t sinks[64],
+enum lb_err lb_alert_snapshot_read(struct lb_str *bytes,
                                    struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
 {
     struct head head;
@@ -525,7 +510,7 @@ enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, const uint64_t sinks[64
     *bytes = (struct lb_str){ packed.ptr + head.length, packed.len - head.length };
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, packed.ptr, head.length, NULL) == MSGPACK_UNPACK_SUCCESS)
-        ok = read_rule(&unpacked.data, sinks, find, context);
+        ok = read_rule(&unpacked.data, find, context);
     msgpack_unpacked_destroy(&unpacked);
     return ok ? LB_OK : LB_BAD_INPUT;
 }

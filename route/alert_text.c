@@ -91,7 +91,7 @@ static void write_time(struct lb_buffer *out, int64_t time, int64_t near)
 
 static void write_key(struct lb_buffer *out, const struct lb_alert_event *event)
 {
-    struct lb_str key = { event->key, event->key_length };
+    struct lb_str key = event->key;
     struct lb_str value;
     size_t at = 0;
 
@@ -107,7 +107,7 @@ static void write_key(struct lb_buffer *out, const struct lb_alert_event *event)
 static void write_word(struct lb_buffer *out, const struct lb_alert_event *event, struct lb_str name)
 {
     const struct lb_alert_rule *rule = event->rule;
-    struct lb_str key = { event->key, event->key_length };
+    struct lb_str key = event->key;
     struct lb_str value;
     size_t at = 0;
 
@@ -164,7 +164,7 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
     write_time(out, event->started, event->at);
     if (event->notice == LB_NOTICE_REPEATED)
         lb_buffer_append_str(out, LB_STR(", still firing"));
-    if (event->notice == LB_NOTICE_UPDATED)
+    if (event->notice == LB_NOTICE_UPDATED && event->previous != LB_ALERT_QUIET && event->previous != event->severity)
         lb_buffer_print(out, ", now %s, was %s", lb_severity_names[event->severity],
                         lb_severity_names[event->previous]);
 }
@@ -173,9 +173,11 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
 {
     const struct lb_alert_rule *rule = event->rule;
 
-    lb_buffer_append(out, "resolved after ", 15);
+    lb_buffer_print(out, "%s after ", event->reason.len > 0 ? "closed" : "resolved");
     lb_alert_duration_write(out, event->at - event->started);
     write_key(out, event);
+    if (event->reason.len > 0)
+        return;
     lb_buffer_append(out, ": ", 2);
     lb_buffer_append_str(out, rule->value_text);
     if (event->judged) {
@@ -218,4 +220,8 @@ void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *
         write_resolved(out, event);
     else
         write_firing(out, event);
+    if (event->reason.len > 0) {
+        lb_buffer_append(out, "; ", 2);
+        lb_buffer_append_str(out, event->reason);
+    }
 }

@@ -163,6 +163,18 @@ def test_why_not_says_what_was_missing(daemon):
     assert "not known (any more)" in out
 
 
+def test_who_works_on_it_is_shown_and_noted(daemon):
+    which = firing(daemon, "10.0.0.1")
+    assert "noted: you work on logins client_ip=10.0.0.1" in alerts(daemon, "ack", which[:8], "--comment", "on it")[0]
+    row = next(row for row in alerts(daemon, "list")[0].splitlines() if which in row)
+    assert row.split()[1] == "acked"
+    assert "acked by" in alerts(daemon, "show", which)[0]
+    wait_for(lambda: "acknowledged" in alerts(daemon, "history")[0], what="the notice")
+    entry = [json.loads(row) for row in alerts(daemon, "audit", "--json")[0].splitlines()][-1]
+    assert entry["action"] == "ack" and entry["details"]["alert_id"] == which
+    assert entry["details"]["said"]["comment"] == "on it" and entry["who"]["via"] == "socket"
+
+
 def test_history_by_rule_and_time(daemon):
     rows = alerts(daemon, "history")[0].splitlines()
     assert len([row for row in rows if "firing" in row]) == 2 and "TOLD" in rows[0]

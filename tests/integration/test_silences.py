@@ -241,3 +241,62 @@ def test_a_file_of_a_newer_version_stops_the_start_and_is_left_alone(logboom):
     assert daemon.wait(30) != 0
     assert "written by a newer logboom" in daemon.log()
     assert (daemon.dir / "data/silences").read_text() == '{"silences":1,"version":99}\n'
+
+
+def told(daemon):
+    path = daemon.dir / "alerts.log"
+    return [json.loads(entry) for entry in path.read_text().splitlines()] if path.exists() else []
+
+
+def write(daemon, *lines):
+    with open(daemon.dir / "app.log", "a") as log:
+        log.write("".join(lines))
+
+
+def test_a_silence_holds_notices_back_until_it_ends(daemon_for_notices):
+    daemon = daemon_for_notices
+    silence = curl(daemon, "/api/v1/silences", {"where": 'key.client_ip == "10.0.0.7"', "for": "1h",
+                                                "comment": "c"})[1]["silence"]
+    write(daemon, *(line(f"Failed {i}", client_ip="10.0.0.7") for i in range(6)),
+          *(line(f"Failed {i}", client_ip="10.0.0.8") for i in range(6)))
+    wait_for(lambda: [a for a in told(daemon) if a["key"]["client_ip"] == "10.0.0.8"], what="the other is told")
+    wait_for(lambda: len(curl(daemon, "/api/v1/alerts")[1]) == 2, what="both fire")
+    assert [a for a in told(daemon) if a["key"]["client_ip"] == "10.0.0.7"] == []
+    held = [a for a in curl(daemon, "/api/v1/alerts")[1] if a["key"]["client_ip"] == "10.0.0.7"]
+    assert held[0]["suppressed"] is True and held[0]["told"] is False
+    curl(daemon, f"/api/v1/silences/{silence['id']}", method="DELETE")
+    wait_for(lambda: [a["state"] for a in told(daemon) if a["key"]["client_ip"] == "10.0.0.7"] == ["firing"],
+             what="told when the silence has ended")
+
+
+def test_who_was_told_hears_of_a_silence_and_of_its_end(daemon_for_notices):
+    daemon = daemon_for_notices
+
+    def states():
+        return [a["state"] for a in told(daemon) if a["key"]["client_ip"] == "10.0.0.9"]
+
+    write(daemon, *(line(f"Failed {i}", client_ip="10.0.0.9") for i in range(6)))
+    wait_for(lambda: states(), what="it is told")
+    before = len(states())
+    silence = curl(daemon, "/api/v1/silences", {"where": 'key.client_ip == "10.0.0.9"', "for": "1h",
+                                                "comment": "c"})[1]["silence"]
+    wait_for(lambda: len(states()) == before + 1, what="they hear that it is silenced")
+    assert silence["id"] in json.dumps(told(daemon)[-1])
+    curl(daemon, f"/api/v1/silences/{silence['id']}", method="DELETE")
+    wait_for(lambda: len(states()) == before + 2, what="they hear how it stands")
+
+
+def test_maintenance_holds_back_what_it_says(daemon_for_notices):
+    daemon = daemon_for_notices
+    write(daemon, *(line(f"Failed {i}", client_ip="10.0.0.5", service="batch") for i in range(6)),
+          *(line(f"Failed {i}", client_ip="10.0.0.6") for i in range(6)))
+    wait_for(lambda: [a for a in told(daemon) if a["key"]["client_ip"] == "10.0.0.6"], what="the other is told")
+    wait_for(lambda: [a for a in curl(daemon, "/api/v1/alerts")[1] if a.get("suppressed")], what="it is held back")
+    assert [a for a in told(daemon) if a["key"]["client_ip"] == "10.0.0.5"] == []
+
+
+@pytest.fixture
+def daemon_for_notices(logboom):
+    made = logboom(CONFIG)
+    (made.dir / "app.log").touch()
+    return made.start().ready()
