@@ -8,23 +8,27 @@
  */
 #include "alert_evaluate.h"
 
+#include "alert_parts.h"
 #include "lb_alloc.h"
 #include "lb_clock.h"
 #include "lb_record.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { SWEEP_MAX = 64, SUMMARY_WAIT_S = 10 };
 
 static bool is_falling(const struct lb_alert_rule *rule)
 {
+    if (rule->when_text.len > 0)
+        return rule->falling;
     for (int i = 0; i < LB_SEVERITY_COUNT; i++)
         if (rule->thresholds[i].set)
             return rule->thresholds[i].comparison == LB_BELOW || rule->thresholds[i].comparison == LB_AT_MOST;
     return false;
 }
 
-static bool crosses(const struct lb_threshold *threshold, double value)
+bool lb_threshold_crossed(const struct lb_threshold *threshold, double value)
 {
     switch (threshold->comparison) {
     case LB_ABOVE: return value > threshold->number;
@@ -35,14 +39,14 @@ static bool crosses(const struct lb_threshold *threshold, double value)
     return false;
 }
 
-/* Of no records there are none, and their sum is 0; but there is no least one, and no average. */
-static bool counts_nothing(enum lb_alert_function function)
+bool lb_alert_counts_nothing(enum lb_alert_function function)
 {
     switch (function) {
     case LB_ALERT_COUNT:
     case LB_ALERT_RATE:
     case LB_ALERT_SUM:
     case LB_ALERT_DISTINCT:
+    case LB_ALERT_FORMULA:
     case LB_ALERT_CONSECUTIVE: return true;
     default: return false;
     }
@@ -52,9 +56,9 @@ uint8_t lb_alert_judge(const struct lb_alert_rule *rule, uint64_t count, double 
 {
     uint8_t mask = 0;
 
-    *judged = count >= rule->min_count && (count > 0 || counts_nothing(rule->function));
+    *judged = count >= rule->min_count && (count > 0 || lb_alert_counts_nothing(rule->function)) && !isnan(value);
     for (int i = 0; *judged && i < LB_SEVERITY_COUNT; i++)
-        if (rule->thresholds[i].set && crosses(&rule->thresholds[i], value))
+        if (rule->thresholds[i].set && lb_threshold_crossed(&rule->thresholds[i], value))
             mask |= (uint8_t)(1U << i);
     return mask;
 }
@@ -156,7 +160,8 @@ static uint8_t stay(const struct lb_alert_rule *rule, const struct lb_alert_key 
 {
     int lowest = 0;
 
-    if (mask != 0 || !rule->clear.set || key->state.severity == LB_ALERT_QUIET || crosses(&rule->clear, key->value))
+    if (mask != 0 || !rule->clear.set || key->state.severity == LB_ALERT_QUIET ||
+        lb_threshold_crossed(&rule->clear, key->value))
         return mask;
     while (!rule->thresholds[lowest].set)
         lowest++;
@@ -186,7 +191,8 @@ static void walk(struct lb_alert_runner *runner, struct lb_alert_key *key, int64
 {
     struct lb_alert_segment segment;
 
-    while (lb_alert_window_next(&key->window, &runner->shape, limit, &segment))
+    while (key->parts != NULL ? lb_alert_parts_next(runner, key, limit, &segment)
+                              : lb_alert_window_next(&key->window, &runner->shape, limit, &segment))
         judge(runner, key, &segment);
 }
 
@@ -201,27 +207,47 @@ static bool past_is_settled(const struct lb_alert_runner *runner, const struct l
     return lb_alert_judge(runner->rule, window->count, window->count, &judged) == 0;
 }
 
+/* What was judged before may have been crossed after all. */
+static void judge_past(struct lb_alert_runner *runner, struct lb_alert_key *key, const struct lb_alert_segment *past)
+{
+    bool judged;
+    uint8_t mask = lb_alert_judge(runner->rule, past->totals.count, past->value, &judged);
+
+    if (mask != 0)
+        note_peak(runner, key, past->value);
+    hold(runner, key, mask, past->from, past->to);
+}
+
+static void look_back_in_parts(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t from)
+{
+    struct lb_alert_cursors cursors;
+    struct lb_alert_segment segment;
+
+    lb_alert_parts_seek(runner, key, from, &cursors);
+    while (lb_alert_parts_step(runner, key, &cursors, key->window.cursor.end - 1, &segment))
+        judge_past(runner, key, &segment);
+    segment = lb_alert_parts_now(runner, key);
+    judge(runner, key, &segment);
+}
+
 /* A record came late: looks again at all windows it belongs to, as far back as `lateness`. */
 static void look_back(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t from)
 {
     int64_t end = key->window.cursor.end;
     struct lb_alert_segment segment = { end, end, key->window.cursor.totals, 0 };
-    struct lb_alert_cursor cursor;
+    struct lb_alert_segment past;
 
     if (from < end - runner->shape.lateness_ns)
         from = end - runner->shape.lateness_ns;
+    if (key->parts != NULL) {
+        look_back_in_parts(runner, key, from);
+        return;
+    }
     if (from < end && !lb_alert_window_settled(&key->window, &runner->shape, from) && !past_is_settled(runner, key)) {
-        struct lb_alert_segment past;
+        struct lb_alert_cursor cursor = lb_alert_window_seek(&key->window, &runner->shape, from);
 
-        cursor = lb_alert_window_seek(&key->window, &runner->shape, from);
-        while (lb_alert_cursor_next(&key->window, &runner->shape, &cursor, end - 1, &past)) {
-            bool judged;
-            uint8_t mask = lb_alert_judge(runner->rule, past.totals.count, past.value, &judged);
-
-            if (mask != 0)
-                note_peak(runner, key, past.value);
-            hold(runner, key, mask, past.from, past.to);
-        }
+        while (lb_alert_cursor_next(&key->window, &runner->shape, &cursor, end - 1, &past))
+            judge_past(runner, key, &past);
     }
     segment.value = lb_alert_window_value(&key->window, &runner->shape);
     judge(runner, key, &segment);
@@ -258,8 +284,11 @@ static void relist(struct lb_alert_runner *runner, struct lb_alert_key *key, boo
         lb_alert_keys_move(&runner->keys, key, list);
 }
 
-static void begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t first, int64_t end)
+/* False: no memory. */
+static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t first, int64_t end)
 {
+    if (runner->rule->part_count > 0 && !lb_alert_parts_init(runner, key, end))
+        return false;
     lb_alert_window_init(&key->window, &runner->shape, end);
     lb_alert_state_init(&key->state, end);
     key->stream = 0;
@@ -275,6 +304,18 @@ static void begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->summarised = false;
     if (key->texts != NULL)
         key->texts->count = key->texts->next = 0;
+    return true;
+}
+
+static struct lb_alert_key *add_key(struct lb_alert_runner *runner, struct lb_str text, uint64_t hash, int64_t first)
+{
+    struct lb_alert_key *key = lb_alert_keys_add(&runner->keys, text, hash);
+
+    if (key == NULL || begin_key(runner, key, first, first - runner->delay_ns - 1))
+        return key;
+    lb_alert_keys_remove(&runner->keys, key);
+    runner->no_room++;
+    return NULL;
 }
 
 static struct lb_alert_key *key_of(struct lb_alert_runner *runner, const struct lb_alert_input *input)
@@ -282,12 +323,7 @@ static struct lb_alert_key *key_of(struct lb_alert_runner *runner, const struct 
     uint64_t hash = lb_alert_hash(input->key);
     struct lb_alert_key *key = lb_alert_keys_find(&runner->keys, input->key, hash);
 
-    if (key != NULL)
-        return key;
-    key = lb_alert_keys_add(&runner->keys, input->key, hash);
-    if (key != NULL)
-        begin_key(runner, key, input->time_ns, input->time_ns - runner->delay_ns - 1);
-    return key;
+    return key != NULL ? key : add_key(runner, input->key, hash, input->time_ns);
 }
 
 static int64_t key_time(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
@@ -334,18 +370,28 @@ static void take_text(struct lb_alert_key *key, const struct lb_alert_input *inp
     texts->count += texts->count < LB_ALERT_TEXTS;
 }
 
-void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input)
+/* Another record, or another key of a part: what waits is judged first. */
+static bool goes_on(const struct lb_alert_runner *runner, const struct lb_alert_input *input)
 {
-    struct lb_alert_key *key = key_of(runner, input);
-    int64_t target = input->time_ns - runner->delay_ns;
-    int64_t end;
+    return runner->pending_ns == input->time_ns && lb_str_equal(lb_alert_key_text(runner->pending), input->key);
+}
+
+/* A sample for one of the windows of `runner`: that of `rule`, which is its own or a part of it. */
+static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rule *rule,
+                       const struct lb_alert_input *input)
+{
+    struct lb_alert_key *key;
     enum lb_err err;
 
+    if (runner->pending != NULL && !goes_on(runner, input))
+        lb_alert_settle(runner);
+    key = key_of(runner, input);
     if (key == NULL)
         return;
-    walk(runner, key, target - 1);
-    end = key->window.cursor.end;
-    err = lb_alert_window_add(&key->window, &runner->shape, (struct lb_alert_sample){ input->time_ns, input->number });
+    walk(runner, key, input->time_ns - runner->delay_ns - 1);
+    err = lb_alert_window_add(rule->is_part ? &key->parts[rule->part].window : &key->window,
+                              rule->is_part ? &runner->part_shapes[rule->part] : &runner->shape,
+                              (struct lb_alert_sample){ input->time_ns, input->number });
     runner->late += err == LB_LIMIT;
     runner->no_room += err == LB_NOMEM;
     if (err != LB_OK)
@@ -355,13 +401,32 @@ void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input 
         key->stream = input->stream;
         key->arrival = runner->now;
     }
-    if (runner->rule->field.len > 0 || input->number > 0)
+    if (rule->field.len > 0 || input->number > 0)
         take_text(key, input, runner->scratch);
-    if (target > end)
+    runner->pending = key;
+    runner->pending_ns = input->time_ns;
+}
+
+void lb_alert_settle(struct lb_alert_runner *runner)
+{
+    struct lb_alert_key *key = runner->pending;
+    int64_t target = runner->pending_ns - runner->delay_ns;
+
+    runner->pending = NULL;
+    if (key == NULL)
+        return;
+    if (target > key->window.cursor.end)
         walk(runner, key, target);
     else if (!runner->shape.delayed)
-        look_back(runner, key, input->time_ns);
+        look_back(runner, key, runner->pending_ns);
     relist(runner, key, true);
+}
+
+void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input)
+{
+    add_sample(runner->owner != NULL ? runner->owner : runner, runner->rule, input);
+    if (runner->owner == NULL)
+        lb_alert_settle(runner);
 }
 
 /* --- time ----------------------------------------------------------------- */
@@ -411,10 +476,12 @@ static void tell_summary(struct lb_alert_runner *runner, bool last)
 
 void lb_alert_tick(struct lb_alert_runner *runner, bool last)
 {
+    lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
     tick_list(runner, LB_ALERT_FIRING);
     tick_list(runner, LB_ALERT_WATCHED);
     sweep(runner);
     tell_summary(runner, last);
+    lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
 }
 
 /* --- the rule ------------------------------------------------------------- */
@@ -426,13 +493,12 @@ static void add_only_key(struct lb_alert_runner *runner)
     uint64_t hash = lb_alert_hash(none);
     struct lb_alert_key *key;
 
-    if (!runner->falling || runner->rule->by.count > 0 || lb_alert_keys_find(&runner->keys, none, hash) != NULL)
+    if (!runner->falling || runner->rule->is_part || runner->rule->by.count > 0 ||
+        lb_alert_keys_find(&runner->keys, none, hash) != NULL)
         return;
-    key = lb_alert_keys_add(&runner->keys, none, hash);
-    if (key == NULL)
-        return;
-    begin_key(runner, key, runner->now, runner->now - runner->delay_ns - 1);
-    relist(runner, key, true);
+    key = add_key(runner, none, hash, runner->now);
+    if (key != NULL)
+        relist(runner, key, true);
 }
 
 void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_rule *rule,
@@ -453,6 +519,7 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     if (rule->hold_ns > runner->policy.bridge_ns)
         runner->policy.bridge_ns = rule->hold_ns;
     lb_alert_shape_init(&runner->shape, rule->over_ns, alerting->lateness_ns, falling);
+    lb_alert_parts_shape(runner, alerting->lateness_ns);
     lb_alert_shape_measure(&runner->shape, rule->function, rule->quantile);
     lb_alert_keys_init(&runner->keys, (uint32_t)alerting->max_keys);
     add_only_key(runner);

@@ -37,7 +37,9 @@ struct lb_alert_report {
 
 struct lb_alert_runner {
     const struct lb_alert_rule *rule;
+    struct lb_alert_runner *owner; /* of a part: the runner of its rule, which keeps its windows; otherwise NULL */
     struct lb_alert_shape shape;
+    struct lb_alert_shape part_shapes[LB_ALERT_PARTS_MAX]; /* of a rule with parts */
     struct lb_alert_policy policy;
     int64_t delay_ns; /* the cursor's distance behind the key's time */
     int64_t max_age_ns;
@@ -51,6 +53,9 @@ struct lb_alert_runner {
     void (*report)(void *context, const struct lb_alert_report *report);
     void (*changed)(void *context, const struct lb_alert_runner *runner, const struct lb_alert_transition *transition);
     void *context;
+
+    struct lb_alert_key *pending; /* samples of one record were added, and have not been judged */
+    int64_t pending_ns;           /* when they happened */
 
     uint64_t late;    /* records older than any open window */
     uint64_t no_room; /* records not counted for want of memory */
@@ -76,10 +81,17 @@ void lb_alert_runner_restart(struct lb_alert_runner *runner);
 /* The rule is no more: what fires is resolved, now. */
 void lb_alert_runner_end(struct lb_alert_runner *runner);
 
+/* A part's sample is judged by lb_alert_settle(), when all parts have theirs of the same record. */
 void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input);
+void lb_alert_settle(struct lb_alert_runner *runner);
 
 /* Time has passed: decides all that can be decided by now. `last`: nothing will come any more. */
 void lb_alert_tick(struct lb_alert_runner *runner, bool last);
+
+bool lb_threshold_crossed(const struct lb_threshold *threshold, double value);
+
+/* Of no records there are none, and their sum is 0; but there is no least one, and no average. */
+bool lb_alert_counts_nothing(enum lb_alert_function function);
 
 /* The severities (bits) whose thresholds the value crosses; what cannot be judged sets `*judged` false. */
 uint8_t lb_alert_judge(const struct lb_alert_rule *rule, uint64_t count, double value, bool *judged);

@@ -12,9 +12,10 @@
 #include "lb_json.h"
 #include "lb_time.h"
 
+#include <math.h>
 #include <xxhash.h>
 
-enum { FIELDS_MAX = 28, JSON_BYTES = 16 * 1024 };
+enum { FIELDS_MAX = 32, JSON_BYTES = 16 * 1024 };
 
 /* --- filling -------------------------------------------------------------- */
 
@@ -50,6 +51,8 @@ static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *ke
     event->judged = key->judged;
     event->peak = key->peak;
     event->count = key->totals.count;
+    for (uint32_t i = 0; i < key->part_count; i++)
+        event->parts[i] = key->parts[i].value;
     event->id = key->id;
     event->sequence = key->sequence;
     event->key_length = key->length;
@@ -132,7 +135,7 @@ void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *
     write_string(out, rule->name);
     lb_buffer_print(out, ",\"state\":\"firing\",\"severity\":\"%s\",\"key\":", lb_severity_names[key->state.severity]);
     lb_alert_key_write(out, rule, lb_alert_key_text(key));
-    lb_buffer_print(out, ",\"value\":%.15g,\"threshold\":", key->value);
+    lb_buffer_print(out, ",\"value\":%.15g,\"threshold\":", isnan(key->value) ? 0 : key->value);
     write_string(out, rule->threshold_texts[key->state.severity]);
     lb_buffer_append(out, ",\"over\":\"", 9);
     lb_alert_duration_write(out, rule->over_ns);
@@ -217,14 +220,35 @@ static void add_what(struct maker *maker, const struct lb_alert_event *event, co
         add_number(maker, "alerts", (double)event->alerts);
 }
 
+/* `{"count(level >= error)":12,"count()":310}` */
+static void add_parts(struct maker *maker, const struct lb_alert_event *event)
+{
+    bool any = false;
+
+    lb_buffer_append_char(&maker->made, '{');
+    for (uint32_t i = 0; i < event->rule->part_count; i++) {
+        if (isnan(event->parts[i]))
+            continue;
+        if (any)
+            lb_buffer_append_char(&maker->made, ',');
+        write_string(&maker->made, event->rule->parts[i].value_text);
+        lb_buffer_print(&maker->made, ":%.15g", event->parts[i]);
+        any = true;
+    }
+    lb_buffer_append_char(&maker->made, '}');
+    add_made(maker, "values", LB_VALUE_OBJECT);
+}
+
 static void add_measure(struct maker *maker, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
 
-    if (event->judged)
+    if (event->judged && !lb_alert_is_condition(rule))
         add_number(maker, "value", event->value);
-    if (event->notice == LB_NOTICE_RESOLVED)
+    if (event->notice == LB_NOTICE_RESOLVED && !lb_alert_is_condition(rule))
         add_number(maker, "peak", event->peak);
+    if (rule->part_count > 0)
+        add_parts(maker, event);
     add(maker, "threshold", rule->threshold_texts[event->severity], LB_VALUE_TEXT);
     lb_alert_duration_write(&maker->made, rule->over_ns);
     add_made(maker, "over", LB_VALUE_CLEAN);

@@ -25,7 +25,8 @@ struct lb_alert_event {
     int64_t started;
     double value;
     double peak;
-    bool judged; /* `value` means something */
+    double parts[LB_ALERT_PARTS_MAX]; /* of a rule with several functions; NAN: not known */
+    bool judged;                      /* `value` means something */
     uint64_t count;
     uint64_t alerts;
     uint64_t id;

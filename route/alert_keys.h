@@ -29,6 +29,12 @@ struct lb_alert_texts {
 
 enum lb_alert_list { LB_ALERT_IDLE, LB_ALERT_WATCHED, LB_ALERT_FIRING, LB_ALERT_LISTS };
 
+/* One of several things that the rule measures. */
+struct lb_alert_part {
+    struct lb_alert_window window;
+    double value; /* at the cursor; NAN: not known */
+};
+
 struct lb_alert_key {
     struct lb_alert_key *previous; /* in its list */
     struct lb_alert_key *next;
@@ -37,7 +43,9 @@ struct lb_alert_key {
     uint16_t length;
     char text[LB_KEY_BYTES_MAX];
 
-    struct lb_alert_window window;
+    struct lb_alert_window window; /* with parts: only its end, up to which all of them were walked */
+    struct lb_alert_part *parts;   /* NULL: the rule measures one thing */
+    uint32_t part_count;
     struct lb_alert_state state;
 
     /* Its time: that of the stream which brought its newest record. */

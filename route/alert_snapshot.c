@@ -10,13 +10,14 @@
 #include "alert_snapshot.h"
 
 #include "alert_distinct.h"
+#include "alert_parts.h"
 #include "lb_alloc.h"
 #include "lb_expr.h"
 
 #include <msgpack.h>
 #include <xxhash.h>
 
-enum { VERSION = 1, RULE_MEMBERS = 4, KEY_MEMBERS = 22, DETAIL_MEMBERS = 11, SKETCH_MEMBERS = 6 };
+enum { VERSION = 2, RULE_MEMBERS = 4, KEY_MEMBERS = 23, WINDOW_MEMBERS = 6, DETAIL_MEMBERS = 11, SKETCH_MEMBERS = 6 };
 
 /* --- meaning ----------------------------------------------------------------- */
 
@@ -30,15 +31,26 @@ static uint64_t mix_number(uint64_t hash, double number)
     return mix(hash, (struct lb_str){ (const char *)&number, sizeof(number) });
 }
 
-uint64_t lb_alert_rule_meaning(const struct lb_alert_rule *rule)
+/* What one function measures. */
+static uint64_t mix_measure(uint64_t hash, const struct lb_alert_rule *rule)
 {
-    uint64_t hash = mix_number(0, rule->function);
+    hash = mix_number(hash, rule->function);
 
     hash = mix_number(hash, rule->quantile);
     hash = mix_number(hash, (double)rule->over_ns);
     hash = mix(hash, rule->field);
     hash = mix(hash, rule->where != NULL ? lb_expr_text(rule->where) : LB_STR(""));
     hash = mix(hash, rule->inner != NULL ? lb_expr_text(rule->inner) : LB_STR(""));
+    return rule->detector != NULL ? mix(hash, rule->value_text) : hash;
+}
+
+uint64_t lb_alert_rule_meaning(const struct lb_alert_rule *rule)
+{
+    uint64_t hash = mix_measure(0, rule);
+
+    hash = mix_number(hash, rule->falling);
+    for (uint32_t i = 0; i < rule->part_count; i++)
+        hash = mix_measure(hash, &rule->parts[i]);
     for (size_t i = 0; i < rule->by.count; i++)
         hash = mix(hash, rule->by.items[i]);
     return hash;
@@ -112,9 +124,27 @@ static void pack_slots(msgpack_packer *packer, const struct lb_alert_window *win
         pack_detail(packer, &window->details[i]);
 }
 
+static void pack_window(msgpack_packer *packer, const struct lb_alert_window *window,
+                        const struct lb_alert_shape *shape)
+{
+    pack_bytes(packer, &window->cursor, sizeof(window->cursor));
+    msgpack_pack_int64(packer, window->dropped);
+    msgpack_pack_int64(packer, window->slot_newest);
+    pack_samples(packer, window);
+    pack_slots(packer, window, shape);
+}
+
+static void pack_parts(msgpack_packer *packer, const struct lb_alert_runner *runner, const struct lb_alert_key *key)
+{
+    msgpack_pack_array(packer, key->part_count);
+    for (uint32_t i = 0; i < key->part_count; i++) {
+        msgpack_pack_array(packer, WINDOW_MEMBERS);
+        pack_window(packer, &key->parts[i].window, &runner->part_shapes[i]);
+    }
+}
+
 static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runner, const struct lb_alert_key *key)
 {
-    const struct lb_alert_window *window = &key->window;
 
     msgpack_pack_array(packer, KEY_MEMBERS);
     pack_bytes(packer, key->text, key->length);
@@ -132,12 +162,9 @@ static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runne
     msgpack_pack_uint8(packer, key->summarised);
     msgpack_pack_uint64(packer, key->told_sinks);
     pack_bytes(packer, &key->state, sizeof(key->state));
-    pack_bytes(packer, &window->cursor, sizeof(window->cursor));
-    msgpack_pack_int64(packer, window->dropped);
-    msgpack_pack_int64(packer, window->slot_newest);
-    pack_samples(packer, window);
-    pack_slots(packer, window, &runner->shape);
+    pack_window(packer, &key->window, &runner->shape);
     pack_bytes(packer, key->texts, key->texts != NULL ? sizeof(*key->texts) : 0);
+    pack_parts(packer, runner, key);
 }
 
 /* Stands before the knowledge of each rule. Unpacking allocates what a count says, so damage must be found before. */
@@ -403,6 +430,27 @@ static void take_texts(struct reader *reader, struct lb_alert_key *key)
         reader->bad = reader->bad || key->texts->lengths[i] > LB_ALERT_TEXT_BYTES;
 }
 
+static void take_parts(struct reader *reader, const struct lb_alert_runner *runner, struct lb_alert_key *key)
+{
+    struct reader parts = open_array(take(reader), runner->rule->part_count);
+
+    reader->bad = reader->bad || parts.bad;
+    if (reader->bad || parts.left == 0)
+        return;
+    key->parts = lb_alloc(parts.left * sizeof(*key->parts));
+    reader->bad = key->parts == NULL;
+    if (reader->bad)
+        return;
+    key->part_count = parts.left;
+    for (uint32_t i = 0; i < key->part_count; i++) {
+        struct reader window = open_array(take(&parts), WINDOW_MEMBERS);
+
+        take_window(&window, &key->parts[i].window, &runner->part_shapes[i]);
+        /* They are walked in step. */
+        reader->bad = reader->bad || window.bad || key->parts[i].window.cursor.end != key->window.cursor.end;
+    }
+}
+
 /* The members behind text, hash and list into a key without any memory. */
 static void take_members(struct reader *reader, const struct lb_alert_runner *runner, struct lb_alert_key *key)
 {
@@ -420,13 +468,19 @@ static void take_members(struct reader *reader, const struct lb_alert_runner *ru
     take_struct(reader, &key->state, sizeof(key->state));
     take_window(reader, &key->window, &runner->shape);
     take_texts(reader, key);
+    take_parts(reader, runner, key);
     reader->bad = reader->bad || !state_is_sound(&key->state);
 }
 
 static void free_memory(struct lb_alert_key *key)
 {
     lb_alert_window_free(&key->window);
+    for (uint32_t i = 0; i < key->part_count; i++)
+        lb_alert_window_free(&key->parts[i].window);
+    lb_free(key->parts);
     lb_free(key->texts);
+    key->parts = NULL;
+    key->part_count = 0;
     key->texts = NULL;
 }
 
@@ -447,6 +501,12 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     key->arrival = runner->now;
     key->totals = key->window.cursor.totals;
     key->value = lb_alert_window_value(&key->window, &runner->shape);
+    if (key->parts != NULL) {
+        struct lb_alert_segment now = lb_alert_parts_now(runner, key);
+
+        key->totals = now.totals;
+        key->value = now.value;
+    }
     (void)lb_alert_judge(runner->rule, key->totals.count, key->value, &key->judged);
 }
 

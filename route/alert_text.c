@@ -150,7 +150,43 @@ static void write_own_text(struct lb_buffer *out, const struct lb_alert_event *e
 
 /* --- sentences ------------------------------------------------------------ */
 
-static void write_firing(struct lb_buffer *out, const struct lb_alert_event *event)
+bool lb_alert_is_condition(const struct lb_alert_rule *rule)
+{
+    return rule->when_text.len > 0 && (rule->part_count > 0 || rule->absent || rule->each);
+}
+
+/* ": count() is 12, p95(duration_ms) is 810" */
+static void write_parts(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    const char *before = ": ";
+
+    for (uint32_t i = 0; i < event->rule->part_count; i++) {
+        const struct lb_alert_rule *part = &event->rule->parts[i];
+
+        if (isnan(event->parts[i]))
+            continue;
+        lb_buffer_print(out, "%s" LB_STR_FMT " is ", before, LB_STR_ARG(part->value_text));
+        lb_alert_value_write(out, part, event->parts[i]);
+        before = ", ";
+    }
+}
+
+/* What holds, before the key. */
+static void write_condition(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    const struct lb_alert_rule *rule = event->rule;
+
+    if (rule->part_count > 0) {
+        lb_buffer_append_str(out, rule->when_text);
+    } else if (rule->each) {
+        lb_buffer_append_str(out, LB_STR("a record"));
+    } else {
+        lb_buffer_append_str(out, LB_STR("no record for "));
+        lb_alert_duration_write(out, rule->over_ns);
+    }
+}
+
+static void write_measure(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
 
@@ -159,6 +195,14 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
     lb_alert_value_write(out, rule, event->value);
     lb_buffer_print(out, " (" LB_STR_FMT ") over ", LB_STR_ARG(rule->threshold_texts[event->severity]));
     lb_alert_duration_write(out, rule->over_ns);
+}
+
+static void write_firing(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    if (lb_alert_is_condition(event->rule))
+        write_condition(out, event);
+    else
+        write_measure(out, event);
     write_key(out, event);
     lb_buffer_append(out, ", since ", 8);
     write_time(out, event->started, event->at);
@@ -167,6 +211,8 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
     if (event->notice == LB_NOTICE_UPDATED)
         lb_buffer_print(out, ", now %s, was %s", lb_severity_names[event->severity],
                         lb_severity_names[event->previous]);
+    if (event->rule->when_text.len > 0)
+        write_parts(out, event);
 }
 
 static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *event)
@@ -176,6 +222,10 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
     lb_buffer_append(out, "resolved after ", 15);
     lb_alert_duration_write(out, event->at - event->started);
     write_key(out, event);
+    if (lb_alert_is_condition(rule)) {
+        write_parts(out, event);
+        return;
+    }
     lb_buffer_append(out, ": ", 2);
     lb_buffer_append_str(out, rule->value_text);
     if (event->judged) {
