@@ -28,6 +28,7 @@ static void free_key(struct lb_alert_key *key)
 {
     lb_alert_window_free(&key->window);
     lb_free(key->texts);
+    lb_free(key->reason);
     lb_free(key);
 }
 

@@ -150,7 +150,19 @@ static void write_own_text(struct lb_buffer *out, const struct lb_alert_event *e
 
 /* --- sentences ------------------------------------------------------------ */
 
-static void write_firing(struct lb_buffer *out, const struct lb_alert_event *event)
+/* What a detector found says more than that it was found once. */
+static void write_reason(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    lb_buffer_append(out, event->reason, event->reason_length);
+    if (event->value <= 1)
+        return;
+    lb_buffer_append(out, ", the last of ", 14);
+    lb_alert_value_write(out, event->rule, event->value);
+    lb_buffer_append(out, " within ", 8);
+    lb_alert_duration_write(out, event->rule->over_ns);
+}
+
+static void write_measure(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
 
@@ -159,6 +171,14 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
     lb_alert_value_write(out, rule, event->value);
     lb_buffer_print(out, " (" LB_STR_FMT ") over ", LB_STR_ARG(rule->threshold_texts[event->severity]));
     lb_alert_duration_write(out, rule->over_ns);
+}
+
+static void write_firing(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    if (event->reason_length > 0)
+        write_reason(out, event);
+    else
+        write_measure(out, event);
     write_key(out, event);
     lb_buffer_append(out, ", since ", 8);
     write_time(out, event->started, event->at);
@@ -169,6 +189,12 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
                         lb_severity_names[event->previous]);
 }
 
+static void write_reason_ended(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    lb_buffer_append(out, "the last was ", 13);
+    lb_buffer_append(out, event->reason, event->reason_length);
+}
+
 static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
@@ -177,6 +203,10 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
     lb_alert_duration_write(out, event->at - event->started);
     write_key(out, event);
     lb_buffer_append(out, ": ", 2);
+    if (event->reason_length > 0) {
+        write_reason_ended(out, event);
+        return;
+    }
     lb_buffer_append_str(out, rule->value_text);
     if (event->judged) {
         lb_buffer_append(out, " is ", 4);
