@@ -99,9 +99,12 @@ struct lb_alert_rule {
     const struct lb_expr *inner;                   /* count(EXPR) and the like: predicate bit 0; NULL: always true */
     const struct lb_expr *second;                  /* predicate bit 1, of a detector with two; NULL: there is none */
     const struct lb_alert_detector_type *detector; /* of `when:`; its hits are what is counted. NULL: none */
+    struct lb_str detector_text;                   /* what stands between its parentheses */
     const void *detector_options;
     struct lb_str value_text; /* as written */
     int64_t over_ns;
+    int64_t learn_ns;     /* of a detector: what it sees of a key for so long is only learned, */
+    struct lb_strs known; /* and these values are known from the start */
     struct lb_strs by;
     struct lb_threshold thresholds[LB_SEVERITY_COUNT];
     struct lb_str threshold_texts[LB_SEVERITY_COUNT];

@@ -1,19 +1,100 @@
-/*
- * alert_detectors.c - the detector types that there are.
- */
+/* alert_detectors.c - finds a detector by name, and what detectors share. The list is alert_detectors.def. */
+#include "alert_conf.h"
 #include "alert_detector.h"
 
-static const struct lb_alert_detector_type *const types[] = { NULL };
+#include <stdarg.h>
+#include <stdio.h>
+
+#define LB_ALERT_DETECTOR(name) extern const struct lb_alert_detector_type lb_alert_detector_##name;
+#include "alert_detectors.def"
+#undef LB_ALERT_DETECTOR
+
+static const struct lb_alert_detector_type *const types[] = {
+#define LB_ALERT_DETECTOR(name) &lb_alert_detector_##name,
+#include "alert_detectors.def"
+#undef LB_ALERT_DETECTOR
+    NULL,
+};
+
+const struct lb_alert_detector_type *const *lb_alert_detector_types(void)
+{
+    return types;
+}
 
 const struct lb_alert_detector_type *lb_alert_detector_find(struct lb_str name)
 {
-    for (int i = 0; types[i] != NULL; i++)
+    for (size_t i = 0; types[i] != NULL; i++)
         if (lb_str_is(name, types[i]->name))
             return types[i];
     return NULL;
 }
 
-const struct lb_alert_detector_type *const *lb_alert_detector_types(void)
+int64_t lb_alert_detector_time(const struct lb_alert_detector *detector, uint64_t stream, int64_t newest,
+                               int64_t arrival)
 {
-    return types;
+    int64_t time;
+
+    if (!lb_alert_clocks_time(detector->clocks, stream, detector->now, &time))
+        time = newest + (detector->now - arrival);
+    return time > newest ? time : newest;
+}
+
+/* --- words ----------------------------------------------------------------- */
+
+void lb_alert_words_add(struct lb_alert_words *words, const char *fmt, ...)
+{
+    size_t room = sizeof(words->bytes) - words->len;
+    va_list args;
+    int len;
+
+    va_start(args, fmt);
+    len = vsnprintf(words->bytes + words->len, room, fmt, args);
+    va_end(args);
+    if (len > 0)
+        words->len += (size_t)len < room ? (size_t)len : room - 1;
+}
+
+void lb_alert_words_quote(struct lb_alert_words *words, struct lb_str text, size_t bytes_max)
+{
+    bool cut = text.len > bytes_max;
+
+    if (cut) {
+        text.len = bytes_max;
+        while (text.len > bytes_max - 3 && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
+            text.len--;
+    }
+    lb_alert_words_add(words, "\"" LB_STR_FMT "%s\"", LB_STR_ARG(text), cut ? "..." : "");
+}
+
+/* --- reading --------------------------------------------------------------- */
+
+static bool is_name(struct lb_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (strchr(" \t()=<>!~\"'", text.ptr[i]) != NULL)
+            return false;
+    return text.len > 0;
+}
+
+bool lb_alert_fields_read(struct lb_config *config, struct lb_str arguments, struct lb_place place, const char *help,
+                          struct lb_strs *fields, struct lb_diag *diag)
+{
+    size_t at = 0;
+
+    fields->items = lb_arena_zalloc(&config->arena, LB_ALERT_FIELDS_MAX * sizeof(*fields->items));
+    fields->count = 0;
+    while (fields->items != NULL && at <= arguments.len) {
+        const char *comma = at < arguments.len ? memchr(arguments.ptr + at, ',', arguments.len - at) : NULL;
+        size_t end = comma != NULL ? (size_t)(comma - arguments.ptr) : arguments.len;
+        struct lb_str name = lb_alert_trim((struct lb_str){ arguments.ptr + at, end - at });
+
+        if (fields->count == LB_ALERT_FIELDS_MAX || !is_name(name)) {
+            lb_diag_error(diag, lb_place_at(place, at), "%s%s", help,
+                          fields->count == LB_ALERT_FIELDS_MAX ? "; four fields at most" : "");
+            return false;
+        }
+        fields->items[fields->count++] = name;
+        at = end + 1;
+    }
+    return fields->items != NULL;
 }

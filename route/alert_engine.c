@@ -261,9 +261,11 @@ static void apply_feed(struct lb_alert_engine *engine, const struct lb_batch *ba
                                     .time_ns = time_of(engine, batch, record),
                                     .number = rule->field.len > 0 ? feed->number : holds,
                                     .key = feed->key,
-                                    .message = &record->message };
+                                    .message = &record->message,
+                                    .record = record,
+                                    .bits = feed->bits };
 
-    if (!holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
+    if (rule->detector == NULL && !holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
         return;
     engine->scratch.used = 0;
     lb_alert_apply(runner, &input);
@@ -393,6 +395,13 @@ static bool is_kept(const struct lb_alert_change *change, uint32_t before)
 static void open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                         const struct lb_alert_rule *rule);
 
+static void inherit(struct lb_alert_runner *runner, struct lb_alert_runner *before, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (before[i].rule != NULL && lb_str_equal(before[i].rule->name, runner->rule->name))
+            lb_alert_runner_inherit(runner, &before[i]);
+}
+
 /* What is no more is told by the rules, and to the sinks, of before; the change takes away the old runners. */
 static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change *change)
 {
@@ -408,8 +417,6 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
         if (change->kept[i] >= 0)
             keep_rule(engine, change, i);
     }
-    for (uint32_t i = 0; i < count; i++)
-        lb_alert_runner_free(&runners[i]);
     struct rule_metrics *metrics = engine->rule_metrics;
     engine->alerting = change->alerting;
     engine->sink_count = change->sink_count;
@@ -424,7 +431,10 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
         if (!change->alerting->rules[i].is_part)
             open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
         open_runner(engine, &engine->runners[i], &change->alerting->rules[i]);
+        inherit(&engine->runners[i], runners, count);
     }
+    for (uint32_t i = 0; i < count; i++)
+        lb_alert_runner_free(&runners[i]);
 }
 
 static void take_change(struct lb_alert_engine *engine, struct lb_alert_change *change)

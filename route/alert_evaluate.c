@@ -9,8 +9,10 @@
 #include "alert_evaluate.h"
 
 #include "alert_parts.h"
+#include "alert_snapshot.h"
 #include "lb_alloc.h"
 #include "lb_clock.h"
+#include "lb_log.h"
 #include "lb_record.h"
 
 #include <math.h>
@@ -56,7 +58,10 @@ uint8_t lb_alert_judge(const struct lb_alert_rule *rule, uint64_t count, double 
 {
     uint8_t mask = 0;
 
-    *judged = count >= rule->min_count && (count > 0 || lb_alert_counts_nothing(rule->function)) && !isnan(value);
+    uint64_t least = rule->detector == NULL ? rule->min_count : 0; /* a detector judges that by itself */
+
+    *judged = count >= least && (count > 0 || lb_alert_counts_nothing(rule->function) || rule->detector != NULL) &&
+              !isnan(value);
     for (int i = 0; *judged && i < LB_SEVERITY_COUNT; i++)
         if (rule->thresholds[i].set && lb_threshold_crossed(&rule->thresholds[i], value))
             mask |= (uint8_t)(1U << i);
@@ -304,6 +309,8 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->summarised = false;
     if (key->texts != NULL)
         key->texts->count = key->texts->next = 0;
+    if (key->reason != NULL)
+        key->reason->length = 0;
     return true;
 }
 
@@ -336,15 +343,31 @@ static int64_t key_time(const struct lb_alert_runner *runner, const struct lb_al
 }
 
 /* Cut to what is kept, not within a character. */
-static size_t shown_length(struct lb_str text)
+static size_t shown_length(struct lb_str text, size_t bytes_max)
 {
-    size_t len = LB_ALERT_TEXT_BYTES;
+    size_t len = bytes_max;
 
     if (text.len <= len)
         return text.len;
-    while (len > LB_ALERT_TEXT_BYTES - 3 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+    while (len > bytes_max - 3 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
         len--;
     return len;
+}
+
+/* The newest, by the time of the events. */
+static void take_reason(struct lb_alert_key *key, const struct lb_alert_input *input)
+{
+    struct lb_alert_reason *reason = key->reason;
+
+    if (input->reason.len == 0)
+        return;
+    if (reason == NULL)
+        reason = key->reason = lb_alloc(sizeof(*reason));
+    if (reason == NULL || (reason->length > 0 && input->time_ns < reason->time_ns))
+        return;
+    reason->time_ns = input->time_ns;
+    reason->length = (uint8_t)shown_length(input->reason, LB_ALERT_REASON_BYTES);
+    memcpy(reason->bytes, input->reason.ptr, reason->length);
 }
 
 /* Five to begin with, then one a second at most: what a busy key says need not be copied every time. */
@@ -361,7 +384,7 @@ static void take_text(struct lb_alert_key *key, const struct lb_alert_input *inp
     if (texts == NULL)
         return;
     text = lb_value_str(*input->message, scratch);
-    text.len = shown_length(text);
+    text.len = shown_length(text, LB_ALERT_TEXT_BYTES);
     memcpy(texts->bytes[texts->next], text.ptr, text.len);
     texts->lengths[texts->next] = (uint8_t)text.len;
     texts->times[texts->next] = input->time_ns;
@@ -403,6 +426,7 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
     }
     if (rule->field.len > 0 || input->number > 0)
         take_text(key, input, runner->scratch);
+    take_reason(key, input);
     runner->pending = key;
     runner->pending_ns = input->time_ns;
 }
@@ -422,11 +446,99 @@ void lb_alert_settle(struct lb_alert_runner *runner)
     relist(runner, key, true);
 }
 
-void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input)
+/* A sample into the window of its key: a record, or what a detector made of it. */
+static void apply_sample(struct lb_alert_runner *runner, const struct lb_alert_input *input)
 {
     add_sample(runner->owner != NULL ? runner->owner : runner, runner->rule, input);
     if (runner->owner == NULL)
         lb_alert_settle(runner);
+}
+
+/* --- detectors ------------------------------------------------------------ */
+
+static void take_hit(void *context, const struct lb_alert_hit *hit)
+{
+    struct lb_alert_input input = { .stream = hit->stream,
+                                    .time_ns = hit->time_ns,
+                                    .number = 1,
+                                    .key = hit->key,
+                                    .message = hit->message,
+                                    .reason = hit->reason };
+
+    apply_sample(context, &input);
+}
+
+/* Ready for a call; a runner may have moved since, and its rule be that of another configuration. */
+static struct lb_alert_detector *detector_of(struct lb_alert_runner *runner)
+{
+    struct lb_alert_detector *detector = &runner->detector;
+
+    detector->rule = runner->rule;
+    detector->scratch = runner->scratch;
+    detector->clocks = runner->clocks;
+    detector->now = runner->now;
+    detector->hit = take_hit;
+    detector->context = runner;
+    return detector;
+}
+
+static void open_detector(struct lb_alert_runner *runner)
+{
+    const struct lb_alert_detector_type *type = runner->rule->detector;
+
+    if (type == NULL || type->open(detector_of(runner)))
+        return;
+    runner->detector.state = NULL;
+    LB_ERROR("route.alert", "no memory for what a rule must remember; it sees nothing rule=" LB_STR_FMT,
+             LB_STR_ARG(runner->rule->name));
+}
+
+static void close_detector(struct lb_alert_runner *runner)
+{
+    if (runner->rule != NULL && runner->rule->detector != NULL && runner->detector.state != NULL)
+        runner->rule->detector->close(detector_of(runner));
+    runner->detector.state = NULL;
+}
+
+void lb_alert_runner_inherit(struct lb_alert_runner *runner, struct lb_alert_runner *before)
+{
+    struct lb_alert_detector own = runner->detector;
+
+    if (runner->rule->detector == NULL || runner->rule->detector != before->rule->detector ||
+        lb_alert_rule_meaning(runner->rule) != lb_alert_rule_meaning(before->rule) ||
+        before->detector.lateness_ns != own.lateness_ns || before->detector.max_keys != own.max_keys)
+        return;
+    runner->detector = before->detector;
+    before->detector = own;
+}
+
+void lb_alert_runner_restore(struct lb_alert_runner *runner, struct lb_str bytes)
+{
+    const struct lb_alert_detector_type *type = runner->rule->detector;
+
+    if (type == NULL || runner->detector.state == NULL || bytes.len == 0 || type->restore(detector_of(runner), bytes))
+        return;
+    LB_WARN("route.alert", "what a rule remembered is not readable; it begins anew rule=" LB_STR_FMT,
+            LB_STR_ARG(runner->rule->name));
+    close_detector(runner);
+    open_detector(runner);
+}
+
+void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input)
+{
+    struct lb_alert_sight sight = { .record = input->record,
+                                    .bits = input->bits,
+                                    .number = input->number,
+                                    .time_ns = input->time_ns,
+                                    .stream = input->stream,
+                                    .key = input->key };
+
+    if (runner->rule->detector == NULL)
+        apply_sample(runner, input);
+    else if (runner->detector.state != NULL)
+        runner->rule->detector->apply(detector_of(runner), &sight);
+    else
+        runner->no_room++;
 }
 
 /* --- time ----------------------------------------------------------------- */
@@ -476,7 +588,11 @@ static void tell_summary(struct lb_alert_runner *runner, bool last)
 
 void lb_alert_tick(struct lb_alert_runner *runner, bool last)
 {
+    const struct lb_alert_detector_type *type = runner->rule->detector;
+
     lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
+    if (type != NULL && type->tick != NULL && runner->detector.state != NULL)
+        type->tick(detector_of(runner), last);
     tick_list(runner, LB_ALERT_FIRING);
     tick_list(runner, LB_ALERT_WATCHED);
     sweep(runner);
@@ -522,6 +638,9 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     lb_alert_parts_shape(runner, alerting->lateness_ns);
     lb_alert_shape_measure(&runner->shape, rule->function, rule->quantile);
     lb_alert_keys_init(&runner->keys, (uint32_t)alerting->max_keys);
+    runner->detector =
+        (struct lb_alert_detector){ .lateness_ns = alerting->lateness_ns, .max_keys = (uint32_t)alerting->max_keys };
+    open_detector(runner);
     add_only_key(runner);
 }
 
@@ -530,11 +649,14 @@ void lb_alert_runner_restart(struct lb_alert_runner *runner)
     for (int list = 0; list < LB_ALERT_FIRING; list++)
         while (runner->keys.lists[list].head != NULL)
             lb_alert_keys_remove(&runner->keys, runner->keys.lists[list].head);
+    if (runner->detector.state != NULL && runner->rule->detector->restart != NULL)
+        runner->rule->detector->restart(detector_of(runner));
     add_only_key(runner);
 }
 
 void lb_alert_runner_free(struct lb_alert_runner *runner)
 {
+    close_detector(runner);
     lb_alert_keys_free(&runner->keys);
 }
 

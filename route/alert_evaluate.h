@@ -10,7 +10,7 @@
 #ifndef LB_ALERT_EVALUATE_H
 #define LB_ALERT_EVALUATE_H
 
-#include "alert_clock.h"
+#include "alert_detector.h"
 #include "alert_keys.h"
 
 /* Records older than `max_age` end in one of these for a rule. */
@@ -43,7 +43,8 @@ struct lb_alert_runner {
     struct lb_alert_policy policy;
     int64_t delay_ns; /* the cursor's distance behind the key's time */
     int64_t max_age_ns;
-    bool falling; /* thresholds are below or at most */
+    bool falling;                      /* thresholds are below or at most */
+    struct lb_alert_detector detector; /* of a rule with one: what it says is what is counted */
     struct lb_alert_keys keys;
     struct lb_alert_summary summary;
     const struct lb_alert_clocks *clocks;
@@ -68,6 +69,9 @@ struct lb_alert_input {
     double number;
     struct lb_str key;
     const struct lb_value *message; /* to show, or NULL */
+    const struct lb_record *record; /* for detectors, as are the bits of the feed */
+    uint32_t bits;
+    struct lb_str reason; /* of a detector's hit, or empty */
 };
 
 /* `start`: since when the engine watches. Callbacks, clocks and scratch are the caller's to set. */
@@ -77,6 +81,15 @@ void lb_alert_runner_free(struct lb_alert_runner *runner);
 
 /* The clock was set back: forgets all keys that do not fire, for what they know lies in the future. */
 void lb_alert_runner_restart(struct lb_alert_runner *runner);
+
+/*
+ * Before it sees any record: goes on with what the detector of `before` knows, if that rule means the same. A rule that
+ * is told of in another way, or fires at another severity, need not learn again what is new.
+ */
+void lb_alert_runner_inherit(struct lb_alert_runner *runner, struct lb_alert_runner *before);
+
+/* What the rule's detector knows, read back. */
+void lb_alert_runner_restore(struct lb_alert_runner *runner, struct lb_str bytes);
 
 /* The rule is no more: what fires is resolved, now. */
 void lb_alert_runner_end(struct lb_alert_runner *runner);

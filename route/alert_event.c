@@ -59,6 +59,10 @@ static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *ke
     memcpy(event->key, key->text, key->length);
     if (key->texts != NULL)
         copy_texts(event, key->texts);
+    if (key->reason != NULL) {
+        event->reason_length = key->reason->length;
+        memcpy(event->reason, key->reason->bytes, key->reason->length);
+    }
     fingerprint(event->rule, lb_alert_key_text(key), event->fingerprint);
 }
 
@@ -141,6 +145,10 @@ void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *
     lb_alert_duration_write(out, rule->over_ns);
     lb_buffer_print(out, "\",\"count\":%llu,\"started_at\":\"", (unsigned long long)key->totals.count);
     write_time(out, key->state.started_ns);
+    if (key->reason != NULL && key->reason->length > 0) {
+        lb_buffer_append(out, "\",\"reason\":\"", 12);
+        lb_json_escape(out, (struct lb_str){ key->reason->bytes, key->reason->length });
+    }
     lb_buffer_print(out, "\",\"told\":%s,\"alert_id\":\"%016llx\",\"fingerprint\":\"%016llx%016llx\"}",
                     key->state.told != LB_ALERT_QUIET ? "true" : "false", (unsigned long long)key->id,
                     (unsigned long long)halves[0], (unsigned long long)halves[1]);
@@ -239,6 +247,12 @@ static void add_parts(struct maker *maker, const struct lb_alert_event *event)
     add_made(maker, "values", LB_VALUE_OBJECT);
 }
 
+static void add_reason(struct maker *maker, const struct lb_alert_event *event)
+{
+    lb_buffer_append(&maker->made, event->reason, event->reason_length);
+    add_made(maker, "reason", LB_VALUE_TEXT);
+}
+
 static void add_measure(struct maker *maker, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
@@ -255,6 +269,8 @@ static void add_measure(struct maker *maker, const struct lb_alert_event *event)
     lb_alert_key_write(&maker->made, rule, (struct lb_str){ event->key, event->key_length });
     add_made(maker, "key", LB_VALUE_OBJECT);
     add_number(maker, "count", (double)event->count);
+    if (event->reason_length > 0)
+        add_reason(maker, event);
 }
 
 static void add_identity(struct maker *maker, const struct lb_alert_event *event)

@@ -37,6 +37,8 @@ struct lb_alert_event {
     uint8_t text_count;
     uint8_t text_lengths[LB_ALERT_TEXTS];
     char key[LB_KEY_BYTES_MAX];
+    uint8_t reason_length; /* of a detector; 0: none */
+    char reason[LB_ALERT_REASON_BYTES];
     char texts[LB_ALERT_TEXTS][LB_ALERT_TEXT_BYTES];
 };
 

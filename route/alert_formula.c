@@ -67,6 +67,8 @@ struct lb_alert_rule *lb_alert_part_new(struct lb_alert_text *text, struct lb_al
                                     .where = rule->where,
                                     .value_text = call->written,
                                     .over_ns = rule->over_ns,
+                                    .learn_ns = rule->learn_ns,
+                                    .known = rule->known,
                                     .by = rule->by,
                                     .is_part = true,
                                     .part = rule->part_count };

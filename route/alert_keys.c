@@ -31,6 +31,7 @@ static void free_key(struct lb_alert_key *key)
         lb_alert_window_free(&key->parts[i].window);
     lb_free(key->parts);
     lb_free(key->texts);
+    lb_free(key->reason);
     lb_free(key);
 }
 

@@ -10,6 +10,7 @@
 #ifndef LB_ALERT_KEYS_H
 #define LB_ALERT_KEYS_H
 
+#include "alert_detector.h"
 #include "alert_state.h"
 #include "alert_window.h"
 #include "lb_limits.h"
@@ -25,6 +26,13 @@ struct lb_alert_texts {
     int64_t times[LB_ALERT_TEXTS];
     uint8_t lengths[LB_ALERT_TEXTS];
     char bytes[LB_ALERT_TEXTS][LB_ALERT_TEXT_BYTES];
+};
+
+/* Of the newest hit of a detector, for people. */
+struct lb_alert_reason {
+    int64_t time_ns;
+    uint8_t length;
+    char bytes[LB_ALERT_REASON_BYTES];
 };
 
 enum lb_alert_list { LB_ALERT_IDLE, LB_ALERT_WATCHED, LB_ALERT_FIRING, LB_ALERT_LISTS };
@@ -67,7 +75,8 @@ struct lb_alert_key {
     uint32_t sequence;
     bool summarised;
     uint64_t told_sinks;
-    struct lb_alert_texts *texts; /* NULL until first needed */
+    struct lb_alert_texts *texts;   /* NULL until first needed */
+    struct lb_alert_reason *reason; /* the same */
 };
 
 struct lb_alert_key_list {
@@ -92,8 +101,8 @@ void lb_alert_keys_free(struct lb_alert_keys *keys);
 struct lb_alert_key *lb_alert_keys_find(const struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
 
 /*
- * A new key, as the newest of the idle ones; all but its text and list is the caller's to set (window and texts keep
- * memory). `key->window` has to be initialised. NULL: all keys fire, or no memory; counted as refused.
+ * A new key, as the newest of the idle ones; all but its text and list is the caller's to set (window, texts and reason
+ * keep memory). `key->window` has to be initialised. NULL: all keys fire, or no memory; counted as refused.
  */
 struct lb_alert_key *lb_alert_keys_add(struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
 void lb_alert_keys_remove(struct lb_alert_keys *keys, struct lb_alert_key *key);

@@ -17,7 +17,17 @@
 #include <msgpack.h>
 #include <xxhash.h>
 
-enum { VERSION = 2, RULE_MEMBERS = 4, KEY_MEMBERS = 23, WINDOW_MEMBERS = 6, DETAIL_MEMBERS = 11, SKETCH_MEMBERS = 6 };
+/* Version 1 knew neither detectors nor parts. */
+enum {
+    VERSION = 2,
+    RULE_MEMBERS = 5,
+    RULE_MEMBERS_FIRST = 4,
+    KEY_MEMBERS = 24,
+    KEY_MEMBERS_FIRST = 22,
+    WINDOW_MEMBERS = 6,
+    DETAIL_MEMBERS = 11,
+    SKETCH_MEMBERS = 6
+};
 
 /* --- meaning ----------------------------------------------------------------- */
 
@@ -48,12 +58,17 @@ uint64_t lb_alert_rule_meaning(const struct lb_alert_rule *rule)
 {
     uint64_t hash = mix_measure(0, rule);
 
-    hash = mix_number(hash, rule->falling);
+    if (rule->falling)
+        hash = mix_number(hash, 1);
     for (uint32_t i = 0; i < rule->part_count; i++)
         hash = mix_measure(hash, &rule->parts[i]);
     for (size_t i = 0; i < rule->by.count; i++)
         hash = mix(hash, rule->by.items[i]);
-    return hash;
+    if (rule->detector == NULL)
+        return hash;
+    hash = mix(hash, lb_str_from(rule->detector->name));
+    hash = mix(hash, rule->second != NULL ? lb_expr_text(rule->second) : LB_STR(""));
+    return mix(hash, rule->detector_text);
 }
 
 /* --- writing ----------------------------------------------------------------- */
@@ -165,6 +180,21 @@ static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runne
     pack_window(packer, &key->window, &runner->shape);
     pack_bytes(packer, key->texts, key->texts != NULL ? sizeof(*key->texts) : 0);
     pack_parts(packer, runner, key);
+    pack_bytes(packer, key->reason, key->reason != NULL ? sizeof(*key->reason) : 0);
+}
+
+/* What the detector knows, as one binary; too much for the buffer fails that, and so the whole. */
+static void pack_detector(msgpack_packer *packer, const struct lb_alert_runner *runner, size_t bytes_max)
+{
+    struct lb_buffer bytes;
+
+    lb_buffer_init(&bytes, bytes_max);
+    if (runner->detector.state != NULL)
+        runner->rule->detector->write(&runner->detector, &bytes);
+    if (bytes.failed)
+        lb_buffer_reset(&bytes);
+    pack_bytes(packer, bytes.ptr, bytes.len);
+    lb_buffer_free(&bytes);
 }
 
 /* Stands before the knowledge of each rule. Unpacking allocates what a count says, so damage must be found before. */
@@ -190,6 +220,7 @@ void lb_alert_snapshot_write(struct lb_buffer *out, const struct lb_alert_runner
     for (int list = 0; list < LB_ALERT_LISTS; list++)
         for (const struct lb_alert_key *key = runner->keys.lists[list].head; key != NULL; key = key->next)
             pack_key(&packer, runner, key);
+    pack_detector(&packer, runner, out->bytes_max);
     if (out->failed)
         return;
     head.length = out->len - start - sizeof(head);
@@ -211,6 +242,14 @@ static struct reader open_array(const msgpack_object *object, uint32_t members)
     if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size != members)
         return (struct reader){ .bad = true };
     return (struct reader){ object->via.array.ptr, members, false };
+}
+
+/* The same of a rule or key, which had fewer members in version 1. */
+static struct reader open_members(const msgpack_object *object, uint32_t members, uint32_t first)
+{
+    bool less = object->type == MSGPACK_OBJECT_ARRAY && object->via.array.size == first;
+
+    return open_array(object, less ? first : members);
 }
 
 static const msgpack_object *take(struct reader *reader)
@@ -451,6 +490,20 @@ static void take_parts(struct reader *reader, const struct lb_alert_runner *runn
     }
 }
 
+static void take_reason(struct reader *reader, struct lb_alert_key *key)
+{
+    struct lb_str bytes = take_bytes(reader);
+
+    if (reader->bad || bytes.len == 0)
+        return;
+    key->reason = lb_alloc(sizeof(*key->reason));
+    reader->bad = key->reason == NULL || bytes.len != sizeof(*key->reason);
+    if (reader->bad)
+        return;
+    memcpy(key->reason, bytes.ptr, bytes.len);
+    reader->bad = key->reason->length > LB_ALERT_REASON_BYTES;
+}
+
 /* The members behind text, hash and list into a key without any memory. */
 static void take_members(struct reader *reader, const struct lb_alert_runner *runner, struct lb_alert_key *key)
 {
@@ -468,7 +521,10 @@ static void take_members(struct reader *reader, const struct lb_alert_runner *ru
     take_struct(reader, &key->state, sizeof(key->state));
     take_window(reader, &key->window, &runner->shape);
     take_texts(reader, key);
-    take_parts(reader, runner, key);
+    if (reader->left > 0 || runner->rule->part_count > 0)
+        take_parts(reader, runner, key);
+    if (reader->left > 0)
+        take_reason(reader, key);
     reader->bad = reader->bad || !state_is_sound(&key->state);
 }
 
@@ -481,7 +537,9 @@ static void free_memory(struct lb_alert_key *key)
     lb_free(key->texts);
     key->parts = NULL;
     key->part_count = 0;
+    lb_free(key->reason);
     key->texts = NULL;
+    key->reason = NULL;
 }
 
 /* Everything but its place among the others. */
@@ -521,7 +579,7 @@ static uint64_t map_sinks(uint64_t before, const uint64_t sinks[64])
 
 static bool read_key(struct lb_alert_runner *runner, const msgpack_object *object, const uint64_t sinks[64])
 {
-    struct reader reader = open_array(object, KEY_MEMBERS);
+    struct reader reader = open_members(object, KEY_MEMBERS, KEY_MEMBERS_FIRST);
     struct lb_str text = take_bytes(&reader);
     uint64_t hash = take_unsigned(&reader);
     uint64_t list = take_unsigned(&reader);
@@ -549,14 +607,14 @@ static bool read_key(struct lb_alert_runner *runner, const msgpack_object *objec
 static bool read_rule(const msgpack_object *object, const uint64_t sinks[64],
                       struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
 {
-    struct reader reader = open_array(object, RULE_MEMBERS);
+    struct reader reader = open_members(object, RULE_MEMBERS, RULE_MEMBERS_FIRST);
     uint64_t version = take_unsigned(&reader);
     struct lb_str name = take_bytes(&reader);
     uint64_t meaning = take_unsigned(&reader);
     const msgpack_object *keys = take(&reader);
     struct lb_alert_runner *runner;
 
-    if (reader.bad || version != VERSION || keys->type != MSGPACK_OBJECT_ARRAY)
+    if (reader.bad || version == 0 || version > VERSION || keys->type != MSGPACK_OBJECT_ARRAY)
         return false;
     runner = find(context, name);
     if (runner == NULL || lb_alert_rule_meaning(runner->rule) != meaning)
@@ -564,7 +622,9 @@ static bool read_rule(const msgpack_object *object, const uint64_t sinks[64],
     for (uint32_t i = 0; i < keys->via.array.size; i++)
         if (!read_key(runner, &keys->via.array.ptr[i], sinks))
             return false;
-    return true;
+    if (reader.left > 0)
+        lb_alert_runner_restore(runner, take_bytes(&reader));
+    return !reader.bad;
 }
 
 enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, const uint64_t sinks[64],

@@ -150,6 +150,18 @@ static void write_own_text(struct lb_buffer *out, const struct lb_alert_event *e
 
 /* --- sentences ------------------------------------------------------------ */
 
+/* What a detector found says more than that it was found once. */
+static void write_reason(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    lb_buffer_append(out, event->reason, event->reason_length);
+    if (event->value <= 1)
+        return;
+    lb_buffer_append(out, ", the last of ", 14);
+    lb_alert_value_write(out, event->rule, event->value);
+    lb_buffer_append(out, " within ", 8);
+    lb_alert_duration_write(out, event->rule->over_ns);
+}
+
 bool lb_alert_is_condition(const struct lb_alert_rule *rule)
 {
     return rule->when_text.len > 0 && (rule->part_count > 0 || rule->absent || rule->each);
@@ -199,7 +211,9 @@ static void write_measure(struct lb_buffer *out, const struct lb_alert_event *ev
 
 static void write_firing(struct lb_buffer *out, const struct lb_alert_event *event)
 {
-    if (lb_alert_is_condition(event->rule))
+    if (event->reason_length > 0 && event->rule->part_count == 0)
+        write_reason(out, event);
+    else if (lb_alert_is_condition(event->rule))
         write_condition(out, event);
     else
         write_measure(out, event);
@@ -215,6 +229,12 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
         write_parts(out, event);
 }
 
+static void write_reason_ended(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    lb_buffer_append(out, "the last was ", 13);
+    lb_buffer_append(out, event->reason, event->reason_length);
+}
+
 static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
@@ -227,6 +247,10 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
         return;
     }
     lb_buffer_append(out, ": ", 2);
+    if (event->reason_length > 0) {
+        write_reason_ended(out, event);
+        return;
+    }
     lb_buffer_append_str(out, rule->value_text);
     if (event->judged) {
         lb_buffer_append(out, " is ", 4);

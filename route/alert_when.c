@@ -213,6 +213,8 @@ static bool take_detector(struct when *self, const struct lb_alert_detector_type
         return false;
     part->function = LB_ALERT_COUNT;
     part->detector = type;
+    (void)lb_alert_window_take(&call.arguments, &part->over_ns);
+    part->detector_text = call.arguments;
     part->threshold_texts[0] = LB_STR("once");
     if (part->over_ns == 0)
         part->over_ns = HIT_OVER;
@@ -329,6 +331,7 @@ static void become_part(struct lb_alert_rule *rule, enum lb_severity severity)
     rule->inner = part->inner;
     rule->second = part->second;
     rule->detector = part->detector;
+    rule->detector_text = part->detector_text;
     rule->detector_options = part->detector_options;
     rule->value_text = part->value_text;
     rule->over_ns = part->over_ns;

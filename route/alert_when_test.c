@@ -205,6 +205,53 @@ static void brackets_and_arithmetic_go_together(void **state)
     close_when(&self);
 }
 
+/* --- conditions with a memory --------------------------------------------- */
+
+static void what_a_detector_finds_is_a_condition(void **state)
+{
+    struct when_ground self;
+
+    (void)state;
+    open_when(&self, "      when: change(version)\n"
+                     "      by: service\n"
+                     "      severity: low\n");
+    assert_int_equal(self.config->alerting.rules[0].over_ns, 5 * MINUTE);
+    happen(&self, 0, "info service=a version=1");
+    happen(&self, 1 * LB_SECOND, "info service=a version=1");
+    assert_int_equal(self.ground->told_count, 0);
+    restart(&self);
+    happen(&self, 2 * LB_SECOND, "info service=a version=2");
+    idle(self.ground, 3 * LB_SECOND, 40 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 1);
+    assert_string_equal(self.ground->told[0].line, "r {\"service\":\"a\"} firing low");
+    assert_non_null(strstr(self.ground->told[0].message, "version"));
+    close_when(&self);
+}
+
+static void a_detector_is_one_of_several_conditions(void **state)
+{
+    struct when_ground self;
+
+    (void)state;
+    open_when(&self, "      when: change(version, 2m) and count(level >= error, 1m) >= 2\n"
+                     "      by: service\n"
+                     "      severity: high\n");
+    assert_int_equal(self.config->alerting.rules[0].parts[0].over_ns, 2 * MINUTE);
+    happen(&self, 0, "error service=a version=1");
+    happen(&self, 1 * LB_SECOND, "error service=a version=1");
+    idle(self.ground, 2 * LB_SECOND, 62 * LB_SECOND);
+    restart(&self);
+    happen(&self, 63 * LB_SECOND, "info service=a version=2");
+    idle(self.ground, 64 * LB_SECOND, 100 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 0);
+    happen(&self, 101 * LB_SECOND, "error service=a version=2");
+    happen(&self, 102 * LB_SECOND, "error service=a version=2");
+    idle(self.ground, 103 * LB_SECOND, 150 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 1);
+    assert_string_equal(self.ground->told[0].line, "r {\"service\":\"a\"} firing high");
+    close_when(&self);
+}
+
 /* --- over a restart ------------------------------------------------------- */
 
 static void windows_of_all_parts_survive_a_restart(void **state)
@@ -312,6 +359,8 @@ int main(void)
         cmocka_unit_test(pending_and_cooldown_are_those_of_the_whole),
         cmocka_unit_test(a_single_condition_is_a_rule_like_any_other),
         cmocka_unit_test(brackets_and_arithmetic_go_together),
+        cmocka_unit_test(what_a_detector_finds_is_a_condition),
+        cmocka_unit_test(a_detector_is_one_of_several_conditions),
         cmocka_unit_test(windows_of_all_parts_survive_a_restart),
         cmocka_unit_test(says_what_is_wrong_and_where_within_the_text),
     };
