@@ -19,6 +19,7 @@
 #include "lb_stream.h"
 
 struct lb_alert_detector_type;
+struct lb_calendar;
 struct lb_expr;
 struct lb_node;
 struct lb_route;
@@ -138,6 +139,14 @@ struct lb_alert_rule {
     uint32_t part;
 };
 
+/* A window in which nobody is told of what `where` matches. */
+struct lb_maintenance {
+    struct lb_str name;
+    struct lb_place place;
+    const struct lb_expr *where; /* NULL: every alert */
+    const struct lb_calendar *calendar;
+};
+
 struct lb_alerting {
     struct lb_generation *generation; /* that it is of, or NULL; events keep it alive */
     struct lb_alert_rule *rules;      /* those that people wrote, then parts */
@@ -145,6 +154,8 @@ struct lb_alerting {
     uint32_t part_count;     /* of them */
     struct lb_route *routes; /* alerting.routes: over alert records */
     uint32_t route_count;
+    struct lb_maintenance *maintenance;
+    uint32_t maintenance_count;
     struct lb_str severities[LB_SEVERITY_COUNT]; /* the words people use: P1 … */
     int64_t lateness_ns;
     int64_t max_age_ns;

@@ -14,6 +14,7 @@ struct section_options {
     struct lb_alerting alerting;
     const struct lb_node *routes;
     const struct lb_node *rules;
+    const struct lb_node *maintenance;
 };
 
 #define MEMBER(name) offsetof(struct section_options, alerting.name)
@@ -36,6 +37,8 @@ static const struct lb_option section_options[] = {
       "Where alerts go: a list of where, to and stop; all that match", 0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },
+    { "maintenance", LB_OPTION_NODE, offsetof(struct section_options, maintenance), NULL,
+      "Windows in which nobody is told: a list of name, when and where", 0, NULL, NULL, 0, 0 },
     { "lateness", LB_OPTION_DURATION, MEMBER(lateness_ns), "30s",
       "How late a record may come, by the newest one, and still change what was judged", 0, NULL, NULL, 0,
       3600 * LB_SECOND },
@@ -248,5 +251,6 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     if (!name_sinks(config, alerting))
         return too_large(node, diag);
     routes = read_routes(config, options.routes, alerting, diag);
+    ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
     return read_rules(config, options.rules, alerting, routes, diag) && routes && ok;
 }

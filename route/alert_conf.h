@@ -67,6 +67,10 @@ bool lb_alert_when_read(struct lb_config *config, const struct lb_node *node, en
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
                         struct lb_alert_rule *rule, struct lb_diag *diag);
 
+/* alert_maintenance.c: the list of windows. False with errors. */
+bool lb_alert_maintenance_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
+                               struct lb_diag *diag);
+
 /* "info" … "critical". */
 extern const char *const lb_severity_names[];
 
