@@ -126,6 +126,12 @@ struct lb_alert_rule {
     bool falling;            /* something in it looks down: it is judged when all has had time to come */
     bool each;               /* every record is an occurrence */
     bool absent;             /* no record is what it waits for */
+    int64_t forget_ns;       /* of absent: a key without a record for so long is no more */
+    int64_t unknown_ns;  /* of absent: told when its keys cannot be judged for so long, for their source is behind */
+    struct lb_strs keys; /* of absent: as the keys of records are, without ever having been seen */
+    struct lb_str zone_name;         /* of `zone:` */
+    int32_t deadline_s;              /* of `absent by 03:00`: seconds of the day, */
+    const struct lb_time_zone *zone; /* there; NULL: it is `absent` without a clock */
 
     /*
      * Of a rule with several functions: each is a part, a rule behind all others that people have, which measures and

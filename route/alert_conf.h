@@ -61,7 +61,7 @@ bool lb_alert_formula_end(struct lb_alert_text *text, struct lb_alert_rule *rule
 
 /* alert_when.c: conditions into a rule whose options are read; `severity` is what it has while they hold. */
 bool lb_alert_when_read(struct lb_config *config, const struct lb_node *node, enum lb_severity severity,
-                        struct lb_alert_rule *rule, struct lb_diag *diag);
+                        struct lb_place zone, struct lb_alert_rule *rule, struct lb_diag *diag);
 
 /* One rule; all its faults are told. */
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,

@@ -603,10 +603,17 @@ void lb_alert_engine_stop(struct lb_alert_engine *engine)
 
 /* --- making and freeing --------------------------------------------------- */
 
+static int64_t behind(void *context, uint64_t stream)
+{
+    return lb_streams_behind(context, stream);
+}
+
 static void open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                         const struct lb_alert_rule *rule)
 {
     runner->owner = rule->is_part ? &engine->runners[rule->owner] : NULL;
+    runner->behind = behind;
+    runner->behind_context = engine->outbox.stream->registry;
     runner->clocks = &engine->clocks;
     runner->scratch = &engine->scratch;
     runner->report = report;

@@ -8,6 +8,7 @@
  */
 #include "alert_evaluate.h"
 
+#include "alert_absent.h"
 #include "alert_parts.h"
 #include "alert_snapshot.h"
 #include "lb_alloc.h"
@@ -102,7 +103,47 @@ static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64
         return;
     }
     key->sequence++;
-    runner->report(runner->context, &(struct lb_alert_report){ runner, key, notice, at, severity, previous, late });
+    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
+                                                               .key = key,
+                                                               .notice = notice,
+                                                               .at = at,
+                                                               .severity = severity,
+                                                               .previous = previous,
+                                                               .late = late });
+    key->held_back = 0;
+}
+
+static bool is_cooled_down(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
+{
+    int64_t since = runner->now - key->state.notified_ns;
+
+    return since < 0 || since >= runner->policy.cooldown_ns;
+}
+
+/* Of `each`: a record came at `at`. If no notice was about it (`sequence` is as before), it is told or held back. */
+static void tell_occurrence(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, uint32_t sequence)
+{
+    bool late = runner->now - at > runner->max_age_ns;
+
+    if (!runner->rule->each || key->state.severity == LB_ALERT_QUIET || key->sequence != sequence)
+        return;
+    if (key->state.told == LB_ALERT_QUIET)
+        tell(runner, key, at, key->state.severity);
+    if (key->sequence != sequence)
+        return;
+    if (late || key->state.told == LB_ALERT_QUIET || !is_cooled_down(runner, key)) {
+        key->held_back++;
+        return;
+    }
+    key->state.notified_ns = runner->now;
+    key->sequence++;
+    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
+                                                               .key = key,
+                                                               .notice = LB_NOTICE_REPEATED,
+                                                               .at = at,
+                                                               .severity = key->state.severity,
+                                                               .previous = key->state.severity });
+    key->held_back = 0;
 }
 
 /* The id of an incident: the rule, the key and when it began. */
@@ -141,7 +182,7 @@ static void note_peak(const struct lb_alert_runner *runner, struct lb_alert_key 
 
 static void hold(struct lb_alert_runner *runner, struct lb_alert_key *key, uint8_t mask, int64_t from, int64_t to)
 {
-    int64_t known = key->first + runner->shape.over_ns;
+    int64_t known = runner->rule->zone == NULL ? key->first + runner->shape.over_ns : INT64_MIN;
 
     /* What is missing can only be judged when a whole window has been watched. */
     if (runner->falling && from < known)
@@ -192,12 +233,21 @@ static void judge(struct lb_alert_runner *runner, struct lb_alert_key *key, cons
     settle(runner, key, segment->to);
 }
 
+static bool next_segment(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t limit,
+                         struct lb_alert_segment *segment)
+{
+    if (key->parts != NULL)
+        return lb_alert_parts_next(runner, key, limit, segment);
+    if (runner->rule->zone != NULL)
+        return lb_alert_deadline_next(runner->rule, key, limit, segment);
+    return lb_alert_window_next(&key->window, &runner->shape, limit, segment);
+}
+
 static void walk(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t limit)
 {
     struct lb_alert_segment segment;
 
-    while (key->parts != NULL ? lb_alert_parts_next(runner, key, limit, &segment)
-                              : lb_alert_window_next(&key->window, &runner->shape, limit, &segment))
+    while (next_segment(runner, key, limit, &segment))
         judge(runner, key, &segment);
 }
 
@@ -307,6 +357,10 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->judged_until = end;
     key->told_sinks = 0;
     key->summarised = false;
+    key->held_back = 0;
+    key->pinned = false;
+    key->forgotten = false;
+    lb_alert_deadline_init(runner->rule, key, end);
     if (key->texts != NULL)
         key->texts->count = key->texts->next = 0;
     if (key->reason != NULL)
@@ -333,10 +387,23 @@ static struct lb_alert_key *key_of(struct lb_alert_runner *runner, const struct 
     return key != NULL ? key : add_key(runner, input->key, hash, input->time_ns);
 }
 
+/* Where its source is behind, the time of what is missing stands still. */
+static bool stands_still(const struct lb_alert_runner *runner, const struct lb_alert_key *key, int64_t *time)
+{
+    if (!runner->rule->absent || !lb_alert_absent_blind(runner, key))
+        return false;
+    *time = key->window.cursor.end + runner->delay_ns;
+    return true;
+}
+
 static int64_t key_time(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
 {
     int64_t time;
 
+    if (stands_still(runner, key, &time))
+        return time > key->newest ? time : key->newest;
+    if (runner->rule->zone != NULL) /* a deadline is a time of the clock */
+        return runner->now > key->newest ? runner->now : key->newest;
     if (!lb_alert_clocks_time(runner->clocks, key->stream, runner->now, &time))
         time = key->newest + (runner->now - key->arrival);
     return time > key->newest ? time : key->newest;
@@ -371,13 +438,14 @@ static void take_reason(struct lb_alert_key *key, const struct lb_alert_input *i
 }
 
 /* Five to begin with, then one a second at most: what a busy key says need not be copied every time. */
-static void take_text(struct lb_alert_key *key, const struct lb_alert_input *input, struct lb_scratch *scratch)
+static void take_text(struct lb_alert_key *key, const struct lb_alert_input *input, bool each,
+                      struct lb_scratch *scratch)
 {
     struct lb_alert_texts *texts = key->texts;
     struct lb_str text;
 
     if (input->message == NULL ||
-        (texts != NULL && texts->count == LB_ALERT_TEXTS && input->time_ns < texts->newest + LB_SECOND))
+        (!each && texts != NULL && texts->count == LB_ALERT_TEXTS && input->time_ns < texts->newest + LB_SECOND))
         return;
     if (texts == NULL)
         texts = key->texts = lb_alloc(sizeof(*texts));
@@ -412,9 +480,13 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
     if (key == NULL)
         return;
     walk(runner, key, input->time_ns - runner->delay_ns - 1);
-    err = lb_alert_window_add(rule->is_part ? &key->parts[rule->part].window : &key->window,
-                              rule->is_part ? &runner->part_shapes[rule->part] : &runner->shape,
-                              (struct lb_alert_sample){ input->time_ns, input->number });
+    if (runner->rule->zone != NULL)
+        lb_alert_deadline_add(runner->rule, key, input->time_ns);
+    err = runner->rule->zone != NULL
+              ? LB_OK
+              : lb_alert_window_add(rule->is_part ? &key->parts[rule->part].window : &key->window,
+                                    rule->is_part ? &runner->part_shapes[rule->part] : &runner->shape,
+                                    (struct lb_alert_sample){ input->time_ns, input->number });
     runner->late += err == LB_LIMIT;
     runner->no_room += err == LB_NOMEM;
     if (err != LB_OK)
@@ -425,7 +497,7 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
         key->arrival = runner->now;
     }
     if (rule->field.len > 0 || input->number > 0)
-        take_text(key, input, runner->scratch);
+        take_text(key, input, runner->rule->each, runner->scratch);
     take_reason(key, input);
     runner->pending = key;
     runner->pending_ns = input->time_ns;
@@ -435,14 +507,17 @@ void lb_alert_settle(struct lb_alert_runner *runner)
 {
     struct lb_alert_key *key = runner->pending;
     int64_t target = runner->pending_ns - runner->delay_ns;
+    uint32_t sequence;
 
     runner->pending = NULL;
     if (key == NULL)
         return;
+    sequence = key->state.severity != LB_ALERT_QUIET ? key->sequence : 0;
     if (target > key->window.cursor.end)
         walk(runner, key, target);
     else if (!runner->shape.delayed)
         look_back(runner, key, runner->pending_ns);
+    tell_occurrence(runner, key, runner->pending_ns, sequence);
     relist(runner, key, true);
 }
 
@@ -543,6 +618,39 @@ void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input 
 
 /* --- time ----------------------------------------------------------------- */
 
+/* The alert of a key is over, whatever its window says. */
+static void end_key(struct lb_alert_runner *runner, struct lb_alert_key *key)
+{
+    struct lb_alert_transition transition = { runner->now, key->state.severity, LB_ALERT_QUIET };
+
+    if (key->state.severity != LB_ALERT_QUIET) {
+        key->state.severity = LB_ALERT_QUIET;
+        runner->changed(runner->context, runner, &transition);
+        tell(runner, key, runner->now, transition.from);
+    }
+    lb_alert_keys_remove(&runner->keys, key);
+}
+
+/* What was not read may hold what is missing; what is missing for very long is no more. True: the key is gone. */
+static bool watch_absent(struct lb_alert_runner *runner, struct lb_alert_key *key)
+{
+    const struct lb_alert_rule *rule = runner->rule;
+    int64_t silent = runner->now - (key->newest > key->arrival ? key->newest : key->arrival);
+
+    if (lb_alert_absent_blind(runner, key)) {
+        bool due = rule->zone != NULL ? !key->deadline.met && runner->now - runner->delay_ns >= key->deadline.next
+                                      : silent > rule->over_ns;
+
+        runner->blind += due && key->state.severity == LB_ALERT_QUIET;
+        return false;
+    }
+    if (key->pinned || rule->by.count == 0 || rule->forget_ns == 0 || silent <= rule->forget_ns)
+        return false;
+    key->forgotten = true;
+    end_key(runner, key);
+    return true;
+}
+
 static void tick_list(struct lb_alert_runner *runner, enum lb_alert_list list)
 {
     struct lb_alert_key *next;
@@ -550,7 +658,9 @@ static void tick_list(struct lb_alert_runner *runner, enum lb_alert_list list)
     for (struct lb_alert_key *key = runner->keys.lists[list].head; key != NULL; key = next) {
         next = key->next;
         walk(runner, key, key_time(runner, key) - runner->delay_ns);
-        if (key->state.severity != LB_ALERT_QUIET)
+        if (runner->rule->absent && watch_absent(runner, key))
+            continue;
+        if (key->state.severity != LB_ALERT_QUIET && (!runner->rule->each || key->state.told != LB_ALERT_QUIET))
             tell(runner, key, key->window.cursor.end, key->state.severity);
         relist(runner, key, false);
     }
@@ -593,8 +703,10 @@ void lb_alert_tick(struct lb_alert_runner *runner, bool last)
     lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
     if (type != NULL && type->tick != NULL && runner->detector.state != NULL)
         type->tick(detector_of(runner), last);
+    lb_alert_absent_begin(runner);
     tick_list(runner, LB_ALERT_FIRING);
     tick_list(runner, LB_ALERT_WATCHED);
+    lb_alert_absent_end(runner);
     sweep(runner);
     tell_summary(runner, last);
     lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
@@ -602,19 +714,36 @@ void lb_alert_tick(struct lb_alert_runner *runner, bool last)
 
 /* --- the rule ------------------------------------------------------------- */
 
-/* Without `by` there is one key, and it can be missed before it was ever seen. */
-static void add_only_key(struct lb_alert_runner *runner)
+/* A key that can be missed before it was ever seen. */
+static struct lb_alert_key *add_fixed_key(struct lb_alert_runner *runner, struct lb_str text)
 {
-    struct lb_str none = { "", 0 };
-    uint64_t hash = lb_alert_hash(none);
-    struct lb_alert_key *key;
+    uint64_t hash = lb_alert_hash(text);
+    struct lb_alert_key *key = lb_alert_keys_find(&runner->keys, text, hash);
 
-    if (!runner->falling || runner->rule->is_part || runner->rule->by.count > 0 ||
-        lb_alert_keys_find(&runner->keys, none, hash) != NULL)
-        return;
-    key = add_key(runner, none, hash, runner->now);
-    if (key != NULL)
+    if (key == NULL)
+        key = add_key(runner, text, hash, runner->now);
+    if (key != NULL && key->state.severity == LB_ALERT_QUIET)
         relist(runner, key, true);
+    return key;
+}
+
+/* Without `by` there is one key; with it, those that are configured. */
+static void add_fixed_keys(struct lb_alert_runner *runner)
+{
+    const struct lb_alert_rule *rule = runner->rule;
+    char text[LB_KEY_BYTES_MAX];
+
+    if (!runner->falling || rule->is_part)
+        return;
+    if (rule->by.count == 0)
+        (void)add_fixed_key(runner, LB_STR(""));
+    for (size_t i = 0; rule->by.count > 0 && i < rule->keys.count; i++) {
+        size_t len = lb_alert_absent_key(rule, i, text);
+        struct lb_alert_key *key = add_fixed_key(runner, (struct lb_str){ text, len });
+
+        if (key != NULL)
+            key->pinned = true;
+    }
 }
 
 void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_rule *rule,
@@ -627,6 +756,7 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     runner->delay_ns = falling ? alerting->lateness_ns : 0;
     runner->max_age_ns = alerting->max_age_ns;
     runner->now = start;
+    runner->blind_since = LB_TIME_NONE;
     runner->summary = (struct lb_alert_summary){ .highest = LB_ALERT_QUIET };
     runner->policy = (struct lb_alert_policy){ .for_ns = rule->for_ns,
                                                .bridge_ns = falling ? 0 : alerting->lateness_ns,
@@ -641,7 +771,7 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     runner->detector =
         (struct lb_alert_detector){ .lateness_ns = alerting->lateness_ns, .max_keys = (uint32_t)alerting->max_keys };
     open_detector(runner);
-    add_only_key(runner);
+    add_fixed_keys(runner);
 }
 
 void lb_alert_runner_restart(struct lb_alert_runner *runner)
@@ -651,7 +781,7 @@ void lb_alert_runner_restart(struct lb_alert_runner *runner)
             lb_alert_keys_remove(&runner->keys, runner->keys.lists[list].head);
     if (runner->detector.state != NULL && runner->rule->detector->restart != NULL)
         runner->rule->detector->restart(detector_of(runner));
-    add_only_key(runner);
+    add_fixed_keys(runner);
 }
 
 void lb_alert_runner_free(struct lb_alert_runner *runner)
@@ -664,13 +794,9 @@ void lb_alert_runner_end(struct lb_alert_runner *runner)
 {
     struct lb_alert_key *key;
 
-    while ((key = runner->keys.lists[LB_ALERT_FIRING].head) != NULL) {
-        struct lb_alert_transition transition = { runner->now, key->state.severity, LB_ALERT_QUIET };
-
-        key->state.severity = LB_ALERT_QUIET;
-        runner->changed(runner->context, runner, &transition);
-        tell(runner, key, runner->now, transition.from);
-        lb_alert_keys_remove(&runner->keys, key);
-    }
+    while ((key = runner->keys.lists[LB_ALERT_FIRING].head) != NULL)
+        end_key(runner, key);
+    runner->blind = 0;
+    lb_alert_absent_end(runner);
     tell_summary(runner, true);
 }

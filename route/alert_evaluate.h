@@ -33,6 +33,7 @@ struct lb_alert_report {
     int8_t severity; /* a resolved one: the last */
     int8_t previous;
     bool late;
+    uint64_t blind; /* of LB_NOTICE_UNKNOWN: keys that cannot be judged */
 };
 
 struct lb_alert_runner {
@@ -57,6 +58,14 @@ struct lb_alert_runner {
 
     struct lb_alert_key *pending; /* samples of one record were added, and have not been judged */
     int64_t pending_ns;           /* when they happened */
+
+    /* Of `absent`: for how long the stream of a key (0: any) is behind, and whether that is told. */
+    int64_t (*behind)(void *context, uint64_t stream);
+    void *behind_context;
+    int64_t all_behind;  /* behind(0), as of this tick */
+    uint64_t blind;      /* keys that this tick could not judge */
+    int64_t blind_since; /* by the clock; LB_TIME_NONE: all could be judged */
+    bool blind_told;
 
     uint64_t late;    /* records older than any open window */
     uint64_t no_room; /* records not counted for want of memory */

@@ -55,6 +55,8 @@ static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *ke
         event->parts[i] = key->parts[i].value;
     event->id = key->id;
     event->sequence = key->sequence;
+    event->held_back = key->held_back;
+    event->forgotten = key->forgotten;
     event->key_length = key->length;
     memcpy(event->key, key->text, key->length);
     if (key->texts != NULL)
@@ -64,6 +66,23 @@ static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *ke
         memcpy(event->reason, key->reason->bytes, key->reason->length);
     }
     fingerprint(event->rule, lb_alert_key_text(key), event->fingerprint);
+}
+
+bool lb_alert_is_blindness(const struct lb_alert_event *event)
+{
+    return event->notice == LB_NOTICE_UNKNOWN || event->notice == LB_NOTICE_KNOWN;
+}
+
+/* An incident of the rule, none of a key. */
+static void fill_blindness(struct lb_alert_event *event, const struct lb_alert_report *report)
+{
+    uint64_t parts[2] = { lb_alert_hash(event->rule->name), (uint64_t)report->runner->blind_since };
+
+    event->blind = report->blind;
+    event->started = report->runner->blind_since;
+    event->id = lb_alert_hash((struct lb_str){ (const char *)parts, sizeof(parts) });
+    event->sequence = event->notice == LB_NOTICE_UNKNOWN ? 1 : 2;
+    fingerprint(event->rule, LB_STR("unknown"), event->fingerprint);
 }
 
 void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_alert_report *report)
@@ -78,6 +97,10 @@ void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_alert_rep
                                       .at = report->at };
     if (report->key != NULL) {
         fill_key(event, report->key);
+        return;
+    }
+    if (lb_alert_is_blindness(event)) {
+        fill_blindness(event, report);
         return;
     }
     event->summary = true;
@@ -204,7 +227,9 @@ static const char *state_name(const struct lb_alert_event *event)
                                          [LB_NOTICE_FIRING] = "firing",
                                          [LB_NOTICE_UPDATED] = "updated",
                                          [LB_NOTICE_REPEATED] = "repeated",
-                                         [LB_NOTICE_RESOLVED] = "resolved" };
+                                         [LB_NOTICE_RESOLVED] = "resolved",
+                                         [LB_NOTICE_UNKNOWN] = "unknown",
+                                         [LB_NOTICE_KNOWN] = "resolved" };
 
     return event->summary ? "summary" : names[event->notice];
 }
@@ -269,6 +294,8 @@ static void add_measure(struct maker *maker, const struct lb_alert_event *event)
     lb_alert_key_write(&maker->made, rule, (struct lb_str){ event->key, event->key_length });
     add_made(maker, "key", LB_VALUE_OBJECT);
     add_number(maker, "count", (double)event->count);
+    if (event->held_back > 0)
+        add_number(maker, "held_back", event->held_back);
     if (event->reason_length > 0)
         add_reason(maker, event);
 }
@@ -315,7 +342,9 @@ static uint8_t level_of(const struct lb_alert_event *event)
     static const uint8_t levels[] = { LB_LEVEL_INFO, LB_LEVEL_NOTICE, LB_LEVEL_WARN, LB_LEVEL_ERROR,
                                       LB_LEVEL_CRITICAL };
 
-    return event->notice == LB_NOTICE_RESOLVED || event->summary ? LB_LEVEL_INFO : levels[event->severity];
+    return event->notice == LB_NOTICE_RESOLVED || event->notice == LB_NOTICE_KNOWN || event->summary
+               ? LB_LEVEL_INFO
+               : levels[event->severity];
 }
 
 /* The service of the key, if the rule has one alert for each service. */
@@ -351,7 +380,9 @@ bool lb_alert_event_record(const struct lb_alert_event *event, const struct lb_a
     record->message = lb_value_text(keep(&maker));
     record->service = service_of(&maker, event);
     add_what(&maker, event, alerting);
-    if (!event->summary)
+    if (lb_alert_is_blindness(event))
+        add_number(&maker, "unknown_keys", (double)event->blind);
+    else if (!event->summary)
         add_measure(&maker, event);
     add_identity(&maker, event);
     add_notes(&maker, event->rule);

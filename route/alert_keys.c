@@ -185,6 +185,8 @@ static bool evict(struct lb_alert_keys *keys)
 
     if (victim == NULL)
         victim = keys->lists[LB_ALERT_WATCHED].head;
+    while (victim != NULL && victim->pinned)
+        victim = victim->next;
     if (victim == NULL)
         return false;
     lb_alert_keys_remove(keys, victim);

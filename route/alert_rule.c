@@ -62,6 +62,18 @@ static const struct lb_option rule_options[] = {
       "Instead of value and thresholds: conditions joined by and, or", 0, NULL, NULL, 0, 0 },
     { "severity", LB_OPTION_CHOICE, offsetof(struct rule_options, severity), NULL, "The severity of \"when\"", 0,
       severity_words, NULL, 0, 0 },
+    { "keys", LB_OPTION_STRINGS, MEMBER(keys), NULL,
+      "Of absent: values of \"by\" that are missed though they were never seen; of several fields such as \"a, b\"", 0,
+      NULL, NULL, 0, 0 },
+    { "forget", LB_OPTION_DURATION, MEMBER(forget_ns), "24h",
+      "Of absent: a key without a record for so long is no more; 0 keeps it; 7d for absent by 03:00", 0, NULL, NULL, 0,
+      366 * DAYS },
+    { "unknown_after", LB_OPTION_DURATION, MEMBER(unknown_ns), "5m",
+      "Of absent: told when nothing can be said of its keys for so long, because their source is behind", 0, NULL, NULL,
+      0, 31 * DAYS },
+    { "zone", LB_OPTION_STRING, MEMBER(zone_name), NULL,
+      "Of absent by 03:00: the time zone, such as Europe/Berlin; that of TZ unless told otherwise", 0, NULL, NULL, 0,
+      0 },
     { "over", LB_OPTION_DURATION, MEMBER(over_ns), NULL,
       "How far the window goes back, such as 5m; last() and consecutive() look back 1h unless told otherwise", 0, NULL,
       NULL, LB_SECOND, 31 * DAYS },
@@ -293,6 +305,29 @@ static bool is_written(const struct lb_node *node)
     return node != NULL && node->kind == LB_NODE_SCALAR && node->text.len > 0;
 }
 
+/* Keys that mean nothing without `absent`. */
+static bool check_absent(const struct lb_node *node, const struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    static const char *const words[] = { "keys", "forget", "unknown_after", "zone", NULL };
+    const struct lb_node *keys = lb_node_get(node, "keys");
+
+    for (int i = 0; words[i] != NULL; i++) {
+        const struct lb_node *value = lb_node_get(node, words[i]);
+
+        if (value == NULL || (rule->absent && (strcmp(words[i], "zone") != 0 || rule->zone != NULL)))
+            continue;
+        lb_diag_error(diag, value->place, "\"%s\" belongs to \"when: absent%s\"", words[i],
+                      strcmp(words[i], "zone") == 0 ? " by 03:00" : "");
+        return false;
+    }
+    if (keys == NULL || (rule->by.count > 0 && rule->part_count == 0))
+        return true;
+    lb_diag_error(diag, keys->place,
+                  rule->by.count == 0 ? "\"keys\" are values of the fields of \"by\": add it"
+                                      : "\"keys\" is for a rule with \"absent\" alone");
+    return false;
+}
+
 /* `value:` and its thresholds. */
 static bool read_value(struct lb_config *config, const struct lb_node *node, const struct rule_options *options,
                        struct lb_alert_rule *rule, struct lb_diag *diag)
@@ -311,7 +346,23 @@ static bool read_value(struct lb_config *config, const struct lb_node *node, con
                       "\"severity\" belongs to \"when\"; write a threshold by its name, such as high: above 5");
         ok = false;
     }
+    ok = check_absent(node, rule, diag) && ok;
     return read_levels(options, rule, diag) && ok;
+}
+
+static bool read_conditions(struct lb_config *config, const struct lb_node *node, const struct lb_node *when,
+                            enum lb_severity severity, struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    const struct lb_node *zone = lb_node_get(node, "zone");
+
+    if (!lb_alert_when_read(config, when, severity, zone != NULL ? zone->begin : when->begin, rule, diag) ||
+        !check_absent(node, rule, diag))
+        return false;
+    if (rule->each && lb_node_get(node, "cooldown") == NULL)
+        rule->cooldown_ns = 60 * LB_SECOND;
+    if (rule->zone != NULL && lb_node_get(node, "forget") == NULL)
+        rule->forget_ns = 7 * DAYS;
+    return true;
 }
 
 /* `when:` and its severity. */
@@ -337,8 +388,8 @@ static bool read_when(struct lb_config *config, const struct lb_node *node, cons
         lb_diag_error(diag, rule->place, "missing \"severity\" beside \"when\": info, low, medium, high or critical");
         ok = false;
     }
-    return is_written(when) && lb_alert_when_read(config, when, level_keys[options->severity].severity, rule, diag) &&
-           ok;
+    return is_written(when) &&
+           read_conditions(config, node, when, level_keys[options->severity].severity, rule, diag) && ok;
 }
 
 static bool read_way_back(const struct rule_options *options, struct lb_alert_rule *rule, struct lb_diag *diag)

@@ -22,7 +22,8 @@ enum {
     VERSION = 2,
     RULE_MEMBERS = 5,
     RULE_MEMBERS_FIRST = 4,
-    KEY_MEMBERS = 24,
+    KEY_MEMBERS = 25,
+    ABSENCE_MEMBERS = 5,
     KEY_MEMBERS_FIRST = 22,
     WINDOW_MEMBERS = 6,
     DETAIL_MEMBERS = 11,
@@ -59,7 +60,7 @@ uint64_t lb_alert_rule_meaning(const struct lb_alert_rule *rule)
     uint64_t hash = mix_measure(0, rule);
 
     if (rule->falling)
-        hash = mix_number(hash, 1);
+        hash = mix_number(hash, 1 + (rule->zone != NULL ? rule->deadline_s : 0));
     for (uint32_t i = 0; i < rule->part_count; i++)
         hash = mix_measure(hash, &rule->parts[i]);
     for (size_t i = 0; i < rule->by.count; i++)
@@ -158,6 +159,18 @@ static void pack_parts(msgpack_packer *packer, const struct lb_alert_runner *run
     }
 }
 
+static void pack_absence(msgpack_packer *packer, const struct lb_alert_key *key)
+{
+    const struct lb_alert_deadline *deadline = &key->deadline;
+
+    msgpack_pack_array(packer, ABSENCE_MEMBERS);
+    msgpack_pack_uint32(packer, key->held_back);
+    msgpack_pack_int64(packer, deadline->next);
+    msgpack_pack_int64(packer, deadline->first);
+    msgpack_pack_int64(packer, deadline->ended);
+    msgpack_pack_uint8(packer, (uint8_t)(deadline->met | deadline->known << 1 | deadline->is_absent << 2));
+}
+
 static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runner, const struct lb_alert_key *key)
 {
 
@@ -180,6 +193,7 @@ static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runne
     pack_window(packer, &key->window, &runner->shape);
     pack_bytes(packer, key->texts, key->texts != NULL ? sizeof(*key->texts) : 0);
     pack_parts(packer, runner, key);
+    pack_absence(packer, key);
     pack_bytes(packer, key->reason, key->reason != NULL ? sizeof(*key->reason) : 0);
 }
 
@@ -504,6 +518,22 @@ static void take_reason(struct reader *reader, struct lb_alert_key *key)
     reader->bad = key->reason->length > LB_ALERT_REASON_BYTES;
 }
 
+static void take_absence(struct reader *reader, struct lb_alert_key *key)
+{
+    struct reader members = open_array(take(reader), ABSENCE_MEMBERS);
+    uint64_t flags;
+
+    key->held_back = (uint32_t)take_unsigned(&members);
+    key->deadline.next = take_signed(&members);
+    key->deadline.first = take_signed(&members);
+    key->deadline.ended = take_signed(&members);
+    flags = take_unsigned(&members);
+    key->deadline.met = (flags & 1) != 0;
+    key->deadline.known = (flags & 2) != 0;
+    key->deadline.is_absent = (flags & 4) != 0;
+    reader->bad = reader->bad || members.bad;
+}
+
 /* The members behind text, hash and list into a key without any memory. */
 static void take_members(struct reader *reader, const struct lb_alert_runner *runner, struct lb_alert_key *key)
 {
@@ -523,6 +553,8 @@ static void take_members(struct reader *reader, const struct lb_alert_runner *ru
     take_texts(reader, key);
     if (reader->left > 0 || runner->rule->part_count > 0)
         take_parts(reader, runner, key);
+    if (reader->left > 0)
+        take_absence(reader, key);
     if (reader->left > 0)
         take_reason(reader, key);
     reader->bad = reader->bad || !state_is_sound(&key->state);
@@ -552,6 +584,7 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     key->previous = place.previous;
     key->next = place.next;
     key->list = place.list;
+    key->pinned = place.pinned;
     key->hash = place.hash;
     key->length = place.length;
     memcpy(key->text, place.text, sizeof(key->text));

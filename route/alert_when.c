@@ -13,16 +13,21 @@
 
 #include "alert_detector.h"
 #include "lb_clock.h"
+#include "lb_time.h"
+
+#include <stdio.h>
 
 enum { DEPTH_MAX = 16, WORDS_MAX = 64 };
 
 #define EACH_OVER LB_SECOND
+#define DEADLINE_OVER (24 * 3600 * LB_SECOND)
 #define HIT_OVER (5 * 60 * LB_SECOND)
 
 /* What is read, and how deep it stands. */
 struct when {
     struct lb_alert_text text;
     struct lb_alert_rule *rule;
+    struct lb_place zone; /* of the option */
     unsigned depth;
 };
 
@@ -169,13 +174,43 @@ static bool add_part_step(struct when *self, const struct lb_alert_rule *part)
                                 (struct lb_alert_step){ .kind = LB_STEP_PART, .part = (uint16_t)part->part });
 }
 
+/* `by 03:00` behind `absent`, if it is there. */
+static bool take_deadline(struct when *self)
+{
+    const char *start;
+    char text[8] = "";
+    size_t len = 0;
+    unsigned hour;
+    unsigned minute;
+    int used = 0;
+
+    if (!take_word(self, "by"))
+        return true;
+    (void)lb_alert_text_peek(&self->text);
+    start = here(self);
+    while (self->text.at + len < self->text.whole.len && len < sizeof(text) - 1 &&
+           strchr("0123456789:", start[len]) != NULL) {
+        text[len] = start[len];
+        len++;
+    }
+    if (sscanf(text, "%2u:%2u%n", &hour, &minute, &used) != 2 || (size_t)used != len || hour > 23 || minute > 59)
+        return fault(self, start, "expected a time of the day behind \"absent by\", such as 03:00");
+    self->text.at += len;
+    self->rule->deadline_s = (int32_t)(hour * 3600 + minute * 60);
+    self->rule->zone = lb_time_zone_new(&self->text.config->arena, self->rule->zone_name,
+                                        self->rule->zone_name.len > 0 ? self->zone : self->text.place, self->text.diag);
+    return self->rule->zone != NULL;
+}
+
 /* `absent` is a count of nothing. */
 static bool take_absent(struct when *self, struct lb_alert_call *call)
 {
     struct lb_alert_rule *part = lb_alert_part_new(&self->text, self->rule, call);
 
-    if (part == NULL)
+    if (part == NULL || !take_deadline(self))
         return false;
+    if (self->rule->zone != NULL)
+        part->over_ns = DEADLINE_OVER;
     if (part->over_ns == 0)
         return fault(self, call->word.ptr, "absent for how long? add \"over\" to the rule, such as over: 5m");
     part->function = LB_ALERT_COUNT;
@@ -352,6 +387,8 @@ static bool become_formula(struct when *self, enum lb_severity severity)
     rule->threshold_texts[severity] = rule->when_text;
     if (rule->each)
         return fault(self, self->text.whole.ptr, "\"each\" stands alone: other conditions are not of one record");
+    if (rule->zone != NULL)
+        return fault(self, self->text.whole.ptr, "\"absent by\" stands alone: it is decided once a day");
     return lb_alert_formula_end(&self->text, rule);
 }
 
@@ -361,10 +398,11 @@ static bool is_one(const struct lb_alert_rule *rule)
 }
 
 bool lb_alert_when_read(struct lb_config *config, const struct lb_node *node, enum lb_severity severity,
-                        struct lb_alert_rule *rule, struct lb_diag *diag)
+                        struct lb_place zone, struct lb_alert_rule *rule, struct lb_diag *diag)
 {
     struct lb_str trimmed = lb_alert_trim(node->text);
     struct when self = { .rule = rule,
+                         .zone = zone,
                          .text = { config, trimmed, lb_place_at(node->begin, (size_t)(trimmed.ptr - node->text.ptr)),
                                    diag, 0 } };
 
