@@ -7,6 +7,7 @@
  * By the time of the events, so a backlog is learned from as it happened. What
  * was seen is one set for all keys, with the key in each hash.
  */
+#include "alert_arguments.h"
 #include "alert_book.h"
 #include "alert_bytes.h"
 #include "alert_conf.h"
@@ -54,9 +55,9 @@ static bool read_options(struct lb_config *config, struct lb_str arguments, stru
         return false;
     options->pattern = lb_str_is(lb_alert_trim(arguments), "pattern");
     return options->pattern ||
-           lb_alert_fields_read(config, arguments, place,
-                                "new needs the name of a field, such as new(region), or several, or new(pattern)",
-                                &options->fields, diag);
+           lb_alert_argument_fields(config, (struct lb_alert_argument){ arguments, place },
+                                    "new needs the name of a field, such as new(region), or several, or new(pattern)",
+                                    &options->fields, diag);
 }
 
 /* --- the state ------------------------------------------------------------- */
