@@ -243,8 +243,14 @@ void lb_tail_tick(struct lb_tail *self)
 
     self->unopened = false;
     for (uint32_t i = self->file_count; i-- > 0;) {
-        if (self->files[i]->size > self->files[i]->offset)
-            lag += (int64_t)(self->files[i]->size - self->files[i]->offset);
+        struct lb_tail_file *file = self->files[i];
+        /* A line that has not ended yet was read all the same. */
+        uint64_t read = file->scanned > file->offset ? file->scanned : file->offset;
+
+        if (file->size > file->offset)
+            lag += (int64_t)(file->size - file->offset);
+        if (file->stream != NULL)
+            lb_stream_note_unread(file->stream, file->size > read ? file->size - read : 0);
         tick_file(self, self->files[i], now);
     }
     lb_metric_set(self->metrics.lag, lag);

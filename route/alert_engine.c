@@ -107,7 +107,8 @@ static void open_metrics(struct lb_alert_engine *engine)
     char labels[64];
 
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
-        open_rule_metrics(&engine->rule_metrics[i], &engine->alerting->rules[i]);
+        if (!engine->alerting->rules[i].is_part)
+            open_rule_metrics(&engine->rule_metrics[i], &engine->alerting->rules[i]);
     for (int i = 0; i < LB_SEVERITY_COUNT; i++)
         engine->firing[i] =
             lb_metric(LB_GAUGE, "logboom_alerts_firing", "Alerts that fire now",
@@ -132,6 +133,8 @@ static void show_metrics(struct lb_alert_engine *engine)
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++) {
         const struct lb_alert_runner *runner = &engine->runners[i];
 
+        if (runner->rule->is_part)
+            continue;
         show(&engine->rule_metrics[i], LATE, runner->late);
         show(&engine->rule_metrics[i], NO_ROOM, runner->no_room);
         show(&engine->rule_metrics[i], EVICTED, runner->keys.evicted);
@@ -268,6 +271,18 @@ static void apply_feed(struct lb_alert_engine *engine, const struct lb_batch *ba
     lb_alert_apply(runner, &input);
 }
 
+/* A rule with parts is judged when the last of them has had its sample of a record. */
+static void settle_parts(struct lb_alert_engine *engine, const struct lb_batch *batch, uint32_t i)
+{
+    const struct lb_feed *feed = &batch->feeds[i];
+    struct lb_alert_runner *owner = engine->runners[feed->rule].owner;
+    bool last =
+        i + 1 == batch->feed_count || feed[1].record != feed->record || engine->runners[feed[1].rule].owner != owner;
+
+    if (owner != NULL && last)
+        lb_alert_settle(owner);
+}
+
 /* By an earlier run, which saved that. */
 static bool was_applied(const struct lb_alert_engine *engine, const struct lb_batch *batch, const struct lb_feed *feed)
 {
@@ -312,9 +327,11 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
 
     pthread_mutex_lock(&engine->state_lock);
     advance(engine, batch->arrival_ns);
-    for (uint32_t i = 0; i < batch->feed_count; i++)
+    for (uint32_t i = 0; i < batch->feed_count; i++) {
         if (!was_applied(engine, batch, &batch->feeds[i]))
             apply_feed(engine, batch, &batch->feeds[i]);
+        settle_parts(engine, batch, i);
+    }
     moved = see_stream(engine, batch);
     if (moved || engine->now >= engine->ticked + TICK_NS)
         tick(engine, false);
@@ -358,6 +375,7 @@ static void keep_rule(struct lb_alert_engine *engine, struct lb_alert_change *ch
     *runner = engine->runners[before];
     engine->runners[before] = (struct lb_alert_runner){ 0 };
     runner->rule = &change->alerting->rules[rule];
+    runner->owner = runner->rule->is_part ? &change->runners[runner->rule->owner] : NULL;
     change->rule_metrics[rule] = engine->rule_metrics[before];
     for (int list = 0; list < LB_ALERT_LISTS; list++) {
         for (struct lb_alert_key *key = runner->keys.lists[list].head; key != NULL; key = key->next)
@@ -410,7 +428,8 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
     for (uint32_t i = 0; i < change->alerting->rule_count; i++) {
         if (change->kept[i] >= 0)
             continue;
-        open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
+        if (!change->alerting->rules[i].is_part)
+            open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
         open_runner(engine, &engine->runners[i], &change->alerting->rules[i]);
         inherit(&engine->runners[i], runners, count);
     }
@@ -584,9 +603,17 @@ void lb_alert_engine_stop(struct lb_alert_engine *engine)
 
 /* --- making and freeing --------------------------------------------------- */
 
+static int64_t behind(void *context, uint64_t stream)
+{
+    return lb_streams_behind(context, stream);
+}
+
 static void open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                         const struct lb_alert_rule *rule)
 {
+    runner->owner = rule->is_part ? &engine->runners[rule->owner] : NULL;
+    runner->behind = behind;
+    runner->behind_context = engine->outbox.stream->registry;
     runner->clocks = &engine->clocks;
     runner->scratch = &engine->scratch;
     runner->report = report;

@@ -37,6 +37,22 @@ struct lb_alert_reason {
 
 enum lb_alert_list { LB_ALERT_IDLE, LB_ALERT_WATCHED, LB_ALERT_FIRING, LB_ALERT_LISTS };
 
+/* Of `absent by 03:00`: what came since the last deadline. Times of records; LB_TIME_NONE: none. */
+struct lb_alert_deadline {
+    int64_t next;   /* the first that is not judged yet */
+    int64_t first;  /* behind it: of the earliest record */
+    int64_t ended;  /* of the record that ends what is absent now */
+    bool met;       /* a record came for `next` */
+    bool known;     /* it was watched all the day before `next` */
+    bool is_absent; /* nothing came for the one before */
+};
+
+/* One of several things that the rule measures. */
+struct lb_alert_part {
+    struct lb_alert_window window;
+    double value; /* at the cursor; NAN: not known */
+};
+
 struct lb_alert_key {
     struct lb_alert_key *previous; /* in its list */
     struct lb_alert_key *next;
@@ -45,7 +61,9 @@ struct lb_alert_key {
     uint16_t length;
     char text[LB_KEY_BYTES_MAX];
 
-    struct lb_alert_window window;
+    struct lb_alert_window window; /* with parts: only its end, up to which all of them were walked */
+    struct lb_alert_part *parts;   /* NULL: the rule measures one thing */
+    uint32_t part_count;
     struct lb_alert_state state;
 
     /* Its time: that of the stream which brought its newest record. */
@@ -67,6 +85,10 @@ struct lb_alert_key {
     uint32_t sequence;
     bool summarised;
     uint64_t told_sinks;
+    uint32_t held_back; /* of `each`: occurrences since the last notice that nobody was told of */
+    bool pinned;        /* configured: it is never forgotten */
+    bool forgotten;     /* why it ends */
+    struct lb_alert_deadline deadline;
     struct lb_alert_texts *texts;   /* NULL until first needed */
     struct lb_alert_reason *reason; /* the same */
 };
