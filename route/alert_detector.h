@@ -23,7 +23,7 @@
 #include "lb_conf.h"
 #include "lb_record.h"
 
-enum { LB_ALERT_REASON_BYTES = 160, LB_ALERT_FIELDS_MAX = 4 };
+enum { LB_ALERT_REASON_BYTES = 160 };
 
 /* What a record is to a detector. `record` is frozen; its fields are read with the detector's scratch. */
 struct lb_alert_sight {
@@ -106,13 +106,6 @@ static inline struct lb_str lb_alert_words_str(const struct lb_alert_words *word
 {
     return (struct lb_str){ words->bytes, words->len };
 }
-
-/*
- * Names of fields between commas, in the arena. `help` says what is expected: "change needs the name of a field, such
- * as change(region)". False with an error.
- */
-bool lb_alert_fields_read(struct lb_config *config, struct lb_str arguments, struct lb_place place, const char *help,
-                          struct lb_strs *fields, struct lb_diag *diag);
 
 /* The time of a stream whose newest record that was seen is of `newest` and came at `arrival`. */
 int64_t lb_alert_detector_time(const struct lb_alert_detector *detector, uint64_t stream, int64_t newest,

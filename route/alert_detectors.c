@@ -1,5 +1,4 @@
-/* alert_detectors.c - finds a detector by name, and what detectors share. The list is alert_detectors.def. */
-#include "alert_conf.h"
+/* alert_detectors.c - finds a detector by name, and words for what it found. The list is alert_detectors.def. */
 #include "alert_detector.h"
 
 #include <stdarg.h>
@@ -64,37 +63,4 @@ void lb_alert_words_quote(struct lb_alert_words *words, struct lb_str text, size
             text.len--;
     }
     lb_alert_words_add(words, "\"" LB_STR_FMT "%s\"", LB_STR_ARG(text), cut ? "..." : "");
-}
-
-/* --- reading --------------------------------------------------------------- */
-
-static bool is_name(struct lb_str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (strchr(" \t()=<>!~\"'", text.ptr[i]) != NULL)
-            return false;
-    return text.len > 0;
-}
-
-bool lb_alert_fields_read(struct lb_config *config, struct lb_str arguments, struct lb_place place, const char *help,
-                          struct lb_strs *fields, struct lb_diag *diag)
-{
-    size_t at = 0;
-
-    fields->items = lb_arena_zalloc(&config->arena, LB_ALERT_FIELDS_MAX * sizeof(*fields->items));
-    fields->count = 0;
-    while (fields->items != NULL && at <= arguments.len) {
-        const char *comma = at < arguments.len ? memchr(arguments.ptr + at, ',', arguments.len - at) : NULL;
-        size_t end = comma != NULL ? (size_t)(comma - arguments.ptr) : arguments.len;
-        struct lb_str name = lb_alert_trim((struct lb_str){ arguments.ptr + at, end - at });
-
-        if (fields->count == LB_ALERT_FIELDS_MAX || !is_name(name)) {
-            lb_diag_error(diag, lb_place_at(place, at), "%s%s", help,
-                          fields->count == LB_ALERT_FIELDS_MAX ? "; four fields at most" : "");
-            return false;
-        }
-        fields->items[fields->count++] = name;
-        at = end + 1;
-    }
-    return fields->items != NULL;
 }

@@ -8,6 +8,7 @@
  * or both. A hit is never taken back. A record without the field says nothing;
  * the first value of a key is no change.
  */
+#include "alert_arguments.h"
 #include "alert_book.h"
 #include "alert_bytes.h"
 #include "alert_detector.h"
@@ -49,9 +50,9 @@ static bool read_options(struct lb_config *config, struct lb_str arguments, stru
 
     rule->detector_options = fields;
     return fields != NULL &&
-           lb_alert_fields_read(config, arguments, place,
-                                "change needs the name of a field, such as change(config_hash), or several", fields,
-                                diag);
+           lb_alert_argument_fields(config, (struct lb_alert_argument){ arguments, place },
+                                    "change needs the name of a field, such as change(config_hash), or several", fields,
+                                    diag);
 }
 
 /* --- the state ------------------------------------------------------------- */
