@@ -36,6 +36,8 @@ static void changed(void *context, const struct lb_alert_runner *runner, const s
     else if (transition->to == LB_ALERT_QUIET)
         which = RESOLVED;
     lb_metric_add(engine->rule_metrics[runner - engine->runners].metrics[which], 1);
+    if (engine->memory != NULL)
+        lb_alert_memory_touch(engine->memory);
     lb_engine_count_firing(engine, transition->from, -1);
     lb_engine_count_firing(engine, transition->to, 1);
 }
@@ -99,12 +101,26 @@ static void apply_feed(struct lb_alert_engine *engine, const struct lb_batch *ba
                                     .time_ns = time_of(engine, batch, record),
                                     .number = rule->field.len > 0 ? feed->number : holds,
                                     .key = feed->key,
-                                    .message = &record->message };
+                                    .message = &record->message,
+                                    .record = record,
+                                    .bits = feed->bits };
 
-    if (!holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
+    if (rule->detector == NULL && !holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
         return;
     engine->scratch.used = 0;
     lb_alert_apply(runner, &input);
+}
+
+/* A rule with parts is judged when the last of them has had its sample of a record. */
+static void settle_parts(struct lb_alert_engine *engine, const struct lb_batch *batch, uint32_t i)
+{
+    const struct lb_feed *feed = &batch->feeds[i];
+    struct lb_alert_runner *owner = engine->runners[feed->rule].owner;
+    bool last =
+        i + 1 == batch->feed_count || feed[1].record != feed->record || engine->runners[feed[1].rule].owner != owner;
+
+    if (owner != NULL && last)
+        lb_alert_settle(owner);
 }
 
 /* By an earlier run, which saved that. */
@@ -151,9 +167,11 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
 
     pthread_mutex_lock(&engine->state_lock);
     advance(engine, batch->arrival_ns);
-    for (uint32_t i = 0; i < batch->feed_count; i++)
+    for (uint32_t i = 0; i < batch->feed_count; i++) {
         if (!was_applied(engine, batch, &batch->feeds[i]))
             apply_feed(engine, batch, &batch->feeds[i]);
+        settle_parts(engine, batch, i);
+    }
     moved = see_stream(engine, batch);
     if (moved || engine->now >= engine->ticked + LB_ENGINE_TICK_NS)
         tick(engine, false);
@@ -175,9 +193,17 @@ bool lb_alert_engine_flush(struct lb_alert_engine *engine)
 
 /* --- making and freeing --------------------------------------------------- */
 
+static int64_t behind(void *context, uint64_t stream)
+{
+    return lb_streams_behind(context, stream);
+}
+
 void lb_engine_open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                            const struct lb_alert_rule *rule)
 {
+    runner->owner = rule->is_part ? &engine->runners[rule->owner] : NULL;
+    runner->behind = behind;
+    runner->behind_context = engine->outbox.streams;
     runner->clocks = &engine->clocks;
     runner->scratch = &engine->scratch;
     runner->report = report;
