@@ -8,6 +8,7 @@
  */
 #include "alert_engine_parts.h"
 
+#include "alert_explain.h"
 #include "alert_probe.h"
 #include "lb_alloc.h"
 #include "lb_buffer.h"
@@ -374,4 +375,34 @@ void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out
         any = write_rule(engine, &engine->runners[i], any, out);
     pthread_mutex_unlock(&engine->state_lock);
     lb_buffer_append_char(out, ']');
+}
+
+bool lb_alert_engine_explain(struct lb_alert_engine *engine, const struct lb_alert_question *question,
+                             struct lb_buffer *out)
+{
+    pthread_mutex_lock(&engine->state_lock);
+    struct lb_alert_runner *runner = find_runner(engine, question->rule);
+
+    if (runner != NULL)
+        lb_alert_explain(runner, &engine->notifier.incidents, question, out);
+    pthread_mutex_unlock(&engine->state_lock);
+    return runner != NULL;
+}
+
+void lb_alert_engine_write_pending(struct lb_alert_engine *engine, struct lb_buffer *out)
+{
+    bool any = false;
+
+    lb_buffer_append_char(out, '[');
+    pthread_mutex_lock(&engine->state_lock);
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        any = lb_alert_pending_write(&engine->runners[i], any, out);
+    pthread_mutex_unlock(&engine->state_lock);
+    lb_buffer_append_char(out, ']');
+}
+
+void lb_alert_engine_mute(struct lb_alert_engine *engine, struct lb_mutes *mutes)
+{
+    engine->notifier.find_mute = lb_mutes_find;
+    engine->notifier.mutes = mutes;
 }
