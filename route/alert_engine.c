@@ -165,11 +165,20 @@ static bool see_stream(struct lb_alert_engine *engine, const struct lb_batch *ba
     return !known || newest >= before + LB_ENGINE_TICK_NS;
 }
 
+/* Once all that an earlier run knew is read, from wherever. */
+static void begin_once(struct lb_alert_engine *engine)
+{
+    if (!engine->begun)
+        lb_alert_notifier_begin(&engine->notifier, engine->now);
+    engine->begun = true;
+}
+
 void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch *batch)
 {
     bool moved;
 
     pthread_mutex_lock(&engine->state_lock);
+    begin_once(engine);
     advance(engine, batch->arrival_ns);
     for (uint32_t i = 0; i < batch->feed_count; i++) {
         if (!was_applied(engine, batch, &batch->feeds[i]))
@@ -185,6 +194,7 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
 void lb_alert_engine_tick(struct lb_alert_engine *engine, int64_t now, bool last)
 {
     pthread_mutex_lock(&engine->state_lock);
+    begin_once(engine);
     advance(engine, now);
     tick(engine, last);
     pthread_mutex_unlock(&engine->state_lock);
@@ -294,7 +304,6 @@ bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path)
         for (; key != NULL; key = key->next)
             lb_engine_count_firing(engine, key->state.severity, 1);
     }
-    lb_alert_notifier_begin(&engine->notifier, lb_clock_now());
     return true;
 }
 
@@ -313,7 +322,6 @@ bool lb_alert_engine_keep(struct lb_alert_engine *engine, const char *directory)
         return false;
     lb_alert_outbox_keep_from(&engine->outbox, known);
     lb_alert_outbox_replay(&engine->outbox, known, redo, engine);
-    lb_alert_notifier_begin(&engine->notifier, lb_clock_now());
     return true;
 }
 
