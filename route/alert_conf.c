@@ -84,6 +84,36 @@ static void free_expressions(struct lb_alert_rule *rule)
     lb_alert_free_where(rule->where);
     lb_alert_free_where(rule->inner);
     lb_alert_free_where(rule->second);
+    for (uint32_t i = 0; i < rule->part_count; i++) {
+        lb_alert_free_where(rule->parts[i].inner);
+        lb_alert_free_where(rule->parts[i].second);
+    }
+}
+
+/* The parts of all rules behind them, those of each rule together. */
+static bool append_parts(struct lb_config *config, struct lb_alerting *alerting)
+{
+    uint32_t named = alerting->rule_count;
+    uint32_t count = 0;
+    struct lb_alert_rule *rules;
+
+    for (uint32_t i = 0; i < named; i++)
+        count += alerting->rules[i].part_count;
+    if (count == 0)
+        return true;
+    rules = lb_arena_alloc(&config->arena, (named + count) * sizeof(*rules));
+    if (rules == NULL)
+        return false;
+    memcpy(rules, alerting->rules, named * sizeof(*rules));
+    alerting->rules = rules;
+    for (uint32_t i = 0; i < named; i++) {
+        for (uint32_t j = 0; j < rules[i].part_count; j++) {
+            rules[i].parts[j].owner = i;
+            rules[alerting->rule_count++] = rules[i].parts[j];
+        }
+    }
+    alerting->part_count = count;
+    return true;
 }
 
 /* `routes_read`: otherwise their faults are told already, and a missing sink is one of them. */
@@ -117,7 +147,7 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
         if (!read)
             free_expressions(rule);
     }
-    return ok;
+    return append_parts(config, alerting) ? ok : lb_alert_too_large(node, diag);
 }
 
 /* --- what rules say of each other ----------------------------------------- */

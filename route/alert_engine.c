@@ -9,6 +9,7 @@
 #include "alert_engine_parts.h"
 
 #include "alert_explain.h"
+#include "alert_probe.h"
 #include "lb_alloc.h"
 #include "lb_buffer.h"
 #include "lb_clock.h"
@@ -37,6 +38,8 @@ static void changed(void *context, const struct lb_alert_runner *runner, const s
     else if (transition->to == LB_ALERT_QUIET)
         which = RESOLVED;
     lb_metric_add(engine->rule_metrics[runner - engine->runners].metrics[which], 1);
+    if (engine->memory != NULL)
+        lb_alert_memory_touch(engine->memory);
     lb_engine_count_firing(engine, transition->from, -1);
     lb_engine_count_firing(engine, transition->to, 1);
 }
@@ -77,6 +80,8 @@ static void tick(struct lb_alert_engine *engine, bool last)
 {
     engine->ticked = engine->now;
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        lb_alert_probe_ask(&engine->runners[i]);
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         lb_alert_tick(&engine->runners[i], last);
     lb_alert_notifier_tick(&engine->notifier, engine->now);
     lb_engine_show_metrics(engine);
@@ -100,12 +105,26 @@ static void apply_feed(struct lb_alert_engine *engine, const struct lb_batch *ba
                                     .time_ns = time_of(engine, batch, record),
                                     .number = rule->field.len > 0 ? feed->number : holds,
                                     .key = feed->key,
-                                    .message = &record->message };
+                                    .message = &record->message,
+                                    .record = record,
+                                    .bits = feed->bits };
 
-    if (!holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
+    if (rule->detector == NULL && !holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
         return;
     engine->scratch.used = 0;
     lb_alert_apply(runner, &input);
+}
+
+/* A rule with parts is judged when the last of them has had its sample of a record. */
+static void settle_parts(struct lb_alert_engine *engine, const struct lb_batch *batch, uint32_t i)
+{
+    const struct lb_feed *feed = &batch->feeds[i];
+    struct lb_alert_runner *owner = engine->runners[feed->rule].owner;
+    bool last =
+        i + 1 == batch->feed_count || feed[1].record != feed->record || engine->runners[feed[1].rule].owner != owner;
+
+    if (owner != NULL && last)
+        lb_alert_settle(owner);
 }
 
 /* By an earlier run, which saved that. */
@@ -146,15 +165,26 @@ static bool see_stream(struct lb_alert_engine *engine, const struct lb_batch *ba
     return !known || newest >= before + LB_ENGINE_TICK_NS;
 }
 
+/* Once all that an earlier run knew is read, from wherever. */
+static void begin_once(struct lb_alert_engine *engine)
+{
+    if (!engine->begun)
+        lb_alert_notifier_begin(&engine->notifier, engine->now);
+    engine->begun = true;
+}
+
 void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch *batch)
 {
     bool moved;
 
     pthread_mutex_lock(&engine->state_lock);
+    begin_once(engine);
     advance(engine, batch->arrival_ns);
-    for (uint32_t i = 0; i < batch->feed_count; i++)
+    for (uint32_t i = 0; i < batch->feed_count; i++) {
         if (!was_applied(engine, batch, &batch->feeds[i]))
             apply_feed(engine, batch, &batch->feeds[i]);
+        settle_parts(engine, batch, i);
+    }
     moved = see_stream(engine, batch);
     if (moved || engine->now >= engine->ticked + LB_ENGINE_TICK_NS)
         tick(engine, false);
@@ -164,6 +194,7 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
 void lb_alert_engine_tick(struct lb_alert_engine *engine, int64_t now, bool last)
 {
     pthread_mutex_lock(&engine->state_lock);
+    begin_once(engine);
     advance(engine, now);
     tick(engine, last);
     pthread_mutex_unlock(&engine->state_lock);
@@ -179,6 +210,8 @@ bool lb_alert_engine_flush(struct lb_alert_engine *engine)
 void lb_engine_open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                            const struct lb_alert_rule *rule)
 {
+    runner->owner = rule->is_part ? &engine->runners[rule->owner] : NULL;
+    runner->outside = &engine->outside;
     runner->clocks = &engine->clocks;
     runner->scratch = &engine->scratch;
     runner->report = report;
@@ -191,6 +224,16 @@ static void open_runners(struct lb_alert_engine *engine)
 {
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         lb_engine_open_runner(engine, &engine->runners[i], &engine->alerting->rules[i]);
+}
+
+static int64_t behind(void *context, uint64_t stream)
+{
+    return lb_streams_behind(context, stream);
+}
+
+void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_outside *outside)
+{
+    engine->outside = *outside;
 }
 
 static void init_answer(pthread_cond_t *answer)
@@ -232,6 +275,7 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
         return NULL;
     }
     engine->notifier.runners = engine->runners;
+    engine->outside = (struct lb_alert_outside){ .context = streams, .behind = behind };
     lb_engine_open_metrics(engine);
     open_runners(engine);
     lb_share_on_credit(share, lb_engine_wake, engine);
@@ -260,7 +304,6 @@ bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path)
         for (; key != NULL; key = key->next)
             lb_engine_count_firing(engine, key->state.severity, 1);
     }
-    lb_alert_notifier_begin(&engine->notifier, lb_clock_now());
     return true;
 }
 
@@ -279,7 +322,6 @@ bool lb_alert_engine_keep(struct lb_alert_engine *engine, const char *directory)
         return false;
     lb_alert_outbox_keep_from(&engine->outbox, known);
     lb_alert_outbox_replay(&engine->outbox, known, redo, engine);
-    lb_alert_notifier_begin(&engine->notifier, lb_clock_now());
     return true;
 }
 

@@ -17,6 +17,7 @@ static void keep_rule(struct lb_alert_engine *engine, struct lb_alert_change *ch
     *runner = engine->runners[before];
     engine->runners[before] = (struct lb_alert_runner){ 0 };
     runner->rule = &change->alerting->rules[rule];
+    runner->owner = runner->rule->is_part ? &change->runners[runner->rule->owner] : NULL;
     change->rule_metrics[rule] = engine->rule_metrics[before];
 }
 
@@ -27,6 +28,13 @@ static bool is_kept(const struct lb_alert_change *change, uint32_t before)
             return true;
     }
     return false;
+}
+
+static void inherit(struct lb_alert_runner *runner, struct lb_alert_runner *before, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (before[i].rule != NULL && lb_str_equal(before[i].rule->name, runner->rule->name))
+            lb_alert_runner_inherit(runner, &before[i]);
 }
 
 /* Who was told of an alert is still who they were, by other numbers. */
@@ -59,8 +67,6 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
         if (change->kept[i] >= 0)
             keep_rule(engine, change, i);
     }
-    for (uint32_t i = 0; i < count; i++)
-        lb_alert_runner_free(&runners[i]);
     struct rule_metrics *metrics = engine->rule_metrics;
     engine->alerting = change->alerting;
     engine->sink_count = change->sink_count;
@@ -72,9 +78,13 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
     for (uint32_t i = 0; i < change->alerting->rule_count; i++) {
         if (change->kept[i] >= 0)
             continue;
-        lb_engine_open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
+        if (!change->alerting->rules[i].is_part)
+            lb_engine_open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
         lb_engine_open_runner(engine, &engine->runners[i], &change->alerting->rules[i]);
+        inherit(&engine->runners[i], runners, count);
     }
+    for (uint32_t i = 0; i < count; i++)
+        lb_alert_runner_free(&runners[i]);
     change_notifier(engine, change);
 }
 

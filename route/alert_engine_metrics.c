@@ -37,7 +37,8 @@ void lb_engine_open_metrics(struct lb_alert_engine *engine)
     char labels[64];
 
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
-        lb_engine_open_rule_metrics(&engine->rule_metrics[i], &engine->alerting->rules[i]);
+        if (!engine->alerting->rules[i].is_part)
+            lb_engine_open_rule_metrics(&engine->rule_metrics[i], &engine->alerting->rules[i]);
     for (int i = 0; i < LB_SEVERITY_COUNT; i++)
         engine->firing[i] =
             lb_metric(LB_GAUGE, "logboom_alerts_firing", "Alerts that fire now",
@@ -62,6 +63,8 @@ void lb_engine_show_metrics(struct lb_alert_engine *engine)
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++) {
         const struct lb_alert_runner *runner = &engine->runners[i];
 
+        if (runner->rule->is_part)
+            continue;
         show(&engine->rule_metrics[i], LATE, runner->late);
         show(&engine->rule_metrics[i], NO_ROOM, runner->no_room);
         show(&engine->rule_metrics[i], EVICTED, runner->keys.evicted);

@@ -13,9 +13,10 @@
 #include "lb_json.h"
 #include "lb_time.h"
 
+#include <math.h>
 #include <xxhash.h>
 
-enum { FIELDS_MAX = 32, JSON_BYTES = 128 * 1024 };
+enum { FIELDS_MAX = 36, JSON_BYTES = 128 * 1024 };
 
 /* --- filling -------------------------------------------------------------- */
 
@@ -25,6 +26,20 @@ void lb_alert_fingerprint(struct lb_str rule, struct lb_str key, uint64_t finger
 
     fingerprint[0] = hash.high64;
     fingerprint[1] = hash.low64;
+}
+
+/* What only the key knows: it may be gone, then nobody does. */
+static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *key)
+{
+    for (uint32_t i = 0; i < LB_ALERT_PARTS_MAX; i++)
+        event->parts[i] = key != NULL && i < key->part_count ? key->parts[i].value : NAN;
+    if (key == NULL)
+        return;
+    event->held_back = key->held_back;
+    event->forgotten = key->forgotten;
+    event->texts = key->texts;
+    if (key->reason != NULL)
+        event->reason = (struct lb_str){ key->reason->bytes, key->reason->length };
 }
 
 void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_incident *incident,
@@ -46,23 +61,45 @@ void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_incident 
                                       .id = incident->id,
                                       .fingerprint = { incident->fingerprint[0], incident->fingerprint[1] },
                                       .sequence = incident->sequence,
-                                      .key = lb_incident_key(incident),
-                                      .texts = key != NULL ? key->texts : NULL };
+                                      .key = lb_incident_key(incident) };
+    fill_key(event, key);
 }
 
-void lb_alert_event_summary(struct lb_alert_event *event, const struct lb_alert_report *report)
+bool lb_alert_is_blindness(const struct lb_alert_event *event)
+{
+    return event->notice == LB_NOTICE_UNKNOWN || event->notice == LB_NOTICE_KNOWN;
+}
+
+/* An incident of the rule, none of a key. */
+static void fill_blindness(struct lb_alert_event *event, const struct lb_alert_report *report)
+{
+    uint64_t parts[2] = { lb_alert_hash(event->rule->name), (uint64_t)report->runner->blind_since };
+
+    event->blind = report->blind;
+    event->started = report->runner->blind_since;
+    event->id = lb_alert_hash((struct lb_str){ (const char *)parts, sizeof(parts) });
+    event->sequence = event->notice == LB_NOTICE_UNKNOWN ? 1 : 2;
+    lb_alert_fingerprint(event->rule->name, LB_STR("unknown"), event->fingerprint);
+}
+
+void lb_alert_event_rule(struct lb_alert_event *event, const struct lb_alert_report *report)
 {
     const struct lb_alert_summary *summary = &report->runner->summary;
 
     *event = (struct lb_alert_event){ .rule = report->runner->rule,
-                                      .summary = true,
-                                      .late = true,
-                                      .notice = LB_NOTICE_UPDATED,
+                                      .notice = report->notice,
                                       .severity = report->before,
                                       .previous = LB_ALERT_QUIET,
-                                      .at = report->at,
-                                      .started = summary->first,
-                                      .alerts = summary->alerts };
+                                      .late = report->late,
+                                      .at = report->at };
+    if (lb_alert_is_blindness(event)) {
+        fill_blindness(event, report);
+        return;
+    }
+    event->notice = LB_NOTICE_UPDATED;
+    event->summary = true;
+    event->started = summary->first;
+    event->alerts = summary->alerts;
     lb_alert_fingerprint(event->rule->name, LB_STR("summary"), event->fingerprint);
 }
 
@@ -145,12 +182,16 @@ void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *
     lb_alert_string_write(out, rule->name);
     lb_buffer_print(out, ",\"state\":\"firing\",\"severity\":\"%s\",\"key\":", lb_severity_names[key->state.severity]);
     lb_alert_key_write(out, rule, lb_alert_key_text(key));
-    lb_buffer_print(out, ",\"value\":%.15g,\"threshold\":", key->value);
+    lb_buffer_print(out, ",\"value\":%.15g,\"threshold\":", isnan(key->value) ? 0 : key->value);
     lb_alert_string_write(out, rule->threshold_texts[key->state.severity]);
     lb_buffer_append(out, ",\"over\":\"", 9);
     lb_alert_duration_write(out, rule->over_ns);
     lb_buffer_print(out, "\",\"count\":%llu,\"started_at\":\"", (unsigned long long)key->totals.count);
     lb_alert_time_write(out, key->state.started_ns);
+    if (key->reason != NULL && key->reason->length > 0) {
+        lb_buffer_append(out, "\",\"reason\":\"", 12);
+        lb_json_escape(out, (struct lb_str){ key->reason->bytes, key->reason->length });
+    }
     lb_buffer_print(out, "\",\"told\":%s,\"alert_id\":\"%016llx\",\"fingerprint\":\"%016llx%016llx\"",
                     incident != NULL && lb_incident_is_open(incident) ? "true" : "false",
                     (unsigned long long)(incident != NULL ? incident->id : key->id), (unsigned long long)halves[0],
@@ -221,7 +262,9 @@ const char *lb_alert_notice_name(enum lb_alert_notice notice)
                                          [LB_NOTICE_ACKNOWLEDGED] = "acknowledged",
                                          [LB_NOTICE_ESCALATED] = "escalated",
                                          [LB_NOTICE_SUPPRESSED] = "suppressed",
-                                         [LB_NOTICE_FLAPPING] = "flapping" };
+                                         [LB_NOTICE_FLAPPING] = "flapping",
+                                         [LB_NOTICE_UNKNOWN] = "unknown",
+                                         [LB_NOTICE_KNOWN] = "resolved" };
 
     return names[notice];
 }
@@ -250,18 +293,39 @@ static void add_what(struct maker *maker, const struct lb_alert_event *event, co
         add(maker, "late", LB_STR("true"), LB_VALUE_BOOL);
     if (event->summary || event->many != NULL)
         add_number(maker, "alerts", (double)event->alerts);
-    if (event->reason.len > 0)
-        add_copy(maker, "reason", event->reason, LB_VALUE_TEXT);
+    if (event->note.len > 0)
+        add_copy(maker, "note", event->note, LB_VALUE_TEXT);
+}
+
+/* `{"count(level >= error)":12,"count()":310}` */
+static void add_parts(struct maker *maker, const struct lb_alert_event *event)
+{
+    bool any = false;
+
+    lb_buffer_append_char(&maker->made, '{');
+    for (uint32_t i = 0; i < event->rule->part_count; i++) {
+        if (isnan(event->parts[i]))
+            continue;
+        if (any)
+            lb_buffer_append_char(&maker->made, ',');
+        lb_alert_string_write(&maker->made, event->rule->parts[i].value_text);
+        lb_buffer_print(&maker->made, ":%.15g", event->parts[i]);
+        any = true;
+    }
+    lb_buffer_append_char(&maker->made, '}');
+    add_made(maker, "values", LB_VALUE_OBJECT);
 }
 
 static void add_measure(struct maker *maker, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
 
-    if (event->judged)
+    if (event->judged && !lb_alert_is_condition(rule))
         add_number(maker, "value", event->value);
-    if (event->notice == LB_NOTICE_RESOLVED)
+    if (event->notice == LB_NOTICE_RESOLVED && !lb_alert_is_condition(rule))
         add_number(maker, "peak", event->peak);
+    if (rule->part_count > 0)
+        add_parts(maker, event);
     if (rule->threshold_texts[event->severity].len > 0)
         add(maker, "threshold", rule->threshold_texts[event->severity], LB_VALUE_TEXT);
     if (rule->over_ns > 0) {
@@ -271,6 +335,10 @@ static void add_measure(struct maker *maker, const struct lb_alert_event *event)
     lb_alert_key_write(&maker->made, rule, event->key);
     add_made(maker, "key", LB_VALUE_OBJECT);
     add_number(maker, "count", (double)event->count);
+    if (event->held_back > 0)
+        add_number(maker, "held_back", event->held_back);
+    if (event->reason.len > 0)
+        add_copy(maker, "reason", event->reason, LB_VALUE_TEXT);
 }
 
 static void add_identity(struct maker *maker, const struct lb_alert_event *event)
@@ -317,6 +385,7 @@ static uint8_t level_of(const struct lb_alert_event *event)
 
     switch (event->notice) {
     case LB_NOTICE_RESOLVED:
+    case LB_NOTICE_KNOWN:
     case LB_NOTICE_ACKNOWLEDGED:
     case LB_NOTICE_SUPPRESSED: return LB_LEVEL_INFO;
     default: return event->summary ? LB_LEVEL_INFO : levels[event->severity];
@@ -348,7 +417,9 @@ static void add_many(struct maker *maker, const struct lb_alert_many *many)
 static void add_one(struct maker *maker, const struct lb_alert_event *event)
 {
     maker->record->service = service_of(maker, event);
-    if (!event->summary)
+    if (lb_alert_is_blindness(event))
+        add_number(maker, "unknown_keys", (double)event->blind);
+    else if (!event->summary)
         add_measure(maker, event);
 }
 

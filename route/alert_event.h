@@ -34,15 +34,20 @@ struct lb_alert_event {
     int64_t started;
     double value;
     double peak;
-    bool judged; /* `value` means something */
+    double parts[LB_ALERT_PARTS_MAX]; /* of a rule with several functions; NAN: not known */
+    bool judged;                      /* `value` means something */
     uint64_t count;
     uint64_t alerts;
+    uint64_t blind;     /* keys that could not be judged */
+    uint32_t held_back; /* occurrences */
+    bool forgotten;
     uint64_t id;
     uint64_t fingerprint[2];
     uint32_t sequence;
     struct lb_str key;
     struct lb_str deploy;               /* what was done to its service shortly before it began; or empty */
-    struct lb_str reason;               /* why it is told, where that is not plain; or empty */
+    struct lb_str reason;               /* of a detector; empty: none */
+    struct lb_str note;                 /* why it is told, where that is not plain; or empty */
     const struct lb_alert_texts *texts; /* or NULL */
 };
 
@@ -52,7 +57,12 @@ void lb_alert_fingerprint(struct lb_str rule, struct lb_str key, uint64_t finger
 /* How the alert of `key` stands, as it is told as `notice`; `key` may be NULL. Slices are borrowed. */
 void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_incident *incident,
                          const struct lb_alert_key *key, enum lb_alert_notice notice);
-void lb_alert_event_summary(struct lb_alert_event *event, const struct lb_alert_report *report);
+
+/* What is told of a rule and not of a key: a summary, or that it cannot be judged, or can again. */
+void lb_alert_event_rule(struct lb_alert_event *event, const struct lb_alert_report *report);
+
+/* It tells that a rule cannot be judged, or can again. */
+bool lb_alert_is_blindness(const struct lb_alert_event *event);
 
 /* The event as a record in `arena`; its positions are the caller's to set. False: the arena is full. */
 bool lb_alert_event_record(const struct lb_alert_event *event, const struct lb_alerting *alerting,

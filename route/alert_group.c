@@ -380,7 +380,7 @@ static void emit(struct lb_alert_notifier *self, struct lb_alert_group *group, c
     fill_event(self, group, gathered, notice, &event);
     many.message = lb_buffer_str(&message);
     event.many = &many;
-    event.reason = reason;
+    event.note = reason;
     bool composed = sinks != 0 && lb_notifier_compose(self, &event, sinks);
     if (notice == LB_NOTICE_RESOLVED)
         group->id = group->sequence = 0;

@@ -97,15 +97,18 @@ void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incide
     if (sinks == 0)
         return;
     incident->sequence++;
-    lb_alert_event_fill(&event, incident, lb_notifier_key(self, incident), words->notice);
+    struct lb_alert_key *key = lb_notifier_key(self, incident);
+    lb_alert_event_fill(&event, incident, key, words->notice);
     event.rule = lb_notifier_rule(self, incident);
     event.previous = words->previous;
-    event.reason = words->reason;
+    event.note = words->reason;
     event.deploy = deploy_of(self, &event);
     if (!lb_notifier_compose(self, &event, sinks))
         return;
     lb_notifier_put_incident(self, incident);
     lb_notifier_send(self);
+    if (key != NULL)
+        key->held_back = 0;
 }
 
 /* --- where it leads ------------------------------------------------------- */
@@ -231,6 +234,17 @@ static void tell_end(struct lb_alert_notifier *self, struct lb_incident *inciden
                      &(struct lb_notifier_words){ LB_NOTICE_RESOLVED, previous, why_closed(self) });
 }
 
+/* One more occurrence is told when the cooldown is over, while nobody works on it. */
+static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident,
+                   struct lb_alert_lane *lane, const struct lb_alert_policy *policy)
+{
+    if (!incident->occurred || incident->late || incident->acked_ns != LB_TIME_NONE ||
+        lane->told.severity == LB_ALERT_QUIET || !lb_alert_cooled_down(&lane->told, policy, self->now))
+        return false;
+    lane->told.notified_ns = self->now;
+    return true;
+}
+
 static void tell_change(struct lb_alert_notifier *self, struct lb_incident *incident, struct lb_alert_lane *lane,
                         uint64_t wanted)
 {
@@ -240,7 +254,12 @@ static void tell_change(struct lb_alert_notifier *self, struct lb_incident *inci
 
     if (incident->severity != LB_ALERT_QUIET && (lane->sinks | wanted) == 0)
         return;
+    /* What was held back of `each` is not told later, only how many it was. */
+    if (lb_notifier_rule(self, incident)->each && previous == LB_ALERT_QUIET && !incident->occurred)
+        return;
     notice = lb_alert_tell(&lane->told, &policy, incident->severity, self->now, incident->late);
+    if (notice == LB_NOTICE_NONE && lb_notifier_rule(self, incident)->each && occurs(self, incident, lane, &policy))
+        notice = LB_NOTICE_REPEATED;
     if (notice == LB_NOTICE_FIRING)
         lane->since = self->now;
     if (notice == LB_NOTICE_RESOLVED)
@@ -325,6 +344,8 @@ static bool begins_to_flap(const struct lb_alert_notifier *self, const struct lb
 {
     int64_t first = incident->flaps[LB_INCIDENT_FLAPS - 1];
 
+    if (incident->rule == NULL || incident->rule->each) /* each of these is one of its own */
+        return false;
     return first != LB_TIME_NONE && !incident->late && self->closing == NULL &&
            incident->flaps[0] - first <= FLAP_HOLDS * hold_of(self, incident);
 }

@@ -215,14 +215,15 @@ static void take_facts(struct lb_alert_notifier *self, struct lb_incident *incid
         lb_notifier_spread(self, incident);
 }
 
-static void tell_summary(struct lb_alert_notifier *self, const struct lb_alert_report *report)
+/* A summary, or that the rule cannot be judged, or can again. */
+static void tell_of_rule(struct lb_alert_notifier *self, const struct lb_alert_report *report)
 {
     const struct lb_alerting *alerting = self->alerting;
     struct lb_alert_event event;
     struct lb_record record;
     uint64_t sinks = report->runner->rule->sinks;
 
-    lb_alert_event_summary(&event, report);
+    lb_alert_event_rule(&event, report);
     lb_arena_reset(&self->arena, ARENA_BYTES);
     if (lb_alert_event_record(&event, alerting, &self->arena, &record))
         sinks |= lb_route_match(alerting->routes, alerting->route_count, &record, &self->scratch);
@@ -261,18 +262,23 @@ int8_t lb_alert_notifier_report(struct lb_alert_notifier *self, const struct lb_
         return LB_ALERT_QUIET;
     self->now = report->runner->now;
     if (report->key == NULL) {
-        tell_summary(self, report);
+        tell_of_rule(self, report);
         return LB_ALERT_QUIET;
     }
     incident = incident_of(self, report);
     if (incident == NULL)
         return LB_ALERT_QUIET;
     /* An earlier run has decided that already; what it told stands. */
-    if (incident->replayed_until != LB_TIME_NONE && report->at <= incident->replayed_until)
-        return told_of(incident);
-    take_facts(self, incident, report);
-    if (incident->dirty || self->now >= incident->due_ns)
-        lb_notifier_settle(self, incident);
+    if (incident->replayed_until == LB_TIME_NONE || report->at > incident->replayed_until) {
+        int8_t before = incident->severity;
+
+        take_facts(self, incident, report);
+        incident->occurred = report->occurrence || incident->severity != before;
+        if (incident->dirty || incident->occurred || self->now >= incident->due_ns)
+            lb_notifier_settle(self, incident);
+        incident->occurred = false;
+    }
+    report->key->sequence = incident->sequence;
     return told_of(incident);
 }
 
