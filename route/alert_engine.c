@@ -165,6 +165,8 @@ static void changed(void *context, const struct lb_alert_runner *runner, const s
     else if (transition->to == LB_ALERT_QUIET)
         which = RESOLVED;
     lb_metric_add(engine->rule_metrics[runner - engine->runners].metrics[which], 1);
+    if (engine->memory != NULL)
+        lb_alert_memory_touch(engine->memory);
     count_firing(engine, transition->from, -1);
     count_firing(engine, transition->to, 1);
 }
@@ -192,6 +194,8 @@ static void report(void *context, const struct lb_alert_report *report)
     struct lb_alert_engine *engine = context;
     struct lb_alert_event *event;
 
+    if (engine->memory != NULL)
+        lb_alert_memory_touch(engine->memory);
     if (report->runner->rule->shadow)
         return;
     event = lb_alloc(sizeof(*event));
