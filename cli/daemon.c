@@ -391,7 +391,7 @@ struct lb_daemon *lb_daemon_start(struct lb_config *config, const struct lb_daem
     }
     if (make_parts(daemon) && start_stages(daemon, diag)) {
         LB_INFO("daemon", "started sources=%u sinks=%u rules=%u workers=%u", config->source_count, config->sink_count,
-                config->alerting.rule_count, daemon->worker_count);
+                lb_alerting_rule_count(&config->alerting), daemon->worker_count);
         lb_sockets_tell_unused();
         notify_ready(daemon, "");
         return daemon;
