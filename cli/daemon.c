@@ -136,8 +136,11 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
         return false;
     struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
                                                          daemon->alert_share, flow_emit_alert, daemon);
+    struct lb_alert_outside outside = outside_of(daemon);
     char path[PATH_MAX];
 
+    if (engine != NULL)
+        lb_alert_engine_ask(engine, &outside);
     snprintf(path, sizeof(path), LB_STR_FMT "/alerts.state", LB_STR_ARG(config->data_dir));
     if (engine == NULL || !lb_alert_engine_remember(engine, path)) {
         lb_alert_engine_free(engine);

@@ -239,7 +239,7 @@ static bool next_segment(struct lb_alert_runner *runner, struct lb_alert_key *ke
     if (key->parts != NULL)
         return lb_alert_parts_next(runner, key, limit, segment);
     if (runner->rule->zone != NULL)
-        return lb_alert_deadline_next(runner->rule, key, limit, segment);
+        return lb_alert_daily_next(runner->rule, key, limit, segment);
     return lb_alert_window_next(&key->window, &runner->shape, limit, segment);
 }
 
@@ -360,7 +360,7 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->held_back = 0;
     key->pinned = false;
     key->forgotten = false;
-    lb_alert_deadline_init(runner->rule, key, end);
+    lb_alert_daily_init(runner->rule, key, end);
     if (key->texts != NULL)
         key->texts->count = key->texts->next = 0;
     if (key->reason != NULL)
@@ -481,7 +481,7 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
         return;
     walk(runner, key, input->time_ns - runner->delay_ns - 1);
     if (runner->rule->zone != NULL)
-        lb_alert_deadline_add(runner->rule, key, input->time_ns);
+        lb_alert_daily_add(runner->rule, key, input->time_ns);
     err = runner->rule->zone != NULL
               ? LB_OK
               : lb_alert_window_add(rule->is_part ? &key->parts[rule->part].window : &key->window,
