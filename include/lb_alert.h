@@ -266,4 +266,21 @@ void lb_alert_engine_free(struct lb_alert_engine *engine);
 struct lb_buffer;
 void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out);
 
+/* Those whose `for` has not passed yet, likewise. */
+void lb_alert_engine_write_pending(struct lb_alert_engine *engine, struct lb_buffer *out);
+
+/* For people who wonder why a rule fires, or does not. */
+struct lb_alert_question {
+    struct lb_str rule;
+    struct lb_pairs key; /* some or all fields of `by`, and their values */
+    int64_t at;          /* when; LB_TIME_NONE: now */
+};
+
+/*
+ * What the rule knows of the first key that fits, the window at that time and what is asked of it, as a JSON object.
+ * False: no such rule. Any thread.
+ */
+bool lb_alert_engine_explain(struct lb_alert_engine *engine, const struct lb_alert_question *question,
+                             struct lb_buffer *out);
+
 #endif

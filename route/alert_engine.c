@@ -14,6 +14,7 @@
 #include "alert_conf.h"
 #include "alert_evaluate.h"
 #include "alert_event.h"
+#include "alert_explain.h"
 #include "alert_memory.h"
 #include "alert_outbox.h"
 #include "alert_probe.h"
@@ -755,6 +756,30 @@ void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out
     pthread_mutex_lock(&engine->state_lock);
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         any = write_rule(&engine->runners[i], any, out);
+    pthread_mutex_unlock(&engine->state_lock);
+    lb_buffer_append_char(out, ']');
+}
+
+bool lb_alert_engine_explain(struct lb_alert_engine *engine, const struct lb_alert_question *question,
+                             struct lb_buffer *out)
+{
+    pthread_mutex_lock(&engine->state_lock);
+    struct lb_alert_runner *runner = find_runner(engine, question->rule);
+
+    if (runner != NULL)
+        lb_alert_explain(runner, question, out);
+    pthread_mutex_unlock(&engine->state_lock);
+    return runner != NULL;
+}
+
+void lb_alert_engine_write_pending(struct lb_alert_engine *engine, struct lb_buffer *out)
+{
+    bool any = false;
+
+    lb_buffer_append_char(out, '[');
+    pthread_mutex_lock(&engine->state_lock);
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        any = lb_alert_pending_write(&engine->runners[i], any, out);
     pthread_mutex_unlock(&engine->state_lock);
     lb_buffer_append_char(out, ']');
 }
