@@ -224,6 +224,22 @@ def test_the_audit_log_is_shown_and_checked(daemon):
     assert f"{path}:3: `prev` is not the hash of the line before" in err and "broken in 1 place" in err
 
 
+def test_what_commands_do_by_themselves_is_in_the_audit_log(daemon):
+    daemon.config.write_text(daemon.config.read_text().replace(
+        "  all: {type: file,", "  hook: {type: webhook, url: 'http://127.0.0.1:1/', retry: {first: 100ms}}\n  all: {type: file,", 1))
+    run = subprocess.run([BIN, "channels", "test", "hook", "-c", str(daemon.config), "--timeout", "1s"],
+                         capture_output=True, text=True)
+    assert run.returncode == 1, run.stderr
+    (daemon.dir / "letters.jsonl").write_text("")
+    for more in (["--dry-run"], []):
+        subprocess.run([BIN, "replay", "-c", str(daemon.config), *more, str(daemon.dir / "letters.jsonl")], check=True,
+                       capture_output=True)
+    entries = [json.loads(row) for row in alerts(daemon, "audit", "--json")[0].splitlines()]
+    assert [(e["action"], e["who"]["via"]) for e in entries[1:]] == [("channels.test", "command"), ("replay", "command")]
+    assert entries[1]["details"] == {"what": "hook", "exit": 1}
+    assert alerts(daemon, "audit", "--verify")[0].startswith("whole: 3 entries")
+
+
 def test_it_says_when_nobody_answers(daemon):
     daemon.stop()
     err = alerts(daemon, "list", code=2)[1]
