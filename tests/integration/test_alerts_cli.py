@@ -151,6 +151,18 @@ def test_one_alert_shown_and_explained(daemon):
     assert json.loads(alerts(daemon, "explain", which, "--json")[0])["alert_id"] == which
 
 
+def test_it_is_said_that_a_sink_cannot_deliver(logboom):
+    daemon = logboom(CONFIG.replace("routes: [{to: alerts}]", "routes: [{to: [alerts, hook]}]").replace(
+        "      alerts: {type", "      hook: {type: webhook, url: 'http://127.0.0.1:1/'}\n      alerts: {type"))
+    (daemon.dir / "app.log").write_text("".join(line(f"Failed {i}", client_ip="10.0.0.1") for i in range(6)))
+    daemon.start().ready()
+    which = wait_for(lambda: json.loads(daemon.get("/api/v1/alerts")[1]), what="the alert")[0]["alert_id"]
+    out = wait_for(lambda: (text := alerts(daemon, "explain", which)[0]) and "cannot deliver" in text and text,
+                   what="the failing sink")
+    row = next(row for row in out.splitlines() if "cannot deliver" in row)
+    assert row.startswith("sink hook cannot deliver now, what it has waits: ") and "connect" in row
+
+
 def test_why_not_says_what_was_missing(daemon):
     out = alerts(daemon, "why-not", "logins", "client_ip=10.0.0.3")[0]
     assert "records 1" in out and "it was not judged: the window held fewer records than min_count" in out
