@@ -84,7 +84,7 @@ static void says_what_is_wrong_with_them(void **state)
         { "{to: s, hours: 'Mon-Fri 09:00-17:00', zone: Europe/Berlin, stop: true}\n    - {to: s}", NULL },
         { "{to: s, hours: 'Mon-Fri 09:00'}", "and the time at which the window ends" },
         { "{to: s, hours: '09:00-17:00', zone: Europe/Berlinn}", "time zone 'Europe/Berlinn' is not in" },
-        { "{to: s, zone: Europe/Berlin}", "\"zone\" is that of \"hours\"" },
+        { "{to: s, zone: Europe/Berlin}", "add \"hours\"" },
         { "{to: s, stop: true}\n    - {to: s}", "never reached" },
     };
 

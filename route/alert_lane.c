@@ -8,8 +8,6 @@
  */
 #include "alert_notifier_parts.h"
 
-#include "calendar.h"
-
 #include "alert_text.h"
 #include "lb_clock.h"
 #include "lb_log.h"
@@ -143,22 +141,9 @@ static void add_way(struct lb_notifier_ways *ways, uint64_t route, uint64_t sink
         ways->items[0].sinks |= sinks;
 }
 
-/* Whether the route calls people now; if not, the alert is looked at again when it does. */
-static bool is_in_hours(const struct lb_alert_notifier *self, struct lb_incident *incident, uint32_t route)
-{
-    const struct lb_calendar *hours = self->alerting->manners != NULL ? self->alerting->manners[route].hours : NULL;
-    struct lb_span span;
-
-    if (hours == NULL || lb_calendar_find(hours, self->now, NULL))
-        return true;
-    if (lb_calendar_next(hours, self->now, &span))
-        lb_notifier_due(incident, span.from);
-    return false;
-}
-
 /* A sink that several routes lead to is told by the first of them. */
-void lb_notifier_match(struct lb_alert_notifier *self, struct lb_incident *incident, const struct lb_record *record,
-                       struct lb_notifier_ways *ways)
+void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                       const struct lb_record *record, struct lb_notifier_ways *ways)
 {
     const struct lb_alerting *alerting = self->alerting;
     uint64_t claimed = 0;
@@ -167,7 +152,7 @@ void lb_notifier_match(struct lb_alert_notifier *self, struct lb_incident *incid
         self->scratch.used = 0;
         uint64_t sinks = lb_route_match(&alerting->routes[i], 1, record, &self->scratch);
 
-        if (sinks == 0 || !is_in_hours(self, incident, i))
+        if (sinks == 0)
             continue;
         add_way(ways, alerting->manners != NULL ? alerting->manners[i].print : 0, sinks & ~claimed);
         claimed |= sinks;
@@ -250,8 +235,8 @@ static void tell_end(struct lb_alert_notifier *self, struct lb_incident *inciden
 }
 
 /* One more occurrence is told when the cooldown is over, while nobody works on it. */
-static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident, struct lb_alert_lane *lane,
-                   const struct lb_alert_policy *policy)
+static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident,
+                   struct lb_alert_lane *lane, const struct lb_alert_policy *policy)
 {
     if (!incident->occurred || incident->late || incident->acked_ns != LB_TIME_NONE ||
         lane->told.severity == LB_ALERT_QUIET || !lb_alert_cooled_down(&lane->told, policy, self->now))

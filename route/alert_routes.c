@@ -9,7 +9,6 @@
  */
 #include "alert_conf.h"
 
-#include "calendar.h"
 #include "lb_clock.h"
 #include "lb_expr.h"
 
@@ -73,8 +72,6 @@ struct route_options {
     struct lb_alert_manner manner;
     int64_t digest_ns;
     const struct lb_node *escalate;
-    struct lb_strs hours;
-    struct lb_str zone;
 };
 
 #define MEMBER(name) offsetof(struct route_options, name)
@@ -84,12 +81,6 @@ static const struct lb_option route_options[] = {
       0 },
     { "to", LB_OPTION_SINKS, MEMBER(route.sinks), NULL, "A sink or a list of sinks", LB_OPTION_REQUIRED, NULL, NULL, 0,
       0 },
-    { "hours", LB_OPTION_STRINGS, MEMBER(hours), NULL,
-      "Nobody is called outside of these: Mon-Fri 09:00-17:00; what still fires is told when they begin", 0, NULL, NULL,
-      0, 0 },
-    { "zone", LB_OPTION_STRING, MEMBER(zone), NULL,
-      "Whose clocks `hours` are by: an IANA name or +02:00; those of the machine unless told otherwise", 0, NULL, NULL,
-      0, 0 },
     { "stop", LB_OPTION_BOOL, MEMBER(route.stop), "false", "An alert that matches sees no later route", 0, NULL, NULL,
       0, 0 },
     { "group_by", LB_OPTION_STRINGS, MEMBER(manner.group_by), NULL,
@@ -178,23 +169,6 @@ static uint64_t print_of(const struct lb_alerting *alerting, const struct lb_rou
     return hash | 1;
 }
 
-static bool read_hours(struct lb_config *config, const struct lb_node *node, struct route_options *options,
-                       struct lb_diag *diag)
-{
-    const struct lb_node *hours = lb_node_get(node, "hours");
-    struct lb_calendar_text text = { .every = options->hours, .zone = options->zone };
-
-    if (hours == NULL && set(node, "zone")) {
-        lb_diag_error(diag, lb_node_get(node, "zone")->place, "\"zone\" is that of \"hours\"; add them");
-        return false;
-    }
-    if (hours == NULL)
-        return true;
-    text.place = hours->kind == LB_NODE_SCALAR ? hours->begin : hours->place;
-    options->manner.hours = lb_calendar_new(&config->arena, &text, diag);
-    return options->manner.hours != NULL;
-}
-
 static bool read_route(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
                        struct lb_diag *diag)
 {
@@ -204,7 +178,6 @@ static bool read_route(struct lb_config *config, const struct lb_node *node, str
 
     ok = node->kind == LB_NODE_MAP && check_manner(node, &options, diag) && ok;
     ok = lb_alert_steps_read(config, options.escalate, &manner->escalate, diag) && ok;
-    ok = ok && read_hours(config, node, &options, diag);
     if (!ok) {
         lb_alert_free_where(options.route.where);
         return false;
@@ -227,10 +200,9 @@ bool lb_alert_leads_nowhere(const struct lb_route *route)
     return route->where != NULL && lb_expr_constant(route->where) == LB_EXPR_NEVER;
 }
 
-static bool ends_the_list(const struct lb_route *route, const struct lb_alert_manner *manner)
+static bool ends_the_list(const struct lb_route *route)
 {
-    return route->stop && manner->hours == NULL &&
-           (route->where == NULL || lb_expr_constant(route->where) == LB_EXPR_ALWAYS);
+    return route->stop && (route->where == NULL || lb_expr_constant(route->where) == LB_EXPR_ALWAYS);
 }
 
 static bool check_reachable(const struct lb_alerting *alerting, struct lb_diag *diag)
@@ -238,7 +210,7 @@ static bool check_reachable(const struct lb_alerting *alerting, struct lb_diag *
     bool ok = true;
 
     for (uint32_t i = 0; i < alerting->route_count; i++) {
-        if (i > 0 && ends_the_list(&alerting->routes[i - 1], &alerting->manners[i - 1])) {
+        if (i > 0 && ends_the_list(&alerting->routes[i - 1])) {
             lb_diag_error(diag, alerting->routes[i].place,
                           "this route is never reached: the one before takes every alert and stops");
             return false;
