@@ -9,6 +9,10 @@
 
 #include "lb_clock.h"
 #include "lb_expr.h"
+#include "lb_metrics.h"
+#include "lb_sink.h"
+
+#include <stdio.h>
 
 struct section_options {
     struct lb_alerting alerting;
@@ -202,6 +206,30 @@ static bool name_sinks(struct lb_config *config, struct lb_alerting *alerting)
         return false;
     for (uint32_t i = 0; i < config->sink_count; i++)
         names->items[names->count++] = config->sinks[i].section.name;
+    alerting->detours = lb_arena_zalloc(&config->arena, (config->sink_count + 1) * sizeof(*alerting->detours));
+    return alerting->detours != NULL;
+}
+
+/* Sinks are read before. False: no memory. */
+static bool read_detours(struct lb_config *config, struct lb_alerting *alerting)
+{
+    char labels[4 * LB_NAME_BYTES_MAX];
+    char name[LB_NAME_BYTES_MAX + 1];
+
+    for (uint32_t i = 0; i < config->sink_count; i++) {
+        const struct lb_sink *sink = &config->sinks[i];
+        struct lb_alert_detour *detour = &alerting->detours[i];
+
+        if (sink->type == NULL)
+            continue;
+        snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(sink->section.name));
+        lb_metric_labels(labels, sizeof(labels), "sink", name, "type", sink->type->module.name, (char *)NULL);
+        detour->labels = lb_arena_print(&config->arena, "%s", labels);
+        detour->sinks = sink->options.otherwise;
+        detour->after_ns = sink->options.otherwise_ns;
+        if (detour->labels.ptr == NULL)
+            return false;
+    }
     return true;
 }
 
@@ -221,7 +249,7 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     *alerting = options.alerting;
     if (node->kind != LB_NODE_MAP)
         return false;
-    if (!name_sinks(config, alerting))
+    if (!name_sinks(config, alerting) || !read_detours(config, alerting))
         return lb_alert_too_large(node, diag);
     routes = lb_alert_routes_read(config, options.routes, alerting, diag);
     ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;

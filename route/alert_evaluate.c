@@ -92,7 +92,9 @@ static void note_for_summary(struct lb_alert_runner *runner, struct lb_alert_key
 static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, int8_t before)
 {
     bool late = runner->now - at > runner->max_age_ns;
-    int8_t told = runner->report(runner->context, &(struct lb_alert_report){ .runner = runner, .key = key, .at = at, .before = before, .late = late });
+    int8_t told = runner->report(
+        runner->context,
+        &(struct lb_alert_report){ .runner = runner, .key = key, .at = at, .before = before, .late = late });
 
     if (late && key->state.severity > told)
         note_for_summary(runner, key);
@@ -108,12 +110,10 @@ static void tell_occurrence(struct lb_alert_runner *runner, struct lb_alert_key 
 
     if (!runner->rule->each || key->state.severity == LB_ALERT_QUIET || key->sequence != sequence)
         return;
-    (void)runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                                     .key = key,
-                                                                     .at = at,
-                                                                     .before = key->state.severity,
-                                                                     .late = late,
-                                                                     .occurrence = true });
+    (void)runner->report(
+        runner->context,
+        &(struct lb_alert_report){
+            .runner = runner, .key = key, .at = at, .before = key->state.severity, .late = late, .occurrence = true });
     if (key->sequence == sequence)
         key->held_back++;
 }

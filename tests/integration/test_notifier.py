@@ -190,6 +190,33 @@ def test_what_a_receiver_did_not_take_comes_after_a_kill(logboom, hook, second):
     assert hook.states() == ["firing", "resolved"]
 
 
+def test_a_channel_that_is_down_is_told_by_the_others_and_its_alerts_go_another_way(logboom, hook, second):
+    """Two channels, one fails: it is tried until it takes them, and meanwhile what only it would tell goes elsewhere."""
+    hook.status = 503
+    config = CONFIG.replace("max: 100ms}}}}\n      second", "max: 100ms}}, else: second, else_after: 1s}}\n      second")
+    daemon = logboom(config.format(hook=hook.url, second=second.url) + rule("12s") +
+                     "\n      routes: [{where: rule == channel_down, to: [hook, second]}]\n")
+    (daemon.dir / "app.log").touch()
+    daemon.start().ready()
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: second.states(rule="logins") == ["firing"], 60, "the alert, by the other channel")
+    assert "takes no alerts" in second.told(rule="logins")[0]["note"]
+    wait_for(lambda: second.states(rule="channel_down") == ["firing"], what="word that it is down")
+    down = second.told(rule="channel_down")[0]
+    assert down["key"] == {"sink": "hook"} and down["severity"] == "high" and "sink=hook" in down["message"]
+    write(daemon, line("10.0.0.2"))
+    wait_for(lambda: second.told(rule="logins", key={"ip": "10.0.0.2"}), what="a later alert")
+    hook.status = 200
+    wait_for(lambda: "resolved" in second.states(rule="channel_down"), 60, "word that it is well again")
+    for ip in ("10.0.0.1", "10.0.0.2"):
+        wait_for(lambda: "resolved" in hook.states(rule="logins", key={"ip": ip}), 60, "the end")
+        wait_for(lambda: "resolved" in second.states(rule="logins", key={"ip": ip}), 60, "the end, by the other")
+        for told in (hook, second):
+            states = told.states(rule="logins", key={"ip": ip})
+            assert states == ["firing", "resolved"], states
+    assert hook.told(rule="channel_down") == []
+
+
 def test_alerts_are_told_without_a_disk_and_with_it_again(logboom, hook, second, tmp_path):
     """The journal's directory takes nothing: people are told all the same, and health of it is shown."""
     daemon = begin(logboom, hook, second, rule("1s"))
