@@ -89,61 +89,33 @@ static void note_for_summary(struct lb_alert_runner *runner, struct lb_alert_key
     summary->alerts++;
 }
 
-/* `last`: the severity before it ended, if it did. */
-static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, int8_t last)
+static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, int8_t before)
 {
     bool late = runner->now - at > runner->max_age_ns;
-    int8_t previous = key->state.told;
-    enum lb_alert_notice notice = lb_alert_state_tell(&key->state, &runner->policy, runner->now, late);
-    int8_t severity = notice == LB_NOTICE_RESOLVED ? last : key->state.severity;
+    int8_t told = runner->report(runner->context, &(struct lb_alert_report){ .runner = runner, .key = key, .at = at, .before = before, .late = late });
 
-    if (notice == LB_NOTICE_NONE) {
-        if (late && key->state.severity > key->state.told)
-            note_for_summary(runner, key);
-        return;
-    }
-    key->sequence++;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .key = key,
-                                                               .notice = notice,
-                                                               .at = at,
-                                                               .severity = severity,
-                                                               .previous = previous,
-                                                               .late = late });
-    key->held_back = 0;
+    if (late && key->state.severity > told)
+        note_for_summary(runner, key);
 }
 
-static bool is_cooled_down(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
-{
-    int64_t since = runner->now - key->state.notified_ns;
-
-    return since < 0 || since >= runner->policy.cooldown_ns;
-}
-
-/* Of `each`: a record came at `at`. If no notice was about it (`sequence` is as before), it is told or held back. */
+/*
+ * Of `each`: a record came at `at`. If nothing was told about it (`sequence` is as before), it is told now, or held
+ * back.
+ */
 static void tell_occurrence(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, uint32_t sequence)
 {
     bool late = runner->now - at > runner->max_age_ns;
 
     if (!runner->rule->each || key->state.severity == LB_ALERT_QUIET || key->sequence != sequence)
         return;
-    if (key->state.told == LB_ALERT_QUIET)
-        tell(runner, key, at, key->state.severity);
-    if (key->sequence != sequence)
-        return;
-    if (late || key->state.told == LB_ALERT_QUIET || !is_cooled_down(runner, key)) {
+    (void)runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
+                                                                     .key = key,
+                                                                     .at = at,
+                                                                     .before = key->state.severity,
+                                                                     .late = late,
+                                                                     .occurrence = true });
+    if (key->sequence == sequence)
         key->held_back++;
-        return;
-    }
-    key->state.notified_ns = runner->now;
-    key->sequence++;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .key = key,
-                                                               .notice = LB_NOTICE_REPEATED,
-                                                               .at = at,
-                                                               .severity = key->state.severity,
-                                                               .previous = key->state.severity });
-    key->held_back = 0;
 }
 
 /* The id of an incident: the rule, the key and when it began. */
@@ -161,9 +133,7 @@ static void settle(struct lb_alert_runner *runner, struct lb_alert_key *key, int
     while (lb_alert_state_next(&key->state, &runner->policy, limit, &transition)) {
         if (transition.from == LB_ALERT_QUIET) {
             key->id = incident_id(runner, key);
-            key->sequence = 0;
             key->summarised = false;
-            key->told_sinks = 0;
         }
         runner->changed(runner->context, runner, &transition);
         tell(runner, key, transition.at, transition.from);
@@ -355,7 +325,6 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->judged = false;
     key->mask = 0;
     key->judged_until = end;
-    key->told_sinks = 0;
     key->summarised = false;
     key->held_back = 0;
     key->pinned = false;
@@ -660,7 +629,7 @@ static void tick_list(struct lb_alert_runner *runner, enum lb_alert_list list)
         walk(runner, key, key_time(runner, key) - runner->delay_ns);
         if (runner->rule->absent && watch_absent(runner, key))
             continue;
-        if (key->state.severity != LB_ALERT_QUIET && (!runner->rule->each || key->state.told != LB_ALERT_QUIET))
+        if (key->state.severity != LB_ALERT_QUIET)
             tell(runner, key, key->window.cursor.end, key->state.severity);
         relist(runner, key, false);
     }
@@ -670,12 +639,12 @@ static void tick_list(struct lb_alert_runner *runner, enum lb_alert_list list)
 static void sweep(struct lb_alert_runner *runner)
 {
     int64_t life = runner->shape.over_ns + runner->shape.lateness_ns;
+    int64_t cooldown = runner->policy.cooldown_ns; /* what it holds back is told with the next notice */
 
     for (int i = 0; i < SWEEP_MAX; i++) {
         struct lb_alert_key *key = runner->keys.lists[LB_ALERT_IDLE].head;
 
-        if (key == NULL || key_time(runner, key) - key->newest <= life ||
-            !lb_alert_state_forgettable(&key->state, &runner->policy, runner->now))
+        if (key == NULL || key_time(runner, key) - key->newest <= life + (key->held_back > 0 ? cooldown : 0))
             return;
         lb_alert_keys_remove(&runner->keys, key);
     }
@@ -687,12 +656,9 @@ static void tell_summary(struct lb_alert_runner *runner, bool last)
 
     if (summary->alerts == 0 || (!last && runner->now - summary->noted_ns < SUMMARY_WAIT_S * LB_SECOND))
         return;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .notice = LB_NOTICE_UPDATED,
-                                                               .at = summary->last,
-                                                               .severity = summary->highest,
-                                                               .previous = LB_ALERT_QUIET,
-                                                               .late = true });
+    runner->report(
+        runner->context,
+        &(struct lb_alert_report){ .runner = runner, .at = summary->last, .before = summary->highest, .late = true });
     *summary = (struct lb_alert_summary){ .highest = LB_ALERT_QUIET };
 }
 
