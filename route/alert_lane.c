@@ -218,8 +218,8 @@ static void tell_end(struct lb_alert_notifier *self, struct lb_incident *inciden
 }
 
 /* One more occurrence is told when the cooldown is over, while nobody works on it. */
-static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident,
-                   struct lb_alert_lane *lane, const struct lb_alert_policy *policy)
+static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident, struct lb_alert_lane *lane,
+                   const struct lb_alert_policy *policy)
 {
     if (!incident->occurred || incident->late || incident->acked_ns != LB_TIME_NONE ||
         lane->told.severity == LB_ALERT_QUIET || !lb_alert_cooled_down(&lane->told, policy, self->now))
