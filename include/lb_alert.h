@@ -230,6 +230,13 @@ struct lb_alerting {
     struct lb_alert_detour *detours; /* one for each of them, or NULL */
 };
 
+/* Whose part a rule is, or itself: what people know it by. */
+static inline const struct lb_alert_rule *lb_alerting_owner(const struct lb_alerting *alerting,
+                                                            const struct lb_alert_rule *rule)
+{
+    return rule->is_part ? &alerting->rules[rule->owner] : rule;
+}
+
 /* Rules that people wrote. */
 static inline uint32_t lb_alerting_rule_count(const struct lb_alerting *alerting)
 {

@@ -19,6 +19,8 @@ struct section_options {
     const struct lb_node *routes;
     const struct lb_node *rules;
     const struct lb_node *maintenance;
+    const struct lb_node *default_keys;
+    struct lb_alert_defaults defaults;
 };
 
 #define MEMBER(name) offsetof(struct section_options, alerting.name)
@@ -39,6 +41,10 @@ static const struct lb_option section_options[] = {
       0, 0 },
     { "routes", LB_OPTION_NODE, offsetof(struct section_options, routes), NULL,
       "Where alerts go, and how: a list of where, to and more; all that match", 0, NULL, NULL, 0, 0 },
+    { "defaults", LB_OPTION_NODE, offsetof(struct section_options, default_keys), NULL,
+      "Keys that rules have which do not say them: severity, min_count, cooldown, for, hold, repeat, forget, "
+      "unknown_after, runbook, labels, to",
+      0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },
     { "maintenance", LB_OPTION_NODE, offsetof(struct section_options, maintenance), NULL,
@@ -121,9 +127,10 @@ static bool append_parts(struct lb_config *config, struct lb_alerting *alerting)
 }
 
 /* `routes_read`: otherwise their faults are told already, and a missing sink is one of them. */
-static bool read_rules(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
+static bool read_rules(struct lb_config *config, const struct section_options *options, struct lb_alerting *alerting,
                        bool routes_read, struct lb_diag *diag)
 {
+    const struct lb_node *node = options->rules;
     bool ok = true;
 
     if (node == NULL || lb_alert_is_nothing(node))
@@ -138,7 +145,7 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
         return lb_alert_too_large(node, diag);
     for (uint32_t i = 0; i < node->count; i++) {
         struct lb_alert_rule *rule = &alerting->rules[alerting->rule_count];
-        bool read = lb_alert_rule_read(config, &node->keys[i], &node->values[i], rule, diag);
+        bool read = lb_alert_rule_read(config, &node->keys[i], &node->values[i], &options->defaults, rule, diag);
 
         if (read && routes_read && !reaches_a_sink(alerting, rule)) {
             lb_diag_error(diag, rule->place,
@@ -197,6 +204,13 @@ static bool check_between(const struct lb_alerting *alerting, const struct lb_no
     return ok;
 }
 
+static bool read_defaults(struct lb_config *config, struct section_options *options, struct lb_diag *diag)
+{
+    options->defaults.node = options->default_keys;
+    return options->default_keys == NULL || lb_alert_is_nothing(options->default_keys) ||
+           lb_options_fill(config, lb_alert_default_options, options->default_keys, &options->defaults, diag);
+}
+
 static bool name_sinks(struct lb_config *config, struct lb_alerting *alerting)
 {
     struct lb_strs *names = &alerting->sink_names;
@@ -253,6 +267,7 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
         return lb_alert_too_large(node, diag);
     routes = lb_alert_routes_read(config, options.routes, alerting, diag);
     ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
-    ok = read_rules(config, options.rules, alerting, routes, diag) && routes && ok;
+    ok = read_defaults(config, &options, diag) && ok;
+    ok = read_rules(config, &options, alerting, routes, diag) && routes && ok;
     return (options.rules == NULL || check_between(alerting, options.rules, diag)) && ok;
 }
