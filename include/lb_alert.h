@@ -283,6 +283,10 @@ bool lb_alert_engine_keep(struct lb_alert_engine *engine, const char *directory)
 struct lb_mutes;
 void lb_alert_engine_mute(struct lb_alert_engine *engine, struct lb_mutes *mutes);
 
+/* Before the start: alerts carry what was done to their service shortly before. They outlive the engine. */
+struct lb_markers;
+void lb_alert_engine_markers(struct lb_alert_engine *engine, struct lb_markers *markers);
+
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 
 /* Gives a reference of the batch. `token` is the engine's own consumer's, NULL if the batch has no feeds. */

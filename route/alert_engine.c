@@ -415,3 +415,8 @@ void lb_alert_engine_mute(struct lb_alert_engine *engine, struct lb_mutes *mutes
     engine->notifier.find_mute = lb_mutes_find;
     engine->notifier.mutes = mutes;
 }
+
+void lb_alert_engine_markers(struct lb_alert_engine *engine, struct lb_markers *markers)
+{
+    engine->notifier.markers = markers;
+}
