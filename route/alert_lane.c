@@ -9,6 +9,7 @@
 #include "alert_notifier_parts.h"
 
 #include "alert_text.h"
+#include "calendar.h"
 #include "lb_clock.h"
 #include "lb_log.h"
 #include "lb_route.h"
@@ -31,11 +32,6 @@ struct lb_str lb_notifier_say(struct lb_alert_notifier *self, const char *fmt, .
     vsnprintf(self->reason, sizeof(self->reason), fmt, args);
     va_end(args);
     return lb_str_from(self->reason);
-}
-
-uint64_t lb_notifier_detour(const struct lb_alert_notifier *self, uint64_t sinks)
-{
-    return self->detour != NULL && sinks != 0 ? self->detour(self->detour_context, sinks) : sinks;
 }
 
 bool lb_notifier_compose(struct lb_alert_notifier *self, const struct lb_alert_event *event, uint64_t sinks)
@@ -141,9 +137,28 @@ static void add_way(struct lb_notifier_ways *ways, uint64_t route, uint64_t sink
         ways->items[0].sinks |= sinks;
 }
 
+/* That a channel is down is told by the others. */
+static void leave_out(struct lb_notifier_ways *ways, uint64_t sinks)
+{
+    for (uint32_t i = 0; i < ways->count; i++)
+        ways->items[i].sinks &= ~sinks;
+}
+
+/* The route counts now. Otherwise the alert is looked at again when it does. */
+static bool is_open(const struct lb_alert_notifier *self, struct lb_incident *incident, const struct lb_calendar *hours)
+{
+    struct lb_span span;
+
+    if (hours == NULL || lb_calendar_find(hours, self->now, NULL))
+        return true;
+    if (lb_calendar_next(hours, self->now, &span))
+        lb_notifier_due(incident, span.from);
+    return false;
+}
+
 /* A sink that several routes lead to is told by the first of them. */
-void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident *incident,
-                       const struct lb_record *record, struct lb_notifier_ways *ways)
+void lb_notifier_match(struct lb_alert_notifier *self, struct lb_incident *incident, const struct lb_record *record,
+                       struct lb_notifier_ways *ways)
 {
     const struct lb_alerting *alerting = self->alerting;
     uint64_t claimed = 0;
@@ -152,7 +167,7 @@ void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident 
         self->scratch.used = 0;
         uint64_t sinks = lb_route_match(&alerting->routes[i], 1, record, &self->scratch);
 
-        if (sinks == 0)
+        if (sinks == 0 || (alerting->manners != NULL && !is_open(self, incident, alerting->manners[i].hours)))
             continue;
         add_way(ways, alerting->manners != NULL ? alerting->manners[i].print : 0, sinks & ~claimed);
         claimed |= sinks;
@@ -161,6 +176,8 @@ void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident 
     }
     if (incident->rule != NULL)
         add_way(ways, 0, incident->rule->sinks & ~claimed);
+    if (incident->rule == &lb_notifier_down_rule)
+        leave_out(ways, self->down);
 }
 
 const struct lb_alert_manner *lb_notifier_manner(const struct lb_alert_notifier *self, uint64_t route)
@@ -235,8 +252,8 @@ static void tell_end(struct lb_alert_notifier *self, struct lb_incident *inciden
 }
 
 /* One more occurrence is told when the cooldown is over, while nobody works on it. */
-static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident,
-                   struct lb_alert_lane *lane, const struct lb_alert_policy *policy)
+static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident, struct lb_alert_lane *lane,
+                   const struct lb_alert_policy *policy)
 {
     if (!incident->occurred || incident->late || incident->acked_ns != LB_TIME_NONE ||
         lane->told.severity == LB_ALERT_QUIET || !lb_alert_cooled_down(&lane->told, policy, self->now))

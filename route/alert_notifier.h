@@ -43,9 +43,8 @@ struct lb_alert_notifier {
     struct lb_markers *markers;
     char deploy[LB_MARKER_TEXT_BYTES];
 
-    /* What goes elsewhere while a sink fails; NULL: nothing does. Returns the sinks instead or besides. */
-    uint64_t (*detour)(void *context, uint64_t sinks);
-    void *detour_context;
+    const struct lb_alert_outside *outside; /* the engine's; NULL: nobody to ask */
+    uint64_t down;                          /* sinks that deliver nothing */
 
     const char *closing; /* why what ends now ends; NULL: because it is over */
     uint64_t lost;
