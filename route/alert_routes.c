@@ -225,9 +225,11 @@ bool lb_alert_leads_nowhere(const struct lb_route *route)
     return route->where != NULL && lb_expr_constant(route->where) == LB_EXPR_NEVER;
 }
 
-static bool ends_the_list(const struct lb_route *route)
+/* One with hours ends it within them only. */
+static bool ends_the_list(const struct lb_route *route, const struct lb_alert_manner *manner)
 {
-    return route->stop && (route->where == NULL || lb_expr_constant(route->where) == LB_EXPR_ALWAYS);
+    return route->stop && manner->hours == NULL &&
+           (route->where == NULL || lb_expr_constant(route->where) == LB_EXPR_ALWAYS);
 }
 
 static bool check_reachable(const struct lb_alerting *alerting, struct lb_diag *diag)
@@ -235,7 +237,7 @@ static bool check_reachable(const struct lb_alerting *alerting, struct lb_diag *
     bool ok = true;
 
     for (uint32_t i = 0; i < alerting->route_count; i++) {
-        if (i > 0 && ends_the_list(&alerting->routes[i - 1])) {
+        if (i > 0 && ends_the_list(&alerting->routes[i - 1], &alerting->manners[i - 1])) {
             lb_diag_error(diag, alerting->routes[i].place,
                           "this route is never reached: the one before takes every alert and stops");
             return false;
