@@ -8,6 +8,7 @@ const struct command *const commands[] = {
     &command_run,
     &command_reload,
     &command_check,
+    &command_test,
     &command_explain,
     &command_cat,
     &command_grep,

@@ -497,6 +497,17 @@ static bool save(struct lb_alert_engine *engine, bool last)
     return lb_alert_memory_tick(engine->memory, engine->runners, alerting->rule_count, &alerting->sink_names, last);
 }
 
+bool lb_alert_engine_save(struct lb_alert_engine *engine)
+{
+    return save(engine, true);
+}
+
+void lb_alert_engine_applied(struct lb_alert_engine *engine, const struct lb_batch *batch)
+{
+    if (engine->memory != NULL)
+        lb_alert_memory_applied(engine->memory, batch, NULL);
+}
+
 static void *run(void *context)
 {
     struct lb_alert_engine *engine = context;
@@ -707,4 +718,18 @@ void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out
         any = write_rule(&engine->runners[i], any, out);
     pthread_mutex_unlock(&engine->state_lock);
     lb_buffer_append_char(out, ']');
+}
+
+void lb_alert_engine_view(struct lb_alert_engine *engine,
+                          void (*visit)(void *context, const struct lb_alert_view *view), void *context)
+{
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++) {
+        const struct lb_alert_runner *runner = &engine->runners[i];
+
+        for (int list = 0; list < LB_ALERT_LISTS; list++) {
+            for (const struct lb_alert_key *key = runner->keys.lists[list].head; key != NULL; key = key->next)
+                visit(context, &(struct lb_alert_view){ runner->rule, lb_alert_key_text(key), key->judged, key->value,
+                                                        key->totals.count, key->state.severity });
+        }
+    }
 }
