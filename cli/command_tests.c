@@ -87,8 +87,8 @@ static bool run_file(struct arguments *arguments, const char *path, struct offli
     lb_diag_print(&diag, stderr);
     lb_diag_free(&diag);
     for (uint32_t i = 0; ok && i < file.proof_count; i++) {
-        if (arguments->only == NULL || memmem(file.proofs[i].name.ptr, file.proofs[i].name.len, arguments->only,
-                                              strlen(arguments->only)) != NULL)
+        if (arguments->only == NULL ||
+            memmem(file.proofs[i].name.ptr, file.proofs[i].name.len, arguments->only, strlen(arguments->only)) != NULL)
             run_one(arguments, &file, &file.proofs[i], offline);
     }
     if (ok && arguments->report.coverage)

@@ -45,7 +45,7 @@ struct proof_expectation {
 /* Records or lines, one or a row of them. */
 struct proof_input {
     struct lb_place place;
-    int64_t from_ns; /* Unix time of the first, */
+    int64_t from_ns;   /* Unix time of the first, */
     int64_t arrive_ns; /* and when it arrives */
     int64_t every_ns;
     uint64_t count;
@@ -73,7 +73,7 @@ struct proof_fault {
     struct lb_place place;
     enum proof_fault_kind kind;
     int64_t at_ns;
-    int64_t down_ns;  /* until it is up again */
+    int64_t down_ns; /* until it is up again */
     uint32_t sink;
     struct proof_reply *replies;
     uint32_t reply_count;
@@ -108,8 +108,8 @@ struct proof {
     struct proof_record *records; /* of a pipeline test */
     uint32_t record_count;
     bool pipeline;
-    bool strict;       /* nothing is told but what is expected */
-    int64_t notices_max; /* or PROOF_COUNT_ANY */
+    bool strict;          /* nothing is told but what is expected */
+    int64_t notices_max;  /* or PROOF_COUNT_ANY */
     struct lb_str golden; /* a path, or empty */
 };
 
@@ -154,6 +154,35 @@ bool proof_read_sinks(const struct proof_reader *self, const struct lb_node *nod
 bool proof_read_rule(const struct proof_reader *self, const struct lb_node *node, struct lb_str *rule);
 
 bool proof_read_replies(const struct proof_reader *self, const struct lb_node *node, struct proof_fault *fault);
+
+/* --- what tests are made of (proof_items.c) ------------------------------------------------ */
+
+bool proof_fill(const struct proof_reader *self, const struct lb_option *options, const struct lb_node *node,
+                void *state);
+bool proof_no_room(const struct proof_reader *self, const struct lb_node *node); /* false */
+
+/* One, or a list of them; `*count` of them. */
+const struct lb_node *proof_items(const struct lb_node *node, uint32_t *count);
+
+bool proof_read_whole(const struct proof_reader *self, const struct lb_node *node, int64_t *number);
+bool proof_read_line(const struct proof_reader *self, const struct lb_node *node, struct lb_strs *lines);
+bool proof_find_source(const struct proof_reader *self, struct lb_str name, struct lb_place place, uint32_t *index);
+bool proof_read_input(const struct proof_reader *self, const struct lb_node *node, struct proof_input *input);
+bool proof_read_expectations(const struct proof_reader *self, const struct lb_node *node,
+                             struct proof_expectation **expectations, uint32_t *count);
+bool proof_read_fault(const struct proof_reader *self, const struct lb_node *node, struct proof_fault *fault);
+
+/* What is expected of a record, by keys of a test or of one of its `records`. */
+struct proof_record_nodes {
+    const struct lb_node *fields;
+    const struct lb_node *without;
+    const struct lb_node *to;
+    const struct lb_node *dropped;
+    const struct lb_node *feeds;
+};
+extern const struct lb_option proof_record_options[];
+bool proof_read_record(const struct proof_reader *self, const struct proof_record_nodes *nodes, struct lb_place place,
+                       struct proof_record *record);
 
 /* A node as JSON. */
 void proof_write_json(struct lb_buffer *out, const struct lb_node *node);
@@ -226,7 +255,7 @@ struct proof_run {
     struct proof_look *looks;
     uint32_t look_count;
     uint32_t look_capacity;
-    uint32_t records_seen; /* of a pipeline test */
+    uint32_t records_seen;     /* of a pipeline test */
     struct lb_buffer failures; /* one a line; more lines begin with blanks */
     uint32_t failure_count;
     uint64_t lines; /* that went in */
@@ -306,7 +335,7 @@ struct proof_report {
     bool verbose;
     bool coverage;
     bool colour;
-    struct lb_buffer junit; /* test cases so far */
+    struct lb_buffer junit;   /* test cases so far */
     struct lb_buffer results; /* the same as JSON */
     struct proof_totals totals;
 };

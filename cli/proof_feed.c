@@ -14,6 +14,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 enum { LINE_BYTES_MAX = LB_LINE_BYTES_MAX };
 
@@ -56,8 +57,7 @@ static uint32_t stream_of(struct proof_feed *feed, const struct proof_input *sai
     for (uint32_t i = 0; i < feed->stream_count; i++) {
         const struct stream *stream = &feed->streams[i];
 
-        if (stream->source == wanted.source && stream->lines == wanted.lines &&
-            lb_str_equal(stream->name, wanted.name))
+        if (stream->source == wanted.source && stream->lines == wanted.lines && lb_str_equal(stream->name, wanted.name))
             return i;
     }
     feed->streams[feed->stream_count] = wanted;
@@ -149,28 +149,79 @@ int64_t proof_feed_due(struct proof_feed *feed)
 
 /* --- lines ---------------------------------------------------------------------------------- */
 
-/* Copies `text` with {n} and {timestamp} replaced. */
-static void replace(struct lb_buffer *out, struct lb_str text, uint64_t number, int64_t time_ns)
+static void write_part(struct lb_buffer *out, char letter, const struct tm *parts, int64_t time_ns)
 {
-    static const char stamp[] = "{timestamp}";
+    static const char months[][4] = {
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+    };
+
+    switch (letter) {
+    case 'Y': lb_buffer_print(out, "%d", parts->tm_year + 1900); break;
+    case 'm': lb_buffer_print(out, "%02d", parts->tm_mon + 1); break;
+    case 'b': lb_buffer_append_str(out, lb_str_from(months[parts->tm_mon % 12])); break;
+    case 'd': lb_buffer_print(out, "%02d", parts->tm_mday); break;
+    case 'e': lb_buffer_print(out, "%2d", parts->tm_mday); break;
+    case 'H': lb_buffer_print(out, "%02d", parts->tm_hour); break;
+    case 'M': lb_buffer_print(out, "%02d", parts->tm_min); break;
+    case 'S': lb_buffer_print(out, "%02d", parts->tm_sec); break;
+    case 'L': lb_buffer_print(out, "%03d", (int)(time_ns % LB_SECOND / LB_MILLISECOND)); break;
+    case 's': lb_buffer_print(out, "%" PRId64, time_ns / LB_SECOND); break;
+    default: lb_buffer_append_char(out, letter); break;
+    }
+}
+
+/* The time in UTC as `format` says: %Y %m %b %d %e %H %M %S, %L for milliseconds, %s for seconds since 1970. */
+static void write_time(struct lb_buffer *out, struct lb_str format, int64_t time_ns)
+{
+    time_t seconds = (time_t)(time_ns / LB_SECOND);
+    struct tm parts;
+
+    gmtime_r(&seconds, &parts);
+    for (size_t i = 0; i < format.len; i++) {
+        if (format.ptr[i] == '%' && i + 1 < format.len)
+            write_part(out, format.ptr[++i], &parts, time_ns);
+        else
+            lb_buffer_append_char(out, format.ptr[i]);
+    }
+}
+
+/* {n}, {timestamp} or {timestamp:FORMAT} at the front of `text`. Returns how long it is, 0 where it is none. */
+static size_t write_word(struct lb_buffer *out, struct lb_str text, uint64_t number, int64_t time_ns)
+{
+    static const char stamp[] = "{timestamp";
+    const char *close = memchr(text.ptr, '}', text.len);
+    size_t len = close != NULL ? (size_t)(close + 1 - text.ptr) : 0;
+    size_t head = sizeof(stamp) - 1;
     char when[LB_TIME_TEXT_SIZE];
 
+    if (lb_str_starts(text, LB_STR("{n}"))) {
+        lb_buffer_print(out, "%" PRIu64, number);
+        return 3;
+    }
+    if (len <= head || !lb_str_starts(text, (struct lb_str){ stamp, head }))
+        return 0;
+    if (len == head + 1) {
+        lb_buffer_append(out, when, lb_time_write(time_ns, when));
+        return len;
+    }
+    if (text.ptr[head] != ':')
+        return 0;
+    write_time(out, (struct lb_str){ text.ptr + head + 1, len - head - 2 }, time_ns);
+    return len;
+}
+
+static void replace(struct lb_buffer *out, struct lb_str text, uint64_t number, int64_t time_ns)
+{
     while (text.len > 0) {
         const char *brace = memchr(text.ptr, '{', text.len);
         size_t before = brace != NULL ? (size_t)(brace - text.ptr) : text.len;
-        size_t used = before;
 
         lb_buffer_append(out, text.ptr, before);
-        struct lb_str rest = { text.ptr + before, text.len - before };
-        if (lb_str_starts(rest, LB_STR("{n}"))) {
-            lb_buffer_print(out, "%" PRIu64, number);
-            used += 3;
-        } else if (lb_str_starts(rest, (struct lb_str){ stamp, sizeof(stamp) - 1 })) {
-            lb_buffer_append(out, when, lb_time_write(time_ns, when));
-            used += sizeof(stamp) - 1;
-        } else if (rest.len > 0) {
+        text = (struct lb_str){ text.ptr + before, text.len - before };
+        size_t used = text.len > 0 ? write_word(out, text, number, time_ns) : 0;
+        if (used == 0 && text.len > 0) {
             lb_buffer_append_char(out, '{');
-            used++;
+            used = 1;
         }
         text = (struct lb_str){ text.ptr + used, text.len - used };
     }

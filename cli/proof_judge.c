@@ -83,8 +83,7 @@ static void say_expectation(struct words *words, const struct proof_run *run, co
 
     *words = (struct words){ .len = 0 };
     if (wanted->at.set)
-        say(words, "%s..%s ", proof_time(run->proof, wanted->at.from, from),
-            proof_time(run->proof, wanted->at.to, to));
+        say(words, "%s..%s ", proof_time(run->proof, wanted->at.from, from), proof_time(run->proof, wanted->at.to, to));
     say(words, LB_STR_FMT, LB_STR_ARG(wanted->rule.len > 0 ? wanted->rule : LB_STR("any rule")));
     if (wanted->key != NULL) {
         lb_buffer_init(&key, WORDS_BYTES);
@@ -116,9 +115,9 @@ static bool has_key(const struct proof_notice *notice, const struct lb_node *key
 
     for (uint32_t i = 0; key != NULL && i < key->count; i++) {
         struct lb_scratch scratch = { bytes, sizeof(bytes), 0 };
-        struct lb_value value =
-            notice->key.len > 1 ? lb_value_member(lb_value_of(notice->key, LB_VALUE_OBJECT), key->keys[i].text)
-                                : (struct lb_value){ .kind = LB_VALUE_NONE };
+        struct lb_value value = notice->key.len > 1
+                                    ? lb_value_member(lb_value_of(notice->key, LB_VALUE_OBJECT), key->keys[i].text)
+                                    : (struct lb_value){ .kind = LB_VALUE_NONE };
 
         if (value.kind == LB_VALUE_NONE || !lb_str_equal(lb_value_str(value, &scratch), key->values[i].text))
             return false;
@@ -127,7 +126,16 @@ static bool has_key(const struct proof_notice *notice, const struct lb_node *key
 }
 
 /* Why it does not fit, in one word; NULL: it does. The gravest first, so that the nearest one can be told. */
-enum misfit { FITS, MISFIT_TIME, MISFIT_SINKS, MISFIT_VALUE, MISFIT_MESSAGE, MISFIT_SEVERITY, MISFIT_STATE, MISFIT_OTHER };
+enum misfit {
+    FITS,
+    MISFIT_TIME,
+    MISFIT_SINKS,
+    MISFIT_VALUE,
+    MISFIT_MESSAGE,
+    MISFIT_SEVERITY,
+    MISFIT_STATE,
+    MISFIT_OTHER
+};
 
 static enum misfit misfit(const struct proof_notice *notice, const struct proof_expectation *wanted)
 {
@@ -137,8 +145,9 @@ static enum misfit misfit(const struct proof_notice *notice, const struct proof_
         return MISFIT_STATE;
     if (wanted->severity != PROOF_SEVERITY_ANY && !lb_str_is(notice->severity, severity_names[wanted->severity]))
         return MISFIT_SEVERITY;
-    if (wanted->message.len > 0 && (notice->message.len == 0 || memmem(notice->message.ptr, notice->message.len,
-                                                                       wanted->message.ptr, wanted->message.len) == NULL))
+    if (wanted->message.len > 0 &&
+        (notice->message.len == 0 ||
+         memmem(notice->message.ptr, notice->message.len, wanted->message.ptr, wanted->message.len) == NULL))
         return MISFIT_MESSAGE;
     if (wanted->has_value &&
         (!notice->has_value || notice->value < wanted->value_low || notice->value > wanted->value_high))
@@ -170,8 +179,8 @@ static void say_notice(struct words *words, const struct proof_run *run, const s
 /* The notice that comes nearest to what was expected. */
 static void tell_nearest(struct proof_run *run, const struct proof_expectation *wanted)
 {
-    static const char *const why[] = { [MISFIT_TIME] = "at another time",   [MISFIT_SINKS] = "to other sinks",
-                                       [MISFIT_VALUE] = "another value",    [MISFIT_MESSAGE] = "in other words",
+    static const char *const why[] = { [MISFIT_TIME] = "at another time",         [MISFIT_SINKS] = "to other sinks",
+                                       [MISFIT_VALUE] = "another value",          [MISFIT_MESSAGE] = "in other words",
                                        [MISFIT_SEVERITY] = "of another severity", [MISFIT_STATE] = "another state" };
     enum misfit least = MISFIT_OTHER;
     const struct proof_notice *nearest = NULL;

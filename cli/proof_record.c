@@ -99,8 +99,8 @@ static void compare_field(struct proof_run *run, const struct lb_record *record,
     lb_buffer_init(&json, LB_LINE_BYTES_MAX);
     proof_write_json(&json, wanted);
     if (value.kind == LB_VALUE_NONE)
-        proof_fail(run, "expected  %.*s " LB_STR_FMT ", the record has no such field (line %u)", (int)name.len, name.ptr,
-                   LB_STR_ARG(lb_buffer_str(&json)), wanted->place.line);
+        proof_fail(run, "expected  %.*s " LB_STR_FMT ", the record has no such field (line %u)", (int)name.len,
+                   name.ptr, LB_STR_ARG(lb_buffer_str(&json)), wanted->place.line);
     else
         proof_fail(run, "expected  %.*s " LB_STR_FMT ", got \"" LB_STR_FMT "\" (line %u)", (int)name.len, name.ptr,
                    LB_STR_ARG(lb_buffer_str(&json)), LB_STR_ARG(text), wanted->place.line);

@@ -179,7 +179,8 @@ static void each_unfired(const struct proof_file *file,
 static void print_unfired(void *context, struct lb_str rule, const char *severity, bool shadow)
 {
     (void)context;
-    printf("  never fired: " LB_STR_FMT " %s%s\n", LB_STR_ARG(rule), severity, shadow ? " (shadow: nobody is told)" : "");
+    printf("  never fired: " LB_STR_FMT " %s%s\n", LB_STR_ARG(rule), severity,
+           shadow ? " (shadow: nobody is told)" : "");
 }
 
 static void write_unfired(void *context, struct lb_str rule, const char *severity, bool shadow)
@@ -223,8 +224,9 @@ static bool write_junit(const struct proof_report *report, const char *path)
     bool ok = file != NULL;
 
     if (ok) {
-        fprintf(file, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"logboom test\" tests=\"%u\" "
-                      "failures=\"%u\">\n",
+        fprintf(file,
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"logboom test\" tests=\"%u\" "
+                "failures=\"%u\">\n",
                 report->totals.proofs, report->totals.failed);
         fwrite(report->junit.ptr, 1, report->junit.len, file);
         fputs("</testsuite>\n", file);

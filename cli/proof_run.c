@@ -36,13 +36,13 @@ struct course {
     struct offline_stream *streams;
     uint64_t *positions; /* of the streams: where the next line begins */
     int64_t now;
-    int64_t tick;       /* the next one */
+    int64_t tick; /* the next one */
     int64_t until;
     uint32_t next_fault; /* among the restarts, in order of time */
     const struct proof_fault **restarts;
     uint32_t restart_count;
-    int64_t saved;  /* the beat began there */
-    int64_t save;   /* the next one that matters; INT64_MAX: none */
+    int64_t saved;         /* the beat began there */
+    int64_t save;          /* the next one that matters; INT64_MAX: none */
     struct lb_buffer kept; /* struct kept and text, since the last save */
     uint32_t next_probe;
 };

@@ -121,7 +121,8 @@ static void try_once(struct proof_run *run, uint32_t sink)
         return;
     }
     run->tries = tries;
-    tries[run->try_count++] = (struct proof_try){ recorder->queue[recorder->first], sink, now + reply->takes_ns, reply };
+    tries[run->try_count++] =
+        (struct proof_try){ recorder->queue[recorder->first], sink, now + reply->takes_ns, reply };
     if (reply->delivered || reply->refused) {
         recorder->first++;
         recorder->failures = 0;

@@ -200,7 +200,8 @@ bool proof_read_rule(const struct proof_reader *self, const struct lb_node *node
 
 /* --- replies ---------------------------------------------------------------------------- */
 
-/* "200", "429 retry-after 2", "hang": what the service answers, and what a sink makes of that unless it is told else. */
+/* "200", "429 retry-after 2", "hang": what the service answers, and what a sink makes of that unless it is told else.
+ */
 static bool read_reply(struct lb_str text, struct proof_reply *reply)
 {
     char word[TEXT_BYTES];
@@ -254,8 +255,9 @@ bool proof_read_replies(const struct proof_reader *self, const struct lb_node *n
 /* Plain text that JSON takes as it is. */
 static bool is_bare(const struct lb_node *node)
 {
-    return !node->quoted && node->text.len > 0 && (*node->text.ptr == '-' || isdigit((unsigned char)*node->text.ptr) ||
-                                                   isalpha((unsigned char)*node->text.ptr)) &&
+    return !node->quoted && node->text.len > 0 &&
+           (*node->text.ptr == '-' || isdigit((unsigned char)*node->text.ptr) ||
+            isalpha((unsigned char)*node->text.ptr)) &&
            lb_json_valid(node->text);
 }
 
