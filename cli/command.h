@@ -33,6 +33,7 @@ extern const struct command command_recover;
 extern const struct command command_index;
 extern const struct command command_replay;
 extern const struct command command_channels;
+extern const struct command command_alerts;
 extern const struct command command_version;
 extern const struct command command_help;
 

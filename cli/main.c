@@ -20,6 +20,7 @@ const struct command *const commands[] = {
     &command_index,
     &command_replay,
     &command_channels,
+    &command_alerts,
     &command_version,
     &command_help,
     NULL,

@@ -237,6 +237,18 @@ bool offline_add(struct offline *self, struct offline_stream *stream, struct lb_
     return true;
 }
 
+struct lb_str offline_record(struct lb_buffer *buffer, struct lb_str line)
+{
+    static const char name[] = "\"message\":";
+
+    if (line.len < 2 || line.ptr[0] != '{' || line.ptr[1] != '"' || memmem(line.ptr, line.len, name, sizeof(name) - 1) != NULL)
+        return line;
+    lb_buffer_reset(buffer);
+    lb_buffer_append_str(buffer, LB_STR("{\"message\":\"\","));
+    lb_buffer_append(buffer, line.ptr + 1, line.len - 1);
+    return buffer->failed ? line : lb_buffer_str(buffer);
+}
+
 void offline_send(struct offline *self, int64_t now_ns)
 {
     struct lb_batch *batch = &self->batch;

@@ -12,6 +12,7 @@
 #define OFFLINE_H
 
 #include "lb_alert_steps.h"
+#include "lb_buffer.h"
 #include "lb_conf.h"
 
 /* Where lines come from: a stream of its own. Zeroed at first; lives as long as the pipeline is used. */
@@ -79,6 +80,12 @@ void offline_stream_init(struct offline_stream *stream, const struct lb_source *
 
 /* Adds a line to the batch in the making. `position`: where it begins in its stream. False: send first. */
 bool offline_add(struct offline *self, struct offline_stream *stream, struct lb_str line, uint64_t position);
+
+/*
+ * A line of an archive as a record of its own: one in JSON without a message gets an empty one, else another field
+ * would be taken for it. Points into `line` or `buffer`.
+ */
+struct lb_str offline_record(struct lb_buffer *buffer, struct lb_str line);
 
 /* Sends it off, if there is one: it arrives now, and the clock stands there. */
 void offline_send(struct offline *self, int64_t now_ns);

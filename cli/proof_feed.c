@@ -39,6 +39,7 @@ struct proof_feed {
     struct stream *streams;
     uint32_t stream_count;
     struct lb_buffer text;
+    struct lb_buffer record;
     bool failed;
 };
 
@@ -85,6 +86,7 @@ struct proof_feed *proof_feed_open(const struct proof *proof)
         return NULL;
     feed->proof = proof;
     lb_buffer_init(&feed->text, LINE_BYTES_MAX);
+    lb_buffer_init(&feed->record, LINE_BYTES_MAX);
     feed->inputs = lb_alloc((proof->input_count + 1) * sizeof(*feed->inputs));
     feed->streams = lb_alloc((proof->input_count + 1) * sizeof(*feed->streams));
     bool ok = feed->inputs != NULL && feed->streams != NULL;
@@ -103,6 +105,7 @@ void proof_feed_close(struct proof_feed *feed)
         archive_paths_free(&feed->inputs[i].paths);
     }
     lb_buffer_free(&feed->text);
+    lb_buffer_free(&feed->record);
     lb_free(feed->inputs);
     lb_free(feed->streams);
     lb_free(feed);
@@ -256,7 +259,9 @@ struct proof_line proof_feed_take(struct proof_feed *feed)
 
     lb_buffer_reset(&feed->text);
     if (input->lines != NULL && timed_lines_peek(input->lines, &line)) {
-        lb_buffer_append_str(&feed->text, line.text);
+        bool record = feed->streams[input->stream].lines == OFFLINE_RECORDS;
+
+        lb_buffer_append_str(&feed->text, record ? offline_record(&feed->record, line.text) : line.text);
         timed_lines_take(input->lines);
         input->newest_ns = at;
         feed->failed = feed->failed || timed_lines_failed(input->lines);
