@@ -1,100 +1,21 @@
-/*
- * alerts.h - what the parts of `logboom alerts` share.
- *
- * A subcommand is a file alerts_<name>.c with one function; the table in
- * command_alerts.c names them.
- */
+/* alerts.h - the commands below `logboom alerts`, and what they share. */
 #ifndef ALERTS_H
 #define ALERTS_H
 
 #include "command.h"
-#include "lb_conf.h"
 
-/* Each gets the arguments behind `logboom alerts`; argv[0] is its own name. Returns an exit code. */
-int alerts_replay(int argc, char **argv);
-int alerts_lint(int argc, char **argv);
-int alerts_drill(int argc, char **argv);
-
-extern const char *const alerts_severity_names[]; /* "info" … "critical" */
-
-/* The configuration; NULL: its faults were told. */
-struct lb_config *alerts_config(const char *file);
-
-/* The index of a rule, or -1 after it was said which are there. */
-int alerts_find_rule(const struct lb_config *config, const char *name);
-
-/* "1m30s", to the second; `text` has room for ALERTS_TIME_SIZE bytes. */
-enum { ALERTS_TIME_SIZE = 32 };
-const char *alerts_duration(int64_t duration_ns, char *text);
-
-/* --- incidents of a replay (alerts_incidents.c) ---------------------------------------------- */
-
-struct incident {
-    uint32_t rule;
-    int8_t highest; /* severity */
-    bool open;      /* it fires still */
-    struct lb_str key; /* JSON */
-    struct lb_str id;
-    int64_t started_ns;
-    int64_t told_ns;
-    int64_t ended_ns; /* its threshold was crossed up to here; of an open one: the end of the replay */
-    double peak;
-    uint32_t notices;
+struct alerts_command {
+    const char *name;
+    const char *summary;
+    const char *help;
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-struct incidents {
-    const struct lb_alerting *alerting;
-    struct lb_arena arena;
-    struct lb_scratch scratch;
-    struct incident *items;
-    uint32_t count;
-    uint32_t capacity;
-    uint64_t lost;  /* past ALERTS_INCIDENTS_MAX */
-    int64_t now_ns; /* the end of the replay */
-};
+extern const struct alerts_command alerts_replay;
+extern const struct alerts_command alerts_lint;
+extern const struct alerts_command alerts_drill;
 
-enum { ALERTS_INCIDENTS_MAX = 1000 * 1000 };
-
-bool incidents_open(struct incidents *self, const struct lb_alerting *alerting);
-void incidents_close(struct incidents *self);
-
-/* A notice of the engine. */
-void incidents_note(struct incidents *self, const struct lb_record *record);
-
-/* What is known of one rule. */
-struct incident_summary {
-    uint32_t times;
-    uint32_t notices;
-    uint32_t by_severity[LB_SEVERITY_COUNT];
-    uint32_t shorter;       /* than ALERTS_SHORT */
-    int64_t suggested_ns;   /* `for` that keeps the short ones quiet; 0: none is needed */
-    uint32_t left;          /* that would still fire with it */
-    int64_t longest_ns;
-    int64_t total_ns;
-};
-
-#define ALERTS_SHORT (120 * INT64_C(1000000000))
-
-struct incident_summary incidents_summary(const struct incidents *self, uint32_t rule);
-
-static inline int64_t incident_length(const struct incident *incident)
-{
-    return incident->ended_ns > incident->started_ns ? incident->ended_ns - incident->started_ns : 0;
-}
-
-/* --- showing them (alerts_show.c) --------------------------------------------------------------- */
-
-struct replay_facts {
-    int64_t first_ns;
-    int64_t last_ns;
-    uint64_t records;
-    uint64_t blocks;
-    uint64_t blocks_read;
-    double seconds;
-    size_t files;
-};
-
-void alerts_show(const struct incidents *incidents, const struct replay_facts *facts);
-void alerts_show_json(const struct incidents *incidents, const struct replay_facts *facts);
+/* EXIT_USAGE, and what is wrong on stderr. */
+int alerts_usage_error(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -10,6 +10,7 @@
 #include "alerts.h"
 
 #include "notice.h"
+#include "rules.h"
 #include "time_argument.h"
 
 #include "lb_alloc.h"
@@ -112,7 +113,7 @@ static void write_notice(struct lb_buffer *out, const struct drill *drill, bool 
     lb_buffer_append_str(out, routed ? LB_STR("") : LB_STR("DRILL "));
     lb_json_escape(out, drill->rule->name);
     lb_buffer_print(out, "\",\"state\":\"%s\",\"severity\":\"%s\"", over ? "resolved" : "firing",
-                    alerts_severity_names[drill->severity]);
+                    rules_severity_names[drill->severity]);
     if (word.len > 0) {
         lb_buffer_append_str(out, LB_STR(",\"severity_text\":"));
         write_string(out, word);
@@ -180,7 +181,7 @@ static int drill_all(const struct drill *drill)
     bool all = true;
     uint32_t told = 0;
 
-    printf("DRILL " LB_STR_FMT " %s\n", LB_STR_ARG(drill->rule->name), alerts_severity_names[drill->severity]);
+    printf("DRILL " LB_STR_FMT " %s\n", LB_STR_ARG(drill->rule->name), rules_severity_names[drill->severity]);
     for (uint32_t i = 0; i < drill->config->sink_count; i++) {
         const struct lb_sink *sink = &drill->config->sinks[i];
 
@@ -218,7 +219,7 @@ static bool check_fields(const struct drill *drill)
     for (size_t i = 0; i < rule->by.count && i < FIELDS_MAX; i++) {
         names[i] = rule->by.items[i].ptr;
         if (value_of(arguments, rule->by.items[i]).len == 0) {
-            usage_error(&command_alerts, "the rule has a key: add " LB_STR_FMT "=VALUE", LB_STR_ARG(rule->by.items[i]));
+            alerts_usage_error("drill", "the rule has a key: add " LB_STR_FMT "=VALUE", LB_STR_ARG(rule->by.items[i]));
             return false;
         }
     }
@@ -229,8 +230,8 @@ static bool check_fields(const struct drill *drill)
         if (is_by(rule, name))
             continue;
         const char *nearest = lb_nearest(name, names);
-        usage_error(&command_alerts, "\"" LB_STR_FMT "\" is no field of its `by`%s%s", LB_STR_ARG(name),
-                    nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "");
+        alerts_usage_error("drill", "\"" LB_STR_FMT "\" is no field of its `by`%s%s", LB_STR_ARG(name),
+                           nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "");
         return false;
     }
     return true;
@@ -240,14 +241,14 @@ static bool check_fields(const struct drill *drill)
 static int severity_of(const struct lb_alert_rule *rule, const char *word)
 {
     for (int i = LB_SEVERITY_COUNT; i-- > 0;)
-        if (rule->thresholds[i].set && (word == NULL || strcmp(alerts_severity_names[i], word) == 0))
+        if (rule->thresholds[i].set && (word == NULL || strcmp(rules_severity_names[i], word) == 0))
             return i;
     return word == NULL ? LB_SEVERITY_CRITICAL : -1;
 }
 
 static int run_with(struct lb_config *config, const struct arguments *arguments)
 {
-    int rule = alerts_find_rule(config, arguments->rule);
+    int rule = rules_find(config, arguments->rule);
     struct drill drill = { .config = config, .arguments = arguments };
 
     if (rule < 0)
@@ -257,37 +258,37 @@ static int run_with(struct lb_config *config, const struct arguments *arguments)
     drill.number = notice_number();
     drill.now_ns = lb_clock_now();
     if (drill.severity < 0)
-        return usage_error(&command_alerts, "the rule has no severity \"%s\"", arguments->severity);
+        return alerts_usage_error("drill", "the rule has no severity \"%s\"", arguments->severity);
     return check_fields(&drill) ? drill_all(&drill) : EXIT_USAGE;
 }
 
 static int read_arguments(struct arguments *arguments, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        bool takes_value = strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--timeout") == 0 ||
-                           strcmp(argv[i], "--severity") == 0;
+        bool takes_value =
+            strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--timeout") == 0 || strcmp(argv[i], "--severity") == 0;
 
         if (takes_value && i + 1 == argc)
-            return usage_error(&command_alerts, "%s needs a value", argv[i]);
+            return alerts_usage_error("drill", "%s needs a value", argv[i]);
         if (strcmp(argv[i], "-c") == 0)
             arguments->config = argv[++i];
         else if (strcmp(argv[i], "--severity") == 0)
             arguments->severity = argv[++i];
         else if (takes_value && !duration_argument(argv[++i], &arguments->timeout_ns))
-            return usage_error(&command_alerts, "--timeout: cannot read \"%s\"; try 90s", argv[i]);
+            return alerts_usage_error("drill", "--timeout: cannot read \"%s\"; try 90s", argv[i]);
         else if (!takes_value && argv[i][0] == '-')
-            return usage_error(&command_alerts, "drill: there is no option \"%s\"", argv[i]);
+            return alerts_usage_error("drill", "there is no option \"%s\"", argv[i]);
         else if (!takes_value && arguments->rule == NULL)
             arguments->rule = argv[i];
         else if (!takes_value && (strchr(argv[i], '=') == NULL || arguments->field_count == FIELDS_MAX))
-            return usage_error(&command_alerts, "expected FIELD=VALUE, got \"%s\"", argv[i]);
+            return alerts_usage_error("drill", "expected FIELD=VALUE, got \"%s\"", argv[i]);
         else if (!takes_value)
             arguments->fields[arguments->field_count++] = argv[i];
     }
-    return arguments->rule != NULL ? EXIT_OK : usage_error(&command_alerts, "drill: which rule?");
+    return arguments->rule != NULL ? EXIT_OK : alerts_usage_error("drill", "which rule?");
 }
 
-int alerts_drill(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct arguments arguments = { .config = default_config(), .timeout_ns = TIMEOUT };
     int code = read_arguments(&arguments, argc, argv);
@@ -296,10 +297,25 @@ int alerts_drill(int argc, char **argv)
         return code;
     lb_log_level = LB_LEVEL_CRITICAL; /* what goes wrong is told at the end, once */
     notice_signals();
-    struct lb_config *config = alerts_config(arguments.config);
+    struct lb_config *config = rules_load(arguments.config);
     code = config != NULL ? run_with(config, &arguments) : EXIT_USAGE;
     if (config != NULL)
         lb_config_free(config);
     lb_metrics_free_all();
     return code;
 }
+
+const struct alerts_command alerts_drill = {
+    .name = "drill",
+    .summary = "tell everyone who would be told, marked DRILL",
+    .help = "logboom alerts drill [-c FILE] [--severity WORD] [--timeout TIME] RULE [KEY=VALUE]…\n\n"
+            "Tells everyone who would be told if the rule fired for that key, and that it is over. Every message is\n"
+            "marked DRILL and is an incident of its own. A running logboom is not disturbed; files and archives are\n"
+            "left alone.\n\n"
+            "  -c FILE         the configuration; $LOGBOOM_CONFIG or /etc/logboom/logboom.yaml unless given\n"
+            "  --severity WORD the highest that the rule has unless given\n"
+            "  --timeout TIME  give up after that long, for each sink; 30s unless given\n\n"
+            "Exit: 0 all were told, 1 not, 2 usage.\n\n"
+            "  logboom alerts drill disk_space host=db1 mount=/\n",
+    .run = run,
+};

@@ -2,6 +2,8 @@
  * alerts_lint.c - `logboom alerts lint`: faults of rules that can be read,
  * and what they cost.
  */
+#include "alerts.h"
+
 #include "archive_root.h"
 #include "lint.h"
 #include "offline.h"
@@ -176,12 +178,12 @@ static bool read_arguments(struct arguments *arguments, int argc, char **argv)
         } else if (strcmp(argv[i], "--json") == 0) {
             arguments->json = true;
         } else if (!takes_value || i + 1 == argc) {
-            usage_error(&command_alerts, takes_value ? "%s needs a value" : "lint: there is no option \"%s\"", argv[i]);
+            alerts_usage_error("lint", takes_value ? "%s needs a value" : "there is no option \"%s\"", argv[i]);
             return false;
         } else if (strcmp(argv[i], "-c") == 0) {
             arguments->config = argv[++i];
         } else if (!time_argument(argv[++i], lb_clock_now(), &arguments->since_ns)) {
-            usage_error(&command_alerts, "--since: \"%s\" is no time; " TIME_ARGUMENT_FORMS, argv[i]);
+            alerts_usage_error("lint", "--since: \"%s\" is no time; " TIME_ARGUMENT_FORMS, argv[i]);
             return false;
         }
     }
@@ -219,13 +221,13 @@ static int run_with(struct lb_config *config, struct arguments *arguments)
     return code;
 }
 
-int alerts_lint(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct arguments arguments = { .config = default_config(), .since_ns = lb_clock_now() - DAY };
     int code = EXIT_USAGE;
 
     if (read_arguments(&arguments, argc, argv)) {
-        struct lb_config *config = alerts_config(arguments.config);
+        struct lb_config *config = rules_load(arguments.config);
 
         lb_log_level = LB_LEVEL_CRITICAL;
         if (config != NULL)
@@ -237,3 +239,17 @@ int alerts_lint(int argc, char **argv)
     lb_metrics_free_all();
     return code;
 }
+
+const struct alerts_command alerts_lint = {
+    .name = "lint",
+    .summary = "faults of rules that can be read, and what they cost",
+    .help = "logboom alerts lint [-c FILE] [--since TIME] [--json] [PATH…]\n\n"
+            "Says what is wrong with rules though they can be read: severities that cannot be reached or that nobody\n"
+            "is told of, fields that no record of the archive has, or has in another form; and what a key of each\n"
+            "rule costs. PATH: files or directories; the configuration's own archive unless given.\n\n"
+            "  -c FILE         the configuration; $LOGBOOM_CONFIG or /etc/logboom/logboom.yaml unless given\n"
+            "  --since TIME    records from then on; of the last day unless given\n"
+            "  --json          findings and costs as JSON\n\n"
+            "Exit: 0, 1 something was found, 2 something could not be read.\n",
+    .run = run,
+};

@@ -9,6 +9,7 @@
 #include "alerts.h"
 
 #include "archive_root.h"
+#include "incidents.h"
 #include "offline.h"
 #include "time_argument.h"
 #include "timed_lines.h"
@@ -61,7 +62,7 @@ static uint32_t choose_rules(struct lb_config *config, const struct arguments *a
     if (arguments->rule_count == 0)
         return config->alerting.rule_count;
     for (size_t i = 0; i < arguments->rule_count; i++) {
-        int found = alerts_find_rule(config, arguments->rules[i]);
+        int found = rules_find(config, arguments->rules[i]);
 
         if (found < 0)
             return 0;
@@ -87,7 +88,7 @@ static bool set_threshold(struct lb_alert_rule *rule, const char *key, struct lb
     if (strcmp(key, "clear") == 0)
         return lb_threshold_read(value, rule, &rule->clear, place, diag);
     for (int i = 0; i < LB_SEVERITY_COUNT; i++) {
-        if (strcmp(key, alerts_severity_names[i]) != 0)
+        if (strcmp(key, rules_severity_names[i]) != 0)
             continue;
         rule->threshold_texts[i] = value;
         return lb_threshold_read(value, rule, &rule->thresholds[i], place, diag);
@@ -101,7 +102,9 @@ static bool set_one(struct lb_alert_rule *rule, const char *key, struct lb_str v
     const struct {
         const char *key;
         int64_t *ns;
-    } durations[] = { { "for", &rule->for_ns }, { "hold", &rule->hold_ns }, { "over", &rule->over_ns },
+    } durations[] = { { "for", &rule->for_ns },
+                      { "hold", &rule->hold_ns },
+                      { "over", &rule->over_ns },
                       { "cooldown", &rule->cooldown_ns } };
     char *end = NULL;
 
@@ -243,7 +246,7 @@ static int replay(struct lb_config *config, struct arguments *arguments)
         timed_lines_blocks(lines, &pass.facts.blocks_read, &pass.facts.blocks);
         pass.facts.files = arguments->paths.count;
         pass.facts.seconds = seconds_now() - begun;
-        (arguments->json ? alerts_show_json : alerts_show)(&pass.incidents, &pass.facts);
+        (arguments->json ? incidents_show_json : incidents_show)(&pass.incidents, &pass.facts);
         code = timed_lines_failed(lines) || arguments->paths.failed ? EXIT_USAGE : EXIT_OK;
     }
     timed_lines_close(lines);
@@ -260,7 +263,7 @@ static bool set_time(int64_t *time_ns, const char *option, const char *text)
 {
     if (time_argument(text, lb_clock_now(), time_ns))
         return true;
-    usage_error(&command_alerts, "%s: \"%s\" is no time; " TIME_ARGUMENT_FORMS, option, text);
+    alerts_usage_error("replay", "%s: \"%s\" is no time; " TIME_ARGUMENT_FORMS, option, text);
     return false;
 }
 
@@ -282,7 +285,7 @@ static bool take_option(struct arguments *arguments, const char *option, const c
         arguments->sets[arguments->set_count++] = value;
         return true;
     }
-    usage_error(&command_alerts, "%s: expected KEY=VALUE such as 'critical=above 3%%', got \"%s\"", option, value);
+    alerts_usage_error("replay", "%s: expected KEY=VALUE such as 'critical=above 3%%', got \"%s\"", option, value);
     return false;
 }
 
@@ -304,8 +307,7 @@ static bool read_arguments(struct arguments *arguments, int argc, char **argv)
         for (size_t k = 0; k < sizeof(options) / sizeof(options[0]); k++)
             takes_value = takes_value || strcmp(argv[i], options[k]) == 0;
         if (!takes_value || i + 1 == argc) {
-            usage_error(&command_alerts, takes_value ? "%s needs a value" : "replay: there is no option \"%s\"",
-                        argv[i]);
+            alerts_usage_error("replay", takes_value ? "%s needs a value" : "there is no option \"%s\"", argv[i]);
             return false;
         }
         if (!take_option(arguments, argv[i], argv[i + 1]))
@@ -347,13 +349,13 @@ static int run_with(struct lb_config *config, struct arguments *arguments)
     return code;
 }
 
-int alerts_replay(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct arguments arguments = { .config = default_config(), .since_ns = INT64_MIN, .until_ns = INT64_MAX };
     int code = EXIT_USAGE;
 
     if (read_arguments(&arguments, argc, argv)) {
-        struct lb_config *config = alerts_config(arguments.config);
+        struct lb_config *config = rules_load(arguments.config);
 
         lb_log_level = LB_LEVEL_CRITICAL; /* what the daemon would log of old records is no part of it */
         if (config != NULL)
@@ -365,3 +367,22 @@ int alerts_replay(int argc, char **argv)
     lb_metrics_free_all();
     return code;
 }
+
+const struct alerts_command alerts_replay = {
+    .name = "replay",
+    .summary = "run the rules over archives: how often would each have fired?",
+    .help = "logboom alerts replay [-c FILE] [--since TIME] [--until TIME] [--rule NAME]… [--set KEY=VALUE]…\n"
+            "                      [--json] [PATH…]\n\n"
+            "Runs the rules over archives, on a clock of their own: how often each would have fired, for how long,\n"
+            "for whom; and which `for` would have kept the short ones quiet. Nobody is told. Rules in shadow mode\n"
+            "take part. PATH: files or directories; the configuration's own archive unless given.\n\n"
+            "  -c FILE         the configuration; $LOGBOOM_CONFIG or /etc/logboom/logboom.yaml unless given\n"
+            "  --since TIME, --until TIME   records of [since, until): 7d, \"2026-01-31 12:30\", RFC 3339\n"
+            "  --rule NAME     only this rule; more than once for several\n"
+            "  --set KEY=VALUE as if the chosen rules said so: a severity, clear, for, hold, over, cooldown or\n"
+            "                  min_count\n"
+            "  --json          everything as JSON, each incident too\n\n"
+            "Exit: 0, 2 something could not be read.\n\n"
+            "  logboom alerts replay --since 7d --rule error_rate --set 'critical=above 3%' --set for=2m\n",
+    .run = run,
+};

@@ -8,7 +8,7 @@
 #ifndef LINT_H
 #define LINT_H
 
-#include "alerts.h"
+#include "rules.h"
 
 #include "lb_batch.h"
 

@@ -238,8 +238,8 @@ static void check_field(struct lint *lint, const struct lint_field *field)
         const char *nearest = nearest_to(lint, field->name);
 
         lb_diag_warn(lint->diag, rule->place, "rule \"" LB_STR_FMT "\" (%s): no record has " LB_STR_FMT "%s%s",
-                     LB_STR_ARG(rule->name), field->role, LB_STR_ARG(field->name),
-                     nearest != NULL ? "; nearest: " : "", nearest != NULL ? nearest : "");
+                     LB_STR_ARG(rule->name), field->role, LB_STR_ARG(field->name), nearest != NULL ? "; nearest: " : "",
+                     nearest != NULL ? nearest : "");
     } else if (field->number && field->numbers == 0) {
         lb_diag_warn(lint->diag, rule->place,
                      "rule \"" LB_STR_FMT "\" (%s): " LB_STR_FMT " is no number in any record, it is such as \"%s\"",
@@ -260,7 +260,8 @@ static void check_rule(struct lint *lint, uint32_t index)
                      LB_STR_ARG(rule->name));
     if (found->more_keys || found->key_count > lint->config->alerting.max_keys)
         lb_diag_warn(lint->diag, rule->place,
-                     "rule \"" LB_STR_FMT "\": %s%u keys, of which it keeps max_keys (%llu); what it forgets begins anew",
+                     "rule \"" LB_STR_FMT
+                     "\": %s%u keys, of which it keeps max_keys (%llu); what it forgets begins anew",
                      LB_STR_ARG(rule->name), found->more_keys ? "more than " : "", found->key_count,
                      (unsigned long long)lint->config->alerting.max_keys);
 }

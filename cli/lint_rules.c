@@ -26,7 +26,7 @@ static uint64_t sinks_of(struct lint *lint, const struct lb_alert_rule *rule, in
         { clean("event"), clean("alert") },
         { clean("rule"), lb_value_text(rule->name) },
         { clean("state"), clean("firing") },
-        { clean("severity"), clean(alerts_severity_names[severity]) },
+        { clean("severity"), clean(rules_severity_names[severity]) },
     };
     struct lb_record record = { .fields = fields, .field_count = 4, .level = LB_LEVEL_NONE, .flags = LB_RECORD_ALERT };
 
@@ -76,7 +76,7 @@ static bool is_percentage(const struct lb_alert_rule *rule)
 static void check_severity(struct lint *lint, const struct lb_alert_rule *rule, int severity)
 {
     const struct lb_threshold *threshold = &rule->thresholds[severity];
-    const char *word = alerts_severity_names[severity];
+    const char *word = rules_severity_names[severity];
 
     if (!rule->shadow && sinks_of(lint, rule, severity) == 0)
         lb_diag_warn(lint->diag, rule->place,
@@ -110,22 +110,22 @@ static void check_levels(struct lint *lint, const struct lb_alert_rule *rule)
             threshold->number <= (double)rule->min_count)
             lb_diag_warn(lint->diag, rule->place,
                          "rule \"" LB_STR_FMT "\": %s cannot be reached: min_count (%llu) is %s already",
-                         LB_STR_ARG(rule->name), alerts_severity_names[lower], (unsigned long long)rule->min_count,
-                         alerts_severity_names[i]);
+                         LB_STR_ARG(rule->name), rules_severity_names[lower], (unsigned long long)rule->min_count,
+                         rules_severity_names[i]);
         lower = i;
     }
 }
 
 static void check_times(struct lint *lint, const struct lb_alert_rule *rule)
 {
-    char repeat[ALERTS_TIME_SIZE];
-    char cooldown[ALERTS_TIME_SIZE];
+    char repeat[RULES_SPAN_SIZE];
+    char cooldown[RULES_SPAN_SIZE];
 
     if (rule->repeat_ns > 0 && rule->cooldown_ns > rule->repeat_ns)
         lb_diag_warn(lint->diag, rule->place,
                      "rule \"" LB_STR_FMT "\": it is repeated each %s, but cooldown holds that back for %s",
-                     LB_STR_ARG(rule->name), alerts_duration(rule->repeat_ns, repeat),
-                     alerts_duration(rule->cooldown_ns, cooldown));
+                     LB_STR_ARG(rule->name), rules_span(rule->repeat_ns, repeat),
+                     rules_span(rule->cooldown_ns, cooldown));
 }
 
 void lint_check_rules(struct lint *lint)

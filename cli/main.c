@@ -19,8 +19,8 @@ const struct command *const commands[] = {
     &command_recover,
     &command_index,
     &command_replay,
-    &command_channels,
     &command_alerts,
+    &command_channels,
     &command_version,
     &command_help,
     NULL,
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 
     if (command == NULL)
         return unknown_command(argv[1]);
-    if (asks_for_help(command, argc - 1, argv + 1)) {
+    if (!command->own_help && asks_for_help(command, argc - 1, argv + 1)) {
         fputs(command->help, stdout);
         return EXIT_OK;
     }

@@ -77,9 +77,7 @@ enum notice_result notice_send(struct lb_config *config, const struct lb_sink *s
                                char *reason)
 {
     struct letter letters[NOTICES] = { 0 };
-    struct letter_file file = {
-        .path = sink->section.name.ptr, .fd = -1, .letters = letters, .count = NOTICES
-    };
+    struct letter_file file = { .path = sink->section.name.ptr, .fd = -1, .letters = letters, .count = NOTICES };
     struct replay replay = { .deadline = lb_clock_monotonic() + notice->timeout_ns };
     struct lb_diag diag = { 0 };
 

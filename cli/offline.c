@@ -241,7 +241,8 @@ struct lb_str offline_record(struct lb_buffer *buffer, struct lb_str line)
 {
     static const char name[] = "\"message\":";
 
-    if (line.len < 2 || line.ptr[0] != '{' || line.ptr[1] != '"' || memmem(line.ptr, line.len, name, sizeof(name) - 1) != NULL)
+    if (line.len < 2 || line.ptr[0] != '{' || line.ptr[1] != '"' ||
+        memmem(line.ptr, line.len, name, sizeof(name) - 1) != NULL)
         return line;
     lb_buffer_reset(buffer);
     lb_buffer_append_str(buffer, LB_STR("{\"message\":\"\","));

@@ -1,10 +1,10 @@
 /*
- * alerts_show.c - what a replay found, for people and as JSON.
+ * incidents_show.c - what a replay found, for people and as JSON.
  *
  * The row of blocks is the time from the first record to the last: the higher
  * a block, the more keys fired in its part.
  */
-#include "alerts.h"
+#include "incidents.h"
 
 #include "lb_alloc.h"
 #include "lb_buffer.h"
@@ -96,8 +96,9 @@ static void print_time(const char *before, int64_t time_ns)
 
 static void print_plot(const struct incidents *self, uint32_t rule, const struct replay_facts *facts)
 {
-    static const char *const blocks[] = { "\xc2\xb7",     "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
-                                          "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
+    static const char *const blocks[] = { "\xc2\xb7",     "\xe2\x96\x81", "\xe2\x96\x82",
+                                          "\xe2\x96\x83", "\xe2\x96\x84", "\xe2\x96\x85",
+                                          "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
     uint32_t counts[COLUMNS] = { 0 };
     int64_t span = facts->last_ns - facts->first_ns + 1;
     uint32_t highest = 1;
@@ -126,24 +127,23 @@ static void print_severities(const struct incident_summary *summary)
     for (int i = LB_SEVERITY_COUNT; i-- > 0;) {
         if (summary->by_severity[i] == 0)
             continue;
-        printf("%s%u %s", separator, summary->by_severity[i], alerts_severity_names[i]);
+        printf("%s%u %s", separator, summary->by_severity[i], rules_severity_names[i]);
         separator = ", ";
     }
 }
 
 static void print_keys(const struct incidents *self, uint32_t rule)
 {
-    char longest[ALERTS_TIME_SIZE];
-    char total[ALERTS_TIME_SIZE];
+    char longest[RULES_SPAN_SIZE];
+    char total[RULES_SPAN_SIZE];
     uint32_t count;
     struct key_row *rows = rows_of(self, rule, &count);
 
     if (count > 0 && self->alerting->rules[rule].by.count > 0) {
         printf("  %7s  %8s  %8s  %10s  key\n", "times", "longest", "in all", "peak");
         for (uint32_t i = 0; i < count && i < KEYS_SHOWN; i++)
-            printf("  %7u  %8s  %8s  %10.5g  " LB_STR_FMT "\n", rows[i].times,
-                   alerts_duration(rows[i].longest_ns, longest), alerts_duration(rows[i].total_ns, total),
-                   rows[i].peak, LB_STR_ARG(rows[i].key));
+            printf("  %7u  %8s  %8s  %10.5g  " LB_STR_FMT "\n", rows[i].times, rules_span(rows[i].longest_ns, longest),
+                   rules_span(rows[i].total_ns, total), rows[i].peak, LB_STR_ARG(rows[i].key));
         if (count > KEYS_SHOWN)
             printf("  and %u more keys\n", count - KEYS_SHOWN);
     }
@@ -154,7 +154,7 @@ static void print_rule(const struct incidents *self, uint32_t index, const struc
 {
     const struct lb_alert_rule *rule = &self->alerting->rules[index];
     struct incident_summary summary = incidents_summary(self, index);
-    char text[ALERTS_TIME_SIZE];
+    char text[RULES_SPAN_SIZE];
 
     printf("\n" LB_STR_FMT ": ", LB_STR_ARG(rule->name));
     if (summary.times == 0) {
@@ -167,15 +167,15 @@ static void print_rule(const struct incidents *self, uint32_t index, const struc
     if (summary.shorter > 0)
         printf("; %u shorter than 2 min", summary.shorter);
     if (summary.suggested_ns > 0)
-        printf("; suggested `for: %s` (%u left)", alerts_duration(summary.suggested_ns, text), summary.left);
+        printf("; suggested `for: %s` (%u left)", rules_span(summary.suggested_ns, text), summary.left);
     putchar('\n');
     print_plot(self, index, facts);
     print_keys(self, index);
 }
 
-void alerts_show(const struct incidents *incidents, const struct replay_facts *facts)
+void incidents_show(const struct incidents *incidents, const struct replay_facts *facts)
 {
-    char text[ALERTS_TIME_SIZE];
+    char text[RULES_SPAN_SIZE];
 
     if (facts->records == 0) {
         printf("no record in %zu file%s\n", facts->files, facts->files == 1 ? "" : "s");
@@ -183,7 +183,7 @@ void alerts_show(const struct incidents *incidents, const struct replay_facts *f
     }
     print_time("", facts->first_ns);
     print_time(" to ", facts->last_ns);
-    printf(" (%s): %" PRIu64 " records of %zu file%s in %.1f s", alerts_duration(facts->last_ns - facts->first_ns, text),
+    printf(" (%s): %" PRIu64 " records of %zu file%s in %.1f s", rules_span(facts->last_ns - facts->first_ns, text),
            facts->records, facts->files, facts->files == 1 ? "" : "s", facts->seconds);
     if (facts->blocks > 0)
         printf(", %" PRIu64 " of %" PRIu64 " blocks unpacked", facts->blocks_read, facts->blocks);
@@ -192,7 +192,7 @@ void alerts_show(const struct incidents *incidents, const struct replay_facts *f
         print_rule(incidents, i, facts);
     if (incidents->lost > 0)
         printf("\n%" PRIu64 " notices are left out: there were more than %d incidents\n", incidents->lost,
-               ALERTS_INCIDENTS_MAX);
+               INCIDENTS_MAX);
 }
 
 /* --- JSON --------------------------------------------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static void write_incidents(struct lb_buffer *out, const struct incidents *self,
         if (incident->rule != rule)
             continue;
         lb_buffer_print(out, "%s{\"key\":" LB_STR_FMT ",\"severity\":\"%s\",", separator, LB_STR_ARG(incident->key),
-                        alerts_severity_names[incident->highest >= 0 ? incident->highest : 0]);
+                        rules_severity_names[incident->highest >= 0 ? incident->highest : 0]);
         write_time(out, "started_at", incident->started_ns);
         lb_buffer_append_char(out, ',');
         write_time(out, "told_at", incident->told_ns);
@@ -242,7 +242,7 @@ static void write_rule(struct lb_buffer *out, const struct incidents *self, uint
     for (int i = 0; i < LB_SEVERITY_COUNT; i++) {
         if (summary.by_severity[i] == 0)
             continue;
-        lb_buffer_print(out, "%s\"%s\":%u", separator, alerts_severity_names[i], summary.by_severity[i]);
+        lb_buffer_print(out, "%s\"%s\":%u", separator, rules_severity_names[i], summary.by_severity[i]);
         separator = ",";
     }
     lb_buffer_append_str(out, LB_STR("},\"incidents\":["));
@@ -250,7 +250,7 @@ static void write_rule(struct lb_buffer *out, const struct incidents *self, uint
     lb_buffer_append_str(out, LB_STR("]}"));
 }
 
-void alerts_show_json(const struct incidents *incidents, const struct replay_facts *facts)
+void incidents_show_json(const struct incidents *incidents, const struct replay_facts *facts)
 {
     struct lb_buffer out;
 

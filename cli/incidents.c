@@ -1,18 +1,18 @@
 /*
- * alerts_incidents.c - the notices of a replay, put together again.
+ * incidents.c - the notices of a replay, put together again.
  *
  * A notice names its incident; all of one id are one. How long a threshold
  * was crossed is less than how long the alert fired: the end is told only
  * when it has been quiet for `hold` (or lateness).
  */
-#include "alerts.h"
+#include "incidents.h"
 
 #include "lb_alloc.h"
 #include "lb_time.h"
 
 enum { ARENA_BYTES = 256 * 1024 * 1024, ITEMS_FIRST = 256, TIMES_MIN = 3 };
 
-static const int64_t nice_ns[] = { 30 * LB_SECOND,  60 * LB_SECOND,  120 * LB_SECOND,  180 * LB_SECOND,
+static const int64_t nice_ns[] = { 30 * LB_SECOND,  60 * LB_SECOND,  120 * LB_SECOND, 180 * LB_SECOND,
                                    300 * LB_SECOND, 600 * LB_SECOND, 900 * LB_SECOND, 1800 * LB_SECOND };
 
 bool incidents_open(struct incidents *self, const struct lb_alerting *alerting)
@@ -38,7 +38,7 @@ static struct lb_str text_of(struct incidents *self, const struct lb_record *rec
 static int severity_of(struct lb_str word)
 {
     for (int i = 0; i < LB_SEVERITY_COUNT; i++)
-        if (lb_str_is(word, alerts_severity_names[i]))
+        if (lb_str_is(word, rules_severity_names[i]))
             return i;
     return 0;
 }
@@ -73,7 +73,7 @@ static struct incident *find(struct incidents *self, struct lb_str id)
     for (uint32_t i = self->count; i-- > 0;)
         if (self->items[i].open && lb_str_equal(self->items[i].id, id))
             return &self->items[i];
-    if (self->count == self->capacity && self->capacity < ALERTS_INCIDENTS_MAX) {
+    if (self->count == self->capacity && self->capacity < INCIDENTS_MAX) {
         uint32_t capacity = self->capacity > 0 ? self->capacity * 2 : ITEMS_FIRST;
         struct incident *items = lb_realloc(self->items, capacity * sizeof(*items));
 
@@ -107,8 +107,7 @@ void incidents_note(struct incidents *self, const struct lb_record *record)
     double number;
 
     self->scratch.used = 0;
-    if (!find_rule(self, text_of(self, record, "rule"), &rule) ||
-        lb_str_is(text_of(self, record, "state"), "summary"))
+    if (!find_rule(self, text_of(self, record, "rule"), &rule) || lb_str_is(text_of(self, record, "state"), "summary"))
         return;
     incident = find(self, text_of(self, record, "alert_id"));
     if (incident == NULL)
@@ -142,7 +141,8 @@ static uint32_t count_longer(const struct incidents *self, uint32_t rule, int64_
 }
 
 /* The least wait that is longer than every short incident. */
-static void suggest(const struct incidents *self, uint32_t rule, struct incident_summary *summary, int64_t longest_short)
+static void suggest(const struct incidents *self, uint32_t rule, struct incident_summary *summary,
+                    int64_t longest_short)
 {
     if (summary->times < TIMES_MIN || summary->shorter * 2 < summary->times)
         return;
@@ -171,7 +171,7 @@ struct incident_summary incidents_summary(const struct incidents *self, uint32_t
         summary.by_severity[incident->highest >= 0 ? incident->highest : 0]++;
         summary.total_ns += length;
         summary.longest_ns = length > summary.longest_ns ? length : summary.longest_ns;
-        if (length < ALERTS_SHORT && !incident->open) {
+        if (length < INCIDENTS_SHORT && !incident->open) {
             summary.shorter++;
             longest_short = length > longest_short ? length : longest_short;
         }
