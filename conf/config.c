@@ -12,6 +12,7 @@
 #include "lb_alert.h"
 #include "lb_alloc.h"
 #include "lb_expr.h"
+#include "lb_multiline.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -295,6 +296,7 @@ static void free_where(const struct lb_expr *where)
 static void free_instances(struct lb_config *config)
 {
     for (uint32_t i = 0; i < config->source_count; i++) {
+        lb_multiline_free(config->sources[i].multiline);
         if (config->sources[i].type != NULL)
             lb_options_walk(config->sources[i].type->module.options, config->sources[i].state, &freeing);
     }
