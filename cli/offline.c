@@ -186,9 +186,10 @@ void offline_stream_init(struct offline_stream *stream, const struct lb_source *
 {
     static struct lb_parser_chain automatic = { .automatic = true };
 
-    *stream = (struct offline_stream){ .source = *source, .type = *source->type, .set = true };
+    *stream = (struct offline_stream){ .source = *source, .type = *source->type };
     stream->source.type = &stream->type;
-    if (lines == OFFLINE_RECORDS) {
+    stream->records = lines == OFFLINE_RECORDS;
+    if (stream->records) {
         stream->type.envelope = &lb_envelope_lines;
         stream->source.options.parse = &automatic;
     }
@@ -220,6 +221,15 @@ static bool begin_batch(struct offline *self, struct offline_stream *stream, str
     return true;
 }
 
+/* The line belongs to the event before it, as the source would find; containers are joined by the worker. */
+static bool goes_on(struct offline_stream *stream, struct lb_str line)
+{
+    const struct lb_multiline *rule = stream->source.multiline;
+
+    return rule != NULL && !stream->records && stream->type.envelope == &lb_envelope_lines &&
+           lb_multiline_joins(rule, &stream->joining, line);
+}
+
 bool offline_add(struct offline *self, struct offline_stream *stream, struct lb_str line, uint64_t position)
 {
     struct lb_batch *batch = &self->batch;
@@ -230,7 +240,10 @@ bool offline_add(struct offline *self, struct offline_stream *stream, struct lb_
         lb_batch_room(batch, 1) < line.len + 1)
         return false;
     memcpy(batch->bytes + batch->length, line.ptr, line.len);
-    lb_batch_note(batch, batch->length, line.len);
+    if (goes_on(stream, line) && batch->event_count > 0)
+        lb_batch_event(batch, batch->event_count - 1)->length += (uint32_t)line.len + 1;
+    else
+        lb_batch_note(batch, batch->length, line.len);
     batch->bytes[batch->length + line.len] = '\n';
     batch->length += line.len + 1;
     batch->position_end = batch->position + batch->length;

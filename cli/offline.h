@@ -14,13 +14,15 @@
 #include "lb_alert_steps.h"
 #include "lb_buffer.h"
 #include "lb_conf.h"
+#include "lb_multiline.h"
 
 /* Where lines come from: a stream of its own. Zeroed at first; lives as long as the pipeline is used. */
 struct offline_stream {
     struct lb_stream stream;
     struct lb_source source;
     struct lb_source_type type;
-    bool set;
+    struct lb_multiline_state joining; /* lines that arrive together may be one event */
+    bool records;
 };
 
 /* What is done with lines. */

@@ -247,6 +247,27 @@ def test_lines_that_are_dropped_and_filters_that_remember(lines):
     assert lines(text % "false")[0] == 1
 
 
+def test_lines_of_one_event(proof, tmp_path):
+    (tmp_path / "a.yaml").write_text(LINES.replace("parse: json, service: shop", "parse: none, multiline: auto"))
+    text = """config: a.yaml
+tests:
+  - name: x
+    lines:
+      - 'Traceback (most recent call last):'
+      - '  File "a.py", line 1, in <module>'
+      - 'ValueError: x'
+      - 'next'
+    records:
+      - {fields: {message: "Traceback (most recent call last):\\n  File \\"a.py\\", line 1, in <module>\\nValueError: x"}}
+      - {fields: {message: next}}
+"""
+    code, told, _ = proof(text)
+    assert code == 0, told
+    (tmp_path / "a.yaml").write_text(LINES.replace("parse: json, service: shop", "parse: none"))
+    code, told, _ = proof(text)
+    assert code == 1 and "the lines became 4" in told
+
+
 def test_an_envelope(lines):
     text = """  - name: x
     source: proxy
