@@ -111,8 +111,11 @@ static int test_sink(struct lb_config *config, const struct lb_sink *sink, const
     char reason[NOTICE_REASON_BYTES];
     struct notice notice = { .number = notice_number(), .timeout_ns = arguments->timeout_ns };
 
-    for (size_t i = 0; i < NOTICES; i++)
-        notice.texts[i] = (struct lb_str){ texts[i], write_notice(texts[i], arguments, notice.number, i > 0) };
+    for (size_t i = 0; i < NOTICES; i++) {
+        size_t len = write_notice(texts[i], arguments, notice.number, i > 0);
+
+        notice.texts[i] = (struct lb_str){ texts[i], len };
+    }
     switch (notice_send(config, sink, &notice, reason)) {
     case NOTICE_TOLD: printf("%s: a test alert was told, and that it is over\n", arguments->name); return EXIT_OK;
     case NOTICE_UNSENT: return EXIT_USAGE;

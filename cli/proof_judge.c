@@ -111,7 +111,7 @@ static void say_expectation(struct words *words, const struct proof_run *run, co
 
 static bool has_key(const struct proof_notice *notice, const struct lb_node *key)
 {
-    char bytes[LB_KEY_BYTES_MAX * 2];
+    char bytes[LB_KEY_BYTES_MAX * 2] = "";
 
     for (uint32_t i = 0; key != NULL && i < key->count; i++) {
         struct lb_scratch scratch = { bytes, sizeof(bytes), 0 };
