@@ -211,10 +211,10 @@ static void explain_rules(struct explanation *self, const struct lb_batch *batch
     for (uint32_t i = 0; i < batch->feed_count; i++) {
         const struct lb_feed *feed = &batch->feeds[i];
         const struct lb_alert_rule *rule = &self->config->alerting.rules[feed->rule];
+        struct lb_str name = rule->is_part ? self->config->alerting.rules[rule->owner].name : rule->name;
 
         heading(self, "rule");
-        printf(LB_STR_FMT ": feeds " LB_STR_FMT "%s%s" LB_STR_FMT "\n", LB_STR_ARG(rule->name),
-               LB_STR_ARG(rule->value_text),
+        printf(LB_STR_FMT ": feeds " LB_STR_FMT "%s%s" LB_STR_FMT "\n", LB_STR_ARG(name), LB_STR_ARG(rule->value_text),
                rule->inner != NULL && (feed->bits & 1) == 0 ? " (as one of the rest)" : "",
                feed->key.len > 0 ? " for " : "", LB_STR_ARG(feed->key));
     }

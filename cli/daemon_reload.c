@@ -243,7 +243,7 @@ static void log_result(struct reloads *self, const struct reload_result *result)
             "sinks_changed=%u sinks_added=%u sinks_removed=%u rules_kept=%u rules=%u",
             self->daemon->current->number, result->sources.changed, result->sources.added, result->sources.removed,
             result->sinks.changed, result->sinks.added, result->sinks.removed, result->rules.kept,
-            self->daemon->current->config->alerting.rule_count);
+            lb_alerting_rule_count(&self->daemon->current->config->alerting));
 }
 
 static void *run(void *context)

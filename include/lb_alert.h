@@ -19,6 +19,7 @@
 #include "lb_stream.h"
 
 struct lb_alert_detector_type;
+struct lb_calendar;
 struct lb_expr;
 struct lb_node;
 struct lb_route;
@@ -53,6 +54,51 @@ enum lb_alert_function {
     LB_ALERT_LAST,
     LB_ALERT_DISTINCT,    /* how many different values */
     LB_ALERT_CONSECUTIVE, /* how many of the newest records match, one after the other */
+    LB_ALERT_FORMULA,     /* made of the values of the rule's parts */
+};
+
+/*
+ * A formula over the parts of a rule, in postfix order: numbers for `value: count(a) / count(b)`, and 1, 0 or NAN (not
+ * known) for the conditions of `when:`.
+ */
+enum lb_alert_step_kind {
+    LB_STEP_PART,
+    LB_STEP_NUMBER,
+    LB_STEP_ADD,
+    LB_STEP_SUBTRACT,
+    LB_STEP_MULTIPLY,
+    LB_STEP_DIVIDE, /* by 0: NAN */
+    LB_STEP_COMPARE,
+    LB_STEP_AND,
+    LB_STEP_OR,
+};
+
+struct lb_alert_step {
+    enum lb_alert_step_kind kind;
+    uint16_t part;
+    double number;
+    struct lb_threshold threshold;
+};
+
+struct lb_alert_formula {
+    struct lb_alert_step *steps;
+    uint32_t count;
+};
+
+enum {
+    LB_ALERT_PARTS_MAX = 8,  /* functions and predicates in one rule */
+    LB_ALERT_STEPS_MAX = 64, /* of a formula, and so the depth of its stack */
+};
+
+/* While nobody acknowledges it: who is called after how long. In order. */
+struct lb_alert_call_up {
+    int64_t after_ns; /* since they were first told */
+    uint64_t sinks;
+};
+
+struct lb_alert_escalation {
+    struct lb_alert_call_up *items;
+    uint32_t count;
 };
 
 struct lb_alert_rule {
@@ -65,9 +111,12 @@ struct lb_alert_rule {
     const struct lb_expr *inner;                   /* count(EXPR) and the like: predicate bit 0; NULL: always true */
     const struct lb_expr *second;                  /* predicate bit 1, of a detector with two; NULL: there is none */
     const struct lb_alert_detector_type *detector; /* of `when:`; its hits are what is counted. NULL: none */
+    struct lb_str detector_text;                   /* what stands between its parentheses */
     const void *detector_options;
     struct lb_str value_text; /* as written */
     int64_t over_ns;
+    int64_t learn_ns;     /* of a detector: what it sees of a key for so long is only learned, */
+    struct lb_strs known; /* and these values are known from the start */
     struct lb_strs by;
     struct lb_threshold thresholds[LB_SEVERITY_COUNT];
     struct lb_str threshold_texts[LB_SEVERITY_COUNT];
@@ -82,20 +131,76 @@ struct lb_alert_rule {
     struct lb_pairs labels;    /* added to each alert as they are */
     bool shadow;               /* judged, counted and shown, but nobody is told */
     uint64_t sinks;            /* `to:` of the rule itself */
+    struct lb_alert_escalation escalate;
+    struct lb_strs inhibits; /* names of rules whose alerts are not told while this one fires, */
+    struct lb_strs equal;    /* with the same values of these fields; none: of all that both have in `by` */
+
+    /* `when:` instead of thresholds; see alert_when.c. One threshold is set all the same: that of the severity. */
+    struct lb_str when_text; /* as written; empty: `value:` */
+    bool falling;            /* something in it looks down: it is judged when all has had time to come */
+    bool each;               /* every record is an occurrence */
+    bool absent;             /* no record is what it waits for */
+    int64_t forget_ns;       /* of absent: a key without a record for so long is no more */
+    int64_t unknown_ns;  /* of absent: told when its keys cannot be judged for so long, for their source is behind */
+    struct lb_strs keys; /* of absent: as the keys of records are, without ever having been seen */
+    struct lb_str zone_name;         /* of `zone:` */
+    int32_t deadline_s;              /* of `absent by 03:00`: seconds of the day, */
+    const struct lb_time_zone *zone; /* there; NULL: it is `absent` without a clock */
+
+    /*
+     * Of a rule with several functions: each is a part, a rule behind all others that people have, which measures and
+     * never fires. Its windows are kept in the keys of its rule.
+     */
+    struct lb_alert_rule *parts;
+    uint32_t part_count;
+    struct lb_alert_formula formula;
+    bool is_part; /* of rules[owner], its part `part` */
+    uint32_t owner;
+    uint32_t part;
+};
+
+/* How a route tells, besides where to. */
+struct lb_alert_manner {
+    bool grouped;
+    struct lb_strs group_by; /* fields of `by`, or `rule`, `severity` */
+    int64_t wait_ns;         /* of a new group */
+    int64_t interval_ns;     /* between two notices of a group */
+    int64_t repeat_ns;       /* 0: as the rule says */
+    bool digest;             /* a group of all, that lists what was and has no end */
+    struct lb_alert_escalation escalate;
+    uint64_t print; /* hash of all that makes it this one, 0: it has no manner of its own, and tells at once */
+};
+
+/* A window in which nobody is told of what `where` matches. */
+struct lb_maintenance {
+    struct lb_str name;
+    struct lb_place place;
+    const struct lb_expr *where; /* NULL: every alert */
+    const struct lb_calendar *calendar;
 };
 
 struct lb_alerting {
     struct lb_generation *generation; /* that it is of, or NULL; events keep it alive */
-    struct lb_alert_rule *rules;
+    struct lb_alert_rule *rules;      /* those that people wrote, then parts */
     uint32_t rule_count;
+    uint32_t part_count;     /* of them */
     struct lb_route *routes; /* alerting.routes: over alert records */
     uint32_t route_count;
+    struct lb_alert_manner *manners;             /* one for each route; NULL: all tell at once */
+    struct lb_maintenance *maintenance;
+    uint32_t maintenance_count;
     struct lb_str severities[LB_SEVERITY_COUNT]; /* the words people use: P1 … */
     int64_t lateness_ns;
     int64_t max_age_ns;
     uint64_t max_keys;         /* per rule */
     struct lb_strs sink_names; /* what bits of sinks stand for */
 };
+
+/* Rules that people wrote. */
+static inline uint32_t lb_alerting_rule_count(const struct lb_alerting *alerting)
+{
+    return alerting->rule_count - alerting->part_count;
+}
 
 /*
  * Reads the `alerting:` section; called by conf/. `sinks` are the names in order. All faults go to `diag`.
@@ -123,6 +228,13 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
  * that a restart forgets nothing. Batches count as applied (their tokens are done) when that is safe. False: no memory.
  */
 bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path) LB_MUST_USE;
+
+/*
+ * Then, before the start: what is told is written to a journal in `directory` before anybody is told, as a durable
+ * stream with a mark for each sink. What an earlier run decided and did not remember is taken from there, and what
+ * sinks have not acknowledged is told again, under the same ids. False: no memory, or errno says why.
+ */
+bool lb_alert_engine_keep(struct lb_alert_engine *engine, const char *directory) LB_MUST_USE;
 
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 
@@ -157,6 +269,14 @@ bool lb_alert_engine_change(struct lb_alert_engine *engine, struct lb_alert_chan
 /* Applies what is queued, then ends the thread. */
 void lb_alert_engine_stop(struct lb_alert_engine *engine);
 void lb_alert_engine_free(struct lb_alert_engine *engine);
+
+/*
+ * Somebody works on the alert with that id (16 hexadecimal digits; of a group: on all in it): it is neither repeated
+ * nor escalated, and those who were told of it are told. LB_OK: it is noted (and on disk, if the disk takes it within
+ * some seconds). LB_END: no such alert fires. LB_LIMIT: the engine has stopped. Any thread but the engine's; waits.
+ */
+enum lb_err lb_alert_engine_acknowledge(struct lb_alert_engine *engine, struct lb_str id, struct lb_str by,
+                                        struct lb_str comment) LB_MUST_USE;
 
 /* Alerts that fire now, as a JSON array, for the API. Any thread. */
 struct lb_buffer;

@@ -37,6 +37,7 @@ enum lb_outcome {
 struct lb_stream {
     uint64_t id;
     bool durable;
+    bool urgent;           /* a mark that moves is committed at once, rather than with others */
     uint64_t resume;       /* where to begin: the lowest mark */
     uint64_t resume_until; /* the highest mark at start: up to here consumers may have records already */
     const struct lb_source *source;
@@ -48,6 +49,10 @@ struct lb_stream {
     struct lb_value host;
     struct lb_field *fields;
     uint16_t field_count;
+
+    /* What the source has not read yet, as far as it knows; see lb_stream_note_unread(). */
+    _Atomic uint64_t unread;
+    _Atomic int64_t behind_since;
 
     struct lb_arena arena; /* owns what the slices above point to */
     struct lb_streams *registry;
@@ -74,6 +79,12 @@ void lb_streams_free(struct lb_streams *streams); /* with all its streams; nobod
 enum lb_err lb_streams_add(struct lb_streams *streams, struct lb_str name, uint32_t *consumer) LB_MUST_USE;
 void lb_streams_begin_consumer(struct lb_streams *streams, uint32_t consumer);
 void lb_streams_remove(struct lb_streams *streams, uint32_t consumer);
+
+/* The source says how many bytes it could have read and has not: whenever it looks, and when it has read all (0). */
+void lb_stream_note_unread(struct lb_stream *stream, uint64_t bytes);
+
+/* For how long the stream (0: any) has not been read to its end; 0: it was, or nobody knows. Any thread. */
+int64_t lb_streams_behind(struct lb_streams *streams, uint64_t id);
 
 /* A new ephemeral stream with a random id. NULL: out of memory. */
 struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_source *source);
@@ -147,6 +158,9 @@ void lb_stream_drop(struct lb_stream *stream, uint32_t consumer);
  */
 void lb_streams_collect(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn);
 void lb_streams_collect_failed(struct lb_streams *streams, uint32_t consumer);
+
+/* A mark of that consumer in an urgent stream has moved since the last collect. Any thread. */
+bool lb_streams_are_urgent(const struct lb_streams *streams, uint32_t consumer);
 
 /* Tokens issued and not done, for that consumer (or all with UINT32_MAX): 0 after the last delivery. */
 uint64_t lb_streams_outstanding(struct lb_streams *streams, uint32_t consumer);

@@ -1,6 +1,6 @@
 /*
- * alert_conf.c - the `alerting:` section as a whole: its settings, routes and
- * rules, and whether every rule reaches somebody.
+ * alert_conf.c - the `alerting:` section as a whole: its settings and rules,
+ * whether every rule reaches somebody, and what rules say of each other.
  *
  * lb_options_fill() tells of unknown keys and wrong units; here is only what
  * options cannot know of each other.
@@ -14,6 +14,7 @@ struct section_options {
     struct lb_alerting alerting;
     const struct lb_node *routes;
     const struct lb_node *rules;
+    const struct lb_node *maintenance;
 };
 
 #define MEMBER(name) offsetof(struct section_options, alerting.name)
@@ -33,9 +34,11 @@ static const struct lb_option section_options[] = {
     { "severities", LB_OPTION_GROUP, 0, NULL, "The words that your people use, such as P1", 0, NULL, severity_options,
       0, 0 },
     { "routes", LB_OPTION_NODE, offsetof(struct section_options, routes), NULL,
-      "Where alerts go: a list of where, to and stop; all that match", 0, NULL, NULL, 0, 0 },
+      "Where alerts go, and how: a list of where, to and more; all that match", 0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },
+    { "maintenance", LB_OPTION_NODE, offsetof(struct section_options, maintenance), NULL,
+      "Windows in which nobody is told: a list of name, when and where", 0, NULL, NULL, 0, 0 },
     { "lateness", LB_OPTION_DURATION, MEMBER(lateness_ns), "30s",
       "How late a record may come, by the newest one, and still change what was judged", 0, NULL, NULL, 0,
       3600 * LB_SECOND },
@@ -46,91 +49,21 @@ static const struct lb_option section_options[] = {
     { 0 },
 };
 
-static const struct lb_option route_options[] = {
-    { "where", LB_OPTION_WHERE, offsetof(struct lb_route, where), NULL, "Only alerts that match, by their fields", 0,
-      NULL, NULL, 0, 0 },
-    { "to", LB_OPTION_SINKS, offsetof(struct lb_route, sinks), NULL, "A sink or a list of sinks", LB_OPTION_REQUIRED,
-      NULL, NULL, 0, 0 },
-    { "stop", LB_OPTION_BOOL, offsetof(struct lb_route, stop), "false", "An alert that matches sees no later route", 0,
-      NULL, NULL, 0, 0 },
-    { 0 },
-};
-
-static bool is_nothing(const struct lb_node *node)
+bool lb_alert_is_nothing(const struct lb_node *node)
 {
     return node->kind == LB_NODE_SCALAR && !node->quoted && node->text.len == 0;
 }
 
-static bool too_large(const struct lb_node *node, struct lb_diag *diag)
+bool lb_alert_too_large(const struct lb_node *node, struct lb_diag *diag)
 {
     lb_diag_error(diag, node->place, "the configuration is too large");
     return false;
 }
 
-static void free_where(const struct lb_expr *where)
+void lb_alert_free_where(const struct lb_expr *where)
 {
     if (where != NULL)
         lb_expr_free((struct lb_expr *)where);
-}
-
-/* --- routes --------------------------------------------------------------- */
-
-static bool matches_nothing(const struct lb_route *route)
-{
-    return route->where != NULL && lb_expr_constant(route->where) == LB_EXPR_NEVER;
-}
-
-static bool ends_the_list(const struct lb_route *route)
-{
-    return route->stop && (route->where == NULL || lb_expr_constant(route->where) == LB_EXPR_ALWAYS);
-}
-
-static bool check_reachable(const struct lb_alerting *alerting, struct lb_diag *diag)
-{
-    bool ok = true;
-
-    for (uint32_t i = 0; i < alerting->route_count; i++) {
-        if (i > 0 && ends_the_list(&alerting->routes[i - 1])) {
-            lb_diag_error(diag, alerting->routes[i].place,
-                          "this route is never reached: the one before takes every alert and stops");
-            return false;
-        }
-        if (matches_nothing(&alerting->routes[i])) {
-            lb_diag_error(diag, alerting->routes[i].place, "this route matches no alert: its `where` is never true");
-            ok = false;
-        }
-    }
-    return ok;
-}
-
-static bool read_routes(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
-                        struct lb_diag *diag)
-{
-    bool ok = true;
-
-    if (node == NULL || is_nothing(node))
-        return true;
-    if (node->kind != LB_NODE_LIST || node->count > LB_ROUTES_MAX) {
-        lb_diag_error(diag, node->place,
-                      node->kind != LB_NODE_LIST ? "expected a list of routes, each with \"to\"" : "too many routes");
-        return false;
-    }
-    alerting->routes = lb_arena_zalloc(&config->arena, (node->count + 1) * sizeof(struct lb_route));
-    if (alerting->routes == NULL)
-        return too_large(node, diag);
-    for (uint32_t i = 0; i < node->count; i++) {
-        struct lb_route *route = &alerting->routes[alerting->route_count];
-
-        if (!lb_options_fill(config, route_options, &node->values[i], route, diag)) {
-            ok = false;
-            free_where(route->where);
-            *route = (struct lb_route){ 0 };
-            continue;
-        }
-        route->place = node->values[i].place;
-        alerting->route_count++;
-    }
-    return ok && check_reachable(alerting, diag);
 }
 
 /* --- rules ---------------------------------------------------------------- */
@@ -140,7 +73,7 @@ static bool reaches_a_sink(const struct lb_alerting *alerting, const struct lb_a
     if (rule->sinks != 0 || rule->shadow)
         return true;
     for (uint32_t i = 0; i < alerting->route_count; i++)
-        if (alerting->routes[i].sinks != 0 && !matches_nothing(&alerting->routes[i]))
+        if (alerting->routes[i].sinks != 0 && !lb_alert_leads_nowhere(&alerting->routes[i]))
             return true;
     return false;
 }
@@ -148,9 +81,39 @@ static bool reaches_a_sink(const struct lb_alerting *alerting, const struct lb_a
 /* Of a rule that is not kept; nobody else will. */
 static void free_expressions(struct lb_alert_rule *rule)
 {
-    free_where(rule->where);
-    free_where(rule->inner);
-    free_where(rule->second);
+    lb_alert_free_where(rule->where);
+    lb_alert_free_where(rule->inner);
+    lb_alert_free_where(rule->second);
+    for (uint32_t i = 0; i < rule->part_count; i++) {
+        lb_alert_free_where(rule->parts[i].inner);
+        lb_alert_free_where(rule->parts[i].second);
+    }
+}
+
+/* The parts of all rules behind them, those of each rule together. */
+static bool append_parts(struct lb_config *config, struct lb_alerting *alerting)
+{
+    uint32_t named = alerting->rule_count;
+    uint32_t count = 0;
+    struct lb_alert_rule *rules;
+
+    for (uint32_t i = 0; i < named; i++)
+        count += alerting->rules[i].part_count;
+    if (count == 0)
+        return true;
+    rules = lb_arena_alloc(&config->arena, (named + count) * sizeof(*rules));
+    if (rules == NULL)
+        return false;
+    memcpy(rules, alerting->rules, named * sizeof(*rules));
+    alerting->rules = rules;
+    for (uint32_t i = 0; i < named; i++) {
+        for (uint32_t j = 0; j < rules[i].part_count; j++) {
+            rules[i].parts[j].owner = i;
+            rules[alerting->rule_count++] = rules[i].parts[j];
+        }
+    }
+    alerting->part_count = count;
+    return true;
 }
 
 /* `routes_read`: otherwise their faults are told already, and a missing sink is one of them. */
@@ -159,7 +122,7 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
 {
     bool ok = true;
 
-    if (node == NULL || is_nothing(node))
+    if (node == NULL || lb_alert_is_nothing(node))
         return true;
     if (node->kind != LB_NODE_MAP || node->count > LB_RULES_MAX) {
         lb_diag_error(diag, node->place,
@@ -168,7 +131,7 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
     }
     alerting->rules = lb_arena_zalloc(&config->arena, (node->count + 1) * sizeof(struct lb_alert_rule));
     if (alerting->rules == NULL)
-        return too_large(node, diag);
+        return lb_alert_too_large(node, diag);
     for (uint32_t i = 0; i < node->count; i++) {
         struct lb_alert_rule *rule = &alerting->rules[alerting->rule_count];
         bool read = lb_alert_rule_read(config, &node->keys[i], &node->values[i], rule, diag);
@@ -184,6 +147,49 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
         if (!read)
             free_expressions(rule);
     }
+    return append_parts(config, alerting) ? ok : lb_alert_too_large(node, diag);
+}
+
+/* --- what rules say of each other ----------------------------------------- */
+
+static const struct lb_alert_rule *find_rule(const struct lb_alerting *alerting, struct lb_str name)
+{
+    for (uint32_t i = 0; i < alerting->rule_count; i++)
+        if (lb_str_equal(alerting->rules[i].name, name))
+            return &alerting->rules[i];
+    return NULL;
+}
+
+/* `rules`: the node, where all names stand, also of rules that have faults of their own. */
+static bool check_inhibits(const struct lb_alerting *alerting, const struct lb_alert_rule *rule,
+                           const struct lb_node *rules, struct lb_diag *diag)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < rule->inhibits.count; i++) {
+        struct lb_str name = rule->inhibits.items[i];
+        bool known = find_rule(alerting, name) != NULL;
+
+        for (size_t n = 0; n < rules->count && !known; n++)
+            known = lb_str_equal(rules->keys[n].text, name);
+        if (known && !lb_str_equal(name, rule->name))
+            continue;
+        lb_diag_error(diag, rule->place,
+                      known
+                          ? "rule \"" LB_STR_FMT "\": \"inhibits\" names the rule itself; only others can be held back"
+                          : "rule \"" LB_STR_FMT "\": \"inhibits\" names \"" LB_STR_FMT "\", but there is no such rule",
+                      LB_STR_ARG(rule->name), LB_STR_ARG(name));
+        ok = false;
+    }
+    return ok;
+}
+
+static bool check_between(const struct lb_alerting *alerting, const struct lb_node *rules, struct lb_diag *diag)
+{
+    bool ok = true;
+
+    for (uint32_t i = 0; i < alerting->rule_count; i++)
+        ok = check_inhibits(alerting, &alerting->rules[i], rules, diag) && ok;
     return ok;
 }
 
@@ -206,7 +212,7 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     bool ok;
     bool routes;
 
-    if (node == NULL || is_nothing(node)) {
+    if (node == NULL || lb_alert_is_nothing(node)) {
         ok = lb_options_defaults(section_options, &options, &config->arena);
         *alerting = options.alerting;
         return ok;
@@ -216,7 +222,9 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     if (node->kind != LB_NODE_MAP)
         return false;
     if (!name_sinks(config, alerting))
-        return too_large(node, diag);
-    routes = read_routes(config, options.routes, alerting, diag);
-    return read_rules(config, options.rules, alerting, routes, diag) && routes && ok;
+        return lb_alert_too_large(node, diag);
+    routes = lb_alert_routes_read(config, options.routes, alerting, diag);
+    ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
+    ok = read_rules(config, options.rules, alerting, routes, diag) && routes && ok;
+    return (options.rules == NULL || check_between(alerting, options.rules, diag)) && ok;
 }

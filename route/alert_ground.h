@@ -10,6 +10,9 @@
 
 #include "alert_engine.c"
 
+#include "alert_conf.h"
+#include "lb_route.h"
+
 #include "lb_test.h"
 
 #include <unistd.h>
