@@ -19,6 +19,7 @@
 #include "lb_stream.h"
 
 struct lb_alert_detector_type;
+struct lb_alert_rule;
 struct lb_calendar;
 struct lb_expr;
 struct lb_node;
@@ -101,6 +102,23 @@ struct lb_alert_escalation {
     uint32_t count;
 };
 
+/*
+ * What logboom itself is asked once a second, as if it were a record: values of a rule that needs none. `name` is that
+ * of a source or sink of the same configuration.
+ */
+enum lb_alert_probe { LB_PROBE_NONE, LB_PROBE_LAG, LB_PROBE_LAG_BYTES, LB_PROBE_QUEUE };
+
+/* The rest of the program, for alert rules. Any thread may be asked, so nothing here waits for long. */
+struct lb_alert_outside {
+    void *context;
+
+    /* For how long a stream (0: any) has not been read to its end; 0: it was, or nobody knows. */
+    int64_t (*behind)(void *context, uint64_t stream);
+
+    /* How far behind a source is, and how full (in %) what waits for a sink. False: not known now. */
+    bool (*probe)(void *context, const struct lb_alert_rule *rule, double *value);
+};
+
 struct lb_alert_rule {
     struct lb_str name;
     struct lb_place place;
@@ -113,7 +131,12 @@ struct lb_alert_rule {
     const struct lb_alert_detector_type *detector; /* of `when:`; its hits are what is counted. NULL: none */
     struct lb_str detector_text;                   /* what stands between its parentheses */
     const void *detector_options;
-    struct lb_str value_text; /* as written */
+    enum lb_alert_probe probe; /* asked instead of records; of `field` */
+    struct lb_str probe_name;
+    struct lb_str probe_labels; /* of the metrics of that sink; NUL behind it */
+    bool probe_spool;           /* it spools: what waits on disk, otherwise in memory, */
+    double probe_full;          /* and how many bytes are all that may */
+    struct lb_str value_text;   /* as written */
     int64_t over_ns;
     int64_t learn_ns;     /* of a detector: what it sees of a key for so long is only learned, */
     struct lb_strs known; /* and these values are known from the start */
@@ -229,6 +252,8 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
  */
 bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path) LB_MUST_USE;
 
+/* Before the start: whom to ask; without it only streams tell what they have not read. It outlives the engine. */
+void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_outside *outside);
 /*
  * Then, before the start: what is told is written to a journal in `directory` before anybody is told, as a durable
  * stream with a mark for each sink. What an earlier run decided and did not remember is taken from there, and what

@@ -8,6 +8,7 @@
  */
 #include "alert_engine_parts.h"
 
+#include "alert_probe.h"
 #include "lb_alloc.h"
 #include "lb_buffer.h"
 #include "lb_clock.h"
@@ -77,6 +78,8 @@ static void advance(struct lb_alert_engine *engine, int64_t now)
 static void tick(struct lb_alert_engine *engine, bool last)
 {
     engine->ticked = engine->now;
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        lb_alert_probe_ask(&engine->runners[i]);
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         lb_alert_tick(&engine->runners[i], last);
     lb_alert_notifier_tick(&engine->notifier, engine->now);
@@ -193,17 +196,11 @@ bool lb_alert_engine_flush(struct lb_alert_engine *engine)
 
 /* --- making and freeing --------------------------------------------------- */
 
-static int64_t behind(void *context, uint64_t stream)
-{
-    return lb_streams_behind(context, stream);
-}
-
 void lb_engine_open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                            const struct lb_alert_rule *rule)
 {
     runner->owner = rule->is_part ? &engine->runners[rule->owner] : NULL;
-    runner->behind = behind;
-    runner->behind_context = engine->outbox.streams;
+    runner->outside = &engine->outside;
     runner->clocks = &engine->clocks;
     runner->scratch = &engine->scratch;
     runner->report = report;
@@ -216,6 +213,16 @@ static void open_runners(struct lb_alert_engine *engine)
 {
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         lb_engine_open_runner(engine, &engine->runners[i], &engine->alerting->rules[i]);
+}
+
+static int64_t behind(void *context, uint64_t stream)
+{
+    return lb_streams_behind(context, stream);
+}
+
+void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_outside *outside)
+{
+    engine->outside = *outside;
 }
 
 static void init_answer(pthread_cond_t *answer)
@@ -257,6 +264,7 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
         return NULL;
     }
     engine->notifier.runners = engine->runners;
+    engine->outside = (struct lb_alert_outside){ .context = streams, .behind = behind };
     lb_engine_open_metrics(engine);
     open_runners(engine);
     lb_share_on_credit(share, lb_engine_wake, engine);

@@ -42,6 +42,7 @@ struct lb_alert_engine {
     int64_t ahead_max; /* a record may be so far ahead of its arrival */
     struct lb_scratch scratch;
     struct lb_alert_outbox outbox;
+    struct lb_alert_outside outside;
     struct lb_alert_memory *memory; /* NULL: a restart forgets */
 
     struct rule_metrics *rule_metrics;

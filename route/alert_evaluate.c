@@ -209,7 +209,7 @@ static bool next_segment(struct lb_alert_runner *runner, struct lb_alert_key *ke
     if (key->parts != NULL)
         return lb_alert_parts_next(runner, key, limit, segment);
     if (runner->rule->zone != NULL)
-        return lb_alert_deadline_next(runner->rule, key, limit, segment);
+        return lb_alert_daily_next(runner->rule, key, limit, segment);
     return lb_alert_window_next(&key->window, &runner->shape, limit, segment);
 }
 
@@ -329,7 +329,7 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->held_back = 0;
     key->pinned = false;
     key->forgotten = false;
-    lb_alert_deadline_init(runner->rule, key, end);
+    lb_alert_daily_init(runner->rule, key, end);
     if (key->texts != NULL)
         key->texts->count = key->texts->next = 0;
     if (key->reason != NULL)
@@ -450,7 +450,7 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
         return;
     walk(runner, key, input->time_ns - runner->delay_ns - 1);
     if (runner->rule->zone != NULL)
-        lb_alert_deadline_add(runner->rule, key, input->time_ns);
+        lb_alert_daily_add(runner->rule, key, input->time_ns);
     err = runner->rule->zone != NULL
               ? LB_OK
               : lb_alert_window_add(rule->is_part ? &key->parts[rule->part].window : &key->window,
@@ -639,11 +639,12 @@ static void tick_list(struct lb_alert_runner *runner, enum lb_alert_list list)
 static void sweep(struct lb_alert_runner *runner)
 {
     int64_t life = runner->shape.over_ns + runner->shape.lateness_ns;
+    int64_t cooldown = runner->policy.cooldown_ns; /* what it holds back is told with the next notice */
 
     for (int i = 0; i < SWEEP_MAX; i++) {
         struct lb_alert_key *key = runner->keys.lists[LB_ALERT_IDLE].head;
 
-        if (key == NULL || key_time(runner, key) - key->newest <= life)
+        if (key == NULL || key_time(runner, key) - key->newest <= life + (key->held_back > 0 ? cooldown : 0))
             return;
         lb_alert_keys_remove(&runner->keys, key);
     }

@@ -200,6 +200,20 @@ static inline void close_ground(struct fixture *self)
     free(self);
 }
 
+/* What people were told goes over to an engine that goes on. */
+static inline void hand_over(const struct lb_alert_engine *before, struct lb_alert_engine *engine)
+{
+    struct lb_buffer known;
+    uint64_t sinks[64];
+
+    for (int i = 0; i < 64; i++)
+        sinks[i] = UINT64_C(1) << i;
+    lb_buffer_init(&known, 1024 * 1024);
+    lb_alert_notifier_write(&known, &before->notifier);
+    assert_true(lb_alert_notifier_read(&engine->notifier, lb_buffer_str(&known), sinks));
+    lb_buffer_free(&known);
+}
+
 /* --- the records ---------------------------------------------------------- */
 
 struct shot {

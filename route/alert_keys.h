@@ -38,7 +38,7 @@ struct lb_alert_reason {
 enum lb_alert_list { LB_ALERT_IDLE, LB_ALERT_WATCHED, LB_ALERT_FIRING, LB_ALERT_LISTS };
 
 /* Of `absent by 03:00`: what came since the last deadline. Times of records; LB_TIME_NONE: none. */
-struct lb_alert_deadline {
+struct lb_alert_daily {
     int64_t next;   /* the first that is not judged yet */
     int64_t first;  /* behind it: of the earliest record */
     int64_t ended;  /* of the record that ends what is absent now */
@@ -87,7 +87,7 @@ struct lb_alert_key {
     uint32_t held_back; /* of `each`: occurrences since the last notice that nobody was told of */
     bool pinned;        /* configured: it is never forgotten */
     bool forgotten;     /* why it ends */
-    struct lb_alert_deadline deadline;
+    struct lb_alert_daily deadline;
     struct lb_alert_texts *texts;   /* NULL until first needed */
     struct lb_alert_reason *reason; /* the same */
 };

@@ -320,7 +320,7 @@ static bool check_over(struct lb_alert_rule *rule, const struct lb_node *node, s
 
     if (lb_node_get(node, "over") != NULL || rule->function == LB_ALERT_FORMULA)
         return true;
-    rule->over_ns = 3600 * LB_SECOND;
+    rule->over_ns = (rule->probe != LB_PROBE_NONE ? 60 : 3600) * LB_SECOND;
     if (!newest)
         lb_diag_error(diag, node->place, "missing \"over\": how far back it looks, such as over: 5m");
     return newest;
@@ -418,6 +418,28 @@ static bool read_when(struct lb_config *config, const struct lb_node *node, cons
            read_conditions(config, node, when, level_keys[options->severity].severity, rule, diag) && ok;
 }
 
+/* Who asks logboom itself asks for no records. */
+static bool check_probe(const struct lb_node *node, const struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    static const char *const words[] = { "by", "where", NULL };
+    bool probes = rule->probe != LB_PROBE_NONE;
+    bool records = rule->part_count == 0 && !probes;
+
+    for (uint32_t i = 0; i < rule->part_count; i++) {
+        probes = probes || rule->parts[i].probe != LB_PROBE_NONE;
+        records = records || rule->parts[i].probe == LB_PROBE_NONE;
+    }
+    for (int i = 0; probes && words[i] != NULL; i++) {
+        const struct lb_node *value = lb_node_get(node, words[i]);
+
+        if (value == NULL || (records && i == 1))
+            continue;
+        lb_diag_error(diag, value->place, "lag() and queue() are of no record: \"%s\" means nothing here", words[i]);
+        return false;
+    }
+    return true;
+}
+
 static bool read_way_back(const struct rule_options *options, struct lb_alert_rule *rule, struct lb_diag *diag)
 {
     if (options->clear == NULL)
@@ -449,5 +471,6 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
         ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;
     if (!(lb_node_get(node, "when") != NULL ? read_when : read_value)(config, node, &options, rule, diag))
         return false;
+    ok = check_probe(node, rule, diag) && ok;
     return read_way_back(&options, rule, diag) && ok && filled;
 }

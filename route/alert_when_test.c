@@ -252,6 +252,71 @@ static void a_detector_is_one_of_several_conditions(void **state)
     close_when(&self);
 }
 
+/* --- what logboom is asked itself ----------------------------------------- */
+
+static double fullness;
+
+static bool fake_probe(void *context, const struct lb_alert_rule *rule, double *value)
+{
+    (void)context;
+    *value = rule->probe == LB_PROBE_QUEUE ? fullness : 30;
+    return true;
+}
+
+static int64_t never_behind(void *context, uint64_t stream)
+{
+    (void)context;
+    (void)stream;
+    return 0;
+}
+
+static void ask_fake(struct when_ground *self)
+{
+    lb_alert_engine_ask(self->ground->engine,
+                        &(struct lb_alert_outside){ .behind = never_behind, .probe = fake_probe });
+}
+
+static void a_queue_that_fills_up_is_told(void **state)
+{
+    struct when_ground self;
+
+    (void)state;
+    fullness = 10;
+    open_when(&self, "      value: queue(pager)\n      high: above 80%\n      for: 1m\n");
+    assert_text(self.config->alerting.rules[0].probe_labels, "sink=\"pager\",type=\"stdout\"");
+    ask_fake(&self);
+    idle(self.ground, 0, 10 * LB_SECOND);
+    fullness = 81;
+    idle(self.ground, 11 * LB_SECOND, 70 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 0);
+    idle(self.ground, 71 * LB_SECOND, 80 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 1);
+    expect_told(self.ground, 0, "r {} firing high", 71 * LB_SECOND);
+    fullness = 0;
+    idle(self.ground, 81 * LB_SECOND, 120 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 2);
+    close_when(&self);
+}
+
+static void records_and_gauges_meet_in_one_rule(void **state)
+{
+    struct when_ground self;
+
+    (void)state;
+    fullness = 90;
+    open_when(&self, "      when: queue(pager) > 80% and lag(in) >= 20s and count(level >= error, 1m) >= 2\n"
+                     "      severity: low\n");
+    ask_fake(&self);
+    idle(self.ground, 0, 10 * LB_SECOND);
+    happen(&self, 10 * LB_SECOND, "error");
+    idle(self.ground, 11 * LB_SECOND, 12 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 0);
+    happen(&self, 12 * LB_SECOND, "error");
+    idle(self.ground, 13 * LB_SECOND, 14 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 1);
+    close_when(&self);
+}
+
 /* --- over a restart ------------------------------------------------------- */
 
 static void windows_of_all_parts_survive_a_restart(void **state)
@@ -330,6 +395,9 @@ static void says_what_is_wrong_and_where_within_the_text(void **state)
         { "      value: 5 * 3\n      over: 1m\n      low: above 5\n", 8, 14, "nothing is measured" },
         { "      value: (count() / count()\n      over: 1m\n      low: above 5\n", 8, 14, "not closed" },
         { "      value: count() / count()\n      low: above 5\n", 8, 14, "how far back" },
+        { "      value: queue(pagr)\n      low: above 5%\n", 8, 20, "did you mean \"pager\"" },
+        { "      value: lag(out)\n      low: above 5s\n", 8, 18, "needs the name of a source" },
+        { "      value: lag(in)\n      low: above 5s\n      by: service\n", 10, 0, "of no record" },
     };
 
     (void)state;
@@ -361,6 +429,8 @@ int main(void)
         cmocka_unit_test(brackets_and_arithmetic_go_together),
         cmocka_unit_test(what_a_detector_finds_is_a_condition),
         cmocka_unit_test(a_detector_is_one_of_several_conditions),
+        cmocka_unit_test(a_queue_that_fills_up_is_told),
+        cmocka_unit_test(records_and_gauges_meet_in_one_rule),
         cmocka_unit_test(windows_of_all_parts_survive_a_restart),
         cmocka_unit_test(says_what_is_wrong_and_where_within_the_text),
     };
