@@ -126,5 +126,5 @@ void lb_log_write(int level, const char *module, struct lb_log_site *site, const
     line[len++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, len);
     (void)written; /* nowhere left to say it */
-    tell(&(struct lb_log_line){ now, level, module, { line + head, len - 1 - head } });
+    tell(&(struct lb_log_line){ now, level, module, { line + head, len - 1 - head }, site });
 }

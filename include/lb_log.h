@@ -36,6 +36,7 @@ struct lb_log_line {
     int level;
     const char *module;
     struct lb_str text;
+    const struct lb_log_site *site; /* the call that logs: the same sentence, whatever the values in it */
 };
 
 /*
