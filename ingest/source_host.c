@@ -192,8 +192,11 @@ static void read_name(struct host_source *self)
 
     /* In a container the name that the kernel says is the container's. */
     if (!lb_str_is(self->root, "/") && host_open(&file, self->root, "/etc/hostname")) {
-        if (host_line(&file, &line))
-            snprintf(self->name, sizeof(self->name), LB_STR_FMT, LB_STR_ARG(host_take_word(&line)));
+        if (host_line(&file, &line)) {
+            struct lb_str word = host_take_word(&line);
+
+            snprintf(self->name, sizeof(self->name), LB_STR_FMT, LB_STR_ARG(word));
+        }
         host_close(&file);
     }
     if (self->name[0] == '\0' && gethostname(self->name, sizeof(self->name) - 1) != 0)
