@@ -10,8 +10,12 @@ static void walk(const struct lb_option *options, const char *group, void *state
 static void walk_groups(const struct lb_option *option, const char *path, const struct lb_groups *groups,
                         const struct lb_visitor *visitor)
 {
-    for (size_t i = 0; i < groups->count; i++)
-        walk(option->group, path, (char *)groups->items + i * (size_t)option->min, visitor);
+    for (size_t i = 0; i < groups->count; i++) {
+        char item[PATH_BYTES];
+
+        if (snprintf(item, sizeof(item), "%s.%zu", path, i + 1) < PATH_BYTES)
+            walk(option->group, item, (char *)groups->items + i * (size_t)option->min, visitor);
+    }
 }
 
 static void walk(const struct lb_option *options, const char *group, void *state, const struct lb_visitor *visitor)

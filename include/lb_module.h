@@ -102,7 +102,8 @@ struct lb_section {
     const struct lb_node *node; /* its map */
 };
 
-/* The place of an option's value (`option` may be "a.b" inside groups), or of the instance where it is not written. */
+/* The place of an option's value ("a.b" inside groups, "a.2.b" inside lists of them), or of the instance where it is
+ * not written. */
 struct lb_place lb_section_place(const struct lb_section *section, const char *option);
 
 #endif

@@ -111,7 +111,7 @@ static bool check_command(const struct probe_check *check, const struct place *p
     if (memchr(program.ptr, '/', program.len) != NULL && access(program.ptr, X_OK) != 0) {
         char text[128];
 
-        snprintf(text, sizeof(text), "cannot be run (%s)", strerror(errno));
+        snprintf(text, sizeof(text), "expected a program that can be run (%s)", strerror(errno));
         return fault(place, "command", text, program);
     }
     return true;
