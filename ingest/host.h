@@ -185,8 +185,8 @@ void host_prepare_cpu(struct host_source *self);
 void host_trouble(struct host_source *self, enum host_collector which, const char *what);
 void host_well(struct host_source *self, enum host_collector which);
 
-/* For check: is the pattern of a mount one that can match? And of disks and containers, what close() frees. */
+/* What close() frees. */
 void host_disks_free(struct host_disks *disks);
-void host_containers_free(struct host_containers *containers);
+void host_containers_free(struct host_containers *self);
 
 #endif

@@ -124,7 +124,7 @@ static void keep(struct internal_lines *self, const struct lb_log_line *line, ui
 static bool put(struct internal_lines *self, const struct lb_log_line *line)
 {
     struct lb_str name = name_in(line->text);
-    uint64_t hash = hash_of(UINT64_C(0xcbf29ce484222325), (const char *)&line->site, sizeof(line->site));
+    uint64_t hash = (UINT64_C(0xcbf29ce484222325) ^ (uintptr_t)line->site) * UINT64_C(0x9e3779b97f4a7c15);
     int64_t now = lb_clock_monotonic();
     struct internal_site *site = find_site(self, hash_of(hash, name.ptr, name.len), now);
 

@@ -16,6 +16,7 @@
 #include "lb_alloc.h"
 #include "lb_log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -99,6 +100,7 @@ static int spawn(const struct probe_run *run, int output, pid_t *pid)
     posix_spawnattr_t attributes;
     int err;
 
+    assert(run->check->command.count > 0); /* else it is no command */
     if (run->check->command.count > ARGUMENTS_MAX)
         return E2BIG;
     for (size_t i = 0; i < run->check->command.count; i++)
