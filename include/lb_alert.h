@@ -18,6 +18,7 @@
 #include "lb_pool.h"
 #include "lb_stream.h"
 
+struct lb_alert_detector_type;
 struct lb_expr;
 struct lb_node;
 struct lb_route;
@@ -59,10 +60,13 @@ struct lb_alert_rule {
     struct lb_place place;
     const struct lb_expr *where; /* NULL: every record */
     enum lb_alert_function function;
-    double quantile;             /* of a percentile */
-    struct lb_str field;         /* that is measured; empty: none */
-    const struct lb_expr *inner; /* count(EXPR) and the like: predicate bit 0; NULL: always true */
-    struct lb_str value_text;    /* as written */
+    double quantile;                               /* of a percentile */
+    struct lb_str field;                           /* that is measured; empty: none */
+    const struct lb_expr *inner;                   /* count(EXPR) and the like: predicate bit 0; NULL: always true */
+    const struct lb_expr *second;                  /* predicate bit 1, of a detector with two; NULL: there is none */
+    const struct lb_alert_detector_type *detector; /* of `when:`; its hits are what is counted. NULL: none */
+    const void *detector_options;
+    struct lb_str value_text; /* as written */
     int64_t over_ns;
     struct lb_strs by;
     struct lb_threshold thresholds[LB_SEVERITY_COUNT];

@@ -150,6 +150,7 @@ static void free_expressions(struct lb_alert_rule *rule)
 {
     free_where(rule->where);
     free_where(rule->inner);
+    free_where(rule->second);
 }
 
 /* `routes_read`: otherwise their faults are told already, and a missing sink is one of them. */
