@@ -1,9 +1,10 @@
 """The source host over a machine that is made of files, and over this one."""
 import json
 import os
+import socket
 import subprocess
 
-from harness import BIN, run_to_end, wait_for
+from harness import BIN, free_port, run_to_end, wait_for
 from machine import Machine, Records
 
 CONFIG = """
@@ -170,6 +171,21 @@ def test_this_machine_once(tmp_path):
     records = [json.loads(line) for line in (daemon.dir / "out.jsonl").read_text().splitlines()]
     assert {"memory", "load"} <= {r["event"] for r in records}
     assert all("parse_error" not in r and r["service"] == "host" for r in records)
+
+
+def test_sources_that_never_end_do_not_end_a_run_to_the_end_of_files(tmp_path):
+    source = tmp_path / "in.log"
+    source.write_text("".join(f"line {i}\n" for i in range(300000)))
+    daemon = run_to_end(tmp_path / "lb", f"""
+        sources:
+          lines: {{type: file, include: ['{source}']}}
+          net: {{type: syslog, listen: ['udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}']}}
+          own: {{type: internal}}
+        routes: [{{to: out}}]
+        sinks:
+          out: {{type: file, path: '{{dir}}/out.log', format: raw}}
+    """)
+    assert (daemon.dir / "out.log").read_bytes().count(b"line ") == 300000
 
 
 def test_a_reload_goes_on_with_what_is_known(logboom, tmp_path):
