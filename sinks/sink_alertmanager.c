@@ -188,7 +188,7 @@ static void compose(struct lb_sink *sink, const struct channel_message *message,
     lb_buffer_append_char(out, '[');
     if (channel_message_is_firing(message)) {
         compose_firing(sink, message, out);
-    } else if (message->state == CHANNEL_RESOLVED) {
+    } else if (channel_message_is_over(message)) {
         firing_remove(&self->firing, message->fingerprint);
         put_over(out, message, (int)message->severity, title);
     } else {

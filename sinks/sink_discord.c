@@ -26,7 +26,7 @@ static unsigned colour_of(const struct channel_message *message)
 {
     static const unsigned colours[] = { 0x439fe0, 0x2eb8b8, 0xf2c744, 0xe8710a, 0xb3261e };
 
-    return message->state == CHANNEL_RESOLVED ? 0x2eb67d : colours[message->severity];
+    return channel_message_is_over(message) ? 0x2eb67d : colours[message->severity];
 }
 
 /* The text, then samples in a block of code that they cannot end. */

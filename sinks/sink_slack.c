@@ -37,7 +37,7 @@ static const char *colour_of(const struct channel_message *message)
 {
     static const char *const colours[] = { "#439FE0", "#2EB8B8", "#F2C744", "#E8710A", "#B3261E" };
 
-    return message->state == CHANNEL_RESOLVED ? "#2EB67D" : colours[message->severity];
+    return channel_message_is_over(message) ? "#2EB67D" : colours[message->severity];
 }
 
 static void put_plain_start(struct lb_buffer *out)
