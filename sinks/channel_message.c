@@ -136,6 +136,7 @@ static void read_alert(const struct reader *reader)
     if (message->fingerprint.len == 0) /* of no alert: a report, say */
         message->fingerprint = lb_str_from(message->id);
     message->alert_id = text_of(reader, "alert_id");
+    message->sequence = text_of(reader, "sequence");
     message->threshold = text_of(reader, "threshold");
     message->severity_text = text_of(reader, "severity_text");
     if (message->severity_text.len == 0)
@@ -153,7 +154,7 @@ static void read_alert(const struct reader *reader)
     message->label_count = read_pairs(reader, "labels", message->labels);
     add_facts(message, message->labels, message->label_count);
     add_fact(message, "alert", message->alert_id);
-    add_fact(message, "sequence", text_of(reader, "sequence"));
+    add_fact(message, "sequence", message->sequence);
     read_samples(reader);
 }
 

@@ -53,6 +53,7 @@ struct channel_message {
     char id[LB_RECORD_ID_SIZE]; /* of the record */
     struct lb_str fingerprint;  /* of a record: its id */
     struct lb_str alert_id;
+    struct lb_str sequence; /* of the notices of one alert: "1" … */
     struct lb_str rule;
     struct lb_str text;
     struct lb_str level;
