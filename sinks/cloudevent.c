@@ -96,7 +96,8 @@ bool cloudevent_make(struct cloudevent *event, const struct channel_message *mes
     end_value(&maker, "time");
     write_subject(words, message);
     end_value(&maker, "subject");
-    channel_clean(words, message->fingerprint, VALUE_UNITS, CHANNEL_LINE);
+    if (message->state != CHANNEL_RECORD)
+        channel_clean(words, message->fingerprint, VALUE_UNITS, CHANNEL_LINE);
     end_value(&maker, "partitionkey");
     lb_buffer_append_str(words, lb_str_from(channel_severity_names[message->severity]));
     end_value(&maker, "severity");

@@ -61,6 +61,7 @@ static void a_record_and_an_unknown_state_are_events_too(void **state)
     assert_true(lb_str_is(attribute(&event, "id"), "rec-1"));
     assert_true(lb_str_is(attribute(&event, "type"), "io.logboom.record.v1"));
     assert_true(lb_str_is(attribute(&event, "subject"), "auth"));
+    assert_true(lb_str_is(attribute(&event, "partitionkey"), "(none)"));
     message = alert_of("so\"so.v2", CHANNEL_OTHER);
     assert_true(cloudevent_make(&event, &message, &words));
     assert_true(lb_str_is(attribute(&event, "type"), "io.logboom.alert.so_so_v2.v1"));
