@@ -291,6 +291,7 @@ static void compose(struct lb_sink *sink, const struct lb_record *record, struct
     if (self->template != NULL) {
         const struct body_values values = { message, record, lb_buffer_str(&self->title), json };
 
+        self->scratch.used = 0; /* what a long message took; the title is made */
         body_template_write(self->template, &values, &self->scratch, &self->words, &request->body);
     } else if (self->format == FORMAT_ALERTMANAGER) {
         channel_alertmanager_body(&request->body, message, lb_buffer_str(&self->title), sink->section.name);
