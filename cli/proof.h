@@ -59,7 +59,7 @@ struct proof_input {
     struct lb_str stream; /* a name of its own, or empty */
 };
 
-enum proof_fault_kind { PROOF_KILL, PROOF_STOP, PROOF_REPLIES };
+enum proof_fault_kind { PROOF_KILL, PROOF_STOP, PROOF_ACKNOWLEDGE, PROOF_REPLIES };
 
 struct proof_reply {
     struct lb_str text; /* as written */
@@ -77,6 +77,8 @@ struct proof_fault {
     uint32_t sink;
     struct proof_reply *replies;
     uint32_t reply_count;
+    struct lb_str rule;        /* that is acknowledged, */
+    const struct lb_node *key; /* and which key of it; NULL: any */
 };
 
 /* One record of a pipeline test. */
@@ -312,6 +314,9 @@ bool proof_file_begins(const char *path, int64_t *time_ns);
 /* A batch of a pipeline test: compares its records with those expected. */
 void proof_compare_records(struct proof_run *run, const struct lb_batch *batch);
 void proof_compare_end(struct proof_run *run);
+
+/* A notice has these fields of `by` (a map; NULL: whatever it has). */
+bool proof_has_key(const struct proof_notice *notice, const struct lb_node *key);
 
 /* What was told against what was expected; failures go to the run. `write_golden`: golden files are made anew. */
 void proof_judge(struct proof_run *run, const struct proof_file *file, bool write_golden);

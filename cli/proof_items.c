@@ -227,7 +227,9 @@ struct expect_options {
     const struct lb_node *times;
 };
 
-static const char *const states[] = { "any", "firing", "updated", "repeated", "resolved", "summary", NULL };
+static const char *const states[] = { "any",     "firing",       "updated",   "repeated",   "resolved",
+                                      "summary", "acknowledged", "escalated", "suppressed", "flapping",
+                                      "unknown", "digest",       NULL };
 static const char *const severities[] = { "any", "info", "low", "medium", "high", "critical", "warning", NULL };
 
 #define EXPECT_OPTION(member) offsetof(struct expect_options, member)
@@ -245,7 +247,7 @@ static const struct lb_option expect_options[] = {
       .offset = EXPECT_OPTION(state),
       .fallback = "any",
       .choices = states,
-      .help = "firing, updated, repeated, resolved or summary" },
+      .help = "as in the notice: firing, updated, repeated, resolved, escalated …" },
     { .name = "severity",
       .kind = LB_OPTION_CHOICE,
       .offset = EXPECT_OPTION(severity),
@@ -310,6 +312,8 @@ struct fault_options {
     int64_t down_ns;
     const struct lb_node *sink;
     const struct lb_node *replies;
+    const struct lb_node *acknowledge;
+    const struct lb_node *key;
 };
 
 #define FAULT_OPTION(member) offsetof(struct fault_options, member)
@@ -327,9 +331,21 @@ static const struct lb_option fault_options[] = {
       .fallback = "0s",
       .help = "how long it is away" },
     FAULT_NODE("sink", sink, "a sink that answers"),
+    FAULT_NODE("acknowledge", acknowledge, "a rule: somebody says that they work on its alert"),
+    FAULT_NODE("key", key, "with `acknowledge`: which one, by fields of `by`"),
     FAULT_NODE("replies", replies, "what, one after the other: 200, 503, 429 retry-after 2, hang; then 200"),
     { 0 },
 };
+
+static bool is_whole_fault(const struct fault_options *options)
+{
+    int kinds = (options->restart != NULL) + (options->sink != NULL) + (options->acknowledge != NULL);
+    bool needs_time = options->restart != NULL || options->acknowledge != NULL;
+    bool has_key = options->key == NULL || (options->acknowledge != NULL && options->key->kind == LB_NODE_MAP);
+
+    return kinds == 1 && (options->sink != NULL) == (options->replies != NULL) && needs_time == (options->at != NULL) &&
+           has_key;
+}
 
 bool proof_read_fault(const struct proof_reader *self, const struct lb_node *node, struct proof_fault *fault)
 {
@@ -343,11 +359,16 @@ bool proof_read_fault(const struct proof_reader *self, const struct lb_node *nod
     };
     if (options.at != NULL && !proof_read_time(self, options.at, &fault->at_ns))
         return false;
-    if ((options.restart != NULL) == (options.sink != NULL) || (options.sink != NULL) != (options.replies != NULL) ||
-        (options.restart != NULL && options.at == NULL)) {
-        lb_diag_error(self->diag, node->place,
-                      "expected {at: 10s, restart: kill} or {sink: NAME, replies: [503, 200]}");
+    if (!is_whole_fault(&options)) {
+        lb_diag_error(
+            self->diag, node->place,
+            "expected {at: 10s, restart: kill}, {at: 10s, acknowledge: RULE} or {sink: NAME, replies: [503, 200]}");
         return false;
+    }
+    if (options.acknowledge != NULL) {
+        fault->kind = PROOF_ACKNOWLEDGE;
+        fault->key = options.key;
+        return proof_read_rule(self, options.acknowledge, &fault->rule);
     }
     if (options.sink != NULL) {
         bool ok = options.sink->kind == LB_NODE_SCALAR && proof_read_sinks(self, options.sink, &sinks);

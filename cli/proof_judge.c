@@ -109,7 +109,7 @@ static void say_expectation(struct words *words, const struct proof_run *run, co
 
 /* --- fitting ----------------------------------------------------------------------------------- */
 
-static bool has_key(const struct proof_notice *notice, const struct lb_node *key)
+bool proof_has_key(const struct proof_notice *notice, const struct lb_node *key)
 {
     char bytes[LB_KEY_BYTES_MAX * 2] = "";
 
@@ -139,7 +139,7 @@ enum misfit {
 
 static enum misfit misfit(const struct proof_notice *notice, const struct proof_expectation *wanted)
 {
-    if ((wanted->rule.len > 0 && !lb_str_equal(wanted->rule, notice->rule)) || !has_key(notice, wanted->key))
+    if ((wanted->rule.len > 0 && !lb_str_equal(wanted->rule, notice->rule)) || !proof_has_key(notice, wanted->key))
         return MISFIT_OTHER;
     if (wanted->state.len > 0 && !lb_str_equal(wanted->state, notice->state))
         return MISFIT_STATE;

@@ -38,9 +38,10 @@ struct course {
     int64_t now;
     int64_t tick; /* the next one */
     int64_t until;
-    uint32_t next_fault; /* among the restarts, in order of time */
-    const struct proof_fault **restarts;
-    uint32_t restart_count;
+    uint32_t next_fault; /* among those that have a time, in order of it */
+    const struct proof_fault **faults;
+    uint32_t fault_count;
+    bool restarts;         /* some are */
     int64_t saved;         /* the beat began there */
     int64_t save;          /* the next one that matters; INT64_MAX: none */
     struct lb_buffer kept; /* struct kept and text, since the last save */
@@ -97,7 +98,7 @@ static bool begin(struct course *self)
 {
     struct lb_diag diag = { 0 };
     struct proof_run *run = self->run;
-    struct offline_start start = { .now_ns = self->now, .remember = self->restart_count > 0 };
+    struct offline_start start = { .now_ns = self->now, .remember = self->restarts };
 
     run->config = start.config = proof_file_config(self->file, &diag);
     lb_diag_print(&diag, stderr);
@@ -117,14 +118,18 @@ static void end(struct course *self)
     self->run->config = NULL;
 }
 
-/* The last beat before the next kill. */
+/* The last beat before the next restart, if that is a kill. */
 static void plan_save(struct course *self)
 {
+    uint32_t i = self->next_fault;
+
     self->save = INT64_MAX;
-    if (self->next_fault >= self->restart_count || self->restarts[self->next_fault]->kind != PROOF_KILL)
+    while (i < self->fault_count && self->faults[i]->kind == PROOF_ACKNOWLEDGE)
+        i++;
+    if (i >= self->fault_count || self->faults[i]->kind != PROOF_KILL)
         return;
-    int64_t beat = self->saved + (self->restarts[self->next_fault]->at_ns - self->saved) / SAVE_EVERY * SAVE_EVERY;
-    if (beat > self->saved)
+    int64_t beat = self->saved + (self->faults[i]->at_ns - self->saved) / SAVE_EVERY * SAVE_EVERY;
+    if (beat > self->now)
         self->save = beat;
 }
 
@@ -150,7 +155,7 @@ static void keep_line(struct course *self, uint32_t stream, struct lb_str text)
 {
     struct kept head = { stream, (uint32_t)text.len, self->positions[stream] };
 
-    if (self->restart_count == 0 || !self->streams[stream].stream.durable)
+    if (!self->restarts || !self->streams[stream].stream.durable)
         return;
     lb_buffer_append(&self->kept, (const char *)&head, sizeof(head));
     lb_buffer_append_str(&self->kept, text);
@@ -205,7 +210,27 @@ static bool restart(struct course *self, const struct proof_fault *fault)
     return true;
 }
 
-static int compare_restarts(const void *a, const void *b)
+/* Somebody works on it: the newest alert of that rule and key. */
+static void acknowledge(struct course *self, const struct proof_fault *fault)
+{
+    struct proof_run *run = self->run;
+    uint32_t i = run->notice_count;
+
+    while (i > 0 &&
+           !(lb_str_equal(run->notices[i - 1].rule, fault->rule) && proof_has_key(&run->notices[i - 1], fault->key)))
+        i--;
+    struct lb_str id = i > 0 ? run->notices[i - 1].id : LB_STR("");
+    const char *dash = id.len > 0 ? memchr(id.ptr, '-', id.len) : NULL;
+
+    id.len = dash != NULL ? (size_t)(dash - id.ptr) : 0;
+    if (lb_alert_engine_acknowledge(self->offline->engine, id, LB_STR("test"), LB_STR("")) != LB_OK)
+        proof_fail(run, "acknowledge: no alert of " LB_STR_FMT " fires then (line %u)", LB_STR_ARG(fault->rule),
+                   fault->place.line);
+    self->next_fault++;
+    plan_save(self);
+}
+
+static int compare_faults(const void *a, const void *b)
 {
     const struct proof_fault *left = *(const struct proof_fault *const *)a;
     const struct proof_fault *right = *(const struct proof_fault *const *)b;
@@ -221,13 +246,14 @@ static void set_faults(struct course *self)
         const struct proof_fault *fault = &proof->faults[i];
 
         if (fault->kind != PROOF_REPLIES) {
-            self->restarts[self->restart_count++] = fault;
+            self->faults[self->fault_count++] = fault;
+            self->restarts = self->restarts || fault->kind != PROOF_ACKNOWLEDGE;
             continue;
         }
         self->run->recorders[fault->sink].replies = fault->replies;
         self->run->recorders[fault->sink].reply_count = fault->reply_count;
     }
-    qsort(self->restarts, self->restart_count, sizeof(const struct proof_fault *), compare_restarts);
+    qsort(self->faults, self->fault_count, sizeof(const struct proof_fault *), compare_faults);
 }
 
 /* --- time ----------------------------------------------------------------------------------------------- */
@@ -242,8 +268,8 @@ static int64_t next_moment(struct course *self, int64_t deliver)
 {
     int64_t next = least(least(self->tick, self->save), least(proof_feed_due(self->feed), deliver));
 
-    if (self->next_fault < self->restart_count)
-        next = least(next, self->restarts[self->next_fault]->at_ns);
+    if (self->next_fault < self->fault_count)
+        next = least(next, self->faults[self->next_fault]->at_ns);
     if (self->next_probe < self->run->probe_count)
         next = least(next, self->run->probes[self->next_probe]);
     return next > self->now ? next : self->now;
@@ -270,8 +296,11 @@ static bool step(struct course *self)
     if (self->save <= self->now)
         save(self);
     probe(self);
-    if (self->next_fault < self->restart_count && self->restarts[self->next_fault]->at_ns <= self->now)
-        return restart(self, self->restarts[self->next_fault]);
+    if (self->next_fault >= self->fault_count || self->faults[self->next_fault]->at_ns > self->now)
+        return !self->run->broken;
+    if (self->faults[self->next_fault]->kind != PROOF_ACKNOWLEDGE)
+        return restart(self, self->faults[self->next_fault]);
+    acknowledge(self, self->faults[self->next_fault]);
     return !self->run->broken;
 }
 
@@ -316,8 +345,8 @@ static bool open_course(struct course *self)
         return false;
     self->streams = lb_alloc((proof_feed_streams(self->feed) + 1) * sizeof(*self->streams));
     self->positions = lb_alloc((proof_feed_streams(self->feed) + 1) * sizeof(*self->positions));
-    self->restarts = lb_alloc((proof->fault_count + 1) * sizeof(const struct proof_fault *));
-    if (self->streams == NULL || self->positions == NULL || self->restarts == NULL)
+    self->faults = lb_alloc((proof->fault_count + 1) * sizeof(const struct proof_fault *));
+    if (self->streams == NULL || self->positions == NULL || self->faults == NULL)
         return false;
     set_faults(self);
     self->now = self->saved = proof->start_ns;
@@ -347,7 +376,7 @@ bool proof_run(struct proof_run *run, const struct proof_file *file, struct offl
     lb_buffer_free(&self.kept);
     lb_free(self.streams);
     lb_free(self.positions);
-    lb_free((void *)self.restarts);
+    lb_free((void *)self.faults);
     run->config = file->config;
     lb_clock_set(LB_TIME_NONE);
     return ok;

@@ -189,6 +189,33 @@ static struct lb_str json_of(struct proof_run *run, const struct lb_batch *batch
     return kept;
 }
 
+static void read_notice(struct proof_run *run, const struct lb_record *record, struct proof_notice *notice)
+{
+    notice->rule = field(run, record, "rule");
+    notice->state = field(run, record, "state");
+    notice->severity = field(run, record, "severity");
+    notice->key = field(run, record, "key");
+    notice->message = field(run, record, "message");
+    notice->id = lb_arena_print(&run->arena, LB_STR_FMT "-" LB_STR_FMT, LB_STR_ARG(field(run, record, "alert_id")),
+                                LB_STR_ARG(field(run, record, "sequence")));
+    run->scratch.used = 0;
+    notice->has_value = lb_value_number(lb_record_get(record, LB_STR("value"), &run->scratch), &notice->value);
+}
+
+/* The same words at the same moment are one notice, though each group of sinks has a record of its own. */
+static struct proof_notice *same_notice(struct proof_run *run, const struct proof_notice *notice)
+{
+    for (uint32_t i = run->notice_count; i-- > 0 && run->notices[i].told_ns == notice->told_ns;) {
+        struct proof_notice *other = &run->notices[i];
+
+        if (lb_str_equal(other->rule, notice->rule) && lb_str_equal(other->key, notice->key) &&
+            lb_str_equal(other->state, notice->state) && lb_str_equal(other->severity, notice->severity) &&
+            lb_str_equal(other->message, notice->message) && (other->sinks & notice->sinks) == 0)
+            return other;
+    }
+    return NULL;
+}
+
 void proof_note(struct proof_run *run, const struct lb_batch *batch, const struct lb_record *record, uint64_t sinks)
 {
     struct proof_notice *notices =
@@ -198,20 +225,18 @@ void proof_note(struct proof_run *run, const struct lb_batch *batch, const struc
     if (notices == NULL)
         return;
     run->notices = notices;
-    struct proof_notice *notice = &notices[run->notice_count++];
-    *notice = (struct proof_notice){ .told_ns = now, .at_ns = record->time_ns, .sinks = sinks };
-    notice->rule = field(run, record, "rule");
-    notice->state = field(run, record, "state");
-    notice->severity = field(run, record, "severity");
-    notice->key = field(run, record, "key");
-    notice->message = field(run, record, "message");
-    notice->json = json_of(run, batch, record);
-    notice->id = lb_arena_print(&run->arena, LB_STR_FMT "-" LB_STR_FMT, LB_STR_ARG(field(run, record, "alert_id")),
-                                LB_STR_ARG(field(run, record, "sequence")));
-    run->scratch.used = 0;
-    notice->has_value = lb_value_number(lb_record_get(record, LB_STR("value"), &run->scratch), &notice->value);
+    struct proof_notice notice = { .told_ns = now, .at_ns = record->time_ns, .sinks = sinks };
+    read_notice(run, record, &notice);
+    struct proof_notice *same = same_notice(run, &notice);
+    if (same == NULL) {
+        notice.json = json_of(run, batch, record);
+        notices[run->notice_count++] = notice;
+        same = &notices[run->notice_count - 1];
+    } else {
+        same->sinks |= sinks;
+    }
     for (uint32_t i = 0; i < run->config->sink_count; i++)
         if ((sinks >> i & 1) != 0)
-            enqueue(run, i, run->notice_count - 1, now);
+            enqueue(run, i, (uint32_t)(same - notices), now);
     proof_deliver(run, now);
 }
