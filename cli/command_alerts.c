@@ -1,7 +1,7 @@
 /*
  * command_alerts.c - `logboom alerts …`: finds the command below it.
  *
- * Each says how it is used itself, so that `logboom alerts replay --help` is about replays.
+ * Each says how it is used itself, so that `logboom alerts silence --help` is about silences.
  */
 #include "alerts.h"
 
@@ -12,6 +12,18 @@
 #include <string.h>
 
 static const struct alerts_command *const list[] = {
+    &alerts_list,
+    &alerts_show,
+    &alerts_history,
+    &alerts_explain,
+    &alerts_why_not,
+    &alerts_ack,
+    &alerts_silence,
+    &alerts_silences,
+    &alerts_unsilence,
+    &alerts_marker,
+    &alerts_export,
+    &alerts_audit,
     &alerts_replay,
     &alerts_lint,
     &alerts_drill,
@@ -60,10 +72,12 @@ static bool is_help(const char *word)
 
 static int run(int argc, char **argv)
 {
-    if (argc < 2 || is_help(argv[1])) {
+    if (argc > 1 && is_help(argv[1])) {
         fputs(command_alerts.help, stdout);
-        return argc < 2 ? EXIT_USAGE : EXIT_OK;
+        return EXIT_OK;
     }
+    if (argc < 2 || argv[1][0] == '-')
+        return alerts_list.run(argc, argv);
     const struct alerts_command *command = find(argv[1]);
 
     if (command == NULL)
@@ -79,12 +93,29 @@ static int run(int argc, char **argv)
 
 const struct command command_alerts = {
     .name = "alerts",
-    .summary = "try rules on archives, look for faults in them, drill (`logboom alerts --help`)",
+    .summary = "what fires; silences, history, audit; rules replayed, drills (`logboom alerts --help`)",
     .help = "logboom alerts COMMAND [-c FILE] [--json] …\n\n"
+            "Asks the running logboom, over the socket in its data_dir or over HTTP.\n\n"
+            "  list                   what fires now, and what holds it back\n"
+            "  show ID                one alert: how it stands, what was told of it\n"
+            "  explain ID             why it fires, and why people were told or not\n"
+            "  why-not RULE KEY=VALUE why a rule has raised no alert for that key\n"
+            "  history                what people were told before\n"
+            "  ack ID                 you work on it: no more repeats, no escalation\n\n"
+            "  silence EXPR           hold alerts back for a time\n"
+            "  silences               those there are, and maintenance windows\n"
+            "  unsilence ID           end one\n"
+            "  marker TEXT            note what you did to a system; alerts soon after show it\n\n"
+            "  export ID              all that belongs to an incident, for a post-mortem\n"
+            "  audit                  what people did, and whether the log of it is whole\n\n"
+            "Nobody is asked by these:\n\n"
             "  replay                 run the rules over archives: how often would each have fired?\n"
             "  lint                   faults of rules that can be read, and what they cost\n"
             "  drill RULE KEY=VALUE   tell everyone who would be told, marked DRILL\n\n"
-            "`logboom alerts COMMAND --help` says more. Exit: 0 ok, 1 no, 2 usage or I/O.\n",
+            "An ID is that of a message or of the list; its first digits are enough. `logboom alerts COMMAND --help`\n"
+            "says more. Exit: 0 ok, 1 no (nothing there, refused), 2 usage, or nobody answers.\n\n"
+            "  logboom alerts\n"
+            "  logboom alerts silence --for 2h --comment 'disk is being replaced' 'service == db and key.host == h1'\n",
     .run = run,
     .own_help = true,
 };
