@@ -163,7 +163,7 @@ static bool begin(struct pass *self, struct lb_config *config, int64_t first_ns)
     self->tick = first_ns + TICK;
     offline_stream_init(&self->stream, &config->sources[0], 1, OFFLINE_RECORDS);
     return offline_begin(&self->offline,
-                         &(struct offline_start){ .config = config, .now_ns = first_ns, .records_only = true });
+                         &(struct offline_start){ .config = config, .now_ns = first_ns, .records_only = true, .unmuted = true });
 }
 
 /* Time goes on to `until`, second by second. */
@@ -317,19 +317,25 @@ static bool read_arguments(struct arguments *arguments, int argc, char **argv)
     return true;
 }
 
-/* The engine tells nobody here, and all of them shall be heard. */
-static void open_ears(struct lb_config *config)
+/* Every alert is told by itself and at once: how people are told is not the question here. */
+static void open_ears(struct lb_alerting *alerting)
 {
-    for (uint32_t i = 0; i < config->alerting.rule_count; i++) {
-        config->alerting.rules[i].shadow = false;
-        config->alerting.rules[i].sinks |= 1;
+    for (uint32_t i = 0; i < alerting->rule_count; i++) {
+        struct lb_alert_rule *rule = &alerting->rules[i];
+
+        rule->shadow = false;
+        rule->sinks = 1;
+        rule->escalate.count = 0;
+        rule->inhibits.count = 0;
     }
-    config->alerting.max_age_ns = INT64_MAX / 4;
+    alerting->route_count = 0;
+    alerting->max_age_ns = INT64_MAX / 4;
 }
 
 static int run_with(struct lb_config *config, struct arguments *arguments)
 {
     uint32_t all = config->alerting.rule_count;
+    uint32_t routes = config->alerting.route_count;
     uint32_t chosen = choose_rules(config, arguments);
     char directory[PATH_MAX];
     int code = EXIT_USAGE;
@@ -342,10 +348,11 @@ static int run_with(struct lb_config *config, struct arguments *arguments)
         archive_paths_add(&arguments->paths, directory);
     }
     config->alerting.rule_count = chosen;
-    open_ears(config);
+    open_ears(&config->alerting);
     if (apply_sets(config, arguments))
         code = replay(config, arguments);
     config->alerting.rule_count = all;
+    config->alerting.route_count = routes;
     return code;
 }
 

@@ -21,7 +21,7 @@ enum {
     POOL_BYTES = 8 * 1024 * 1024,
 };
 
-static const char *const names[] = { "ledger", "alerts.state", "alerts.state.new" };
+static const char *const names[] = { "ledger", "alerts.state", "alerts.state.new", "silences" };
 
 static void file_path(const struct offline *self, const char *name, char *path, size_t size)
 {
@@ -122,6 +122,22 @@ static bool open_streams(struct offline *self)
     return self->streams != NULL;
 }
 
+/* The windows of the configuration; of silences there are none. */
+static bool open_mutes(struct offline *self)
+{
+    struct lb_diag diag = { 0 };
+    char path[128];
+
+    file_path(self, "silences", path, sizeof(path));
+    self->mutes = lb_mutes_open(path, &diag);
+    lb_diag_free(&diag);
+    if (self->mutes == NULL)
+        return false;
+    lb_mutes_configure(self->mutes, &self->config->alerting);
+    lb_alert_engine_mute(self->engine, self->mutes);
+    return true;
+}
+
 static bool open_engine(struct offline *self, bool remember)
 {
     char path[128];
@@ -145,7 +161,7 @@ bool offline_begin(struct offline *self, const struct offline_start *start)
     self->worker = lb_worker_new(&self->plan);
     self->judge = lb_judge_needed(&self->plan) ? lb_judge_new(&self->plan) : NULL;
     if (self->worker != NULL && (self->judge != NULL || !lb_judge_needed(&self->plan)) && open_streams(self) &&
-        open_engine(self, start->remember))
+        open_engine(self, start->remember) && (start->unmuted || open_mutes(self)))
         return true;
     offline_end(self);
     return no_memory();
@@ -154,6 +170,9 @@ bool offline_begin(struct offline *self, const struct offline_start *start)
 void offline_end(struct offline *self)
 {
     lb_alert_engine_free(self->engine);
+    if (self->mutes != NULL)
+        lb_mutes_free(self->mutes);
+    self->mutes = NULL;
     if (self->streams != NULL)
         lb_streams_free(self->streams);
     if (self->ledger != NULL)

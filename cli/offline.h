@@ -15,6 +15,7 @@
 #include "lb_buffer.h"
 #include "lb_conf.h"
 #include "lb_multiline.h"
+#include "lb_mutes.h"
 
 /* Where lines come from: a stream of its own. Zeroed at first; lives as long as the pipeline is used. */
 struct offline_stream {
@@ -42,6 +43,7 @@ struct offline {
     struct lb_streams *streams;
     struct lb_pool *pool;
     struct lb_share *share;
+    struct lb_mutes *mutes; /* maintenance windows; NULL: nothing is held back */
     struct lb_alert_engine *engine;
     struct lb_batch batch; /* in the making */
 
@@ -69,6 +71,7 @@ struct offline_start {
     int64_t now_ns;
     bool remember; /* what rules know is kept in the directory, and read from there */
     bool records_only;
+    bool unmuted; /* maintenance windows hold nothing back */
 };
 bool offline_begin(struct offline *self, const struct offline_start *start);
 void offline_end(struct offline *self);
