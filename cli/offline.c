@@ -9,9 +9,11 @@
 
 #include "lb_alloc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -19,7 +21,10 @@ enum {
     ARENA_BYTES = 256 * 1024 * 1024,
     ARENA_KEEP = 4 * 1024 * 1024,
     POOL_BYTES = 8 * 1024 * 1024,
+    FLUSH_TRIES = 50 * 1000, /* ten seconds */
 };
+
+#define JOURNAL "alerts"
 
 static const char *const names[] = { "ledger", "alerts.state", "alerts.state.new", "silences" };
 
@@ -65,8 +70,6 @@ bool offline_open(struct offline *self)
 
 void offline_close(struct offline *self)
 {
-    char path[128];
-
     offline_end(self);
     lb_arena_free(&self->batch.arena);
     lb_free(self->batch.bytes);
@@ -74,16 +77,42 @@ void offline_close(struct offline *self)
         lb_share_free(self->share);
     if (self->pool != NULL)
         lb_pool_free(self->pool);
-    for (size_t i = 0; self->dir[0] != '\0' && i < sizeof(names) / sizeof(names[0]); i++) {
-        file_path(self, names[i], path, sizeof(path));
-        unlink(path);
-    }
-    if (self->dir[0] != '\0')
+    if (self->dir[0] != '\0') {
+        offline_forget(self);
         rmdir(self->dir);
+    }
     *self = (struct offline){ .config = NULL };
 }
 
 /* --- one run -------------------------------------------------------------------------- */
+
+/* What was handed on is known as that after a restart: the caller's sinks keep it, as a spool would. */
+static void settle(struct offline *self, struct lb_batch *batch)
+{
+    struct lb_ledger_txn txn;
+
+    for (uint32_t i = 0; i <= self->config->sink_count; i++) {
+        bool empty = i == self->config->sink_count || batch->selections[i].count == 0;
+        struct lb_token *token = lb_token_issue(batch->stream, i, batch->position_end, empty);
+
+        if (token != NULL)
+            lb_token_done(token, LB_DELIVERED, NULL);
+    }
+    lb_ledger_txn_init(&txn);
+    lb_streams_collect(self->streams, UINT32_MAX, &txn);
+    if (lb_ledger_commit(self->ledger, &txn) != LB_OK)
+        lb_streams_collect_failed(self->streams, UINT32_MAX);
+    lb_ledger_txn_free(&txn);
+}
+
+/* Whatever is told has left when this returns. The journal's thread needs real time, of which there is enough. */
+static void flush(struct offline *self)
+{
+    const struct timespec pause = { .tv_nsec = 200 * 1000 };
+
+    for (int i = 0; !lb_alert_engine_flush(self->engine) && i < FLUSH_TRIES; i++)
+        nanosleep(&pause, NULL);
+}
 
 static void deliver(void *context, struct lb_batch *batch)
 {
@@ -101,6 +130,8 @@ static void deliver(void *context, struct lb_batch *batch)
         }
         self->told(self->context, batch, &batch->records[i], sinks);
     }
+    if (self->remembers)
+        settle(self, batch);
     lb_batch_unref(batch);
 }
 
@@ -110,7 +141,8 @@ static bool open_streams(struct offline *self)
     char path[128];
 
     file_path(self, "ledger", path, sizeof(path));
-    unlink(path);
+    if (!self->remembers)
+        unlink(path);
     self->consumers.count = config->sink_count + 1;
     self->consumers.items = lb_arena_alloc(&config->arena, self->consumers.count * sizeof(struct lb_str));
     if (self->consumers.items == NULL || lb_ledger_open(&self->ledger, path) != LB_OK)
@@ -138,14 +170,17 @@ static bool open_mutes(struct offline *self)
     return true;
 }
 
-static bool open_engine(struct offline *self, bool remember)
+static bool open_engine(struct offline *self)
 {
     char path[128];
+    char journal[128];
 
     self->engine = lb_alert_engine_new(&self->config->alerting, self->config->sink_count, self->streams, self->share,
                                        deliver, self);
     file_path(self, "alerts.state", path, sizeof(path));
-    return self->engine != NULL && (!remember || lb_alert_engine_remember(self->engine, path));
+    file_path(self, JOURNAL, journal, sizeof(journal));
+    return self->engine != NULL && (!self->remembers || (lb_alert_engine_remember(self->engine, path) &&
+                                                         lb_alert_engine_keep(self->engine, journal)));
 }
 
 bool offline_begin(struct offline *self, const struct offline_start *start)
@@ -157,11 +192,12 @@ bool offline_begin(struct offline *self, const struct offline_start *start)
         self->plan.filter_count = 0;
         self->plan.route_count = 0;
     }
+    self->remembers = start->remember;
     lb_clock_set(start->now_ns);
     self->worker = lb_worker_new(&self->plan);
     self->judge = lb_judge_needed(&self->plan) ? lb_judge_new(&self->plan) : NULL;
     if (self->worker != NULL && (self->judge != NULL || !lb_judge_needed(&self->plan)) && open_streams(self) &&
-        open_engine(self, start->remember) && (start->unmuted || open_mutes(self)))
+        open_engine(self) && (start->unmuted || open_mutes(self)))
         return true;
     offline_end(self);
     return no_memory();
@@ -190,12 +226,35 @@ void offline_end(struct offline *self)
     self->config = NULL;
 }
 
+/* The journal is a directory of files. */
+static void remove_journal(const struct offline *self)
+{
+    char path[128];
+    char file[512];
+    struct dirent *entry;
+
+    file_path(self, JOURNAL, path, sizeof(path));
+    DIR *directory = opendir(path);
+    if (directory == NULL)
+        return;
+    while ((entry = readdir(directory)) != NULL) {
+        snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] != '.')
+            unlink(file);
+    }
+    closedir(directory);
+    rmdir(path);
+}
+
 void offline_forget(const struct offline *self)
 {
     char path[128];
 
-    file_path(self, "alerts.state", path, sizeof(path));
-    unlink(path);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        file_path(self, names[i], path, sizeof(path));
+        unlink(path);
+    }
+    remove_journal(self);
 }
 
 /* --- lines ---------------------------------------------------------------------------- */
@@ -296,7 +355,7 @@ void offline_send(struct offline *self, int64_t now_ns)
     if (self->seen != NULL)
         self->seen(self->context, batch);
     lb_alert_engine_apply(self->engine, batch);
-    lb_alert_engine_flush(self->engine);
+    flush(self);
     lb_alert_engine_applied(self->engine, batch);
     batch->event_count = 0;
     batch->length = 0;
@@ -307,5 +366,5 @@ void offline_tick(struct offline *self, int64_t now_ns, bool last)
 {
     lb_clock_set(now_ns);
     lb_alert_engine_tick(self->engine, now_ns, last);
-    lb_alert_engine_flush(self->engine);
+    flush(self);
 }

@@ -45,6 +45,7 @@ struct offline {
     struct lb_share *share;
     struct lb_mutes *mutes; /* maintenance windows; NULL: nothing is held back */
     struct lb_alert_engine *engine;
+    bool remembers;        /* over offline_end() and the next offline_begin() */
     struct lb_batch batch; /* in the making */
 
     /* Optional: a batch went through worker and judge; valid until the call returns. */

@@ -150,6 +150,48 @@ def test_windows_live_on_over_restarts_as_far_as_they_do(ops, tmp_path):
     assert not (tmp_path / "never-made").exists()
 
 
+def test_nobody_is_told_twice_over_restarts(ops):
+    text = """  - name: x
+    input: [{from: 0s, every: 1s, n: 30, record: {event: login_failed, ip: 10.0.0.1}}]
+    faults: [{at: 4500ms, restart: kill}, {at: 8s, restart: kill, down: 2s}, {at: 14s, restart: stop}]
+    until: 30m
+    max_notifications: %d
+    expect:
+      - {rule: logins, state: firing, severity: medium, to: chat, times: 1, deliveries: 1}
+      - {rule: logins, state: resolved, times: 1}
+"""
+    told = [each["record"]["state"] for each in one(ops(text % 9, "--json")[2])["notices"]]
+    assert told.count("resolved") == 1 and told[0] == "firing", told
+    assert ops(text % len(told))[0] == 0
+    assert ops(text % (len(told) - 1))[0] == 1
+
+
+def test_somebody_works_on_it(ops):
+    text = """  - name: x
+    input: [{from: 0s, every: 1s, n: 5, record: {event: login_failed, ip: 10.0.0.1}}]
+    faults: [{at: %s, acknowledge: logins, key: {ip: 10.0.0.1}}]
+    expect: {at: %s, rule: logins, state: acknowledged, to: chat}
+"""
+    assert ops(text % ("60s", "60s..62s"))[0] == 0
+    code, told, _ = ops(text % ("1s", "1s..2s"))         # nothing fires yet
+    assert code == 1 and "acknowledge: no alert of logins fires then" in told
+
+
+def test_maintenance_windows_hold_back(proof):
+    text = """alerting:
+  maintenance: [{name: backup, weekly: 'Mon 02:00-04:00', zone: UTC, where: service == "db"}]
+  routes: [{to: told}]
+  rules: {c: {value: count(), over: 1m, by: service, low: at least 1}}
+tests:
+  - name: x
+    start: 2026-01-05T00:00:00Z
+    input: [{at: %s, record: {service: db}}]
+    expect: {rule: c, key: {service: db}, state: firing}
+"""
+    assert proof(text % "5h")[0] == 0
+    assert proof(text % "2h30m")[0] == 1
+
+
 def test_what_arrives_while_it_is_down_arrives_when_it_is_up(ops):
     text = BURST.replace("at: 16s,", "at: %s,").replace("restart: %s}", "restart: %s, down: 20s}")
     assert ops(text % ("app", "stop", "35s"))[0] == 0
