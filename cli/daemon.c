@@ -163,6 +163,7 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
         return false;
     }
     lb_alert_engine_mute(engine, daemon->mutes);
+    lb_alert_engine_markers(engine, daemon->markers);
     pthread_mutex_lock(&daemon->lock);
     daemon->alerts = engine;
     pthread_mutex_unlock(&daemon->lock);

@@ -39,7 +39,16 @@ static bool probe(void *context, const struct lb_alert_rule *rule, double *value
     return true;
 }
 
+static int64_t failing(void *context, struct lb_str labels)
+{
+    const struct lb_metric *metric = lb_metric_find("logboom_sink_failing_since_timestamp_seconds", labels.ptr);
+
+    (void)context;
+    return metric != NULL ? atomic_load_explicit(&metric->value, memory_order_relaxed) : 0;
+}
+
 struct lb_alert_outside outside_of(struct lb_daemon *daemon)
 {
-    return (struct lb_alert_outside){ .context = daemon->streams, .behind = behind, .probe = probe };
+    return (
+        struct lb_alert_outside){ .context = daemon->streams, .behind = behind, .probe = probe, .failing = failing };
 }

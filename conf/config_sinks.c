@@ -1,6 +1,8 @@
 /* config_sinks.c - the `sinks:` section. A sink's bit is its place in the file. */
 #include "loading.h"
 
+#include "lb_clock.h"
+
 static const struct lb_module *type_at(uint32_t index)
 {
     const struct lb_sink_type *type = lb_sink_types()[index];
@@ -45,6 +47,11 @@ const struct lb_option lb_sink_common[] = {
     { "spool", LB_OPTION_GROUP, .help = "where records wait on disk", .group = spool_options },
     { "dead_letter", LB_OPTION_GROUP, .help = "where records are kept that were refused for good",
       .group = dead_letter_options },
+    { "else", LB_OPTION_SINKS, AT(otherwise),
+      .help = "another sink (or a list) that alerts go to as well while this one fails" },
+    { "else_after", LB_OPTION_DURATION, AT(otherwise_ns), "2m",
+      .help = "when it has failed for so long; the other channels are told then, too", .min = LB_SECOND,
+      .max = 86400 * LB_SECOND },
     { 0 },
 };
 
@@ -103,5 +110,6 @@ void lb_loading_sinks(struct lb_loading *self)
         if (sink->options.when_full == LB_FULL_BY_TYPE)
             sink->options.when_full = sink->type->network ? LB_FULL_SPOOL : LB_FULL_BLOCK;
         lb_options_walk(sink->type->module.options, sink->state, &visitor);
+        lb_options_walk(lb_sink_common, &sink->options, &visitor);
     }
 }

@@ -59,6 +59,7 @@ static void note_all(struct used *self)
     for (uint32_t i = 0; i < config->sink_count; i++) {
         if (config->sinks[i].type != NULL)
             lb_options_walk(config->sinks[i].type->module.options, config->sinks[i].state, &visitor);
+        self->sinks |= config->sinks[i].options.otherwise;
     }
     for (uint32_t i = 0; i < config->plan.filter_count; i++)
         lb_options_walk(config->plan.filters[i].type->module.options, config->plan.filters[i].state, &visitor);

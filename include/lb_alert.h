@@ -117,6 +117,9 @@ struct lb_alert_outside {
 
     /* How far behind a source is, and how full (in %) what waits for a sink. False: not known now. */
     bool (*probe)(void *context, const struct lb_alert_rule *rule, double *value);
+
+    /* Since when (Unix time) the sink of these labels delivers nothing though it tries; 0: it does. */
+    int64_t (*failing)(void *context, struct lb_str labels);
 };
 
 struct lb_alert_rule {
@@ -202,6 +205,13 @@ struct lb_maintenance {
     const struct lb_calendar *calendar;
 };
 
+/* Where alerts go while a sink fails. */
+struct lb_alert_detour {
+    struct lb_str labels; /* of the sink's metrics */
+    uint64_t sinks;       /* 0: nowhere, but others are told that it fails */
+    int64_t after_ns;
+};
+
 struct lb_alerting {
     struct lb_generation *generation; /* that it is of, or NULL; events keep it alive */
     struct lb_alert_rule *rules;      /* those that people wrote, then parts */
@@ -209,15 +219,23 @@ struct lb_alerting {
     uint32_t part_count;     /* of them */
     struct lb_route *routes; /* alerting.routes: over alert records */
     uint32_t route_count;
-    struct lb_alert_manner *manners;             /* one for each route; NULL: all tell at once */
+    struct lb_alert_manner *manners; /* one for each route; NULL: all tell at once */
     struct lb_maintenance *maintenance;
     uint32_t maintenance_count;
     struct lb_str severities[LB_SEVERITY_COUNT]; /* the words people use: P1 … */
     int64_t lateness_ns;
     int64_t max_age_ns;
-    uint64_t max_keys;         /* per rule */
-    struct lb_strs sink_names; /* what bits of sinks stand for */
+    uint64_t max_keys;               /* per rule */
+    struct lb_strs sink_names;       /* what bits of sinks stand for */
+    struct lb_alert_detour *detours; /* one for each of them, or NULL */
 };
+
+/* Whose part a rule is, or itself: what people know it by. */
+static inline const struct lb_alert_rule *lb_alerting_owner(const struct lb_alerting *alerting,
+                                                            const struct lb_alert_rule *rule)
+{
+    return rule->is_part ? &alerting->rules[rule->owner] : rule;
+}
 
 /* Rules that people wrote. */
 static inline uint32_t lb_alerting_rule_count(const struct lb_alerting *alerting)
@@ -264,6 +282,10 @@ bool lb_alert_engine_keep(struct lb_alert_engine *engine, const char *directory)
 /* Before the start: what silences and maintenance windows say is held back. They outlive the engine. */
 struct lb_mutes;
 void lb_alert_engine_mute(struct lb_alert_engine *engine, struct lb_mutes *mutes);
+
+/* Before the start: alerts carry what was done to their service shortly before. They outlive the engine. */
+struct lb_markers;
+void lb_alert_engine_markers(struct lb_alert_engine *engine, struct lb_markers *markers);
 
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 

@@ -45,6 +45,8 @@ struct lb_sink_options {
     struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
     uint64_t dead_letter_max;  /* bytes of that file */
     int dead_letter_then;      /* enum lb_spool_then; BLOCK: such records are tried again until there is room */
+    uint64_t otherwise;        /* `else`: sinks (bits) that alerts go to as well */
+    int64_t otherwise_ns;      /* when it has failed for so long */
 };
 
 struct lb_dead_letters;

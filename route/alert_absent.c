@@ -43,11 +43,10 @@ static void tell(struct lb_alert_runner *runner, enum lb_alert_notice notice)
 
     while (!runner->rule->thresholds[severity].set)
         severity++;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .notice = notice,
-                                                               .at = runner->now,
-                                                               .before = severity,
-                                                               .blind = runner->blind });
+    runner->report(
+        runner->context,
+        &(struct lb_alert_report){
+            .runner = runner, .notice = notice, .at = runner->now, .before = severity, .blind = runner->blind });
 }
 
 void lb_alert_absent_end(struct lb_alert_runner *runner)

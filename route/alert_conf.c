@@ -9,12 +9,18 @@
 
 #include "lb_clock.h"
 #include "lb_expr.h"
+#include "lb_metrics.h"
+#include "lb_sink.h"
+
+#include <stdio.h>
 
 struct section_options {
     struct lb_alerting alerting;
     const struct lb_node *routes;
     const struct lb_node *rules;
     const struct lb_node *maintenance;
+    const struct lb_node *default_keys;
+    struct lb_alert_defaults defaults;
 };
 
 #define MEMBER(name) offsetof(struct section_options, alerting.name)
@@ -35,6 +41,10 @@ static const struct lb_option section_options[] = {
       0, 0 },
     { "routes", LB_OPTION_NODE, offsetof(struct section_options, routes), NULL,
       "Where alerts go, and how: a list of where, to and more; all that match", 0, NULL, NULL, 0, 0 },
+    { "defaults", LB_OPTION_NODE, offsetof(struct section_options, default_keys), NULL,
+      "Keys that rules have which do not say them: severity, min_count, cooldown, for, hold, repeat, forget, "
+      "unknown_after, runbook, labels, to",
+      0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },
     { "maintenance", LB_OPTION_NODE, offsetof(struct section_options, maintenance), NULL,
@@ -117,9 +127,10 @@ static bool append_parts(struct lb_config *config, struct lb_alerting *alerting)
 }
 
 /* `routes_read`: otherwise their faults are told already, and a missing sink is one of them. */
-static bool read_rules(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
+static bool read_rules(struct lb_config *config, const struct section_options *options, struct lb_alerting *alerting,
                        bool routes_read, struct lb_diag *diag)
 {
+    const struct lb_node *node = options->rules;
     bool ok = true;
 
     if (node == NULL || lb_alert_is_nothing(node))
@@ -134,7 +145,7 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
         return lb_alert_too_large(node, diag);
     for (uint32_t i = 0; i < node->count; i++) {
         struct lb_alert_rule *rule = &alerting->rules[alerting->rule_count];
-        bool read = lb_alert_rule_read(config, &node->keys[i], &node->values[i], rule, diag);
+        bool read = lb_alert_rule_read(config, &node->keys[i], &node->values[i], &options->defaults, rule, diag);
 
         if (read && routes_read && !reaches_a_sink(alerting, rule)) {
             lb_diag_error(diag, rule->place,
@@ -193,6 +204,13 @@ static bool check_between(const struct lb_alerting *alerting, const struct lb_no
     return ok;
 }
 
+static bool read_defaults(struct lb_config *config, struct section_options *options, struct lb_diag *diag)
+{
+    options->defaults.node = options->default_keys;
+    return options->default_keys == NULL || lb_alert_is_nothing(options->default_keys) ||
+           lb_options_fill(config, lb_alert_default_options, options->default_keys, &options->defaults, diag);
+}
+
 static bool name_sinks(struct lb_config *config, struct lb_alerting *alerting)
 {
     struct lb_strs *names = &alerting->sink_names;
@@ -202,6 +220,30 @@ static bool name_sinks(struct lb_config *config, struct lb_alerting *alerting)
         return false;
     for (uint32_t i = 0; i < config->sink_count; i++)
         names->items[names->count++] = config->sinks[i].section.name;
+    alerting->detours = lb_arena_zalloc(&config->arena, (config->sink_count + 1) * sizeof(*alerting->detours));
+    return alerting->detours != NULL;
+}
+
+/* Sinks are read before. False: no memory. */
+static bool read_detours(struct lb_config *config, struct lb_alerting *alerting)
+{
+    char labels[4 * LB_NAME_BYTES_MAX];
+    char name[LB_NAME_BYTES_MAX + 1];
+
+    for (uint32_t i = 0; i < config->sink_count; i++) {
+        const struct lb_sink *sink = &config->sinks[i];
+        struct lb_alert_detour *detour = &alerting->detours[i];
+
+        if (sink->type == NULL)
+            continue;
+        snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(sink->section.name));
+        lb_metric_labels(labels, sizeof(labels), "sink", name, "type", sink->type->module.name, (char *)NULL);
+        detour->labels = lb_arena_print(&config->arena, "%s", labels);
+        detour->sinks = sink->options.otherwise;
+        detour->after_ns = sink->options.otherwise_ns;
+        if (detour->labels.ptr == NULL)
+            return false;
+    }
     return true;
 }
 
@@ -221,10 +263,11 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     *alerting = options.alerting;
     if (node->kind != LB_NODE_MAP)
         return false;
-    if (!name_sinks(config, alerting))
+    if (!name_sinks(config, alerting) || !read_detours(config, alerting))
         return lb_alert_too_large(node, diag);
     routes = lb_alert_routes_read(config, options.routes, alerting, diag);
     ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
-    ok = read_rules(config, options.rules, alerting, routes, diag) && routes && ok;
+    ok = read_defaults(config, &options, diag) && ok;
+    ok = read_rules(config, &options, alerting, routes, diag) && routes && ok;
     return (options.rules == NULL || check_between(alerting, options.rules, diag)) && ok;
 }

@@ -276,6 +276,7 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
     }
     engine->notifier.runners = engine->runners;
     engine->outside = (struct lb_alert_outside){ .context = streams, .behind = behind };
+    engine->notifier.outside = &engine->outside;
     lb_engine_open_metrics(engine);
     open_runners(engine);
     lb_share_on_credit(share, lb_engine_wake, engine);
@@ -413,4 +414,9 @@ void lb_alert_engine_mute(struct lb_alert_engine *engine, struct lb_mutes *mutes
 {
     engine->notifier.find_mute = lb_mutes_find;
     engine->notifier.mutes = mutes;
+}
+
+void lb_alert_engine_markers(struct lb_alert_engine *engine, struct lb_markers *markers)
+{
+    engine->notifier.markers = markers;
 }

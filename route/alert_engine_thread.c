@@ -104,6 +104,9 @@ static bool save(struct lb_alert_engine *engine, bool last)
 
     if (engine->memory == NULL || !lb_alert_outbox_is_safe(&engine->outbox))
         return engine->memory == NULL;
+    if (engine->outbox.unkept)
+        lb_alert_memory_hurry(engine->memory);
+    engine->outbox.unkept = false;
     knowledge.position = lb_alert_outbox_end(&engine->outbox);
     bool saved = lb_alert_memory_tick(engine->memory, &knowledge, last);
     lb_alert_outbox_keep_from(&engine->outbox, lb_alert_memory_position(engine->memory));

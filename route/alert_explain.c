@@ -186,7 +186,7 @@ static void write_rule(const struct lb_alert_runner *runner, struct lb_buffer *o
     const struct lb_alert_rule *rule = runner->rule;
 
     write_text(out, "{\"rule\":", rule->name);
-    write_text(out, ",\"value\":", rule->value_text);
+    write_text(out, ",\"value\":", rule->value_text.len > 0 ? rule->value_text : rule->when_text);
     write_span(out, ",\"over\":", rule->over_ns);
     lb_buffer_print(out, ",\"min_count\":%llu", (unsigned long long)rule->min_count);
     write_span(out, ",\"for\":", rule->for_ns);

@@ -77,7 +77,7 @@ struct lb_incident {
     int64_t doubt_until; /* by the clock: until then nobody knows how it stands; or LB_TIME_NONE */
     int64_t due_ns;      /* by the clock: when to look at it though nothing happens */
     bool ack_untold;     /* those who know of it do not know that somebody works on it */
-    bool occurred;          /* one more of it is reported just now */
+    bool occurred;       /* one more of it is reported just now */
     bool dirty;          /* something has changed that may have to be told */
     bool held;           /* by a mute or another alert */
 

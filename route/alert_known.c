@@ -72,8 +72,24 @@ void lb_alert_notifier_redo(struct lb_alert_notifier *self, struct lb_alert_read
 
 /* --- where rules are ------------------------------------------------------ */
 
+/* The channel that a `channel_down` is of. */
+static int32_t find_sink(const struct lb_alerting *alerting, const struct lb_incident *incident)
+{
+    struct lb_str key = lb_incident_key(incident);
+
+    for (size_t i = 0; i < alerting->sink_names.count; i++) {
+        struct lb_str name = alerting->sink_names.items[i];
+
+        if (key.len == name.len + 5 && memcmp(key.ptr + 5, name.ptr, name.len) == 0)
+            return (int32_t)i;
+    }
+    return -1;
+}
+
 static const struct lb_alert_rule *find_rule(const struct lb_alerting *alerting, struct lb_str name)
 {
+    if (lb_str_equal(name, lb_notifier_down_rule.name))
+        return &lb_notifier_down_rule;
     for (uint32_t i = 0; i < alerting->rule_count; i++)
         if (lb_str_equal(alerting->rules[i].name, name))
             return &alerting->rules[i];
@@ -100,6 +116,15 @@ static void attach(struct lb_alert_notifier *self, struct lb_incident *incident)
     }
     if (incident->severity == LB_ALERT_QUIET)
         return;
+    if (incident->rule == &lb_notifier_down_rule) {
+        int32_t sink = find_sink(self->alerting, incident);
+
+        if (sink < 0 || self->alerting->detours == NULL)
+            lb_notifier_close(self, incident, "the sink is no more");
+        else
+            incident->doubt_until = self->now + DOUBT_LEAST + self->alerting->detours[sink].after_ns;
+        return;
+    }
     key = lb_notifier_key(self, incident);
     if (key == NULL || key->state.severity == LB_ALERT_QUIET)
         incident->doubt_until = self->now + doubt_of(incident->rule);
@@ -128,11 +153,14 @@ void lb_alert_notifier_change(struct lb_alert_notifier *self, const struct lb_al
                               const uint64_t sinks[64])
 {
     self->alerting = alerting;
+    self->down = lb_alert_map_sinks(self->down, sinks);
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
         for (uint32_t i = 0; i < each->lane_count; i++)
             each->lanes[i].sinks = lb_alert_map_sinks(each->lanes[i].sinks, sinks);
         each->rule = find_rule(alerting, lb_incident_rule(each));
         each->dirty = true;
+        if (each->rule == &lb_notifier_down_rule && find_sink(alerting, each) < 0)
+            lb_notifier_close(self, each, "the sink is no more");
     }
     lb_alert_groups_change(self, sinks);
 }

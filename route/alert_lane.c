@@ -33,11 +33,6 @@ struct lb_str lb_notifier_say(struct lb_alert_notifier *self, const char *fmt, .
     return lb_str_from(self->reason);
 }
 
-uint64_t lb_notifier_detour(const struct lb_alert_notifier *self, uint64_t sinks)
-{
-    return self->detour != NULL && sinks != 0 ? self->detour(self->detour_context, sinks) : sinks;
-}
-
 bool lb_notifier_compose(struct lb_alert_notifier *self, const struct lb_alert_event *event, uint64_t sinks)
 {
     struct lb_record record;
@@ -73,6 +68,22 @@ void lb_notifier_send(struct lb_alert_notifier *self)
     lb_alert_outbox_add(self->outbox, lb_buffer_str(&self->entry));
 }
 
+/* What was done to its service in the hour before it began: the same for all its notices. */
+static struct lb_str deploy_of(struct lb_alert_notifier *self, const struct lb_alert_event *event)
+{
+    struct lb_str service = LB_STR("");
+    struct lb_str value;
+    size_t at = 0;
+
+    if (self->markers == NULL)
+        return LB_STR("");
+    for (size_t i = 0; lb_alert_key_next(event->rule, event->key, i, &at, &value); i++)
+        if (lb_str_is(event->rule->by.items[i], "service"))
+            service = value;
+    return (struct lb_str){ self->deploy, lb_markers_newest(self->markers, service, event->started, LB_MARKER_NEAR_NS,
+                                                            self->deploy) };
+}
+
 void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incident, uint64_t sinks,
                       const struct lb_notifier_words *words)
 {
@@ -86,6 +97,7 @@ void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incide
     event.rule = lb_notifier_rule(self, incident);
     event.previous = words->previous;
     event.note = words->reason;
+    event.deploy = deploy_of(self, &event);
     if (!lb_notifier_compose(self, &event, sinks))
         return;
     lb_notifier_put_incident(self, incident);
@@ -124,6 +136,13 @@ static void add_way(struct lb_notifier_ways *ways, uint64_t route, uint64_t sink
         ways->items[0].sinks |= sinks;
 }
 
+/* That a channel is down is told by the others. */
+static void leave_out(struct lb_notifier_ways *ways, uint64_t sinks)
+{
+    for (uint32_t i = 0; i < ways->count; i++)
+        ways->items[i].sinks &= ~sinks;
+}
+
 /* A sink that several routes lead to is told by the first of them. */
 void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident *incident,
                        const struct lb_record *record, struct lb_notifier_ways *ways)
@@ -144,6 +163,8 @@ void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident 
     }
     if (incident->rule != NULL)
         add_way(ways, 0, incident->rule->sinks & ~claimed);
+    if (incident->rule == &lb_notifier_down_rule)
+        leave_out(ways, self->down);
 }
 
 const struct lb_alert_manner *lb_notifier_manner(const struct lb_alert_notifier *self, uint64_t route)
@@ -218,8 +239,8 @@ static void tell_end(struct lb_alert_notifier *self, struct lb_incident *inciden
 }
 
 /* One more occurrence is told when the cooldown is over, while nobody works on it. */
-static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident,
-                   struct lb_alert_lane *lane, const struct lb_alert_policy *policy)
+static bool occurs(const struct lb_alert_notifier *self, const struct lb_incident *incident, struct lb_alert_lane *lane,
+                   const struct lb_alert_policy *policy)
 {
     if (!incident->occurred || incident->late || incident->acked_ns != LB_TIME_NONE ||
         lane->told.severity == LB_ALERT_QUIET || !lb_alert_cooled_down(&lane->told, policy, self->now))

@@ -118,7 +118,7 @@ static void refuses_what_is_empty_or_too_long_or_cannot_be_kept(void **state)
     assert_int_equal(add_at(self, 0, "", text), LB_LIMIT);
     assert_int_equal(add_at(self, 0, "", ""), LB_LIMIT);
     assert_int_equal(add_at(self, 0, text, "x"), LB_LIMIT);
-    self->markers->path[0] = '\0';
+    snprintf(self->markers->path, strlen(self->markers->path) + 1, "/nonexistent/m");
     assert_int_equal(add_at(self, 0, "", "x"), LB_IO);
     assert_int_equal(self->markers->count, 0);
 }

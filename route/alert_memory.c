@@ -459,6 +459,12 @@ void lb_alert_memory_touch(struct lb_alert_memory *memory)
     memory->dirty = true;
 }
 
+void lb_alert_memory_hurry(struct lb_alert_memory *memory)
+{
+    memory->dirty = true;
+    memory->due = 0;
+}
+
 static void let_go(struct lb_alert_memory *memory)
 {
     for (uint32_t i = 0; i < memory->writing; i++)

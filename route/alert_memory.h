@@ -38,6 +38,9 @@ void lb_alert_memory_load(struct lb_alert_memory *memory, const struct lb_strs *
 /* True if what was loaded holds the record that ends there. */
 bool lb_alert_memory_holds(const struct lb_alert_memory *memory, const struct lb_stream *stream, uint64_t end);
 
+/* To be saved at once, not when it is time. */
+void lb_alert_memory_hurry(struct lb_alert_memory *memory);
+
 /* Time alone has changed what the rules know, or what was told: it has to be saved, as after records. */
 void lb_alert_memory_touch(struct lb_alert_memory *memory);
 

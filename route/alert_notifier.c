@@ -22,7 +22,7 @@ enum { ARENA_BYTES = 1024 * 1024, KEY_SEPARATOR = 0x1f, SWEEP_MAX = 64 };
 
 struct lb_alert_runner *lb_notifier_runner(const struct lb_alert_notifier *self, const struct lb_incident *incident)
 {
-    if (incident->rule == NULL || self->runners == NULL)
+    if (incident->rule == NULL || incident->rule == &lb_notifier_down_rule || self->runners == NULL)
         return NULL;
     return &self->runners[incident->rule - self->alerting->rules];
 }
@@ -335,11 +335,12 @@ void lb_alert_notifier_tick(struct lb_alert_notifier *self, int64_t now)
     self->now = self->ticked = now;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
         each->dirty = each->dirty || back;
-        if (each->doubt_until != LB_TIME_NONE && now >= each->doubt_until)
+        if (each->doubt_until != LB_TIME_NONE && now >= each->doubt_until && each->rule != &lb_notifier_down_rule)
             doubt(self, each);
         if (each->dirty || now >= each->due_ns)
             lb_notifier_settle(self, each);
     }
+    lb_notifier_watch(self);
     lb_alert_groups_tick(self);
     sweep(self);
 }

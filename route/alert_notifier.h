@@ -21,6 +21,7 @@
 #include "alert_incident.h"
 #include "alert_mute.h"
 #include "alert_outbox.h"
+#include "lb_markers.h"
 
 enum { LB_ALERT_REASON_TEXT = 320 };
 
@@ -38,9 +39,12 @@ struct lb_alert_notifier {
                                 struct lb_scratch *scratch);
     struct lb_mutes *mutes;
 
-    /* What goes elsewhere while a sink fails; NULL: nothing does. Returns the sinks instead or besides. */
-    uint64_t (*detour)(void *context, uint64_t sinks);
-    void *detour_context;
+    /* What people did; NULL: nobody says. */
+    struct lb_markers *markers;
+    char deploy[LB_MARKER_TEXT_BYTES];
+
+    const struct lb_alert_outside *outside; /* the engine's; NULL: nobody to ask */
+    uint64_t down;                          /* sinks that deliver nothing */
 
     const char *closing; /* why what ends now ends; NULL: because it is over */
     uint64_t lost;

@@ -81,9 +81,6 @@ bool lb_notifier_compose(struct lb_alert_notifier *self, const struct lb_alert_e
 void lb_notifier_put_incident(struct lb_alert_notifier *self, const struct lb_incident *incident);
 void lb_notifier_send(struct lb_alert_notifier *self);
 
-/* And where they go while some of them fail. */
-uint64_t lb_notifier_detour(const struct lb_alert_notifier *self, uint64_t sinks);
-
 /* Formats into self->reason. */
 struct lb_str lb_notifier_say(struct lb_alert_notifier *self, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -96,5 +93,16 @@ struct lb_str lb_notifier_held(struct lb_alert_notifier *self, struct lb_inciden
 
 /* It began or ended: those it inhibits are looked at. */
 void lb_notifier_spread(struct lb_alert_notifier *self, const struct lb_incident *incident);
+
+/* --- alert_down.c ----------------------------------------------------------- */
+
+/* The rule of `channel_down`, which nobody has written. */
+extern const struct lb_alert_rule lb_notifier_down_rule;
+
+/* These sinks, and where alerts go while some of them are down. */
+uint64_t lb_notifier_detour(const struct lb_alert_notifier *self, uint64_t sinks);
+
+/* Which channels are down now. */
+void lb_notifier_watch(struct lb_alert_notifier *self);
 
 #endif

@@ -111,6 +111,7 @@ static void take_returned(struct lb_alert_outbox *outbox)
         struct lb_alert_entry *next = entry->next;
 
         wait_in_memory(outbox, entry);
+        outbox->unkept = true;
         entry = next;
     }
 }

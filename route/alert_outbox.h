@@ -43,6 +43,7 @@ struct lb_alert_outbox {
     struct lb_alert_entry *first; /* in memory */
     struct lb_alert_entry *last;
     size_t waiting_bytes;
+    bool unkept;       /* some of it is in no journal: a snapshot should hold it soon */
     uint64_t position; /* of the next one in the memory's stream */
 
     struct lb_alert_journal *journal; /* or NULL */

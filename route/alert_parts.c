@@ -53,6 +53,7 @@ double lb_alert_formula_value(const struct lb_alert_formula *formula, const doub
         case LB_STEP_PART: stack[depth++] = parts[step->part]; break;
         case LB_STEP_NUMBER: stack[depth++] = step->number; break;
         case LB_STEP_COMPARE:
+            assert(depth >= 1);
             if (!isnan(stack[depth - 1]))
                 stack[depth - 1] = lb_threshold_crossed(&step->threshold, stack[depth - 1]);
             break;

@@ -41,12 +41,13 @@ struct rule_options {
     const struct lb_node *clear;
     const struct lb_node *escalate;
     int mode;
+    const struct lb_alert_defaults *defaults;
 };
 
 enum { MODE_ACTIVE, MODE_SHADOW };
 
-static const char *const severity_words[] = { "info", "low", "medium", "high", "critical", "warning",
-                                              "P4",   "P3",  "P2",     "P1",   NULL };
+const char *const lb_alert_severity_words[] = { "info", "low", "medium", "high", "critical", "warning",
+                                                "P4",   "P3",  "P2",     "P1",   NULL };
 
 static const char *const modes[] = { "active", "shadow", NULL };
 
@@ -62,7 +63,7 @@ static const struct lb_option rule_options[] = {
     { "when", LB_OPTION_STRING, offsetof(struct rule_options, when), NULL,
       "Instead of value and thresholds: conditions joined by and, or", 0, NULL, NULL, 0, 0 },
     { "severity", LB_OPTION_CHOICE, offsetof(struct rule_options, severity), NULL, "The severity of \"when\"", 0,
-      severity_words, NULL, 0, 0 },
+      lb_alert_severity_words, NULL, 0, 0 },
     { "keys", LB_OPTION_STRINGS, MEMBER(keys), NULL,
       "Of absent: values of \"by\" that are missed though they were never seen; of several fields such as \"a, b\"", 0,
       NULL, NULL, 0, 0 },
@@ -376,17 +377,21 @@ static bool read_value(struct lb_config *config, const struct lb_node *node, con
     return read_levels(options, rule, diag) && ok;
 }
 
-static bool read_conditions(struct lb_config *config, const struct lb_node *node, const struct lb_node *when,
-                            enum lb_severity severity, struct lb_alert_rule *rule, struct lb_diag *diag)
+static bool read_conditions(struct lb_config *config, const struct lb_node *node, const struct rule_options *options,
+                            struct lb_alert_rule *rule, struct lb_diag *diag)
 {
+    enum lb_severity severity = level_keys[options->severity].severity;
+    const struct lb_node *when = lb_node_get(node, "when");
     const struct lb_node *zone = lb_node_get(node, "zone");
 
     if (!lb_alert_when_read(config, when, severity, zone != NULL ? zone->begin : when->begin, rule, diag) ||
         !check_absent(node, rule, diag))
         return false;
-    if (rule->each && lb_node_get(node, "cooldown") == NULL)
+    if (rule->each || rule->absent) /* one is enough, and none is the point */
+        rule->min_count = 0;
+    if (rule->each && !lb_alert_is_said(node, options->defaults, "cooldown"))
         rule->cooldown_ns = 60 * LB_SECOND;
-    if (rule->zone != NULL && lb_node_get(node, "forget") == NULL)
+    if (rule->zone != NULL && !lb_alert_is_said(node, options->defaults, "forget"))
         rule->forget_ns = 7 * DAYS;
     return true;
 }
@@ -410,12 +415,11 @@ static bool read_when(struct lb_config *config, const struct lb_node *node, cons
                       "a rule has \"value\" with thresholds, or \"when\" with a severity, not both");
         ok = false;
     }
-    if (lb_node_get(node, "severity") == NULL && ok) {
+    if (!lb_alert_is_said(node, options->defaults, "severity") && ok) {
         lb_diag_error(diag, rule->place, "missing \"severity\" beside \"when\": info, low, medium, high or critical");
         ok = false;
     }
-    return is_written(when) &&
-           read_conditions(config, node, when, level_keys[options->severity].severity, rule, diag) && ok;
+    return is_written(when) && read_conditions(config, node, options, rule, diag) && ok;
 }
 
 /* Who asks logboom itself asks for no records. */
@@ -451,12 +455,13 @@ static bool read_way_back(const struct rule_options *options, struct lb_alert_ru
 }
 
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
-                        struct lb_alert_rule *rule, struct lb_diag *diag)
+                        const struct lb_alert_defaults *defaults, struct lb_alert_rule *rule, struct lb_diag *diag)
 {
-    struct rule_options options = { 0 };
+    struct rule_options options = { .defaults = defaults };
     bool filled = lb_options_fill(config, rule_options, node, &options, diag);
     bool ok = true;
 
+    lb_alert_defaults_apply(defaults, node, &options.rule, &options.severity);
     *rule = options.rule;
     rule->name = name->text;
     rule->place = name->place;

@@ -65,8 +65,8 @@ enum lb_alert_notice {
     LB_NOTICE_ESCALATED,    /* nobody did, so others are called */
     LB_NOTICE_SUPPRESSED,   /* it goes on, but is not told for now: a silence, maintenance, another alert */
     LB_NOTICE_FLAPPING,     /* it comes and goes; not told until it is stable */
-    LB_NOTICE_UNKNOWN, /* of a rule: what its source has not read yet may change everything */
-    LB_NOTICE_KNOWN,   /* and it is read again */
+    LB_NOTICE_UNKNOWN,      /* of a rule: what its source has not read yet may change everything */
+    LB_NOTICE_KNOWN,        /* and it is read again */
 };
 
 void lb_alert_state_init(struct lb_alert_state *state, int64_t time);

@@ -256,6 +256,12 @@ static void write_reason_ended(struct lb_buffer *out, const struct lb_alert_even
     lb_buffer_append(out, event->reason.ptr, event->reason.len);
 }
 
+/* No rule of a person measures that. */
+static bool is_of_channel(const struct lb_alert_rule *rule)
+{
+    return rule->value_text.len == 0 && rule->when_text.len == 0;
+}
+
 static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
@@ -263,7 +269,7 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
     lb_buffer_print(out, "%s after ", event->note.len > 0 ? "closed" : "resolved");
     lb_alert_duration_write(out, event->at - event->started);
     write_key(out, event);
-    if (event->note.len > 0)
+    if (event->note.len > 0 || is_of_channel(rule))
         return;
     if (lb_alert_is_condition(rule)) {
         write_parts(out, event);
@@ -314,6 +320,14 @@ static void write_blindness(struct lb_buffer *out, const struct lb_alert_event *
     write_time(out, event->started, event->at);
 }
 
+static void write_channel(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    lb_buffer_append_str(out, LB_STR("it delivers nothing"));
+    write_key(out, event);
+    lb_buffer_append_str(out, LB_STR(", since "));
+    write_time(out, event->started, event->at);
+}
+
 void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *event,
                             const struct lb_alerting *alerting)
 {
@@ -332,7 +346,9 @@ void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *
         return;
     }
     write_own_text(out, event);
-    if (event->notice == LB_NOTICE_RESOLVED)
+    if (is_of_channel(event->rule) && event->notice != LB_NOTICE_RESOLVED)
+        write_channel(out, event);
+    else if (event->notice == LB_NOTICE_RESOLVED)
         write_resolved(out, event);
     else
         write_firing(out, event);

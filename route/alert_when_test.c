@@ -339,6 +339,34 @@ static void windows_of_all_parts_survive_a_restart(void **state)
     close_when(&self);
 }
 
+/* --- defaults ------------------------------------------------------------- */
+
+static void what_a_rule_does_not_say_comes_from_the_defaults(void **state)
+{
+    struct when_ground self;
+    const struct lb_alert_rule *rules;
+
+    (void)state;
+    open_when_more(
+        &self, "  defaults: {severity: high, cooldown: 10m, hold: 2m, min_count: 5, to: pager, labels: {team: a}}\n",
+        "      when: each\n"
+        "    s: {when: absent, over: 1m, severity: low, cooldown: 0s, hold: 1m, labels: {team: b}, to: archive}\n"
+        "    t: {value: count(), over: 1m, critical: above 5}\n");
+    rules = self.config->alerting.rules;
+    assert_true(rules[0].thresholds[LB_SEVERITY_HIGH].set);
+    assert_int_equal(rules[0].cooldown_ns, 10 * MINUTE);
+    assert_int_equal(rules[0].hold_ns, 2 * MINUTE);
+    assert_int_equal(rules[0].sinks, 1 << PAGER);
+    assert_true(rules[1].thresholds[LB_SEVERITY_LOW].set);
+    assert_int_equal(rules[1].cooldown_ns, 0);
+    assert_int_equal(rules[1].hold_ns, MINUTE);
+    assert_int_equal(rules[1].sinks, 1 << ARCHIVE);
+    assert_text(rules[1].labels.items[0].value, "b");
+    assert_int_equal(rules[2].min_count, 5);
+    assert_text(rules[2].labels.items[0].value, "a");
+    close_when(&self);
+}
+
 /* --- faults --------------------------------------------------------------- */
 
 struct fault_of {
@@ -432,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_queue_that_fills_up_is_told),
         cmocka_unit_test(records_and_gauges_meet_in_one_rule),
         cmocka_unit_test(windows_of_all_parts_survive_a_restart),
+        cmocka_unit_test(what_a_rule_does_not_say_comes_from_the_defaults),
         cmocka_unit_test(says_what_is_wrong_and_where_within_the_text),
     };
 

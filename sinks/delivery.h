@@ -72,6 +72,7 @@ struct delivery_metrics {
     struct lb_metric *queue_bytes;
     struct lb_metric *blocked;
     struct lb_metric *blocked_since;
+    struct lb_metric *failing_since;
     struct lb_metric *errors;
     struct lb_metric *commits;
     struct lb_metric *last_commit;

@@ -40,6 +40,9 @@ void delivery_metrics_open(struct lb_delivery *self)
     m->queue_bytes = lb_metric(LB_GAUGE, "logboom_sink_queue_bytes", "Memory for records that a sink holds", labels);
     m->blocked_since = lb_metric(LB_GAUGE, "logboom_sink_blocked_since_timestamp_seconds",
                                  "Unix time since which a sink takes nothing; 0 while it does", labels);
+    m->failing_since =
+        lb_metric(LB_GAUGE, "logboom_sink_failing_since_timestamp_seconds",
+                  "Unix time since which a sink delivers nothing though it tries; 0 while it does", labels);
     m->oldest =
         lb_metric(LB_GAUGE, "logboom_sink_oldest_timestamp_seconds",
                   "Unix time at which the oldest record arrived that is not delivered; 0: there is none", labels);
@@ -49,6 +52,7 @@ void delivery_metrics_open(struct lb_delivery *self)
         lb_metric(LB_COUNTER, "logboom_spool_damaged_total",
                   "Entries of a spool (some records each) that were skipped because they were damaged", labels);
     m->blocked_since->scale = 1e-9;
+    m->failing_since->scale = 1e-9;
     m->oldest->scale = 1e-9;
     m->blocked->scale = 1e-9;
     m->last_commit->scale = 1e-9;
@@ -139,12 +143,23 @@ void lb_delivery_state(struct lb_delivery *delivery, struct lb_delivery_state *s
     pthread_mutex_unlock(&delivery->lock);
 }
 
+/* With the lock. The first of several problems in a row says since when. */
+static void show_failing(struct lb_delivery *self)
+{
+    bool fails = self->problem[0] != '\0';
+
+    if (!fails || self->metrics.failing_since->value == 0)
+        lb_metric_set(self->metrics.failing_since, fails ? lb_clock_now() : 0);
+}
+
 /* Copies `text` to `problem`, one of the delivery's. True when it says something new. */
 static bool set_problem(struct lb_delivery *self, char *problem, const char *text)
 {
     pthread_mutex_lock(&self->lock);
     bool changed = strcmp(problem, text) != 0;
     snprintf(problem, sizeof(self->problem), "%s", text);
+    if (problem == self->problem)
+        show_failing(self);
     pthread_mutex_unlock(&self->lock);
     return changed;
 }

@@ -7,6 +7,7 @@ import pytest
 
 from harness import wait_for
 from recorder import Recorder
+from trials import program
 
 CONFIG = """
     sources:
@@ -190,16 +191,63 @@ def test_what_a_receiver_did_not_take_comes_after_a_kill(logboom, hook, second):
     assert hook.states() == ["firing", "resolved"]
 
 
-def test_alerts_are_told_without_a_disk_and_with_it_again(logboom, hook, second, tmp_path):
-    """The journal's directory takes nothing: people are told all the same, and health of it is shown."""
-    daemon = begin(logboom, hook, second, rule("1s"))
-    journal = daemon.dir / "data" / "alerts"
+def test_a_channel_that_is_down_is_told_by_the_others_and_its_alerts_go_another_way(logboom, hook, second):
+    """Two channels, one fails: it is tried until it takes them, and meanwhile what only it would tell goes elsewhere."""
+    hook.status = 503
+    config = CONFIG.replace("max: 100ms}}}}\n      second", "max: 100ms}}, else: second, else_after: 1s}}\n      second")
+    daemon = logboom(config.format(hook=hook.url, second=second.url) + rule("12s") +
+                     "\n      routes: [{where: rule == channel_down, to: [hook, second]}]\n")
+    (daemon.dir / "app.log").touch()
+    daemon.start().ready()
     write(daemon, line("10.0.0.1"))
-    wait_for(lambda: hook.states() == ["firing", "resolved"], 60, "an alert")
-    syncs = daemon.metric("logboom_alert_journal_syncs_total")
-    assert syncs >= 2 and any(journal.iterdir())
+    wait_for(lambda: second.states(rule="logins") == ["firing"], 60, "the alert, by the other channel")
+    assert "takes no alerts" in second.told(rule="logins")[0]["note"]
+    wait_for(lambda: second.states(rule="channel_down") == ["firing"], what="word that it is down")
+    down = second.told(rule="channel_down")[0]
+    assert down["key"] == {"sink": "hook"} and down["severity"] == "high" and "sink=hook" in down["message"]
+    write(daemon, line("10.0.0.2"))
+    wait_for(lambda: second.told(rule="logins", key={"ip": "10.0.0.2"}), what="a later alert")
+    hook.status = 200
+    wait_for(lambda: "resolved" in second.states(rule="channel_down"), 60, "word that it is well again")
+    for ip in ("10.0.0.1", "10.0.0.2"):
+        wait_for(lambda: "resolved" in hook.states(rule="logins", key={"ip": ip}), 60, "the end")
+        wait_for(lambda: "resolved" in second.states(rule="logins", key={"ip": ip}), 60, "the end, by the other")
+        for told in (hook, second):
+            states = told.states(rule="logins", key={"ip": ip})
+            assert states == ["firing", "resolved"], states
+    assert hook.told(rule="channel_down") == []
+
+
+def test_alerts_are_told_while_the_disk_takes_nothing_and_go_by_the_journal_again(logboom, hook, second):
+    """Every write of the journal fails: people are told all the same, it is shown, and it mends by itself."""
+    daemon = logboom(CONFIG.format(hook=hook.url, second=second.url) + rule("1s"))
+    (daemon.dir / "app.log").touch()
+    switch = daemon.dir / "failing"
+    daemon.environment = {"LD_PRELOAD": program("shim.so"), "LB_SHIM_SEED": "1", "LB_SHIM_RATE": "10000",
+                          "LB_SHIM_OUTPUT": f"{daemon.dir}/data/alerts", "LB_SHIM_SWITCH": str(switch)}
+    daemon.start().ready()
+    switch.touch()
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: hook.states() == ["firing", "resolved"], 60, "an alert without a disk")
+    assert daemon.metric("logboom_alert_journal_failing") == 1
+    assert daemon.metric("logboom_alert_events_lost_total") == 0
+    assert "cannot be written to disk and are told without" in daemon.log()
+    # In no journal; so what the rules know is saved at once.
+    saved = daemon.dir / "data" / "alerts.state"
+    since = saved.stat().st_mtime_ns if saved.exists() else 0
+    wait_for(lambda: saved.exists() and time.time_ns() - saved.stat().st_mtime_ns < 2 * 10**9 or
+             saved.stat().st_mtime_ns > since, what="the state")
+    switch.unlink()
+    write(daemon, line("10.0.0.2"))
+    wait_for(lambda: hook.states(key={"ip": "10.0.0.2"}) == ["firing", "resolved"], 60, "an alert with it")
     assert daemon.metric("logboom_alert_journal_failing") == 0
+    assert "alerts are written to disk again" in daemon.log()
+    daemon.kill()
+    daemon.start().ready()
+    write(daemon, line("10.0.0.3"))
+    wait_for(lambda: hook.states(key={"ip": "10.0.0.3"}) == ["firing", "resolved"], 60, "an alert after a kill")
     assert daemon.stop() == 0
+    assert hook.states(key={"ip": "10.0.0.1"}) == ["firing", "resolved"]
 
 
 def test_how_long_it_takes_until_people_are_told(logboom, hook, second):

@@ -295,6 +295,19 @@ def test_maintenance_holds_back_what_it_says(daemon_for_notices):
     assert [a for a in told(daemon) if a["key"]["client_ip"] == "10.0.0.5"] == []
 
 
+def test_an_alert_carries_what_was_done_to_its_service_before(daemon_for_notices):
+    daemon = daemon_for_notices
+    ago = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=30)
+    for text, service, when in (("deployed 2.3", "sshd", ago), ("deployed 9.9", "db", ago),
+                                ("older", "sshd", ago - datetime.timedelta(minutes=1)),
+                                ("oldest", "", ago - datetime.timedelta(hours=3))):
+        assert curl(daemon, "/api/v1/markers", {"text": text, "service": service, "time": when.isoformat()})[0] == 201
+    write(daemon, *(line(f"Failed {i}", client_ip="10.0.0.8") for i in range(6)),
+          *(line(f"Failed {i}", client_ip="10.0.0.9", service="web") for i in range(6)))
+    wait_for(lambda: len({a["key"]["client_ip"] for a in told(daemon)}) == 2, what="both are told")
+    assert {(a["service"], a.get("deploy")) for a in told(daemon)} == {("sshd", "deployed 2.3"), ("web", None)}
+
+
 @pytest.fixture
 def daemon_for_notices(logboom):
     made = logboom(CONFIG)
