@@ -162,8 +162,9 @@ static bool begin(struct pass *self, struct lb_config *config, int64_t first_ns)
     self->facts.first_ns = self->now = first_ns;
     self->tick = first_ns + TICK;
     offline_stream_init(&self->stream, &config->sources[0], 1, OFFLINE_RECORDS);
-    return offline_begin(&self->offline,
-                         &(struct offline_start){ .config = config, .now_ns = first_ns, .records_only = true, .unmuted = true });
+    return offline_begin(
+        &self->offline,
+        &(struct offline_start){ .config = config, .now_ns = first_ns, .records_only = true, .unmuted = true });
 }
 
 /* Time goes on to `until`, second by second. */
