@@ -1,7 +1,7 @@
 /*
  * alerts.h - the commands below `logboom alerts`, and what they share.
  *
- * All ask the running daemon (ask.h) and show its JSON: as it is with --json,
+ * Most ask the running daemon (ask.h) and show its JSON: as it is with --json,
  * otherwise for people, with colours on a terminal only.
  */
 #ifndef ALERTS_H
@@ -31,6 +31,9 @@ extern const struct alerts_command alerts_unsilence;
 extern const struct alerts_command alerts_marker;
 extern const struct alerts_command alerts_export;
 extern const struct alerts_command alerts_audit;
+extern const struct alerts_command alerts_replay; /* these three ask nobody */
+extern const struct alerts_command alerts_lint;
+extern const struct alerts_command alerts_drill;
 
 /* --- the command line -------------------------------------------------------------- */
 

@@ -22,6 +22,7 @@ struct command {
 extern const struct command command_run;
 extern const struct command command_reload;
 extern const struct command command_check;
+extern const struct command command_test;
 extern const struct command command_explain;
 extern const struct command command_cat;
 extern const struct command command_grep;

@@ -24,6 +24,9 @@ static const struct alerts_command *const list[] = {
     &alerts_marker,
     &alerts_export,
     &alerts_audit,
+    &alerts_replay,
+    &alerts_lint,
+    &alerts_drill,
     NULL,
 };
 
@@ -90,7 +93,7 @@ static int run(int argc, char **argv)
 
 const struct command command_alerts = {
     .name = "alerts",
-    .summary = "what fires; silences, history, markers, the audit log (`logboom alerts --help`)",
+    .summary = "what fires; silences, history, audit; rules replayed, drills (`logboom alerts --help`)",
     .help = "logboom alerts COMMAND [-c FILE] [--json] …\n\n"
             "Asks the running logboom, over the socket in its data_dir or over HTTP.\n\n"
             "  list                   what fires now, and what holds it back\n"
@@ -105,6 +108,10 @@ const struct command command_alerts = {
             "  marker TEXT            note what you did to a system; alerts soon after show it\n\n"
             "  export ID              all that belongs to an incident, for a post-mortem\n"
             "  audit                  what people did, and whether the log of it is whole\n\n"
+            "Nobody is asked by these:\n\n"
+            "  replay                 run the rules over archives: how often would each have fired?\n"
+            "  lint                   faults of rules that can be read, and what they cost\n"
+            "  drill RULE KEY=VALUE   tell everyone who would be told, marked DRILL\n\n"
             "An ID is that of a message or of the list; its first digits are enough. `logboom alerts COMMAND --help`\n"
             "says more. Exit: 0 ok, 1 no (nothing there, refused), 2 usage, or nobody answers.\n\n"
             "  logboom alerts\n"

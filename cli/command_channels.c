@@ -9,11 +9,10 @@
 #include "command.h"
 #include "command_audit.h"
 
-#include "replay.h"
+#include "notice.h"
 #include "time_argument.h"
 
 #include "lb_clock.h"
-#include "lb_json.h"
 #include "lb_log.h"
 #include "lb_metrics.h"
 #include "lb_time.h"
@@ -21,9 +20,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
-enum { NOTICES = 2, NOTICE_BYTES = 1024, REFUSED_BYTES_MAX = 64 * 1024, REASON_BYTES = 256 };
+enum { NOTICE_BYTES = 1024 };
 
 #define TIMEOUT (30 * LB_SECOND)
 
@@ -33,12 +31,6 @@ struct arguments {
     const char *severity;
     int64_t timeout_ns;
 };
-
-static void on_signal(int signal_number)
-{
-    (void)signal_number;
-    replay_interrupted = 1;
-}
 
 /* --- the command line ------------------------------------------------------------- */
 
@@ -114,80 +106,24 @@ static size_t write_notice(char *out, const struct arguments *arguments, uint64_
         over ? "resolved" : "firing", arguments->severity, number, number, number, over ? 2 : 1, now);
 }
 
-/* Why the receiver refused it: the reason of the last letter that came back. */
-static void read_reason(const struct letter_file *file, char *reason)
-{
-    static char text[REFUSED_BYTES_MAX];
-    FILE *in = fopen(file->refused_path, "re");
-    size_t len = in != NULL ? fread(text, 1, sizeof(text), in) : 0;
-    struct lb_str line = { text, len };
-
-    if (in != NULL)
-        fclose(in);
-    while (line.len > 0 && line.ptr[line.len - 1] == '\n')
-        line.len--;
-    for (const char *end; (end = memchr(line.ptr, '\n', line.len)) != NULL;)
-        line = (struct lb_str){ end + 1, line.len - (size_t)(end + 1 - line.ptr) };
-    snprintf(reason, REASON_BYTES, "it was refused");
-    if (line.len > 0 && lb_json_valid(line)) {
-        struct lb_value said = lb_value_member(lb_value_of(line, LB_VALUE_OBJECT), LB_STR("reason"));
-
-        snprintf(reason, REASON_BYTES, "%.*s", (int)said.len, said.len > 0 ? said.ptr : "");
-    }
-}
-
-static int tell_end(const struct arguments *arguments, const struct lb_sink *sink, const struct letter_file *file,
-                    bool sent)
-{
-    char reason[REASON_BYTES] = "";
-
-    if (sent && file->refused_end == 0) {
-        printf("%s: a test alert was told, and that it is over\n", arguments->name);
-        return EXIT_OK;
-    }
-    if (file->refused_end > 0) {
-        read_reason(file, reason);
-    } else if (sink->delivery != NULL) {
-        struct lb_delivery_state state;
-
-        lb_delivery_state(sink->delivery, &state);
-        snprintf(reason, sizeof(reason), "%.*s", REASON_BYTES - 1, state.ok ? "no answer in time" : state.text);
-    }
-    fprintf(stderr, "%s: not told: %s\n", arguments->name, reason[0] != '\0' ? reason : "see above");
-    return EXIT_NO;
-}
-
 static int test_sink(struct lb_config *config, const struct lb_sink *sink, const struct arguments *arguments)
 {
     char texts[NOTICES][NOTICE_BYTES];
-    struct letter letters[NOTICES] = { 0 };
-    struct letter_file file = { .path = arguments->name, .fd = -1, .letters = letters, .count = NOTICES };
-    struct replay replay = { .deadline = lb_clock_monotonic() + arguments->timeout_ns };
-    struct lb_diag diag = { 0 };
-    uint64_t number = 0;
+    char reason[NOTICE_REASON_BYTES];
+    struct notice notice = { .number = notice_number(), .timeout_ns = arguments->timeout_ns };
 
-    if (getrandom(&number, sizeof(number), 0) != sizeof(number) || number == 0)
-        number = (uint64_t)lb_clock_now();
     for (size_t i = 0; i < NOTICES; i++) {
-        size_t len = write_notice(texts[i], arguments, number, i > 0);
+        size_t len = write_notice(texts[i], arguments, notice.number, i > 0);
 
-        letters[i] = (struct letter){ .length = (uint32_t)len,
-                                      .sink = sink->index,
-                                      .stream = number,
-                                      .position = i,
-                                      .record = { texts[i], len },
-                                      .state = LETTER_DUE,
-                                      .alert = true };
-        file.length += len;
+        notice.texts[i] = (struct lb_str){ texts[i], len };
     }
-    bool opened = replay_open(&replay, config, &diag);
-    lb_diag_print(&diag, stderr);
-    lb_diag_free(&diag);
-    snprintf(file.refused_path, sizeof(file.refused_path), "%s/refused", replay.dir);
-    bool sent = opened && replay_send(&replay, &file);
-    int code = tell_end(arguments, sink, &file, sent);
-    replay_close(&replay);
-    return opened ? code : EXIT_USAGE;
+    switch (notice_send(config, sink, &notice, reason)) {
+    case NOTICE_TOLD: printf("%s: a test alert was told, and that it is over\n", arguments->name); return EXIT_OK;
+    case NOTICE_UNSENT: return EXIT_USAGE;
+    case NOTICE_NOT_TOLD: break;
+    }
+    fprintf(stderr, "%s: not told: %s\n", arguments->name, reason[0] != '\0' ? reason : "see above");
+    return EXIT_NO;
 }
 
 static int run(int argc, char **argv)
@@ -199,9 +135,7 @@ static int run(int argc, char **argv)
     if (code != EXIT_OK)
         return code;
     lb_log_level = LB_LEVEL_CRITICAL; /* what goes wrong is told at the end, once */
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
+    notice_signals();
 
     struct lb_config *config = lb_config_load(arguments.config, &diag);
     const struct lb_sink *sink = config != NULL ? find_sink(config, arguments.name) : NULL;

@@ -213,6 +213,8 @@ static void source_finished(void *context, struct lb_source *source)
     struct lb_daemon *daemon = context;
     uint64_t one = 1;
 
+    if (!source->type->file_like)
+        return; /* count_endings() does not count it: a socket has no end, and must not end the reading of files */
     LB_DEBUG("daemon", "source has read everything source=" LB_STR_FMT, LB_STR_ARG(source->section.name));
     if (atomic_fetch_sub(&daemon->unfinished, 1) == 1 && write(daemon->ended_fd, &one, sizeof(one)) < 0)
         LB_ERROR("daemon", "cannot signal the end of all files errno=%d", errno);

@@ -5,9 +5,10 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_run,    &command_reload, &command_check,    &command_explain, &command_cat,     &command_grep,
-    &command_hist,   &command_tail,   &command_verify,   &command_repair,  &command_recover, &command_index,
-    &command_replay, &command_alerts, &command_channels, &command_version, &command_help,    NULL,
+    &command_run,   &command_reload, &command_check,  &command_test,     &command_explain, &command_cat,
+    &command_grep,  &command_hist,   &command_tail,   &command_verify,   &command_repair,  &command_recover,
+    &command_index, &command_replay, &command_alerts, &command_channels, &command_version, &command_help,
+    NULL,
 };
 
 static bool is_any(const char *word, const char *a, const char *b)

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BAR = 28 };
@@ -24,10 +25,19 @@ const char *size_text(uint64_t bytes, char *text)
     return text;
 }
 
+/* Not lb_clock_monotonic(): work on a clock that is set takes real time too. */
+static int64_t monotonic(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * LB_SECOND + now.tv_nsec;
+}
+
 void progress_start(struct progress *progress, const char *what, uint64_t total)
 {
     *progress = (struct progress){
-        .what = what, .total = total, .begun_ns = lb_clock_monotonic(), .enabled = isatty(STDERR_FILENO) == 1
+        .what = what, .total = total, .begun_ns = monotonic(), .enabled = isatty(STDERR_FILENO) == 1
     };
 }
 
@@ -60,7 +70,7 @@ void progress_add(struct progress *progress, uint64_t bytes)
     progress->done += bytes;
     if (!progress->enabled)
         return;
-    int64_t now = lb_clock_monotonic();
+    int64_t now = monotonic();
     if (now - progress->begun_ns < 500 * LB_MILLISECOND || now - progress->drawn_ns < 100 * LB_MILLISECOND)
         return;
     progress->drawn_ns = now;

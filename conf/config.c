@@ -7,6 +7,7 @@
  * names live as long as the process.
  */
 #include "loading.h"
+#include "variables.h"
 
 #include "lb_alert.h"
 #include "lb_alloc.h"
@@ -200,7 +201,14 @@ static void load_tree(struct lb_loading *self, struct lb_str text)
                       lb_node_kind_name(self->root));
 }
 
-struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct lb_diag *diag)
+static void load_root(struct lb_loading *self, struct lb_str text)
+{
+    self->config->root = lb_yaml_read(&self->yaml, self->config->file, text);
+}
+
+/* `load`: what is made of the text, faults in its `diag`. */
+static struct lb_config *parse(const char *name, struct lb_str text, struct lb_diag *diag,
+                               void (*load)(struct lb_loading *self, struct lb_str text))
 {
     struct lb_config *config = lb_alloc(sizeof(*config));
     const char *file = lb_file_name(lb_str_from(name));
@@ -222,7 +230,7 @@ struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct l
             .config = config, .diag = diag, .yaml = { .arena = &config->arena, .diag = diag }, .errors = errors
         };
 
-        load_tree(&loading, copy);
+        load(&loading, copy);
     }
     if (diag->errors == errors)
         return config;
@@ -230,7 +238,13 @@ struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct l
     return NULL;
 }
 
-struct lb_config *lb_config_load(const char *file, struct lb_diag *diag)
+struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct lb_diag *diag)
+{
+    return parse(name, text, diag, load_tree);
+}
+
+static struct lb_config *read_file(const char *file, struct lb_diag *diag,
+                                   void (*load)(struct lb_loading *self, struct lb_str text))
 {
     const char *name = strcmp(file, "-") == 0 ? "stdin" : file;
     struct lb_config *config = NULL;
@@ -238,12 +252,27 @@ struct lb_config *lb_config_load(const char *file, struct lb_diag *diag)
 
     lb_buffer_init(&text, LB_CONF_BYTES_MAX + 1);
     if (lb_text_read(file, &text))
-        config = lb_config_parse(name, (struct lb_str){ text.ptr, text.len - 1 }, diag);
+        config = parse(name, (struct lb_str){ text.ptr, text.len - 1 }, diag, load);
     else
         lb_diag_error(diag, (struct lb_place){ lb_file_name(lb_str_from(name)), 0, 0 }, "cannot be read: %s",
                       strerror(errno));
     lb_buffer_free(&text);
     return config;
+}
+
+struct lb_config *lb_config_load(const char *file, struct lb_diag *diag)
+{
+    return read_file(file, diag, load_tree);
+}
+
+struct lb_config *lb_config_tree(const char *file, struct lb_diag *diag)
+{
+    return read_file(file, diag, load_root);
+}
+
+const char *lb_config_path(struct lb_config *config, struct lb_place place, struct lb_str path)
+{
+    return lb_path_beside(&config->arena, place, path);
 }
 
 /* --- freeing -------------------------------------------------------------- */

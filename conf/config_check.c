@@ -266,13 +266,21 @@ static void check_loops(struct lb_config *config, struct lb_diag *diag)
     }
 }
 
+bool lb_config_open(struct lb_config *config, struct lb_diag *diag)
+{
+    uint32_t errors = diag->errors;
+
+    open_parsers(config, diag);
+    open_filters(config, diag);
+    return diag->errors == errors;
+}
+
 bool lb_config_check(struct lb_config *config, struct lb_diag *diag)
 {
     uint32_t errors = diag->errors;
 
     check_data_dir(config, diag);
-    open_parsers(config, diag);
-    open_filters(config, diag);
+    lb_config_open(config, diag);
     check_instances(config, diag);
     check_loops(config, diag);
     return diag->errors == errors;

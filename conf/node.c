@@ -1,6 +1,8 @@
 /* node.c - looks into the tree. */
 #include "options.h"
 
+#include <stdlib.h>
+
 const struct lb_node *lb_node_get(const struct lb_node *map, const char *key)
 {
     if (map == NULL || map->kind != LB_NODE_MAP)
@@ -28,6 +30,15 @@ static struct lb_place value_place(const struct lb_node *node)
     return node->kind == LB_NODE_SCALAR ? node->begin : node->place;
 }
 
+/* A member of a map, or an item of a list by its number from 1. */
+static const struct lb_node *step_into(const struct lb_node *node, const char *key)
+{
+    if (node->kind != LB_NODE_LIST)
+        return lb_node_get(node, key);
+    unsigned long number = strtoul(key, NULL, 10);
+    return number > 0 && number <= node->count ? &node->values[number - 1] : NULL;
+}
+
 struct lb_place lb_section_place(const struct lb_section *section, const char *option)
 {
     const struct lb_node *node = section->node;
@@ -45,7 +56,7 @@ struct lb_place lb_section_place(const struct lb_section *section, const char *o
             return section->node->place;
         memcpy(key, option, len);
         key[len] = '\0';
-        node = lb_node_get(node, key);
+        node = step_into(node, key);
         option += len + (option[len] == '.' ? 1 : 0);
     }
     return node != NULL ? value_place(node) : section->node->place;

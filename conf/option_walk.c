@@ -5,6 +5,19 @@
 
 enum { PATH_BYTES = 128 };
 
+static void walk(const struct lb_option *options, const char *group, void *state, const struct lb_visitor *visitor);
+
+static void walk_groups(const struct lb_option *option, const char *path, const struct lb_groups *groups,
+                        const struct lb_visitor *visitor)
+{
+    for (size_t i = 0; i < groups->count; i++) {
+        char item[PATH_BYTES];
+
+        if (snprintf(item, sizeof(item), "%s.%zu", path, i + 1) < PATH_BYTES)
+            walk(option->group, item, (char *)groups->items + i * (size_t)option->min, visitor);
+    }
+}
+
 static void walk(const struct lb_option *options, const char *group, void *state, const struct lb_visitor *visitor)
 {
     for (const struct lb_option *option = options; option != NULL && option->name != NULL; option++) {
@@ -15,6 +28,8 @@ static void walk(const struct lb_option *options, const char *group, void *state
             continue;
         if (option->kind == LB_OPTION_GROUP)
             walk(option->group, path, state, visitor);
+        else if (option->kind == LB_OPTION_GROUPS)
+            walk_groups(option, path, (const void *)((char *)state + option->offset), visitor);
         else
             visitor->visit(visitor->context, path, option, (char *)state + option->offset);
     }

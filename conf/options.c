@@ -64,6 +64,7 @@ static const char *const expectations[] = {
     [LB_OPTION_PAIRS] = "a map of names to text",
     [LB_OPTION_TEMPLATES] = "a map of names to text",
     [LB_OPTION_GROUP] = "a map",
+    [LB_OPTION_GROUPS] = "a list of maps",
     [LB_OPTION_PARSERS] = "the name of a parser or a list of names",
     [LB_OPTION_SINKS] = "the name of a sink or a list of names",
     [LB_OPTION_NODE] = "a value",
@@ -180,6 +181,47 @@ static bool fill_group(const struct lb_filling *self, const struct lb_option *op
            known;
 }
 
+/* Items are called by their number: `checks.2.url`. */
+static bool fill_item(const struct lb_filling *self, const struct lb_option *option, const struct lb_node *item,
+                      size_t number, void *state)
+{
+    const struct lb_option *const tables[] = { option->group, NULL };
+    struct lb_filling inner = *self;
+    struct lb_str group = lb_arena_print(self->arena, "%s%s.%zu.", self->group, option->name, number);
+
+    inner.group = group.ptr != NULL ? group.ptr : "";
+    if (item->kind != LB_NODE_MAP) {
+        lb_diag_error(self->diag, item->place, "%s\"%s%s\": expected a map for item %zu, got %s", self->subject,
+                      self->group, option->name, number, item->kind == LB_NODE_LIST ? "a list" : "text");
+        return false;
+    }
+    bool known = lb_filling_refuse_unknown(&inner, item, tables, NULL);
+    return lb_filling_fill(&inner, option->group, item, item->place, state) && known;
+}
+
+static bool fill_groups(const struct lb_filling *self, const struct lb_option *option, const struct lb_node *node,
+                        struct lb_groups *groups)
+{
+    size_t size = (size_t)option->min;
+    bool ok = true;
+
+    if (node->kind != LB_NODE_LIST)
+        return lb_filling_mismatch(self, option, node);
+    if (node->count == 0 && (option->flags & LB_OPTION_REQUIRED) != 0)
+        return lb_filling_fault(self, option, node->place, "the list must not be empty");
+    if (node->count > (uint64_t)option->max)
+        return lb_filling_fault(self, option, node->place, "%u items; %lld is the most", node->count,
+                                (long long)option->max);
+    groups->items = lb_arena_zalloc(self->arena, (node->count + 1) * size);
+    if (groups->items == NULL)
+        return lb_filling_fault(self, option, node->place, "the configuration is too large");
+    groups->count = node->count;
+    groups->node = node;
+    for (size_t i = 0; i < groups->count; i++)
+        ok = fill_item(self, option, &node->values[i], i + 1, (char *)groups->items + i * size) && ok;
+    return ok;
+}
+
 bool lb_filling_value(const struct lb_filling *self, const struct lb_option *option, const struct lb_node *node,
                       void *member)
 {
@@ -190,6 +232,7 @@ bool lb_filling_value(const struct lb_filling *self, const struct lb_option *opt
     case LB_OPTION_PARSERS: return lb_filling_parsers(self, option, node, member);
     case LB_OPTION_SINKS: return lb_filling_sinks(self, option, node, member);
     case LB_OPTION_NODE: *(const struct lb_node **)member = node; return true;
+    case LB_OPTION_GROUPS: return fill_groups(self, option, node, member);
     case LB_OPTION_GROUP: return false;
     default: return lb_filling_scalar(self, option, node, member);
     }

@@ -222,6 +222,104 @@ static void a_map_is_needed(void **state)
     forget(&filled);
 }
 
+struct item {
+    struct lb_str name;
+    uint64_t count;
+    struct lb_str inner;
+};
+
+static const struct lb_option inner_options[] = {
+    { .name = "inner", .kind = LB_OPTION_STRING, .offset = offsetof(struct item, inner), .fallback = "core" },
+    { 0 },
+};
+
+static const struct lb_option item_options[] = {
+    { .name = "name", .kind = LB_OPTION_STRING, .offset = offsetof(struct item, name), .flags = LB_OPTION_REQUIRED },
+    { .name = "count", .kind = LB_OPTION_COUNT, .offset = offsetof(struct item, count), .fallback = "3", .max = 9 },
+    { .name = "group", .kind = LB_OPTION_GROUP, .group = inner_options },
+    { 0 },
+};
+
+static const struct lb_option list_options[] = {
+    { .name = "items", .kind = LB_OPTION_GROUPS, .group = item_options, .min = sizeof(struct item), .max = 4 },
+    { 0 },
+};
+
+static bool fill_list(struct filled *self, const char *text, struct lb_groups *groups)
+{
+    struct lb_yaml yaml = { .diag = &self->diag };
+
+    *self = (struct filled){ 0 };
+    *groups = (struct lb_groups){ 0 };
+    lb_arena_init(&self->config.arena, 1 << 20);
+    yaml.arena = &self->config.arena;
+    self->root = lb_yaml_read(&yaml, "a.yaml", lb_str_from(text));
+    assert_non_null(self->root);
+    return lb_options_fill(&self->config, list_options, self->root, groups, &self->diag);
+}
+
+static void count_names(void *context, const char *path, const struct lb_option *option, void *member)
+{
+    char *paths = context;
+
+    if (strcmp(option->name, "name") == 0)
+        snprintf(paths + strlen(paths), 128 - strlen(paths), "%s=%s ", path, ((struct lb_str *)member)->ptr);
+}
+
+static void a_list_of_maps_fills_a_state_for_each(void **state)
+{
+    struct filled filled;
+    struct lb_groups groups;
+    char paths[128] = "";
+    const struct lb_visitor visitor = { count_names, paths };
+
+    (void)state;
+    assert_true(fill_list(&filled, "items: [{name: a, count: 5}, {name: b, group: {inner: x}}]", &groups));
+    const struct item *items = groups.items;
+    assert_int_equal(groups.count, 2);
+    assert_text(items[0].name, "a");
+    assert_int_equal(items[0].count, 5);
+    assert_text(items[0].inner, "core");
+    assert_int_equal(items[1].count, 3);
+    assert_text(items[1].inner, "x");
+    assert_int_equal(groups.node->values[1].place.column, 30);
+    lb_options_walk(list_options, &groups, &visitor);
+    assert_string_equal(paths, "items.1.name=a items.2.name=b ");
+    const struct lb_section section = { LB_STR("x"), filled.root };
+    assert_int_equal(lb_section_place(&section, "items.2.group.inner").column, 55);
+    assert_int_equal(lb_section_place(&section, "items.3.name").column, 1);
+    forget(&filled);
+    assert_true(fill_list(&filled, "{}", &groups));
+    assert_int_equal(groups.count, 0);
+    forget(&filled);
+}
+
+static void faults_in_a_list_of_maps_say_which_item(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *fault;
+    } cases[] = {
+        { "items: [{name: a}, {count: 1}]", "missing \"items.2.name\"" },
+        { "items: [{name: a, cuont: 1}]", "unknown key \"items.1.cuont\"; did you mean \"items.1.count\"?" },
+        { "items: [{name: a, count: 10}]", "\"items.1.count\": expected at most 9, got 10" },
+        { "items: [{name: a}, b]", "\"items\": expected a map for item 2, got text" },
+        { "items: {name: a}", "\"items\": expected a list of maps, got a map" },
+        { "items: [{name: a}, {name: a}, {name: a}, {name: a}, {name: a}]", "\"items\": 5 items; 4 is the most" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct filled filled;
+        struct lb_groups groups;
+
+        assert_false(fill_list(&filled, cases[i].text, &groups));
+        if (strstr(filled.diag.entries[0].text, cases[i].fault) == NULL)
+            fail_msg("%s: %s", cases[i].text, filled.diag.entries[0].text);
+        forget(&filled);
+    }
+}
+
 static void finds_the_place_of_an_option(void **state)
 {
     static const struct {
@@ -261,6 +359,8 @@ int main(void)
         cmocka_unit_test(a_fallback_that_is_wrong_is_refused),
         cmocka_unit_test(goes_on_behind_a_fault),
         cmocka_unit_test(a_map_is_needed),
+        cmocka_unit_test(a_list_of_maps_fills_a_state_for_each),
+        cmocka_unit_test(faults_in_a_list_of_maps_say_which_item),
         cmocka_unit_test(finds_the_place_of_an_option),
     };
 

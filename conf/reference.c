@@ -75,6 +75,7 @@ static const char *const kind_names[] = {
     [LB_OPTION_PAIRS] = "map of text",
     [LB_OPTION_TEMPLATES] = "map of templates",
     [LB_OPTION_GROUP] = "map",
+    [LB_OPTION_GROUPS] = "list of maps",
     [LB_OPTION_PARSERS] = "parser or list",
     [LB_OPTION_SINKS] = "sink or list",
     [LB_OPTION_NODE] = "map, list or text",
@@ -108,7 +109,7 @@ static void describe_kind(const struct lb_option *option, char *out)
         append(out, i > 0 ? ", " : "");
         append(out, option->choices[i]);
     }
-    if (option->min > 0) {
+    if (option->min > 0 && option->kind != LB_OPTION_GROUPS) {
         print_number(option, option->min, number);
         append(out, ", at least ");
         append(out, number);
@@ -146,7 +147,7 @@ static void each_option(FILE *out, const struct lb_option *options, const char *
         if (snprintf(name, sizeof(name), "%s%s%s", group, *group != '\0' ? "." : "", option->name) >= NAME_BYTES)
             continue;
         write(out, name, option);
-        if (option->kind == LB_OPTION_GROUP)
+        if (option->kind == LB_OPTION_GROUP || option->kind == LB_OPTION_GROUPS)
             each_option(out, option->group, name, write);
     }
 }

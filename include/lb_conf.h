@@ -67,6 +67,18 @@ struct lb_config *lb_config_load(const char *file, struct lb_diag *diag);
 struct lb_config *lb_config_parse(const char *name, struct lb_str text, struct lb_diag *diag);
 
 /*
+ * Another YAML file than a configuration (tests of one): only its tree, in `root`, with variables replaced. Its options
+ * are read by lb_options_fill(), with the result as the owner of what they point to.
+ */
+struct lb_config *lb_config_tree(const char *file, struct lb_diag *diag);
+
+/* Opens parsers and filters, so that lines can be run through the plan. Once. False with errors in `diag`. */
+bool lb_config_open(struct lb_config *config, struct lb_diag *diag);
+
+/* A path as an option of the file at `place` means it: beside that file unless it is absolute. NULL: no memory. */
+const char *lb_config_path(struct lb_config *config, struct lb_place place, struct lb_str path);
+
+/*
  * What only `check` and the start of `run` do, once for a configuration: opens parsers and filters (patterns), looks
  * at sinks' certificates, directories; refuses globs that match logboom's own outputs. False with errors in `diag`.
  */

@@ -36,9 +36,11 @@ enum lb_option_kind {
     LB_OPTION_PAIRS,     /* struct lb_pairs: a map of names to scalars, in order */
     LB_OPTION_TEMPLATES, /* struct lb_template_pairs: a map of names to templates, in order */
     LB_OPTION_GROUP,     /* a nested map; `group` are its options, offsets from the same state */
-    LB_OPTION_PARSERS,   /* struct lb_parser_chain *: a name, a list tried in order, auto or none */
-    LB_OPTION_SINKS,     /* uint64_t, bit n: the n-th sink */
-    LB_OPTION_NODE,      /* const struct lb_node *: the module reads it itself in open() */
+    LB_OPTION_GROUPS,  /* struct lb_groups: a list of maps, at most `max`; each fills a state of `min` bytes by `group`
+                        */
+    LB_OPTION_PARSERS, /* struct lb_parser_chain *: a name, a list tried in order, auto or none */
+    LB_OPTION_SINKS,   /* uint64_t, bit n: the n-th sink */
+    LB_OPTION_NODE,    /* const struct lb_node *: the module reads it itself in open() */
 };
 
 enum lb_option_flag {
@@ -67,6 +69,13 @@ struct lb_template_pairs {
     size_t count;
 };
 
+/* The states lie one behind the other, as the maps stand in the list. */
+struct lb_groups {
+    void *items;
+    size_t count;
+    const struct lb_node *node; /* the list, for places: item i is node->values[i]; NULL: none is written */
+};
+
 struct lb_option {
     const char *name;
     enum lb_option_kind kind;
@@ -75,8 +84,8 @@ struct lb_option {
     const char *help;              /* one sentence without a full stop */
     unsigned flags;                /* enum lb_option_flag */
     const char *const *choices;    /* LB_OPTION_CHOICE: the words, NULL at the end */
-    const struct lb_option *group; /* LB_OPTION_GROUP: NULL name at the end */
-    int64_t min, max;              /* of a count, duration or size; both 0: no bound */
+    const struct lb_option *group; /* LB_OPTION_GROUP and _GROUPS: NULL name at the end */
+    int64_t min, max;              /* of a count, duration or size; both 0: no bound; see LB_OPTION_GROUPS */
 };
 
 struct lb_module {
@@ -93,7 +102,8 @@ struct lb_section {
     const struct lb_node *node; /* its map */
 };
 
-/* The place of an option's value (`option` may be "a.b" inside groups), or of the instance where it is not written. */
+/* The place of an option's value ("a.b" inside groups, "a.2.b" inside lists of them), or of the instance where it is
+ * not written. */
 struct lb_place lb_section_place(const struct lb_section *section, const char *option);
 
 #endif

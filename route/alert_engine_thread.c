@@ -113,6 +113,11 @@ static bool save(struct lb_alert_engine *engine, bool last)
     return saved;
 }
 
+bool lb_alert_engine_save(struct lb_alert_engine *engine)
+{
+    return save(engine, true);
+}
+
 static void *run(void *context)
 {
     struct lb_alert_engine *engine = context;

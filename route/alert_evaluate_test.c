@@ -332,6 +332,24 @@ static void silence_is_told_when_a_whole_window_was_silent_and_none_can_come_lat
     close_ground(self);
 }
 
+/* Nothing of it is missing: the newest value says it all. */
+static void a_value_that_is_there_is_judged_before_a_whole_window_was_watched(void **state)
+{
+    struct fixture *self = open_ground();
+
+    (void)state;
+    self->rules[0] = count_rule("disk", 60 * MINUTE, NULL);
+    self->rules[0].function = LB_ALERT_LAST;
+    self->rules[0].field = LB_STR("disk_free_pct"); /* 0 in all records here */
+    set(&self->rules[0], LB_SEVERITY_CRITICAL, "below 20");
+    start(self);
+    hit(self, MINUTE);
+    idle(self, MINUTE + LB_SECOND, MINUTE + 31 * LB_SECOND);
+    assert_int_equal(self->told_count, 1);
+    expect_told(self, 0, "disk " IP1 " firing critical", MINUTE);
+    close_ground(self);
+}
+
 static void a_late_heartbeat_is_no_silence(void **state)
 {
     struct fixture *self = open_ground();
@@ -503,6 +521,7 @@ int main(void)
         cmocka_unit_test(a_shadow_tells_nobody),
         cmocka_unit_test(who_was_called_is_called_off),
         cmocka_unit_test(silence_is_told_when_a_whole_window_was_silent_and_none_can_come_late),
+        cmocka_unit_test(a_value_that_is_there_is_judged_before_a_whole_window_was_watched),
         cmocka_unit_test(a_late_heartbeat_is_no_silence),
         cmocka_unit_test(one_record_from_the_future_blinds_nobody),
         cmocka_unit_test(a_clock_that_was_wrong_for_a_while_blinds_nobody),

@@ -151,8 +151,8 @@ static void hold(struct lb_alert_runner *runner, struct lb_alert_key *key, uint8
 {
     int64_t known = runner->rule->zone == NULL ? key->first + runner->shape.over_ns : INT64_MIN;
 
-    /* What is missing can only be judged when a whole window has been watched. */
-    if (runner->falling && from < known)
+    /* What is missing can only be judged when a whole window has been watched; what is there, at once. */
+    if (runner->falling && lb_alert_counts_nothing(runner->rule->function) && from < known)
         from = known;
     if (mask != 0 && from <= to)
         lb_alert_state_hold(&key->state, &runner->policy, mask, from, to);

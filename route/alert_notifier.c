@@ -291,6 +291,9 @@ static bool is_forgettable(const struct lb_alert_notifier *self, const struct lb
         return false;
     if (self->now < incident->changed_ns + FORGET_AFTER)
         return false;
+    for (uint32_t i = 0; i < incident->lane_count; i++)
+        if (incident->lanes[i].group != 0) /* which will tell that it has ended */
+            return false;
     for (uint32_t i = 0; i < incident->lane_count && incident->rule != NULL; i++) {
         const struct lb_alert_policy policy = { .cooldown_ns = incident->rule->cooldown_ns };
 
@@ -300,12 +303,17 @@ static bool is_forgettable(const struct lb_alert_notifier *self, const struct lb
     return true;
 }
 
+/* The oldest; one that has to stay does not keep those behind it. */
 static void sweep(struct lb_alert_notifier *self)
 {
-    for (int i = 0; i < SWEEP_MAX && self->incidents.first != NULL; i++) {
-        if (!is_forgettable(self, self->incidents.first))
-            return;
-        lb_incidents_remove(&self->incidents, self->incidents.first);
+    struct lb_incident *each = self->incidents.first;
+
+    for (int i = 0; i < SWEEP_MAX && each != NULL; i++) {
+        struct lb_incident *next = each->next;
+
+        if (is_forgettable(self, each))
+            lb_incidents_remove(&self->incidents, each);
+        each = next;
     }
 }
 

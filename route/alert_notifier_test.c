@@ -409,6 +409,22 @@ static void a_digest_lists_what_came_and_went(void **state)
     close_ground(self);
 }
 
+/* It ended hours before the list is told. */
+static void a_digest_of_a_day_forgets_nothing(void **state)
+{
+    struct fixture *self = ground();
+
+    (void)state;
+    route_all(self, (struct lb_alert_manner){
+                        .grouped = true, .digest = true, .wait_ns = 1440 * MINUTE, .interval_ns = 1440 * MINUTE });
+    start(self);
+    hit_key(self, 0, "ip=1", 0);
+    idle(self, LB_SECOND, 1441 * MINUTE);
+    assert_int_equal(self->told_count, 1);
+    assert_non_null(strstr(self->told[0].message, "1 ended"));
+    close_ground(self);
+}
+
 /* --- routes --------------------------------------------------------------- */
 
 static void a_route_repeats_for_its_own_people(void **state)
@@ -576,6 +592,7 @@ int main(void)
         cmocka_unit_test(what_ended_while_the_group_waited_is_told_all_the_same),
         cmocka_unit_test(a_group_is_repeated_until_all_of_it_is_acknowledged),
         cmocka_unit_test(a_digest_lists_what_came_and_went),
+        cmocka_unit_test(a_digest_of_a_day_forgets_nothing),
         cmocka_unit_test(a_route_repeats_for_its_own_people),
         cmocka_unit_test(a_route_counts_within_its_hours),
         cmocka_unit_test(a_rule_that_is_no_more_calls_off_whoever_was_called),

@@ -27,6 +27,8 @@ bool channel_check(struct lb_sink *sink, const struct channel_type *type, struct
     struct lb_str address = self->http.url;
 
     self->http.url_option = type->address_option;
+    self->http.schemes[0] = type->schemes[0];
+    self->http.schemes[1] = type->schemes[1];
     if (!http_settings_check(sink, &self->http, diag))
         return false;
     if (strcmp(type->address_option, "endpoint") != 0 || strpbrk(address.ptr, "?#") == NULL)
@@ -63,6 +65,7 @@ enum lb_err channel_open(struct lb_sink *sink, const struct channel_type *type, 
     self->http.concurrency = 1; /* what is resolved must not overtake what fires */
     self->queue.sign = type->sign;
     self->queue.judge = type->judge;
+    self->queue.protocol = type->protocol;
     self->queue.every_ns = type->every_ns;
     self->queue.burst_ns = type->every_ns * type->burst;
     self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
@@ -146,10 +149,18 @@ static bool send_message(struct lb_sink *sink, const struct lb_batch *batch, con
 
     if (request == NULL)
         return false;
-    if (!fill_request(sink, request, batch, record) || !http_request_end(request, 0, self->message.id, token)) {
+    bool filled = fill_request(sink, request, batch, record);
+    if (filled && request->body.len == 0 && !request->body.failed) { /* nothing to tell this one */
+        http_request_free(request);
+        return true;
+    }
+    if (!filled || !http_request_end(request, 0, self->message.id, token)) {
         http_request_free(request);
         return false;
     }
+    request->kind = self->next_recipient;
+    request->lane = self->type->lanes ? self->next_recipient + 1 : 0;
+    snprintf(request->subject, sizeof(request->subject), LB_STR_FMT, LB_STR_ARG(self->message.alert_id));
     request->items[0].alert = (record->flags & LB_RECORD_ALERT) != 0;
     http_request_seal(request);
     http_queue_push(&self->queue, request);

@@ -25,20 +25,26 @@ struct channel_post {
 
 struct channel_type {
     const char *address_option; /* the option in http.url: "url" or "endpoint" */
+    const char *schemes[2];     /* NULL: http and https */
     const char *content_type;   /* NULL: JSON */
     int64_t every_ns;           /* pace: a request in so much time, 0: any number; */
     int64_t burst;              /* so many at once before it counts */
 
     /* Optional: how many people a message goes to; without it one. */
     uint32_t (*recipients)(const struct lb_sink *sink);
+    bool lanes; /* each of them is in order by himself, and waits for no other */
 
-    /* Writes the request for one of them. Called again after a shortage of memory. */
+    /*
+     * Writes the request for one of them; no body: there is none. Called again after a shortage of memory. The
+     * request's `kind` is the recipient, its `subject` the alert's id.
+     */
     void (*compose)(struct lb_sink *sink, const struct channel_message *message, uint32_t recipient,
                     const struct channel_post *post);
 
     /* Optional, as in struct http_queue. */
     bool (*sign)(struct lb_sink *sink, const struct http_request *request, struct curl_slist **list);
     void (*judge)(struct lb_sink *sink, const struct http_request *request, struct http_verdict *verdict);
+    const struct http_protocol *protocol;
 
     /* Optional: between records, when nothing is queued. Returns when it wants to be called again (monotonic). */
     int64_t (*idle)(struct lb_sink *sink, int64_t monotonic_ns);

@@ -16,8 +16,19 @@ enum { NAME_BYTES_MAX = 4096, TEXT_BYTES_MAX = LB_SCRATCH_BYTES }; /* more than 
 const char *const channel_severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
 
 static const char *const states[] = {
-    [CHANNEL_RECORD] = "",           [CHANNEL_FIRING] = "firing",     [CHANNEL_UPDATED] = "updated",
-    [CHANNEL_REPEATED] = "repeated", [CHANNEL_RESOLVED] = "resolved", [CHANNEL_SUMMARY] = "summary",
+    [CHANNEL_RECORD] = "",
+    [CHANNEL_FIRING] = "firing",
+    [CHANNEL_UPDATED] = "updated",
+    [CHANNEL_REPEATED] = "repeated",
+    [CHANNEL_ESCALATED] = "escalated",
+    [CHANNEL_FLAPPING] = "flapping",
+    [CHANNEL_ACKNOWLEDGED] = "acknowledged",
+    [CHANNEL_RESOLVED] = "resolved",
+    [CHANNEL_SUPPRESSED] = "suppressed",
+    [CHANNEL_SUMMARY] = "summary",
+    [CHANNEL_DIGEST] = "digest",
+    [CHANNEL_HEARTBEAT] = "heartbeat",
+    [CHANNEL_REPORT] = "report",
 };
 
 /* A message under construction. */
@@ -122,7 +133,10 @@ static void read_alert(const struct reader *reader)
     message->previous = index_of(text_of(reader, "previous_severity"), channel_severity_names, LB_SEVERITY_COUNT, -1);
     message->rule = text_of(reader, "rule");
     message->fingerprint = text_of(reader, "fingerprint");
+    if (message->fingerprint.len == 0) /* of no alert: a report, say */
+        message->fingerprint = lb_str_from(message->id);
     message->alert_id = text_of(reader, "alert_id");
+    message->sequence = text_of(reader, "sequence");
     message->threshold = text_of(reader, "threshold");
     message->severity_text = text_of(reader, "severity_text");
     if (message->severity_text.len == 0)
@@ -140,7 +154,7 @@ static void read_alert(const struct reader *reader)
     message->label_count = read_pairs(reader, "labels", message->labels);
     add_facts(message, message->labels, message->label_count);
     add_fact(message, "alert", message->alert_id);
-    add_fact(message, "sequence", text_of(reader, "sequence"));
+    add_fact(message, "sequence", message->sequence);
     read_samples(reader);
 }
 
@@ -165,9 +179,11 @@ void channel_message_read(struct channel_message *message, const struct lb_batch
                                          .time_ns = record->time_ns,
                                          .started_ns = record->time_ns };
     lb_record_id(batch, record, message->id);
-    if ((record->flags & LB_RECORD_ALERT) != 0)
-        message->state =
-            (enum channel_state)index_of(text_of(&reader, "state"), states, CHANNEL_SUMMARY + 1, CHANNEL_RECORD);
+    if ((record->flags & LB_RECORD_ALERT) != 0) {
+        message->state_text = text_of(&reader, "state");
+        message->state = (enum channel_state)index_of(message->state_text, states, CHANNEL_OTHER,
+                                                      message->state_text.len > 0 ? CHANNEL_OTHER : CHANNEL_RECORD);
+    }
     message->service = channel_front(lb_value_str(record->service, scratch), NAME_BYTES_MAX);
     message->host = channel_front(lb_value_str(record->host, scratch), NAME_BYTES_MAX);
     if (message->state != CHANNEL_RECORD)
@@ -177,12 +193,28 @@ void channel_message_read(struct channel_message *message, const struct lb_batch
     message->text = channel_front(lb_value_str(record->message, scratch), TEXT_BYTES_MAX);
 }
 
-void channel_message_title(struct lb_buffer *out, const struct channel_message *message)
+/* A word that is not known stands as it came, with a capital letter. */
+static void write_state(struct lb_buffer *out, const struct channel_message *message)
 {
     static const char *const words[] = {
-        [CHANNEL_FIRING] = "Firing",     [CHANNEL_UPDATED] = "Updated", [CHANNEL_REPEATED] = "Still firing",
-        [CHANNEL_RESOLVED] = "Resolved", [CHANNEL_SUMMARY] = "Summary",
+        [CHANNEL_FIRING] = "Firing",       [CHANNEL_UPDATED] = "Updated",       [CHANNEL_REPEATED] = "Still firing",
+        [CHANNEL_ESCALATED] = "Escalated", [CHANNEL_FLAPPING] = "Flapping",     [CHANNEL_ACKNOWLEDGED] = "Acknowledged",
+        [CHANNEL_RESOLVED] = "Resolved",   [CHANNEL_SUPPRESSED] = "Suppressed", [CHANNEL_SUMMARY] = "Summary",
+        [CHANNEL_DIGEST] = "Digest",       [CHANNEL_HEARTBEAT] = "Heartbeat",   [CHANNEL_REPORT] = "Report",
     };
+    struct lb_str text = message->state_text;
+
+    if (message->state != CHANNEL_OTHER) {
+        lb_buffer_append_str(out, lb_str_from(words[message->state]));
+        return;
+    }
+    lb_buffer_append_char(out, *text.ptr >= 'a' && *text.ptr <= 'z' ? (char)(*text.ptr - 'a' + 'A') : *text.ptr);
+    lb_buffer_append(out, text.ptr + 1, text.len - 1);
+}
+
+void channel_message_title(struct lb_buffer *out, const struct channel_message *message)
+{
+    bool has_severity = channel_message_is_firing(message) || message->state == CHANNEL_SUMMARY;
 
     if (message->state == CHANNEL_RECORD) {
         lb_buffer_append_str(out, message->level.len > 0 ? message->level : LB_STR("log"));
@@ -191,10 +223,11 @@ void channel_message_title(struct lb_buffer *out, const struct channel_message *
         lb_buffer_append_str(out, message->service);
         return;
     }
-    lb_buffer_append_str(out, lb_str_from(words[message->state]));
-    lb_buffer_append_str(out, LB_STR(": "));
+    write_state(out, message);
+    if (message->rule.len > 0)
+        lb_buffer_append_str(out, LB_STR(": "));
     lb_buffer_append_str(out, message->rule);
-    if (message->state == CHANNEL_RESOLVED)
+    if (!has_severity)
         return;
     lb_buffer_append_str(out, LB_STR(" ("));
     lb_buffer_append_str(out, message->severity_text);

@@ -19,13 +19,22 @@ enum {
     CHANNEL_FACTS_MAX = 2 * CHANNEL_PAIRS_MAX + 12,
 };
 
+/* In groups: still going on, then over, then what opens and closes nothing. */
 enum channel_state {
     CHANNEL_RECORD, /* no alert */
     CHANNEL_FIRING,
     CHANNEL_UPDATED,
     CHANNEL_REPEATED,
+    CHANNEL_ESCALATED,
+    CHANNEL_FLAPPING,
+    CHANNEL_ACKNOWLEDGED,
     CHANNEL_RESOLVED,
+    CHANNEL_SUPPRESSED, /* told to those who were told that it fires: nothing more comes of it */
     CHANNEL_SUMMARY,
+    CHANNEL_DIGEST,
+    CHANNEL_HEARTBEAT,
+    CHANNEL_REPORT,
+    CHANNEL_OTHER, /* a word that is not known here: shown as it is */
 };
 
 /* A name and what it is, for a person. */
@@ -36,6 +45,7 @@ struct channel_fact {
 
 struct channel_message {
     enum channel_state state;
+    struct lb_str state_text;  /* as it came */
     enum lb_severity severity; /* of a record: by its level */
     int previous;              /* severity that was told before, or -1 */
     int64_t time_ns;
@@ -43,6 +53,7 @@ struct channel_message {
     char id[LB_RECORD_ID_SIZE]; /* of the record */
     struct lb_str fingerprint;  /* of a record: its id */
     struct lb_str alert_id;
+    struct lb_str sequence; /* of the notices of one alert: "1" … */
     struct lb_str rule;
     struct lb_str text;
     struct lb_str level;
@@ -70,7 +81,18 @@ void channel_message_read(struct channel_message *message, const struct lb_batch
 /* Still going on: to be opened, not closed. */
 static inline bool channel_message_is_firing(const struct channel_message *message)
 {
-    return message->state >= CHANNEL_FIRING && message->state <= CHANNEL_REPEATED;
+    return message->state >= CHANNEL_FIRING && message->state <= CHANNEL_ACKNOWLEDGED;
+}
+
+static inline bool channel_message_is_over(const struct channel_message *message)
+{
+    return message->state == CHANNEL_RESOLVED || message->state == CHANNEL_SUPPRESSED;
+}
+
+/* To be read, and no reason to get up. */
+static inline bool channel_message_is_note(const struct channel_message *message)
+{
+    return message->state >= CHANNEL_SUMMARY;
 }
 
 /* "Firing: error_rate (critical)", "Resolved: …", of a record "error: payments". Not cleaned. */

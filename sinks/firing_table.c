@@ -26,7 +26,7 @@ static struct lb_str key_of(const struct firing_table *table, struct lb_str fing
 static void commit(const struct firing_table *table, struct lb_ledger_txn *txn)
 {
     if (lb_ledger_commit(table->ledger, txn) != LB_OK)
-        LB_WARN("sink.alertmanager", "cannot note what fires: a restart will not know it sink=" LB_STR_FMT,
+        LB_WARN("sink.firing", "cannot note what fires: a restart will not know it sink=" LB_STR_FMT,
                 LB_STR_ARG(table->name));
 }
 
@@ -68,6 +68,15 @@ static bool drop(struct firing_table *table, struct lb_str fingerprint)
     table->bytes -= found->length;
     lb_free(found);
     return true;
+}
+
+const struct firing *firing_find(const struct firing_table *table, struct lb_str fingerprint)
+{
+    const struct firing *at = table->first;
+
+    while (at != NULL && !lb_str_is(fingerprint, at->fingerprint))
+        at = at->next;
+    return at;
 }
 
 /* --- the list and the ledger ------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /*
- * firing_table.h - what fires, for a receiver that takes silence as the end.
+ * firing_table.h - what fires, for a receiver that takes silence as the end,
+ * or for who has to find again what was told first (a thread).
  *
  * Bounded, in memory and in the ledger ("firing/SINK/FINGERPRINT" -> time and
  * JSON), since alerts that fire over a restart are not told anew. Owned by
@@ -43,6 +44,7 @@ void firing_close(struct firing_table *table); /* the ledger keeps it */
 
 /* Adds or replaces. False: there is no room. */
 bool firing_put(struct firing_table *table, struct lb_str fingerprint, struct lb_str text, int64_t now);
+const struct firing *firing_find(const struct firing_table *table, struct lb_str fingerprint); /* or NULL */
 void firing_remove(struct firing_table *table, struct lb_str fingerprint);
 
 /* Removes what was told too long ago. */

@@ -59,6 +59,7 @@ static uint64_t next_random(struct http_queue *queue)
 void http_queue_push(struct http_queue *queue, struct http_request *request)
 {
     request->next = NULL;
+    request->queued_at = lb_clock_monotonic();
     if (queue->last != NULL)
         queue->last->next = request;
     else
@@ -163,10 +164,23 @@ static bool make_headers(struct http_queue *queue, const struct http_request *re
     return false;
 }
 
-static bool start_try(struct http_queue *queue, struct http_slot *slot, struct http_request *request)
+static bool dress_try(struct http_queue *queue, struct http_slot *slot, const struct http_request *request)
 {
     slot->headers = NULL;
-    if (!make_headers(queue, request, &slot->headers))
+    if (queue->protocol == NULL && !make_headers(queue, request, &slot->headers))
+        return false;
+    curl_easy_setopt(slot->easy, CURLOPT_URL, request->url.len > 0 ? request->url.ptr : queue->settings->url.ptr);
+    if (queue->protocol != NULL)
+        return queue->protocol->start(queue->sink, request, slot->easy);
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
+    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body.ptr);
+    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    return true;
+}
+
+static bool start_try(struct http_queue *queue, struct http_slot *slot, struct http_request *request)
+{
+    if (!dress_try(queue, slot, request))
         return false;
     slot->request = request;
     slot->judged = queue->judge != NULL;
@@ -175,10 +189,6 @@ static bool start_try(struct http_queue *queue, struct http_slot *slot, struct h
     if (slot->items.capacity > ANSWER_BYTES_MAX)
         lb_buffer_free(&slot->items); /* a long answer was an exception */
     lb_buffer_reset(&slot->items);
-    curl_easy_setopt(slot->easy, CURLOPT_URL, request->url.len > 0 ? request->url.ptr : queue->settings->url.ptr);
-    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->headers);
-    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body.ptr);
-    curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
     if (curl_multi_add_handle(queue->multi, slot->easy) != CURLM_OK) {
         curl_slist_free_all(slot->headers);
         slot->request = NULL;
@@ -209,30 +219,47 @@ static int64_t paid_at(const struct http_queue *queue)
     return queue->spent_until + queue->every_ns - queue->burst_ns;
 }
 
+/* A request of a lane waits behind others of its lane. True: it may not start now; `*due` is when to look again. */
+static bool waits_in_lane(const struct http_request *request, uint64_t *held, int64_t now, int64_t *due)
+{
+    uint64_t lane = request->lane > 0 ? UINT64_C(1) << (request->lane % 64) : 0;
+    bool waits = (*held & lane) != 0 || request->in_flight;
+
+    if (!waits && lane != 0 && request->not_before > now) {
+        waits = true;
+        *due = request->not_before < *due ? request->not_before : *due;
+    }
+    if (waits)
+        *held |= lane;
+    return waits;
+}
+
 /*
- * Starts requests in their order; one whose time has not come holds up those behind it, and while the circuit is open
- * only its time counts. Returns when that is.
+ * Starts requests in their order; one whose time has not come holds up those behind it (of its lane, if it has one),
+ * and while the circuit is open only its time counts. Returns when that is.
  */
 static int64_t start_due(struct http_queue *queue, int64_t now)
 {
     const struct http_pace *pace = &queue->pace;
+    int64_t due = INT64_MAX;
+    uint64_t held = 0;
 
     if (pace->open && pace->probe_at > now)
         return pace->probe_at;
     for (struct http_request *request = queue->first; request != NULL; request = request->next) {
         struct http_slot *slot;
 
-        if (request->in_flight)
+        if (waits_in_lane(request, &held, now, &due))
             continue;
         if (request->not_before > now && !pace->open)
-            return request->not_before;
+            return request->not_before < due ? request->not_before : due;
         if (queue->every_ns > 0 && paid_at(queue) > now)
             return paid_at(queue);
         slot = queue->in_flight < http_pace_allowed(pace) ? free_slot(queue) : NULL;
         if (slot == NULL || !start_try(queue, slot, request))
             break;
     }
-    return INT64_MAX;
+    return due;
 }
 
 /* --- the end of a try ------------------------------------------------------------ */
@@ -305,10 +332,13 @@ static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcod
     if (!slot->items.failed)
         verdict.answer = lb_buffer_str(&slot->items);
     release_slot(queue, slot);
-    if (code == CURLE_OK)
+    if (queue->protocol != NULL) {
+        queue->protocol->judge(queue->sink, request, code, &verdict);
+    } else if (code == CURLE_OK) {
         verdict.action = http_policy_action(&queue->policy, verdict.status);
-    if (code == CURLE_OK && queue->judge != NULL)
-        queue->judge(queue->sink, request, &verdict);
+        if (queue->judge != NULL)
+            queue->judge(queue->sink, request, &verdict);
+    }
     http_settle(queue, request, &verdict);
 }
 
@@ -338,6 +368,8 @@ int64_t http_queue_step(struct http_queue *queue, int wait_ms)
 {
     int running = 0;
 
+    if (queue->gone)
+        http_settle_gone(queue);
     start_due(queue, lb_clock_monotonic());
     if (queue->in_flight > 0) {
         curl_multi_perform(queue->multi, &running);
@@ -372,13 +404,14 @@ static void set_text(CURL *easy, CURLoption option, struct lb_str text)
         curl_easy_setopt(easy, option, text.ptr);
 }
 
-static CURL *make_easy(const struct http_settings *settings, struct http_slot *slot)
+static CURL *make_easy(const struct http_queue *queue, struct http_slot *slot)
 {
+    const struct http_settings *settings = queue->settings;
     CURL *easy = curl_easy_init();
 
     if (easy == NULL)
         return NULL;
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, queue->protocol != NULL ? queue->protocol->names : "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "logboom");
@@ -391,6 +424,8 @@ static CURL *make_easy(const struct http_settings *settings, struct http_slot *s
     set_text(easy, CURLOPT_SSLKEY, settings->key);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
+    if (queue->protocol != NULL)
+        queue->protocol->dress(queue->sink, easy);
     return easy;
 }
 
@@ -426,7 +461,7 @@ enum lb_err http_queue_open(struct http_queue *queue, struct lb_sink *sink, cons
         return LB_NOMEM;
     for (uint64_t i = 0; i < settings->concurrency; i++) {
         lb_buffer_init(&queue->slots[i].items, ITEMS_BYTES_MAX);
-        queue->slots[i].easy = make_easy(settings, &queue->slots[i]);
+        queue->slots[i].easy = make_easy(queue, &queue->slots[i]);
         if (queue->slots[i].easy == NULL)
             return LB_NOMEM;
     }

@@ -29,6 +29,7 @@ enum {
 struct http_settings {
     struct lb_str url;
     const char *url_option; /* how users know it; NULL: url */
+    const char *schemes[2]; /* that it may have; NULL: http and https */
     struct lb_pairs headers;
     int64_t timeout_ns;
     int64_t connect_timeout_ns;
@@ -161,6 +162,19 @@ struct http_settings {
 struct http_slot;
 struct http_verdict;
 
+/* What is different where libcurl speaks another protocol than HTTP (SMTP). */
+struct http_protocol {
+    const char *names; /* for libcurl: "smtp,smtps" */
+
+    /* Once for a handle, after what all have; and before each try. False: cannot; tried again. */
+    void (*dress)(struct lb_sink *sink, CURL *easy);
+    bool (*start)(struct lb_sink *sink, const struct http_request *request, CURL *easy);
+
+    /* What the end of a try means. */
+    void (*judge)(struct lb_sink *sink, const struct http_request *request, CURLcode code,
+                  struct http_verdict *verdict);
+};
+
 struct http_queue {
     struct lb_sink *sink;
     const struct http_settings *settings;
@@ -175,6 +189,11 @@ struct http_queue {
 
     /* Optional: reads the answer's body (verdict->answer, up to 64 KiB) and may change what is done, and the wait. */
     void (*judge)(struct lb_sink *sink, const struct http_request *request, struct http_verdict *verdict);
+
+    const struct http_protocol *protocol; /* NULL: HTTP */
+
+    /* Set by a judge: the endpoint is no more, and says so. Nothing is sent from then on; all becomes dead letters. */
+    bool gone;
 
     /* Optional: on average no more than a try in `every_ns`, after `burst_ns / every_ns` at once. */
     int64_t every_ns;

@@ -46,8 +46,12 @@ struct http_request {
     uint32_t count;
     uint32_t capacity;
     uint32_t attempt;
-    int64_t not_before; /* monotonic */
-    int64_t started;    /* monotonic: of the try in flight */
+    uint32_t lane; /* 0, or whose it is (1 to 63): one that waits holds up its lane only. The caller's */
+    uint32_t kind; /* the caller's */
+    char subject[LB_RECORD_ID_SIZE]; /* the caller's: whom an answer is about */
+    int64_t queued_at;               /* monotonic */
+    int64_t not_before;              /* monotonic */
+    int64_t started;                 /* monotonic: of the try in flight */
     bool in_flight;
 };
 

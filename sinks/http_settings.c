@@ -76,13 +76,13 @@ static bool check_header(const struct lb_sink *sink, const struct lb_pair *pair,
     return false;
 }
 
-static bool is_address(struct lb_str text)
+static bool is_address(struct lb_str text, const char *const *schemes)
 {
     CURLU *url = curl_url();
     char *scheme = NULL;
     bool good = url != NULL && text.ptr != NULL && curl_url_set(url, CURLUPART_URL, text.ptr, 0) == CURLUE_OK &&
                 curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+                (strcmp(scheme, schemes[0]) == 0 || strcmp(scheme, schemes[1]) == 0);
 
     curl_free(scheme);
     curl_url_cleanup(url);
@@ -103,13 +103,15 @@ static void check_statuses(const struct lb_sink *sink, const struct http_setting
 
 bool http_settings_check(const struct lb_sink *sink, const struct http_settings *settings, struct lb_diag *diag)
 {
+    static const char *const http[] = { "http", "https" };
+    const char *name = settings->url_option != NULL ? settings->url_option : "url";
+    const char *const *schemes = settings->schemes[0] != NULL ? settings->schemes : http;
     uint32_t errors = diag->errors;
 
-    const char *name = settings->url_option != NULL ? settings->url_option : "url";
-
-    if (!is_address(settings->url))
+    if (!is_address(settings->url, schemes))
         lb_diag_error(diag, lb_section_place(&sink->section, name),
-                      "%s: expected an http:// or https:// address, for example https://example.org/in", name);
+                      "%s: expected an %s:// or %s:// address, for example %s://example.org%s", name, schemes[0],
+                      schemes[1], schemes[1], schemes == http ? "/in" : "");
     for (size_t i = 0; i < settings->headers.count; i++)
         check_header(sink, &settings->headers.items[i], diag);
     check_statuses(sink, settings, diag);

@@ -44,7 +44,8 @@ static void postpone(struct http_queue *queue, struct http_request *request, con
     int64_t now = lb_clock_monotonic();
 
     request->not_before = now + verdict->wait;
-    http_pace_failure(&queue->pace, request->started, now, request->not_before);
+    if (!verdict->alone)
+        http_pace_failure(&queue->pace, request->started, now, request->not_before);
     http_settle_show(queue);
     lb_delivery_problem(queue->sink, "%s; try %u, the next in %.1f s%s", verdict->reason, request->attempt,
                         (double)verdict->wait / (double)LB_SECOND,
@@ -128,6 +129,13 @@ static uint32_t settle_each(struct http_queue *queue, struct http_request *reque
     return left;
 }
 
+static void tell_gone(struct http_queue *queue)
+{
+    lb_delivery_problem(queue->sink,
+                        "the endpoint is gone, as its last answer said: nothing is sent there any more, all "
+                        "goes to the dead letters; correct the address, then reload");
+}
+
 static void refuse(struct http_queue *queue, struct http_request *request, const struct http_verdict *verdict)
 {
     char reason[HTTP_REASON_BYTES];
@@ -137,10 +145,29 @@ static void refuse(struct http_queue *queue, struct http_request *request, const
     if (settle_each(queue, request, NULL, verdict, reason) > 0)
         request->not_before = lb_clock_monotonic() + LETTER_PAUSE;
     queue->refused++;
-    if (queue->refused < REFUSED_MAX)
+    if (queue->gone)
+        tell_gone(queue);
+    else if (queue->refused < REFUSED_MAX)
         lb_delivery_fine(queue->sink); /* it answers, whatever was wrong before */
     else
         lb_delivery_problem(queue->sink, "%s; nothing else for some time, all goes to the dead letters", reason);
+}
+
+void http_settle_gone(struct http_queue *queue)
+{
+    enum { GONE = 410 };
+    struct http_verdict verdict = { .action = HTTP_REFUSE, .status = GONE };
+    struct http_request *next;
+
+    snprintf(verdict.reason, sizeof(verdict.reason), "not sent: the endpoint is gone");
+    for (struct http_request *request = queue->first; request != NULL; request = next) {
+        next = request->next;
+        if (request->in_flight)
+            continue;
+        if (request->not_before > lb_clock_monotonic() && request->attempt > 0)
+            return; /* dead letters are not taken now */
+        refuse(queue, request, &verdict);
+    }
 }
 
 /* Halves find the record that is at fault, or the size that the receiver takes. */

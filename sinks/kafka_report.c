@@ -90,7 +90,8 @@ bool kafka_bury(struct lb_sink *sink, struct kafka_message *message, struct lb_s
                                               : value,
                                 .kind = rd_kafka_err2name(code),
                                 .reason = reason,
-                                .attempts = message->attempts };
+                                .attempts = message->attempts,
+                                .alert = message->alert };
 
     snprintf(reason, sizeof(reason), "topic %.100s: %.120s",
              message->topic != NULL ? message->topic->name : "no topic can have this name, or it would be the 513th",
@@ -134,7 +135,7 @@ static void note_delivered(struct lb_sink *sink, struct kafka_message *message, 
     kafka_topic_fine(&self->topics, message->topic);
     self->renew_pause = 0;
     kafka_be_fine(sink);
-    lb_delivery_count(sink, 1, report->len + report->key_len);
+    lb_delivery_count(sink, message->state ? 0 : 1, report->len + report->key_len);
     lb_token_done(message->token, LB_DELIVERED, NULL);
     kafka_message_free(&self->topics, message);
 }

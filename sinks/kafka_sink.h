@@ -9,12 +9,14 @@
 #ifndef KAFKA_SINK_H
 #define KAFKA_SINK_H
 
+#include "cloudevent.h"
 #include "kafka_settings.h"
 #include "kafka_topics.h"
 
 #include "lb_format.h"
 #include "lb_template.h"
 
+enum { KAFKA_CLOUDEVENTS = LB_FORMAT_RAW + 1 };
 enum { KAFKA_ERROR_BYTES = 512, KAFKA_PROBE_MS = 500, KAFKA_POLL_MS = 100 };
 
 struct sink_kafka {
@@ -22,7 +24,8 @@ struct sink_kafka {
     const struct lb_template *topic;
     const struct lb_template *key;
     struct lb_template_pairs headers;
-    int format;
+    int format; /* enum lb_format, or KAFKA_CLOUDEVENTS */
+    struct lb_str state_topic;
     int64_t topic_timeout_ns;
 
     rd_kafka_t *producer; /* NULL: it ended by a fatal error, and a new one could not be made yet */
@@ -37,8 +40,13 @@ struct sink_kafka {
     struct lb_buffer record; /* JSON, for dead letters */
     uint32_t next;           /* entry of the selection that is taken next, where write() had to give up */
     bool holding;            /* the batch at hand has its holds */
+    bool event_sent;         /* the record at hand is produced, but for the state of its alert, */
+    bool state_held;         /* which has a hold of its own */
     bool failing;            /* told as the sink's problem */
     bool closing;
+    struct channel_message message; /* for cloudevents, and states */
+    struct cloudevent event;
+    struct lb_buffer event_words;
     int64_t probe_at;                   /* monotonic */
     char last_error[KAFKA_ERROR_BYTES]; /* of one broker */
 
@@ -47,6 +55,18 @@ struct sink_kafka {
     int64_t renew_at;    /* monotonic: when the next one is made */
     int64_t renew_pause; /* doubled with each that ends before it delivered anything */
 };
+
+/* --- kafka_event.c ------------------------------------------------------------------------ */
+
+/* What the record is as an event, for the two below; false: no memory. Uses the scratch. */
+bool kafka_event_read(struct sink_kafka *self, const struct lb_batch *batch, const struct lb_record *record);
+
+/* CloudEvents 1.0, binary mode. */
+void kafka_event_headers(const struct sink_kafka *self, rd_kafka_headers_t *headers);
+struct lb_str kafka_event_key(const struct sink_kafka *self);
+
+/* What the topic of states gets: the JSON of an alert that is going on, no value when it is over. False: nothing. */
+bool kafka_event_state(const struct sink_kafka *self, struct lb_str json, struct lb_str *value);
 
 /* --- kafka_producer.c ----------------------------------------------------------------- */
 

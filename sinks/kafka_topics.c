@@ -166,6 +166,7 @@ bool kafka_message_copy(struct kafka_message *message, struct lb_str key, struct
     kafka_message_drop_copy(message);
     message->bytes = bytes;
     message->has_key = key.ptr != NULL;
+    message->has_value = value.ptr != NULL;
     message->key_len = key.len;
     message->value_len = value.len;
     message->headers = headers;
@@ -174,7 +175,7 @@ bool kafka_message_copy(struct kafka_message *message, struct lb_str key, struct
 
 struct lb_str kafka_message_value(const struct kafka_message *message)
 {
-    return (struct lb_str){ message->bytes + message->key_len, message->value_len };
+    return (struct lb_str){ message->has_value ? message->bytes + message->key_len : NULL, message->value_len };
 }
 
 static size_t memory_of(const struct kafka_message *message)

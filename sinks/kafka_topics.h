@@ -31,6 +31,8 @@ struct kafka_message {
     bool suspect;                /* its message set was refused: is it this one? */
     uint32_t group;              /* how many went together then; 0: as usual */
     rd_kafka_resp_err_t refused; /* to the dead letters with it as soon as they take it; 0: not */
+    bool state;                  /* of an alert, beside its event: not a record more */
+    bool alert;                  /* the record is the alert engine's */
     char id[LB_RECORD_ID_SIZE];
     char *record; /* its JSON where the value is none, on the heap; or NULL */
     size_t record_len;
@@ -39,6 +41,7 @@ struct kafka_message {
     char *bytes; /* key, then value; on the heap */
     size_t key_len;
     bool has_key;
+    bool has_value; /* or it is a tombstone */
     size_t value_len;
     rd_kafka_headers_t *headers;
 };

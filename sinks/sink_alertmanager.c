@@ -8,13 +8,10 @@
  * change of severity is an end and a beginning there.
  */
 #include "channel.h"
+#include "channel_labels.h"
 #include "firing_table.h"
 
 enum {
-    NAME_BYTES_MAX = 64,
-    VALUE_UNITS = 256,
-    TEXT_UNITS = 4096,
-    LABELS_MAX = 2 * CHANNEL_PAIRS_MAX + 3,
     REPEAT_BYTES = 128 * 1024, /* a request of repeats ends behind the alert that reaches this */
     END_BYTES = 20,            /* "2026-01-31T12:34:56Z" */
 };
@@ -40,77 +37,6 @@ static const char alerts_path[] = "/api/v2/alerts";
 
 /* --- an alert as JSON ------------------------------------------------------------ */
 
-/* What Prometheus takes as a label's name: other characters become an underscore. */
-static size_t write_name(struct lb_str name, char *out)
-{
-    size_t len = name.len < NAME_BYTES_MAX ? name.len : NAME_BYTES_MAX;
-
-    for (size_t i = 0; i < len; i++) {
-        char c = name.ptr[i];
-        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-
-        out[i] = letter || (i > 0 && c >= '0' && c <= '9') ? c : '_';
-    }
-    return len;
-}
-
-/* Labels in the making: no name may come twice, and none without a value. */
-struct labels {
-    struct lb_buffer *out;
-    char names[LABELS_MAX][NAME_BYTES_MAX];
-    size_t lengths[LABELS_MAX];
-    uint32_t count;
-};
-
-static void put_label(struct labels *labels, struct lb_str name, struct lb_str value)
-{
-    if (labels->count == LABELS_MAX || name.len == 0 || value.len == 0)
-        return;
-    char *written = labels->names[labels->count];
-    size_t len = write_name(name, written);
-    for (uint32_t i = 0; i < labels->count; i++) {
-        if (labels->lengths[i] == len && memcmp(labels->names[i], written, len) == 0)
-            return;
-    }
-    if (labels->count > 0)
-        lb_buffer_append_char(labels->out, ',');
-    labels->lengths[labels->count++] = len;
-    channel_json(labels->out, (struct lb_str){ written, len });
-    lb_buffer_append_char(labels->out, ':');
-    channel_json_clean(labels->out, value, VALUE_UNITS, CHANNEL_LINE);
-}
-
-static void put_labels(struct lb_buffer *out, const struct channel_message *message, int severity)
-{
-    struct labels labels = { .out = out };
-
-    CHANNEL_PUT(out, "\"labels\":{");
-    put_label(&labels, LB_STR("alertname"), message->rule.len > 0 ? message->rule : LB_STR("log_record"));
-    put_label(&labels, LB_STR("severity"), lb_str_from(channel_severity_names[severity]));
-    for (uint32_t i = 0; i < message->key_count; i++)
-        put_label(&labels, message->keys[i].name, message->keys[i].value);
-    for (uint32_t i = 0; i < message->label_count; i++)
-        put_label(&labels, message->labels[i].name, message->labels[i].value);
-    if (message->state == CHANNEL_RECORD)
-        put_label(&labels, LB_STR("service"), message->service);
-    lb_buffer_append_char(out, '}');
-}
-
-static void put_annotations(struct lb_buffer *out, const struct channel_message *message, struct lb_str title)
-{
-    CHANNEL_PUT(out, ",\"annotations\":{\"summary\":");
-    channel_json_clean(out, title, VALUE_UNITS, CHANNEL_LINE);
-    CHANNEL_PUT(out, ",\"description\":");
-    channel_json_clean(out, message->text, TEXT_UNITS, CHANNEL_LINES);
-    CHANNEL_PUT(out, ",\"fingerprint\":");
-    channel_json_clean(out, message->fingerprint, VALUE_UNITS, CHANNEL_LINE);
-    if (message->runbook.len > 0) {
-        CHANNEL_PUT(out, ",\"runbook_url\":");
-        channel_json_clean(out, message->runbook, VALUE_UNITS, CHANNEL_LINE);
-    }
-    lb_buffer_append_char(out, '}');
-}
-
 /* An alert that is over: its end is the first member and stays as it is. */
 static void put_over(struct lb_buffer *out, const struct channel_message *message, int severity, struct lb_str title)
 {
@@ -122,9 +48,9 @@ static void put_over(struct lb_buffer *out, const struct channel_message *messag
     channel_json_time(out, end);
     CHANNEL_PUT(out, ",\"startsAt\":");
     channel_json_time(out, message->started_ns);
-    lb_buffer_append_char(out, ',');
-    put_labels(out, message, severity);
-    put_annotations(out, message, title);
+    CHANNEL_PUT(out, ",\"labels\":");
+    channel_put_labels(out, message, severity);
+    channel_put_annotations(out, message, title);
     lb_buffer_append_char(out, '}');
 }
 
@@ -133,9 +59,9 @@ static void put_open(struct lb_buffer *out, const struct channel_message *messag
 {
     CHANNEL_PUT(out, "{\"startsAt\":");
     channel_json_time(out, message->started_ns);
-    lb_buffer_append_char(out, ',');
-    put_labels(out, message, (int)message->severity);
-    put_annotations(out, message, title);
+    CHANNEL_PUT(out, ",\"labels\":");
+    channel_put_labels(out, message, (int)message->severity);
+    channel_put_annotations(out, message, title);
 }
 
 /* Whole seconds: a text of one length, so that it can be replaced in place. */
@@ -188,7 +114,7 @@ static void compose(struct lb_sink *sink, const struct channel_message *message,
     lb_buffer_append_char(out, '[');
     if (channel_message_is_firing(message)) {
         compose_firing(sink, message, out);
-    } else if (message->state == CHANNEL_RESOLVED) {
+    } else if (channel_message_is_over(message)) {
         firing_remove(&self->firing, message->fingerprint);
         put_over(out, message, (int)message->severity, title);
     } else {

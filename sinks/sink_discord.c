@@ -26,7 +26,7 @@ static unsigned colour_of(const struct channel_message *message)
 {
     static const unsigned colours[] = { 0x439fe0, 0x2eb8b8, 0xf2c744, 0xe8710a, 0xb3261e };
 
-    return message->state == CHANNEL_RESOLVED ? 0x2eb67d : colours[message->severity];
+    return channel_message_is_over(message) ? 0x2eb67d : colours[message->severity];
 }
 
 /* The text, then samples in a block of code that they cannot end. */
@@ -78,14 +78,18 @@ static void compose(struct lb_sink *sink, const struct channel_message *message,
     CHANNEL_PUT(out, "]}]}");
 }
 
+/* 404: somebody deleted the webhook; who goes on is banned in the end. */
 static void judge(struct lb_sink *sink, const struct http_request *request, struct http_verdict *verdict)
 {
-    const struct sink_discord *self = sink->state;
+    enum { NOT_FOUND = 404 };
+    struct sink_discord *self = sink->state;
     struct lb_value answer = channel_answer(verdict->answer);
 
     (void)request;
     if (answer.kind == LB_VALUE_OBJECT)
         channel_wait(&self->channel, verdict, lb_value_member(answer, LB_STR("retry_after")));
+    if (verdict->status == NOT_FOUND && verdict->action == HTTP_REFUSE)
+        self->channel.queue.gone = true;
 }
 
 static const struct channel_type service = { .address_option = "url", .compose = compose, .judge = judge };

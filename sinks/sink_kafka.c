@@ -24,6 +24,10 @@ enum { HEADERS_MAX = 16 };
 
 #define AT(member) offsetof(struct sink_kafka, member)
 
+static const char *const format_names[] = { "json", "logfmt", "text", "raw", "cloudevents", NULL };
+_Static_assert(sizeof(format_names) / sizeof(format_names[0]) == KAFKA_CLOUDEVENTS + 2,
+               "the others are enum lb_format");
+
 static const struct lb_option options[] = {
     { .name = "brokers",
       .kind = LB_OPTION_STRINGS,
@@ -46,9 +50,17 @@ static const struct lb_option options[] = {
     { .name = "format",
       .kind = LB_OPTION_CHOICE,
       .offset = AT(format),
-      .choices = lb_format_names,
+      .choices = format_names,
       .fallback = "json",
-      .help = "how a record is written" },
+      .help =
+          "how a record is written; cloudevents: as JSON, with the headers of CloudEvents 1.0 (binary mode), and an "
+          "alert's fingerprint as its key" },
+    { .name = "state_topic",
+      .kind = LB_OPTION_STRING,
+      .offset = AT(state_topic),
+      .help =
+          "a compacted topic that gets the state of each alert besides: its JSON while it fires, no value when it is "
+          "over; the key is its fingerprint" },
     { .name = "compression",
       .kind = LB_OPTION_CHOICE,
       .offset = AT(settings.compression),
@@ -94,7 +106,25 @@ static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
                       self->headers.count);
         good = false;
     }
+    for (size_t i = 0; i < self->state_topic.len; i++) {
+        char c = self->state_topic.ptr[i];
+        bool word =
+            (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' || c == '_' || c == '-';
+
+        if (word && self->state_topic.len <= KAFKA_TOPIC_BYTES_MAX)
+            continue;
+        lb_diag_error(diag, lb_section_place(&sink->section, "state_topic"),
+                      "state_topic: expected the name of a topic: up to %d letters, digits and ._-",
+                      KAFKA_TOPIC_BYTES_MAX);
+        return LB_BAD_CONF;
+    }
     return good ? LB_OK : LB_BAD_CONF;
+}
+
+/* The value is the record's JSON. */
+static bool is_json(const struct sink_kafka *self)
+{
+    return self->format == LB_FORMAT_JSON || self->format == KAFKA_CLOUDEVENTS;
 }
 
 static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
@@ -108,7 +138,9 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
     lb_buffer_init(&self->text, LB_SCRATCH_BYTES);
     lb_buffer_init(&self->record, (size_t)8 * LB_LINE_BYTES_MAX);
     self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
-    self->formatter = (struct lb_formatter){ .format = (enum lb_format)self->format, .scratch = &self->scratch };
+    lb_buffer_init(&self->event_words, LB_SCRATCH_BYTES);
+    self->formatter = (struct lb_formatter){ .format = is_json(self) ? LB_FORMAT_JSON : (enum lb_format)self->format,
+                                             .scratch = &self->scratch };
     self->formatter.time.second = INT64_MIN;
     self->json = (struct lb_formatter){ .format = LB_FORMAT_JSON, .scratch = &self->scratch };
     self->json.time.second = INT64_MIN;
@@ -136,7 +168,7 @@ static struct lb_str render(struct sink_kafka *self, const struct lb_template *t
 static rd_kafka_headers_t *make_headers(struct sink_kafka *self, const struct lb_batch *batch,
                                         const struct lb_record *record)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(self->headers.count + 1);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(self->headers.count + CLOUDEVENT_ATTRIBUTES_MAX + 2);
     char id[LB_RECORD_ID_SIZE];
     size_t id_len = lb_record_id(batch, record, id);
 
@@ -147,6 +179,8 @@ static rd_kafka_headers_t *make_headers(struct sink_kafka *self, const struct lb
 
         rd_kafka_header_add(headers, name.ptr, (ssize_t)name.len, value.ptr, (ssize_t)value.len);
     }
+    if (self->format == KAFKA_CLOUDEVENTS)
+        kafka_event_headers(self, headers);
     return headers;
 }
 
@@ -192,6 +226,8 @@ static bool render_all(struct sink_kafka *self, const struct lb_batch *batch, co
 
     if (self->key != NULL)
         text = render(self, self->key, 0, record, &self->key_text);
+    else if (self->format == KAFKA_CLOUDEVENTS)
+        text = kafka_event_key(self);
     *key = (rd_kafka_vu_t){ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)(uintptr_t)text.ptr, text.len } };
     lb_buffer_reset(&self->value);
     self->scratch.used = 0;
@@ -213,11 +249,11 @@ static bool tell_no_memory(struct lb_sink *sink)
 
 /* The record's JSON, for a dead letter; only where the value is something else. False: no memory. */
 static bool keep_json(struct sink_kafka *self, const struct lb_batch *batch, const struct lb_record *record,
-                      struct kafka_message *message)
+                      struct kafka_message *message, bool has_value)
 {
     struct lb_buffer *json = &self->record;
 
-    if (self->format == LB_FORMAT_JSON)
+    if (has_value && is_json(self))
         return true;
     lb_buffer_reset(json);
     self->scratch.used = 0;
@@ -231,7 +267,7 @@ static bool keep_json(struct sink_kafka *self, const struct lb_batch *batch, con
 }
 
 static struct kafka_message *make_message(struct sink_kafka *self, const struct lb_batch *batch,
-                                          const struct lb_record *record, struct lb_token *token)
+                                          const struct lb_record *record, struct lb_token *token, bool has_value)
 {
     struct kafka_message *message = kafka_message_new(&self->topics);
 
@@ -242,7 +278,8 @@ static struct kafka_message *make_message(struct sink_kafka *self, const struct 
     message->sequence = ++self->sequence;
     message->timestamp_ms = timestamp_ms(batch, record);
     message->attempts = 1;
-    if (keep_json(self, batch, record, message))
+    message->alert = (record->flags & LB_RECORD_ALERT) != 0;
+    if (keep_json(self, batch, record, message, has_value))
         return message;
     kafka_message_free(&self->topics, message);
     return NULL;
@@ -318,8 +355,8 @@ static enum lb_err pass_on(struct lb_sink *sink, struct kafka_message *message, 
 }
 
 /* LB_AGAIN: nothing was produced. Otherwise the hold is let go, now or by the report. */
-static enum lb_err write_record(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
-                                struct lb_token *token)
+static enum lb_err write_event(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
+                               struct lb_token *token)
 {
     struct sink_kafka *self = sink->state;
     rd_kafka_vu_t key;
@@ -328,7 +365,7 @@ static enum lb_err write_record(struct lb_sink *sink, const struct lb_batch *bat
     struct kafka_message *message = NULL;
 
     if (render_all(self, batch, record, &key, &value) && !self->text.failed)
-        message = make_message(self, batch, record, token);
+        message = make_message(self, batch, record, token, true);
     if (message == NULL) {
         tell_no_memory(sink);
         return LB_AGAIN;
@@ -340,6 +377,75 @@ static enum lb_err write_record(struct lb_sink *sink, const struct lb_batch *bat
         return LB_OK;
     rd_kafka_headers_destroy(headers);
     kafka_message_free(&self->topics, message);
+    return err;
+}
+
+/* Its JSON, without the newline, in the buffer of values. */
+static struct lb_str render_json(struct sink_kafka *self, const struct lb_batch *batch, const struct lb_record *record)
+{
+    lb_buffer_reset(&self->value);
+    self->scratch.used = 0;
+    lb_format_write(&self->json, batch, record, &self->value);
+    return (struct lb_str){ self->value.ptr, self->value.len > 0 ? self->value.len - 1 : 0 };
+}
+
+/* The state of an alert: a message of its own, in the order of the alert's events. LB_AGAIN: it is still to be sent. */
+static enum lb_err write_state(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
+                               struct lb_token *token)
+{
+    struct sink_kafka *self = sink->state;
+    struct kafka_message *message = NULL;
+    struct lb_str key_text = kafka_event_key(self);
+    struct lb_str text;
+
+    if (!kafka_event_state(self, render_json(self, batch, record), &text))
+        return LB_OK;
+    if (!self->state_held)
+        lb_token_hold(token, 1);
+    self->state_held = true;
+    if (!self->value.failed)
+        message = make_message(self, batch, record, token, text.ptr != NULL);
+    if (message == NULL) {
+        tell_no_memory(sink);
+        return LB_AGAIN;
+    }
+    message->state = true;
+    const rd_kafka_vu_t key = { .vtype = RD_KAFKA_VTYPE_KEY,
+                                .u.mem = { (void *)(uintptr_t)key_text.ptr, key_text.len } };
+    const rd_kafka_vu_t value = { .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { (void *)(uintptr_t)text.ptr, text.len } };
+    message->topic = kafka_topics_find(&self->topics, self->producer, self->state_topic);
+    rd_kafka_headers_t *headers = make_headers(self, batch, record);
+    enum lb_err err = pass_on(sink, message, &key, &value, headers);
+    self->state_held = err != LB_OK;
+    if (err == LB_OK)
+        return LB_OK;
+    rd_kafka_headers_destroy(headers);
+    kafka_message_free(&self->topics, message);
+    return err;
+}
+
+/* LB_AGAIN: the same record comes again, and goes on where it stopped. */
+static enum lb_err write_record(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
+                                struct lb_token *token)
+{
+    struct sink_kafka *self = sink->state;
+    bool has_state = self->state_topic.len > 0 && (record->flags & LB_RECORD_ALERT) != 0;
+
+    if ((has_state || self->format == KAFKA_CLOUDEVENTS) && !kafka_event_read(self, batch, record)) {
+        tell_no_memory(sink);
+        return LB_AGAIN;
+    }
+    if (!self->event_sent) {
+        enum lb_err err = write_event(sink, batch, record, token);
+
+        if (err != LB_OK)
+            return err;
+    }
+    self->event_sent = has_state;
+    if (!has_state)
+        return LB_OK;
+    enum lb_err err = write_state(sink, batch, record, token);
+    self->event_sent = err != LB_OK;
     return err;
 }
 
@@ -442,6 +548,7 @@ static void close_sink(struct lb_sink *sink)
     lb_buffer_free(&self->key_text);
     lb_buffer_free(&self->text);
     lb_buffer_free(&self->record);
+    lb_buffer_free(&self->event_words);
     lb_free(self->scratch.ptr);
 }
 

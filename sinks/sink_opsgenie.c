@@ -40,11 +40,12 @@ static const struct lb_option options[] = {
     { 0 },
 };
 
-static void compose_close(const struct channel_message *message, const struct channel_post *post)
+/* What is done to an alert that is there: "close", "acknowledge". */
+static void compose_action(const struct channel_message *message, const char *action, const struct channel_post *post)
 {
     CHANNEL_PUT(post->path, "/v2/alerts/");
     channel_percent(post->path, message->fingerprint);
-    CHANNEL_PUT(post->path, "/close?identifierType=alias");
+    lb_buffer_print(post->path, "/%s?identifierType=alias", action);
     CHANNEL_PUT(post->body, "{\"source\":\"logboom\",\"note\":");
     channel_json_clean(post->body, message->text, NOTE_UNITS, CHANNEL_LINES);
     lb_buffer_append_char(post->body, '}');
@@ -62,7 +63,7 @@ static void put_tags(struct lb_buffer *out, const struct channel_message *messag
 
 static int priority_of(const struct channel_message *message)
 {
-    return message->state == CHANNEL_SUMMARY ? LB_SEVERITY_COUNT : LB_SEVERITY_COUNT - (int)message->severity;
+    return channel_message_is_note(message) ? LB_SEVERITY_COUNT : LB_SEVERITY_COUNT - (int)message->severity;
 }
 
 static void compose(struct lb_sink *sink, const struct channel_message *message, uint32_t recipient,
@@ -74,8 +75,8 @@ static void compose(struct lb_sink *sink, const struct channel_message *message,
     struct lb_buffer *out = post->body;
 
     (void)recipient;
-    if (message->state == CHANNEL_RESOLVED) {
-        compose_close(message, post);
+    if (channel_message_is_over(message) || message->state == CHANNEL_ACKNOWLEDGED) {
+        compose_action(message, channel_message_is_over(message) ? "close" : "acknowledge", post);
         return;
     }
     CHANNEL_PUT(post->path, "/v2/alerts");

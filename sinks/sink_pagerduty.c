@@ -31,7 +31,7 @@ static const char *severity_of(const struct channel_message *message)
 {
     static const char *const names[] = { "info", "info", "warning", "error", "critical" };
 
-    return message->state == CHANNEL_SUMMARY ? "info" : names[message->severity];
+    return channel_message_is_note(message) ? "info" : names[message->severity];
 }
 
 static struct lb_str source_of(const struct channel_message *message)
@@ -88,20 +88,26 @@ static void put_link(struct lb_buffer *out, const struct channel_message *messag
     CHANNEL_PUT(out, "}]");
 }
 
+static const char *action_of(const struct channel_message *message)
+{
+    if (channel_message_is_over(message))
+        return "resolve";
+    return message->state == CHANNEL_ACKNOWLEDGED ? "acknowledge" : "trigger";
+}
+
 static void compose(struct lb_sink *sink, const struct channel_message *message, uint32_t recipient,
                     const struct channel_post *post)
 {
     struct sink_pagerduty *self = sink->state;
-    bool resolved = message->state == CHANNEL_RESOLVED;
     struct lb_buffer *out = post->body;
 
     (void)recipient;
     CHANNEL_PUT(post->path, "/v2/enqueue");
     CHANNEL_PUT(out, "{\"routing_key\":");
     channel_json(out, self->routing_key);
-    lb_buffer_print(out, ",\"event_action\":\"%s\",\"dedup_key\":", resolved ? "resolve" : "trigger");
+    lb_buffer_print(out, ",\"event_action\":\"%s\",\"dedup_key\":", action_of(message));
     channel_json_clean(out, message->fingerprint, SOURCE_UNITS, CHANNEL_LINE);
-    if (!resolved) {
+    if (!channel_message_is_over(message) && message->state != CHANNEL_ACKNOWLEDGED) {
         put_payload(out, message, lb_buffer_str(&self->channel.title));
         put_link(out, message);
     }

@@ -28,7 +28,7 @@ static const char *colour_of(const struct channel_message *message)
 {
     static const char *const colours[] = { "Accent", "Accent", "Warning", "Warning", "Attention" };
 
-    return message->state == CHANNEL_RESOLVED ? "Good" : colours[message->severity];
+    return channel_message_is_over(message) ? "Good" : colours[message->severity];
 }
 
 static void put_line_start(struct lb_buffer *out)

@@ -50,7 +50,7 @@ static void compose(struct lb_sink *sink, const struct channel_message *message,
     CHANNEL_PUT(out, ",\"text\":");
     channel_json_clean(out, lb_buffer_str(words), TEXT_UNITS, CHANNEL_LINES);
     lb_buffer_print(out, ",\"disable_notification\":%s,\"link_preview_options\":{\"is_disabled\":true}}",
-                    message->state == CHANNEL_RESOLVED ? "true" : "false");
+                    channel_message_is_over(message) ? "true" : "false");
 }
 
 static void judge(struct lb_sink *sink, const struct http_request *request, struct http_verdict *verdict)

@@ -9,32 +9,36 @@
  */
 #include "http_queue.h"
 
+#include "body_template.h"
+#include "channel_labels.h"
+#include "cloudevent.h"
+#include "http_settle.h"
+#include "webhook_key.h"
+
 #include "lb_alloc.h"
+#include "lb_conf.h"
 #include "lb_format.h"
 #include "lb_limits.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
 #include <stdio.h>
 
 enum {
-    SECRET_BYTES_MAX = 256,
-    KEY_BYTES_MIN = 24, /* of a whsec_ secret, by the standard */
-    KEY_BYTES_MAX = 64,
     STEP_MS = 20,
-    SIGNATURE_BYTES = 32,
+    TITLE_BYTES = 16 * 1024,
+    TEMPLATE_ARENA_BYTES = 256 * 1024,
 };
 
 #define WAIT_MAX LB_SECOND /* of one write() for room in the queue */
 
 struct sink_webhook {
     struct http_settings http;
-    struct lb_str secret;
+    struct lb_strs secrets;
     uint64_t batch_count;
     uint64_t batch_size;
     int64_t batch_every_ns;
-    int body;
+    struct lb_str body;
+    int format;
 
     struct http_queue queue;
     struct http_request *open; /* still taking records */
@@ -43,9 +47,18 @@ struct sink_webhook {
     bool wrote;                /* since the last tick */
     struct lb_formatter formatter;
     struct lb_scratch scratch;
-    unsigned char key[SECRET_BYTES_MAX];
-    size_t key_len;
+    struct webhook_key keys[WEBHOOK_KEYS_MAX];
+    size_t key_count;
+
+    /* Where the body is not the record's own JSON. */
+    struct lb_arena arena;          /* of the template */
+    struct body_template *template; /* NULL: none */
+    struct channel_message message;
+    struct lb_buffer title;
+    struct lb_buffer words;
 };
+
+enum webhook_format { FORMAT_JSON, FORMAT_ALERTMANAGER, FORMAT_CLOUDEVENTS };
 
 HTTP_QUEUE_GROUPS(struct sink_webhook);
 
@@ -75,86 +88,67 @@ static const struct lb_option batch_options[] = {
     { 0 },
 };
 
-static const char *const body_names[] = { "json", "ndjson", NULL };
+static const char *const format_names[] = { "json", "alertmanager", "cloudevents", NULL };
 
 static const struct lb_option options[] = {
     HTTP_QUEUE_OPTIONS(struct sink_webhook),
     { .name = "secret",
-      .kind = LB_OPTION_STRING,
-      .offset = AT(secret),
+      .kind = LB_OPTION_STRINGS,
+      .offset = AT(secrets),
       .flags = LB_OPTION_SECRET,
-      .help = "signs each request (webhook-signature): whsec_ and base64 of 24 to 64 bytes, or any text" },
+      .help = "signs each request (webhook-signature): whsec_ and base64 of 24 to 64 bytes, or any text; several, the "
+              "new one first, while it is changed" },
     { .name = "batch", .kind = LB_OPTION_GROUP, .group = batch_options, .help = "records of one request" },
-    { .name = "body",
+    { .name = "format",
       .kind = LB_OPTION_CHOICE,
-      .offset = AT(body),
-      .choices = body_names,
+      .offset = AT(format),
+      .choices = format_names,
       .fallback = "json",
       .help =
-          "how records stand in it: json (an object, or with batch.count above 1 an array) or ndjson (a line each)" },
+          "what a record becomes: json (its own fields), alertmanager (as Alertmanager's webhooks have it, version 4) "
+          "or cloudevents (1.0, structured)" },
+    { .name = "body",
+      .kind = LB_OPTION_STRING,
+      .offset = AT(body),
+      .fallback = "json",
+      .help =
+          "how records stand in it: json (an object, or with batch.count above 1 an array), ndjson (a line each), or "
+          "JSON of your own with {fields} in it" },
     { 0 },
 };
 
 /* --- signature (Standard Webhooks 1.0) ------------------------------------------ */
 
-/* Padded base64 (RFC 4648 section 4), nothing else. Returns the length, or 0. `out` has room for KEY_BYTES_MAX + 3. */
-static size_t decode_base64(struct lb_str text, unsigned char *out)
+/* Without a secret there is no signature. */
+static bool decode_secrets(struct sink_webhook *self)
 {
-    size_t padding = 0;
-
-    while (padding < 2 && padding < text.len && text.ptr[text.len - 1 - padding] == '=')
-        padding++;
-    for (size_t i = 0; i + padding < text.len; i++) {
-        char c = text.ptr[i];
-        bool alphanumeric = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-        if (!alphanumeric && c != '+' && c != '/')
-            return 0;
+    self->key_count = 0;
+    for (size_t i = 0; i < self->secrets.count; i++) {
+        if (i == WEBHOOK_KEYS_MAX || !webhook_key_read(&self->keys[i], self->secrets.items[i]))
+            return false;
+        self->key_count++;
     }
-    if (text.len == 0 || text.len % 4 != 0 || text.len / 4 * 3 > KEY_BYTES_MAX + 3)
-        return 0;
-    int len = EVP_DecodeBlock(out, (const unsigned char *)text.ptr, (int)text.len);
-    return len > (int)padding ? (size_t)len - padding : 0;
-}
-
-/* Without a secret there is no signature; an empty one is a fault, not a wish for none. */
-static bool decode_secret(struct sink_webhook *self)
-{
-    static const struct lb_str prefix = { "whsec_", 6 };
-    struct lb_str secret = self->secret;
-
-    if (secret.ptr == NULL)
-        return true;
-    if (lb_str_starts(secret, prefix)) {
-        self->key_len = decode_base64((struct lb_str){ secret.ptr + prefix.len, secret.len - prefix.len }, self->key);
-        return self->key_len >= KEY_BYTES_MIN && self->key_len <= KEY_BYTES_MAX;
-    }
-    if (secret.len == 0 || secret.len > SECRET_BYTES_MAX)
-        return false;
-    memcpy(self->key, secret.ptr, secret.len);
-    self->key_len = secret.len;
     return true;
 }
 
-/* base64 of HMAC-SHA256 over "id.timestamp.body". `out` has room for 45 bytes. */
-static bool signature(const struct sink_webhook *self, const char *head, struct lb_str body, char *out)
+/* One for each key, in one header. */
+static bool add_signatures(const struct sink_webhook *self, const struct http_request *request, long long now,
+                           struct curl_slist **list)
 {
-    unsigned char digest[SIGNATURE_BYTES];
-    size_t len = sizeof(digest);
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *context = mac != NULL ? EVP_MAC_CTX_new(mac) : NULL;
-    char name[] = "SHA256";
-    OSSL_PARAM parameters[] = { OSSL_PARAM_construct_utf8_string("digest", name, 0), OSSL_PARAM_construct_end() };
-    bool done = context != NULL && EVP_MAC_init(context, self->key, self->key_len, parameters) == 1 &&
-                EVP_MAC_update(context, (const unsigned char *)head, strlen(head)) == 1 &&
-                EVP_MAC_update(context, (const unsigned char *)body.ptr, body.len) == 1 &&
-                EVP_MAC_final(context, digest, &len, sizeof(digest)) == 1;
+    char head[HTTP_ID_BYTES + 32];
+    char line[32 + WEBHOOK_KEYS_MAX * (WEBHOOK_SIGNATURE_BYTES + 4)] = "webhook-signature:";
+    int head_len = snprintf(head, sizeof(head), "%s.%lld.", request->id, now);
 
-    EVP_MAC_CTX_free(context);
-    EVP_MAC_free(mac);
-    if (done)
-        EVP_EncodeBlock((unsigned char *)out, digest, (int)len);
-    return done;
+    for (size_t i = 0; i < self->key_count; i++) {
+        char code[WEBHOOK_SIGNATURE_BYTES];
+        size_t len = strlen(line);
+
+        if (!webhook_key_sign(&self->keys[i], (struct lb_str){ head, (size_t)head_len }, lb_buffer_str(&request->body),
+                              code))
+            return false;
+        snprintf(line + len, sizeof(line) - len, " v1,%s", code);
+    }
+    return http_headers_add(list, line);
 }
 
 static bool sign(struct lb_sink *sink, const struct http_request *request, struct curl_slist **list)
@@ -162,7 +156,6 @@ static bool sign(struct lb_sink *sink, const struct http_request *request, struc
     const struct sink_webhook *self = sink->state;
     long long now = (long long)(lb_clock_now() / LB_SECOND);
     char line[HTTP_ID_BYTES + 128];
-    char code[64];
 
     snprintf(line, sizeof(line), "webhook-id: %s", request->id);
     if (!http_headers_add(list, line))
@@ -173,28 +166,64 @@ static bool sign(struct lb_sink *sink, const struct http_request *request, struc
     snprintf(line, sizeof(line), "webhook-timestamp: %lld", now);
     if (!http_headers_add(list, line))
         return false;
-    if (self->key_len == 0)
-        return true;
-    snprintf(line, sizeof(line), "%s.%lld.", request->id, now);
-    if (!signature(self, line, lb_buffer_str(&request->body), code))
-        return false;
-    snprintf(line, sizeof(line), "webhook-signature: v1,%s", code);
-    return http_headers_add(list, line);
+    return self->key_count == 0 || add_signatures(self, request, now, list);
+}
+
+/* Gone for good, by RFC 9110 and by Standard Webhooks: to go on asking is a nuisance. */
+static void judge(struct lb_sink *sink, const struct http_request *request, struct http_verdict *verdict)
+{
+    enum { GONE = 410 };
+    struct sink_webhook *self = sink->state;
+
+    (void)request;
+    if (verdict->status == GONE && verdict->action == HTTP_REFUSE)
+        self->queue.gone = true;
 }
 
 /* --- open -------------------------------------------------------------------------- */
+
+static bool is_template(const struct sink_webhook *self)
+{
+    return self->body.len > 0 && memchr(self->body.ptr, '{', self->body.len) != NULL;
+}
+
+static bool check_body(struct lb_sink *sink, struct lb_diag *diag)
+{
+    const struct sink_webhook *self = sink->state;
+    struct lb_place place = lb_section_place(&sink->section, "body");
+    uint32_t errors = diag->errors;
+    struct lb_arena arena;
+
+    lb_arena_init(&arena, TEMPLATE_ARENA_BYTES);
+    if (is_template(self))
+        body_template_new(&arena, self->body, place, diag);
+    else if (!lb_str_is(self->body, "json") && !lb_str_is(self->body, "ndjson"))
+        lb_diag_error(diag, place,
+                      "body: expected json, ndjson, or JSON of your own such as '{\"text\": \"{message}\"}'");
+    lb_arena_free(&arena);
+    if (self->format != FORMAT_JSON && !lb_str_is(self->body, "json"))
+        lb_diag_error(diag, place, "body: with `format: %s` the body is given; remove one of the two",
+                      format_names[self->format]);
+    if ((self->format != FORMAT_JSON || is_template(self)) && self->batch_count != 1)
+        lb_diag_error(diag, lb_section_place(&sink->section, "batch.count"),
+                      "batch.count: expected 1, since each request of this form tells of one record");
+    return diag->errors == errors;
+}
 
 static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
 {
     struct sink_webhook *self = sink->state;
     bool good = http_settings_check(sink, &self->http, diag);
 
-    if (!decode_secret(self)) {
-        lb_diag_error(diag, lb_section_place(&sink->section, "secret"),
-                      "secret: expected whsec_ and base64 of %d to %d bytes, or a text of 1 to %d bytes", KEY_BYTES_MIN,
-                      KEY_BYTES_MAX, SECRET_BYTES_MAX);
+    if (!decode_secrets(self)) {
+        lb_diag_error(
+            diag, lb_section_place(&sink->section, "secret"),
+            "secret: expected whsec_ and base64 of %d to %d bytes, or a text of 1 to %d bytes; or a list of up "
+            "to %d of them",
+            WEBHOOK_KEY_BYTES_MIN, WEBHOOK_KEY_BYTES_MAX, WEBHOOK_SECRET_BYTES_MAX, WEBHOOK_KEYS_MAX);
         good = false;
     }
+    good &= check_body(sink, diag);
     return good ? LB_OK : LB_BAD_CONF;
 }
 
@@ -208,10 +237,18 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
     self->formatter = (struct lb_formatter){ .format = LB_FORMAT_JSON, .scratch = &self->scratch };
     self->formatter.time.second = INT64_MIN;
     self->queue.sign = sign;
-    if (self->scratch.ptr != NULL && http_queue_open(&self->queue, sink, &self->http) == LB_OK)
+    self->queue.judge = judge;
+    lb_buffer_init(&self->title, TITLE_BYTES);
+    lb_buffer_init(&self->words, LB_SCRATCH_BYTES);
+    lb_arena_init(&self->arena, TEMPLATE_ARENA_BYTES);
+    if (is_template(self))
+        self->template = body_template_new(&self->arena, self->body, lb_section_place(&sink->section, "body"), diag);
+    if (self->scratch.ptr != NULL && (self->template != NULL || !is_template(self)) &&
+        http_queue_open(&self->queue, sink, &self->http) == LB_OK)
         return LB_OK;
     http_queue_close(&self->queue);
     lb_free(self->scratch.ptr);
+    lb_arena_free(&self->arena);
     lb_diag_error(diag, lb_section_place(&sink->section, "url"), "out of memory for the HTTP client");
     return LB_NOMEM;
 }
@@ -235,19 +272,71 @@ static bool open_request(struct sink_webhook *self)
 
     if (self->open != NULL)
         return true;
-    if (self->body != 0)
+    if (lb_str_is(self->body, "ndjson"))
         framing = HTTP_LINES;
     /* A record takes at most six times its line, where every byte has to be escaped. */
     self->open = http_request_new(framing, self->batch_size + (size_t)8 * LB_LINE_BYTES_MAX);
     return self->open != NULL;
 }
 
-static bool write_record(struct sink_webhook *self, const struct lb_batch *batch, const struct lb_record *record,
+/* The body in another form than the record's own. */
+static void compose(struct lb_sink *sink, const struct lb_record *record, struct http_request *request)
+{
+    struct sink_webhook *self = sink->state;
+    const struct channel_message *message = &self->message;
+    struct lb_str json = lb_buffer_str(&request->original);
+
+    lb_buffer_reset(&self->title);
+    channel_message_title(&self->title, message);
+    if (self->template != NULL) {
+        const struct body_values values = { message, record, lb_buffer_str(&self->title), json };
+
+        self->scratch.used = 0; /* what a long message took; the title is made */
+        body_template_write(self->template, &values, &self->scratch, &self->words, &request->body);
+    } else if (self->format == FORMAT_ALERTMANAGER) {
+        channel_alertmanager_body(&request->body, message, lb_buffer_str(&self->title), sink->section.name);
+    } else {
+        request->content_type = CLOUDEVENT_TYPE;
+        cloudevent_body(&request->body, message, json, &self->words);
+    }
+}
+
+/* A request for this record alone. */
+static bool write_event(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
+                        struct lb_token *token)
+{
+    struct sink_webhook *self = sink->state;
+    struct http_request *request = http_request_new(HTTP_OBJECT, (size_t)8 * LB_LINE_BYTES_MAX);
+
+    if (request == NULL)
+        return false;
+    self->scratch.used = 0;
+    lb_format_write(&self->formatter, batch, record, &request->original);
+    if (request->original.len > 0 && request->original.ptr[request->original.len - 1] == '\n')
+        request->original.len--;
+    channel_message_read(&self->message, batch, record, &self->scratch);
+    compose(sink, record, request);
+    if (request->original.failed || self->title.failed || self->words.failed ||
+        !http_request_end(request, 0, self->message.id, token)) {
+        lb_buffer_reset(&self->words);
+        http_request_free(request);
+        return false;
+    }
+    request->items[0].alert = (record->flags & LB_RECORD_ALERT) != 0;
+    http_request_seal(request);
+    http_queue_push(&self->queue, request);
+    return true;
+}
+
+static bool write_record(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
                          struct lb_token *token)
 {
+    struct sink_webhook *self = sink->state;
     char id[LB_RECORD_ID_SIZE];
     uint32_t start;
 
+    if (self->template != NULL || self->format != FORMAT_JSON)
+        return write_event(sink, batch, record, token);
     if (!open_request(self))
         return false;
     if (self->open->count == 0)
@@ -291,7 +380,7 @@ static enum lb_err write_batch(struct lb_sink *sink, const struct lb_batch *batc
         return LB_AGAIN;
     self->wrote = true;
     for (; self->next < selection->count; self->next++) {
-        if (!write_record(self, batch, lb_batch_selected(batch, selection, self->next), token)) {
+        if (!write_record(sink, batch, lb_batch_selected(batch, selection, self->next), token)) {
             lb_delivery_problem(sink, "out of memory: it goes on by itself when there is some");
             return LB_AGAIN;
         }
@@ -345,7 +434,10 @@ static void close_sink(struct lb_sink *sink)
         http_request_free(self->open);
     http_queue_close(&self->queue);
     lb_free(self->scratch.ptr);
-    OPENSSL_cleanse(self->key, sizeof(self->key));
+    lb_buffer_free(&self->title);
+    lb_buffer_free(&self->words);
+    lb_arena_free(&self->arena);
+    OPENSSL_cleanse(self->keys, sizeof(self->keys));
 }
 
 const struct lb_sink_type lb_sink_webhook = {

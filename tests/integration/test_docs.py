@@ -39,10 +39,21 @@ def completed(text):
     return text
 
 
+def is_test(text):
+    return text.split("\n")[0].endswith(".test.yaml")
+
+
+def rule_tests():
+    for page in PAGES:
+        for language, text, line in fences(page):
+            if language == "yaml" and is_test(text):
+                yield pytest.param(text, id=f"{page.relative_to(ROOT)}:{line}")
+
+
 def configurations():
     for page in PAGES:
         for language, text, line in fences(page):
-            if language == "yaml" and not text.startswith("# faulty.yaml"):
+            if language == "yaml" and not text.startswith("# faulty.yaml") and not is_test(text):
                 yield pytest.param(completed(text), id=f"{page.relative_to(ROOT)}:{line}")
 
 
@@ -113,5 +124,35 @@ def test_every_page_is_in_the_list_of_pages_and_every_link_leads_somewhere():
 
 def test_the_examples_of_configurations_pass(tmp_path):
     for file in sorted((ROOT / "conf/examples").glob("*.yaml")):
-        done = logboom(tmp_path, "check", "-c", str(file))
+        if file.name.endswith(".test.yaml"):
+            done = logboom(tmp_path, "test", str(file))
+        else:
+            done = logboom(tmp_path, "check", "-c", str(file))
         assert done.returncode == 0 and complaints(done) == [], done.stderr
+
+
+@pytest.mark.parametrize("text", list(rule_tests()))
+def test_tests_of_rules_pass(text, tmp_path):
+    file = tmp_path / "a.test.yaml"
+    file.write_text(text)
+    done = subprocess.run([BIN, "test", file], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("place", ("", "tests:", "input:", "expect:", "faults:", "records:"))
+def test_each_key_of_a_file_of_tests_is_explained(place, tmp_path):
+    """The program lists the keys that it knows when it meets one that is like none of them."""
+    wrong = "zzzzzzzzzzzz: 1"
+    texts = {"": f"{wrong}\ntests: []\n", "tests:": f"tests: [{{name: a, {wrong}}}]\n",
+             "records:": f"tests: [{{name: a, line: b, records: [{{{wrong}}}]}}]\n"}
+    text = texts.get(place, f"tests: [{{name: a, input: {{record: {{a: b}}}}, {place} {{{wrong}}}}}]\n")
+    if place == "input:":
+        text = f"tests: [{{name: a, input: {{{wrong}}}}}]\n"
+    file = tmp_path / "a.test.yaml"
+    file.write_text("rules: {r: {value: count(), over: 1m, high: at least 5}}\n" + text)
+    done = subprocess.run([BIN, "test", file], capture_output=True, text=True, timeout=60)
+    assert "unknown key" in done.stderr, done.stderr
+    words = re.search(r"expected (.*)", done.stderr).group(1)
+    page = (ROOT / "docs/testing.md").read_text()
+    for key in re.split(r", | or ", words):
+        assert f"`{key}`" in page or f"{key}:" in page, key

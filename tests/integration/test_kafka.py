@@ -1,5 +1,6 @@
 """The kafka sink with a real broker: complete, in order per key, over a killed broker; alerts in their own topic."""
 import collections
+import datetime
 import json
 import os
 import pathlib
@@ -219,3 +220,60 @@ sinks:
     assert sorted(row[4]["seq"] for row in rows) == list(range(602, 900, 3))
     assert sorted(row[2] for row in rows) == sorted(f"logboom-id:{x['id']}" for x in kept), "the same ids"
     assert daemon.stop() == 0, daemon.log()
+
+
+def alerts_config(directory, port):
+    return f"""
+commit_every: 200ms
+sources:
+  app: {{type: file, include: ['{directory}/in.log'], parse: json}}
+routes: [{{to: all}}]
+sinks:
+  all: {{type: file, path: '{directory}/all.log'}}
+  events:
+    type: kafka
+    brokers: ['127.0.0.1:{port}']
+    topic: alerts
+    format: cloudevents
+    state_topic: alerts.state
+    settings: {{topic.metadata.refresh.interval.ms: 1000}}
+alerting:
+  lateness: 1s
+  routes: [{{to: events}}]
+  rules:
+    logins: {{where: message contains "Failed", value: count(), over: 2s, by: client_ip, critical: at least 3}}
+"""
+
+
+def headers_of(text):
+    return dict(pair.split(":", 1) for pair in text.split(","))
+
+
+def test_alerts_are_cloudevents_and_a_topic_of_states(tmp_path, logboom, broker):
+    source = tmp_path / "in.log"
+    source.write_text("")
+    daemon = logboom(alerts_config(tmp_path, broker.port)).start().ready()
+    for ip in ("10.0.0.1", "10.0.0.2"):
+        with open(source, "a") as out:
+            stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            for _ in range(3):
+                out.write(json.dumps({"timestamp": stamp, "message": "Failed password", "client_ip": ip}) + "\n")
+    wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="events") == 4, 120, "two alerts, and their ends")
+    assert daemon.stop() == 0, daemon.log()
+    assert not (daemon.dir / "data/dead-letters").exists()
+
+    events = collections.defaultdict(list)
+    for _, _, headers, key, value in broker.consume("alerts", 4):
+        ce = headers_of(headers)
+        assert ce["ce_specversion"] == "1.0" and ce["content-type"] == "application/json"
+        assert ce["ce_id"] == f"{value['alert_id']}:{value['sequence']}" and ce["ce_source"].startswith("/logboom/")
+        assert ce["ce_type"] == f"io.logboom.alert.{value['state']}.v1" and ce["ce_severity"] == "critical"
+        assert ce["ce_time"] == value["timestamp"] and ce["ce_subject"] == f"logins/{value['key']['client_ip']}"
+        assert key == ce["ce_partitionkey"] == value["fingerprint"] and ce["logboom-id"]
+        events[key].append(value["state"])
+    assert list(events.values()) == [["firing", "resolved"]] * 2
+
+    states = collections.defaultdict(list)
+    for _, _, _, key, value in broker.consume(r"alerts\.state", 4):
+        states[key].append(value and value["state"])
+    assert dict(states) == {key: ["firing", None] for key in events}, "what is over is a tombstone"
