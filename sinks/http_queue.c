@@ -244,6 +244,10 @@ static int64_t start_due(struct http_queue *queue, int64_t now)
     int64_t due = INT64_MAX;
     uint64_t held = 0;
 
+    if (queue->gone) {
+        http_settle_gone(queue);
+        return due;
+    }
     if (pace->open && pace->probe_at > now)
         return pace->probe_at;
     for (struct http_request *request = queue->first; request != NULL; request = request->next) {
@@ -368,8 +372,6 @@ int64_t http_queue_step(struct http_queue *queue, int wait_ms)
 {
     int running = 0;
 
-    if (queue->gone)
-        http_settle_gone(queue);
     start_due(queue, lb_clock_monotonic());
     if (queue->in_flight > 0) {
         curl_multi_perform(queue->multi, &running);
