@@ -164,21 +164,38 @@ static bool looks_ltsv(const struct look *look)
     return look->tab && isalpha((unsigned char)look->first);
 }
 
+/* `type=SYSCALL msg=audit(1772359200.123:4711): …` */
+static bool looks_auditd(const struct look *look)
+{
+    return look->equals && (begins(look->front, "type=") || begins(look->front, "node=")) &&
+           has(look->front, "msg=audit(");
+}
+
 struct candidate {
     const struct lb_parser_type *type;
     bool (*looks)(const struct look *look);
 };
 
 static const struct candidate candidates[] = {
-    { &lb_parser_syslog, looks_syslog },     { &lb_parser_cef, looks_cef },
-    { &lb_parser_leef, looks_leef },         { &lb_parser_cri, looks_cri },
-    { &lb_parser_klog, looks_klog },         { &lb_parser_redis, looks_redis },
-    { &lb_parser_nginx, looks_nginx_error }, { &lb_parser_apache, looks_apache_error },
-    { &lb_parser_nginx, looks_access },      { &lb_parser_apache, looks_access },
-    { &lb_parser_mysql, looks_mysql },       { &lb_parser_postgres, looks_postgres },
-    { &lb_parser_haproxy, looks_haproxy },   { &lb_parser_syslog, looks_old_syslog },
-    { &lb_parser_syslog, looks_new_syslog }, { &lb_parser_text, looks_text },
-    { &lb_parser_ltsv, looks_ltsv },         { &lb_parser_logfmt, looks_logfmt },
+    { &lb_parser_syslog, looks_syslog },
+    { &lb_parser_auditd, looks_auditd },
+    { &lb_parser_cef, looks_cef },
+    { &lb_parser_leef, looks_leef },
+    { &lb_parser_cri, looks_cri },
+    { &lb_parser_klog, looks_klog },
+    { &lb_parser_redis, looks_redis },
+    { &lb_parser_nginx, looks_nginx_error },
+    { &lb_parser_apache, looks_apache_error },
+    { &lb_parser_nginx, looks_access },
+    { &lb_parser_apache, looks_access },
+    { &lb_parser_mysql, looks_mysql },
+    { &lb_parser_postgres, looks_postgres },
+    { &lb_parser_haproxy, looks_haproxy },
+    { &lb_parser_syslog, looks_old_syslog },
+    { &lb_parser_syslog, looks_new_syslog },
+    { &lb_parser_text, looks_text },
+    { &lb_parser_ltsv, looks_ltsv },
+    { &lb_parser_logfmt, looks_logfmt },
 };
 
 /* --- one line -------------------------------------------------------------------- */
