@@ -66,6 +66,7 @@ enum lb_err channel_open(struct lb_sink *sink, const struct channel_type *type, 
     self->queue.sign = type->sign;
     self->queue.judge = type->judge;
     self->queue.protocol = type->protocol;
+    self->queue.reads_limits = type->reads_limits;
     self->queue.every_ns = type->every_ns;
     self->queue.burst_ns = type->every_ns * type->burst;
     self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };

@@ -29,6 +29,7 @@ struct channel_type {
     const char *content_type;   /* NULL: JSON */
     int64_t every_ns;           /* pace: a request in so much time, 0: any number; */
     int64_t burst;              /* so many at once before it counts */
+    bool reads_limits;          /* answers say how many more are allowed (X-RateLimit-*) */
 
     /* Optional: how many people a message goes to; without it one. */
     uint32_t (*recipients)(const struct lb_sink *sink);

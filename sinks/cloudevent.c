@@ -111,7 +111,7 @@ bool cloudevent_make(struct cloudevent *event, const struct channel_message *mes
 void cloudevent_body(struct lb_buffer *out, const struct channel_message *message, struct lb_str json,
                      struct lb_buffer *words)
 {
-    struct cloudevent event;
+    struct cloudevent event = { 0 };
 
     if (!cloudevent_make(&event, message, words)) {
         out->failed = true;

@@ -244,8 +244,14 @@ static int64_t start_due(struct http_queue *queue, int64_t now)
     int64_t due = INT64_MAX;
     uint64_t held = 0;
 
+    if (queue->gone) {
+        http_settle_gone(queue);
+        return due;
+    }
     if (pace->open && pace->probe_at > now)
         return pace->probe_at;
+    if (queue->hold_until > now)
+        return queue->hold_until;
     for (struct http_request *request = queue->first; request != NULL; request = request->next) {
         struct http_slot *slot;
 
@@ -290,6 +296,21 @@ static int64_t wait_before_next(struct http_queue *queue, const struct http_slot
     return wait > 0 ? wait : (int64_t)(next_random(queue) % (uint64_t)bound) + 1;
 }
 
+/* An answer may say, in success too, that it was the last one for so many seconds: "0.25". */
+static void note_limits(struct http_queue *queue, const struct http_slot *slot)
+{
+    struct lb_str left = header_of(slot, "X-RateLimit-Remaining");
+    struct lb_str after = header_of(slot, "X-RateLimit-Reset-After");
+    double seconds;
+
+    if (!queue->reads_limits || left.len == 0 || !lb_str_is(left, "0") || after.len == 0 ||
+        !lb_value_number(lb_value_text(after), &seconds) || !(seconds > 0))
+        return;
+    int64_t longest = queue->settings->retry_after_max_ns;
+    int64_t wait = seconds < (double)longest / (double)LB_SECOND ? (int64_t)(seconds * (double)LB_SECOND) : longest;
+    queue->hold_until = lb_clock_monotonic() + wait;
+}
+
 /* For the log and for health. What the receiver says may hold anything; it stays one line. */
 static void describe(const struct http_slot *slot, CURLcode code, long status, char *reason)
 {
@@ -329,6 +350,7 @@ static void finish_try(struct http_queue *queue, struct http_slot *slot, CURLcod
     code = forgive_length(slot, code);
     describe(slot, code, verdict.status, verdict.reason);
     verdict.wait = wait_before_next(queue, slot);
+    note_limits(queue, slot);
     if (!slot->items.failed)
         verdict.answer = lb_buffer_str(&slot->items);
     release_slot(queue, slot);
@@ -368,8 +390,6 @@ int64_t http_queue_step(struct http_queue *queue, int wait_ms)
 {
     int running = 0;
 
-    if (queue->gone)
-        http_settle_gone(queue);
     start_due(queue, lb_clock_monotonic());
     if (queue->in_flight > 0) {
         curl_multi_perform(queue->multi, &running);

@@ -195,6 +195,10 @@ struct http_queue {
     /* Set by a judge: the endpoint is no more, and says so. Nothing is sent from then on; all becomes dead letters. */
     bool gone;
 
+    /* Whether answers say how many more tries are allowed (X-RateLimit-*), and until when none is (monotonic). */
+    bool reads_limits;
+    int64_t hold_until;
+
     /* Optional: on average no more than a try in `every_ns`, after `burst_ns / every_ns` at once. */
     int64_t every_ns;
     int64_t burst_ns;

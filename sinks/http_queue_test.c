@@ -196,6 +196,65 @@ static void a_failed_request_keeps_its_place(void **state)
     close_bench(&bench);
 }
 
+static void one_that_waits_holds_up_its_lane_only(void **state)
+{
+    static const char *const script[] = { ANSWER("503 Busy", "Retry-After: 3600\r\n"), NULL };
+    struct bench bench;
+    int64_t deadline = lb_clock_monotonic() + 20 * LB_SECOND;
+
+    (void)state;
+    open_bench(&bench, script);
+    start_queue(&bench);
+    push(&bench, "{\"n\":1}", 1)->lane = 1;
+    push(&bench, "{\"n\":2}", 2)->lane = 2;
+    push(&bench, "{\"n\":3}", 3)->lane = 1;
+    push(&bench, "{\"n\":4}", 4)->lane = 2;
+    while (receiver_count(&bench.receiver) < 3 || bench.queue.in_flight > 0) {
+        assert_true(lb_clock_monotonic() < deadline);
+        http_queue_step(&bench.queue, 10);
+    }
+    /* Nothing more may leave, and it says when to come again. */
+    assert_true(http_queue_step(&bench.queue, 10) > lb_clock_monotonic());
+    assert_int_equal(receiver_count(&bench.receiver), 3);
+    assert_string_equal(bench.receiver.requests[1].body, "{\"n\":2}");
+    assert_string_equal(bench.receiver.requests[2].body, "{\"n\":4}");
+    bench.queue.first->not_before = 0;
+    run_out(&bench);
+    assert_int_equal(receiver_count(&bench.receiver), 5);
+    assert_string_equal(bench.receiver.requests[3].body, "{\"n\":1}");
+    assert_string_equal(bench.receiver.requests[4].body, "{\"n\":3}");
+    assert_int_equal(mark(&bench), 4);
+    close_bench(&bench);
+}
+
+static void judge_gone(struct lb_sink *sink, const struct http_request *request, struct http_verdict *verdict)
+{
+    struct bench *bench = *(struct bench **)sink->state;
+
+    (void)request;
+    bench->queue.gone = bench->queue.gone || verdict->status == 410;
+}
+
+static void an_endpoint_that_is_gone_is_asked_no_more(void **state)
+{
+    static const char *const script[] = { ANSWER("200 OK", ""), ANSWER("410 Gone", ""), NULL };
+    struct bench bench;
+
+    (void)state;
+    open_bench(&bench, script);
+    start_queue(&bench);
+    *(struct bench **)bench.sink->state = &bench;
+    bench.queue.judge = judge_gone;
+    for (uint64_t i = 1; i <= 5; i++)
+        push(&bench, "{\"n\":1}", i);
+    run_out(&bench);
+    push(&bench, "{\"n\":6}", 6);
+    run_out(&bench);
+    assert_int_equal(receiver_count(&bench.receiver), 2);
+    assert_int_equal(mark(&bench), 6);
+    close_bench(&bench);
+}
+
 static void a_status_decides_between_delivered_refused_and_later(void **state)
 {
     static const struct {
@@ -745,6 +804,8 @@ int main(void)
         cmocka_unit_test(the_bound_of_the_wait_doubles_up_to_the_maximum),
         cmocka_unit_test(waits_are_spread_below_the_bound),
         cmocka_unit_test(a_failed_request_keeps_its_place),
+        cmocka_unit_test(one_that_waits_holds_up_its_lane_only),
+        cmocka_unit_test(an_endpoint_that_is_gone_is_asked_no_more),
         cmocka_unit_test(a_status_decides_between_delivered_refused_and_later),
         cmocka_unit_test(retry_after_is_seconds_or_a_date),
         cmocka_unit_test(a_huge_answer_is_judged_by_its_status),

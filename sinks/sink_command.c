@@ -230,7 +230,7 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
     if (check(sink, diag) != LB_OK)
         return LB_BAD_CONF;
     lb_arena_init(&self->arena, LB_CONF_VARIABLE_BYTES * (size_t)4);
-    lb_buffer_init(&self->raw, LB_SCRATCH_BYTES);
+    lb_buffer_init(&self->raw, (size_t)8 * LB_LINE_BYTES_MAX);
     self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
     self->formatter = (struct lb_formatter){ .format = LB_FORMAT_JSON, .scratch = &self->scratch };
     self->formatter.time.second = INT64_MIN;
@@ -256,6 +256,7 @@ static void write_argument(struct sink_command *self, const struct lb_template *
         lb_buffer_reset(&self->raw);
         lb_template_write(template, 0, record, record->time_ns, &self->scratch, &self->raw);
         channel_clean(out, channel_front(lb_buffer_str(&self->raw), ARGUMENT_BYTES_MAX), ARGUMENT_UNITS, CHANNEL_LINE);
+        out->failed = out->failed || self->raw.failed;
         if (out->len > start && out->ptr[start] == '-' && lb_template_prefix(template).len == 0)
             out->ptr[start] = '_';
     }
@@ -300,6 +301,8 @@ static bool add_job(struct lb_sink *sink, const struct lb_batch *batch, const st
         self->scratch.used = 0;
         write_argument(self, self->arguments[job->count], record, &job->text);
     }
+    if (self->raw.capacity > LB_SCRATCH_BYTES)
+        lb_buffer_free(&self->raw); /* a long field was an exception */
     if (job->input.failed || job->text.failed) {
         lb_buffer_free(&job->input);
         lb_buffer_free(&job->text);

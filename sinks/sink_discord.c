@@ -92,7 +92,9 @@ static void judge(struct lb_sink *sink, const struct http_request *request, stru
         self->channel.queue.gone = true;
 }
 
-static const struct channel_type service = { .address_option = "url", .compose = compose, .judge = judge };
+static const struct channel_type service = {
+    .address_option = "url", .reads_limits = true, .compose = compose, .judge = judge
+};
 
 static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
 {

@@ -98,12 +98,41 @@ static void a_limit_is_waited_for_and_a_deleted_webhook_is_refused(void **state)
     channel_bench_close(&bench);
 }
 
+static void the_last_one_that_is_allowed_is_followed_by_a_wait(void **state)
+{
+    static const char *const script[] = {
+        ANSWER("204 No Content", "X-RateLimit-Remaining: 1\r\nX-RateLimit-Reset-After: 3600\r\n"),
+        ANSWER("204 No Content", "X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset-After: 1800.5\r\n"),
+        NULL,
+    };
+    struct channel_bench bench;
+
+    (void)state;
+    channel_bench_make(&bench, &lb_sink_discord, script);
+    channel_bench_open(&bench);
+    int64_t before = lb_clock_monotonic();
+    for (int i = 0; i < 4; i++)
+        channel_tell(&bench, FIRING, true);
+    while (bench.channel->queue.hold_until == 0) {
+        assert_true(lb_clock_monotonic() < before + 30 * LB_SECOND);
+        http_queue_step(&bench.channel->queue, 10);
+    }
+    assert_true(bench.channel->queue.hold_until >= before + 1800500 * LB_MILLISECOND);
+    assert_true(http_queue_step(&bench.channel->queue, 10) > before + 1800 * LB_SECOND);
+    assert_int_equal(receiver_count(&bench.receiver), 2);
+    bench.channel->queue.hold_until = 0;
+    channel_run_out(&bench);
+    assert_int_equal(channel_mark(&bench), 4);
+    channel_bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_embed_calls_nobody_and_shows_no_markup),
         cmocka_unit_test(a_megabyte_is_cut_to_what_an_embed_may_hold),
         cmocka_unit_test(a_limit_is_waited_for_and_a_deleted_webhook_is_refused),
+        cmocka_unit_test(the_last_one_that_is_allowed_is_followed_by_a_wait),
     };
 
     lb_log_level = LB_LEVEL_EMERGENCY;

@@ -104,6 +104,7 @@ static void put_subject(struct sink_email *self, const struct channel_message *m
     CHANNEL_PUT(out, "Subject: ");
     mail_header_text(out, lb_buffer_str(words));
     CHANNEL_PUT(out, "\r\n");
+    out->failed = out->failed || words->failed;
 }
 
 /* The first message of an alert is not the thread's root: it may not have arrived. All refer to one that never was. */
@@ -121,6 +122,7 @@ static void put_identity(struct sink_email *self, const struct channel_message *
                     LB_STR_ARG(domain));
     lb_buffer_print(out, "References: <alert.%.*s@" LB_STR_FMT ">\r\n", (int)words->len, words->ptr,
                     LB_STR_ARG(domain));
+    out->failed = out->failed || words->failed;
 }
 
 static void put_addresses(const struct sink_email *self, struct lb_buffer *out)

@@ -5,6 +5,7 @@
 #include "lb_metrics.h"
 #include "lb_receiver.h"
 #include "lb_rig.h"
+#include "lb_test_record.h"
 #include "lb_tsan_kafka.h"
 
 #include "sink_kafka.c"
@@ -13,7 +14,7 @@
 #include <signal.h>
 
 /* librdkafka's mock cluster, in a handle of its own so that it outlives the sink's producer. */
-enum { PARTITIONS = 3, GOT_MAX = 4096 };
+enum { PARTITIONS = 3, GOT_MAX = 4096, NO_VALUE = 999999 };
 
 struct got {
     char topic[64];
@@ -96,6 +97,7 @@ static void open_bus(struct bench *bench)
     lb_buffer_init(&bench->self->value, 1 << 20);
     lb_buffer_init(&bench->self->key_text, LB_SCRATCH_BYTES);
     lb_buffer_init(&bench->self->text, LB_SCRATCH_BYTES);
+    lb_buffer_init(&bench->self->event_words, LB_SCRATCH_BYTES);
     bench->self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
     bench->self->formatter = (struct lb_formatter){ .format = (enum lb_format)bench->self->format,
                                                     .scratch = &bench->self->scratch,
@@ -187,6 +189,9 @@ static void note(struct bench *bench, const rd_kafka_message_t *message)
         snprintf(got->header, sizeof(got->header), "%.*s", (int)len, (const char *)value);
 
     struct lb_str text = { message->payload, message->len };
+    got->number = NO_VALUE;
+    if (text.ptr == NULL)
+        return;
     assert_true(lb_json_valid(text));
     const char *at = memmem(text.ptr, text.len, "\"message\":\"", 11);
     assert_non_null(at);
@@ -459,6 +464,61 @@ static void a_forbidden_topic_waits_and_others_go_on(void **state)
     assert_int_equal(letter_count(), 0);
     assert_false(bench.self->failing);
     expect_all_in_order(&bench, 90);
+    close_bench(&bench);
+}
+
+/* An alert of the engine's. */
+static void push_alert(struct bench *bench, const char *json)
+{
+    struct rig_batch *batch = rig_batch(&bench->rig, bench->pushed, 1);
+    struct lb_record record = lb_test_record(&bench->rig.arena, json);
+
+    record.flags = LB_RECORD_ALERT;
+    record.end = 1;
+    batch->records[0] = record;
+    struct lb_token *token = lb_token_issue(bench->rig.stream, 0, ++bench->pushed, false);
+    assert_int_equal(try_push(bench, batch, token), LB_OK);
+    lb_token_done(token, LB_DELIVERED, NULL);
+    lb_batch_unref(&batch->batch);
+}
+
+#define ALERT_RECORD(state, number) "{\"state\":\"" state "\",\"fingerprint\":\"f00d\",\"message\":\"" number "\"}"
+
+static void the_state_of_an_alert_waits_for_its_topic_and_ends_without_a_value(void **state)
+{
+    struct bench bench;
+    unsigned long events[4];
+    unsigned long states[4];
+    unsigned event_count = 0;
+    unsigned state_count = 0;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    rig_template(&bench.rig, bench.sink, "topic", "fixed");
+    bench.self->state_topic = LB_STR("logs.cart");
+    open_bus(&bench);
+    struct kafka_topic *topic = kafka_topics_find(&bench.self->topics, bench.self->producer, LB_STR("logs.cart"));
+    kafka_topic_stuck(&bench.self->topics, topic, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, lb_clock_monotonic());
+    push_alert(&bench, ALERT_RECORD("firing", "1"));
+    push_alert(&bench, ALERT_RECORD("resolved", "2"));
+    push_alert(&bench, ALERT_RECORD("digest", "3"));
+    assert_int_equal(bench.self->topics.waiting, 2);
+    assert_int_equal(mark(&bench), 0);
+    step_until(&bench, 0, 3);
+    read_topics(&bench, 5, true);
+    assert_int_equal(bench.got_count, 5);
+    for (unsigned i = 0; i < 5; i++) {
+        if (strcmp(bench.got[i].topic, "fixed") == 0)
+            events[event_count++] = bench.got[i].number;
+        else
+            states[state_count++] = bench.got[i].number;
+        assert_true(strcmp(bench.got[i].topic, "fixed") == 0 || strcmp(bench.got[i].key, "f00d") == 0);
+    }
+    assert_int_equal(event_count, 3);
+    assert_int_equal(events[0] + events[1] + events[2], 6);
+    assert_int_equal(state_count, 2);
+    assert_int_equal(states[0], 1);
+    assert_int_equal(states[1], NO_VALUE);
     close_bench(&bench);
 }
 
@@ -799,6 +859,7 @@ int main(void)
         cmocka_unit_test(a_refused_message_set_is_sent_again_in_parts),
         cmocka_unit_test(a_message_that_is_refused_alone_becomes_a_letter),
         cmocka_unit_test(a_forbidden_topic_waits_and_others_go_on),
+        cmocka_unit_test(the_state_of_an_alert_waits_for_its_topic_and_ends_without_a_value),
         cmocka_unit_test(a_topic_that_stays_missing_becomes_letters),
         cmocka_unit_test(what_waits_stays_in_the_order_of_the_records),
         cmocka_unit_test(a_new_leader_is_followed),

@@ -107,6 +107,38 @@ static void an_invalid_event_is_a_dead_letter_and_throttling_is_not(void **state
     channel_bench_close(&bench);
 }
 
+static void each_state_is_what_it_means_for_an_incident(void **state)
+{
+    static const struct {
+        const char *record;
+        const char *action;
+        const char *severity; /* of a trigger */
+    } cases[] = {
+        { ALERT("escalated", "3"), "trigger", "critical" },  { ALERT("flapping", "3"), "trigger", "critical" },
+        { ALERT("acknowledged", "3"), "acknowledge", NULL }, { ALERT("suppressed", "3"), "resolve", NULL },
+        { ALERT("digest", "3"), "trigger", "info" },         { ALERT("heartbeat", "3"), "trigger", "info" },
+        { ALERT("report", "3"), "trigger", "info" },         { ALERT("something_new", "3"), "trigger", "info" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static const char *const script[] = { "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}", NULL };
+        struct channel_bench bench;
+
+        make_bench(&bench, script);
+        channel_bench_open(&bench);
+        channel_tell(&bench, cases[i].record, true);
+        channel_run_out(&bench);
+        const char *body = channel_body(&bench, 0);
+        assert_string_equal(channel_text(body, "event_action"), cases[i].action);
+        assert_int_equal(channel_find(lb_str_from(body), "payload").kind,
+                         cases[i].severity != NULL ? LB_VALUE_OBJECT : LB_VALUE_NONE);
+        if (cases[i].severity != NULL)
+            assert_string_equal(channel_text(body, "payload.severity"), cases[i].severity);
+        channel_bench_close(&bench);
+    }
+}
+
 static void a_key_of_the_wrong_form_is_a_fault(void **state)
 {
     static const char *const keys[] = { "", "short", KEY "0", "0123456789abcdef0123456789ABCDE\n",
@@ -138,6 +170,7 @@ int main(void)
         cmocka_unit_test(each_record_is_an_incident_of_its_own),
         cmocka_unit_test(a_megabyte_is_cut),
         cmocka_unit_test(an_invalid_event_is_a_dead_letter_and_throttling_is_not),
+        cmocka_unit_test(each_state_is_what_it_means_for_an_incident),
         cmocka_unit_test(a_key_of_the_wrong_form_is_a_fault),
     };
 

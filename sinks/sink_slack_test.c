@@ -43,6 +43,35 @@ static void an_alert_is_an_attachment_of_its_colour(void **state)
     channel_bench_close(&bench);
 }
 
+static void every_state_has_words(void **state)
+{
+    static const struct {
+        const char *record;
+        const char *text;
+    } cases[] = {
+        { ALERT("escalated", "3"), "Escalated: error_rate (P1)" },
+        { ALERT("acknowledged", "3"), "Acknowledged: error_rate (P1)" },
+        { ALERT("flapping", "3"), "Flapping: error_rate (P1)" },
+        { ALERT("suppressed", "3"), "Suppressed: error_rate" },
+        { ALERT("digest", "3"), "Digest: error_rate" },
+        { ALERT("heartbeat", "3"), "Heartbeat: error_rate" },
+        { ALERT("something &new", "3"), "Something &amp;new: error_rate" },
+        { "{\"message\":\"all is well\",\"state\":\"report\"}", "Report" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct channel_bench bench;
+
+        channel_bench_make(&bench, &lb_sink_slack, fine);
+        channel_bench_open(&bench);
+        channel_tell(&bench, cases[i].record, true);
+        channel_run_out(&bench);
+        assert_string_equal(channel_text(channel_body(&bench, 0), "text"), cases[i].text);
+        channel_bench_close(&bench);
+    }
+}
+
 static void a_record_that_looks_like_an_alert_is_told_as_a_record(void **state)
 {
     struct channel_bench bench;
@@ -227,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alert_is_an_attachment_of_its_colour),
+        cmocka_unit_test(every_state_has_words),
         cmocka_unit_test(a_record_that_looks_like_an_alert_is_told_as_a_record),
         cmocka_unit_test(a_megabyte_is_cut_not_refused),
         cmocka_unit_test(what_slack_answers_decides),

@@ -169,7 +169,7 @@ static void put_header(const struct syslog_form *form, struct syslog_parts *part
     lb_buffer_append_char(out, ' ');
     lb_buffer_reset(&parts->words);
     lb_template_write(form->app_name, 0, record, record->time_ns, scratch, &parts->words);
-    put_word(out, lb_buffer_str(&parts->words), APP_BYTES, "");
+    put_word(out, parts->words.failed ? parts->message.service : lb_buffer_str(&parts->words), APP_BYTES, "");
     lb_buffer_append_char(out, ' ');
     put_word(out, field_text(record, "pid", scratch), PROCID_BYTES, "");
     lb_buffer_append_char(out, ' ');

@@ -1,5 +1,5 @@
 """The email sink with a real SMTP server: TLS, login, one transaction for each recipient, mail that mail programs read."""
-import email.header
+import asyncio
 import email.policy
 import logging
 import ssl
@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from alerts_in import config, letters, problem, raise_alert, started, wait_letters
+from alerts_in import config, letters, line, problem, raise_alert, started, wait_letters
 from harness import BIN, wait_for
 
 logging.getLogger("mail.log").disabled = True  # its warnings about itself
@@ -44,7 +44,13 @@ class Mailbox:
     async def handle_DATA(self, server, session, envelope):
         self.sessions.append((session.ssl is not None, session.authenticated))
         if self.after_data:
-            return self.after_data.pop(0)
+            step = self.after_data.pop(0)
+            if step == "hang":
+                await asyncio.sleep(3)  # longer than the sink's timeout: this is the fault itself
+            elif step == "drop":
+                server.transport.abort()
+            else:
+                return step
         self.mails.append((list(envelope.rcpt_tos), envelope.original_content))
         return "250 OK"
 
@@ -160,6 +166,20 @@ def test_a_message_is_refused_for_good_or_for_now(logboom, mail, certificate):
     wait_for(lambda: len(mail.mails) == 1, 60, "the end")
     assert read(mail.mails[0][1])["subject"].startswith("Resolved") and len(mail.sessions) == 4
     assert daemon.stop() == 0
+
+
+def test_a_server_that_hangs_or_goes_is_tried_again(logboom, mail, certificate):
+    mail.after_data = ["hang", "drop"]
+    daemon = started(logboom(sink(mail.server, certificate, "ops@example.org", "timeout: 1s")))
+    with open(daemon.dir / "app.log", "a") as log:
+        for _ in range(3):
+            log.write(line("Failed password " + "x漢\x00<" * 60000, client_ip="10.0.0.1"))
+    wait_for(lambda: any("Resolved" in read(raw)["subject"] for _, raw in mail.mails), 60, "the end")
+    assert daemon.stop() == 0 and not letters(daemon, "mail")
+    # What was taken though the answer came too late is the same mail again: by its Message-ID.
+    firing = [read(raw) for _, raw in mail.mails if "Firing" in read(raw)["subject"]]
+    assert firing and len({each["message-id"] for each in firing}) == 1
+    assert all(len(raw) < 20000 for _, raw in mail.mails)
 
 
 def test_a_wrong_password_is_no_reason_to_throw_alerts_away(logboom, mail, certificate):
