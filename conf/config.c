@@ -301,6 +301,8 @@ void lb_config_free(struct lb_config *config)
         free_where(config->plan.routes[i].where);
     for (uint32_t i = 0; i < config->alerting.route_count; i++)
         free_where(config->alerting.routes[i].where);
+    for (uint32_t i = 0; i < config->alerting.maintenance_count; i++)
+        free_where(config->alerting.maintenance[i].where);
     for (uint32_t i = 0; i < config->alerting.rule_count; i++) {
         free_where(config->alerting.rules[i].where);
         free_where(config->alerting.rules[i].inner);

@@ -287,6 +287,13 @@ static void hand_on(struct lb_tail *self, struct lb_tail_file *file, struct lb_b
         lb_batch_unref(batch);
 }
 
+static enum lb_tail_step next_step(const struct lb_tail_file *file, const struct reading *reading, bool more)
+{
+    if (reading->at_end)
+        lb_stream_note_unread(file->stream, 0);
+    return more ? LB_TAIL_STEP_MORE : LB_TAIL_STEP_IDLE;
+}
+
 static enum lb_tail_step read_lines(struct lb_tail *self, struct lb_tail_file *file)
 {
     struct reading reading = { .batch = lb_pool_take(self->source->share, slab_bytes(file), file->stream) };
@@ -306,12 +313,12 @@ static enum lb_tail_step read_lines(struct lb_tail *self, struct lb_tail_file *f
     cut_parts(self, file, &reading);
     if (reading.consumed == 0) {
         lb_batch_unref(reading.batch);
-        return reading.at_end ? LB_TAIL_STEP_IDLE : LB_TAIL_STEP_MORE;
+        return next_step(file, &reading, !reading.at_end);
     }
     set_marker(file, reading.marker, reading.batch->bytes, reading.consumed);
     reading.batch->length = (uint32_t)reading.consumed;
     hand_on(self, file, reading.batch, file->offset + reading.consumed);
-    return reading.at_end && !reading.full ? LB_TAIL_STEP_IDLE : LB_TAIL_STEP_MORE;
+    return next_step(file, &reading, !reading.at_end || reading.full);
 }
 
 /* --- long lines ------------------------------------------------------------------------------------- */

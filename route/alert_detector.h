@@ -10,19 +10,22 @@
  * function of records and of event time, never of the wall clock.
  *
  * One state for each rule, for all its keys, bounded by what the type says.
+ * A rule that is reloaded keeps it while it means the same, so the state holds
+ * no pointer into a configuration: options are read from `rule` each time.
  * The engine's thread alone.
  */
 #ifndef LB_ALERT_DETECTOR_H
 #define LB_ALERT_DETECTOR_H
 
-#include "alert_evaluate.h"
+#include "alert_clock.h"
+#include "lb_alert.h"
 #include "lb_buffer.h"
 #include "lb_conf.h"
 #include "lb_record.h"
 
 enum { LB_ALERT_REASON_BYTES = 160 };
 
-/* What a record is to a detector. `record` is frozen; its fields are read with the runner's scratch. */
+/* What a record is to a detector. `record` is frozen; its fields are read with the detector's scratch. */
 struct lb_alert_sight {
     const struct lb_record *record;
     uint32_t bits; /* predicate bits of the feed: 0 is rule->inner, 1 is rule->second */
@@ -32,7 +35,7 @@ struct lb_alert_sight {
     struct lb_str key;
 };
 
-/* Something has happened. `reason` is for people: "new value \"eu-west\" of region". */
+/* Something has happened. `reason` is for people: `new value "eu-west" of region`; what is too long is cut. */
 struct lb_alert_hit {
     int64_t time_ns;
     uint64_t stream;
@@ -43,9 +46,13 @@ struct lb_alert_hit {
 
 struct lb_alert_detector {
     const struct lb_alert_rule *rule;
-    void *state;
+    void *state; /* NULL: there was no memory, it sees nothing */
     struct lb_scratch *scratch;
-    void (*hit)(void *context, const struct lb_alert_hit *hit); /* set by the runner */
+    const struct lb_alert_clocks *clocks;
+    int64_t lateness_ns;
+    int64_t now;                                                /* the clock */
+    uint32_t max_keys;                                          /* of alerting.max_keys */
+    void (*hit)(void *context, const struct lb_alert_hit *hit); /* set by the runner, as are the others */
     void *context;
     uint64_t forgotten; /* what it let go for want of room */
 };
@@ -55,8 +62,10 @@ struct lb_alert_detector_type {
     const char *help;
 
     /*
-     * `arguments` is what stands between the parentheses, at `place`. Fills rule->field, inner, second and
-     * detector_options (from the configuration's arena). All faults go to `diag`.
+     * `arguments` is what stands between the parentheses, at `place`; the caller keeps it as rule->detector_text
+     * (another text is another meaning). Fills rule->field, inner, second and detector_options (from the
+     * configuration's arena); rule->function stays LB_ALERT_COUNT, of hits. Reads nothing of the rule's other keys,
+     * they come after it. All faults go to `diag`.
      */
     bool (*read)(struct lb_config *config, struct lb_str arguments, struct lb_place place, struct lb_alert_rule *rule,
                  struct lb_diag *diag);
@@ -65,12 +74,15 @@ struct lb_alert_detector_type {
     void (*apply)(struct lb_alert_detector *detector, const struct lb_alert_sight *sight);
 
     /*
-     * Optional: event time has come to `time` for all streams that are awake, less the lateness; `last`: nothing will
-     * come any more.
+     * Optional: time has passed. What may still change for `lateness` is not decided: a stream's time is
+     * lb_alert_detector_time(). `last`: nothing will come any more.
      */
-    void (*tick)(struct lb_alert_detector *detector, int64_t time, bool last);
+    void (*tick)(struct lb_alert_detector *detector, bool last);
 
-    /* All it knows as bytes, and back. False: not readable, it begins anew. */
+    /* Optional: the clock was set back; forgets what lies in the future by now. */
+    void (*restart)(struct lb_alert_detector *detector);
+
+    /* All it knows as bytes, and back. False: not readable; the runner opens it anew. */
     void (*write)(const struct lb_alert_detector *detector, struct lb_buffer *out);
     bool (*restore)(struct lb_alert_detector *detector, struct lb_str bytes);
 };
@@ -78,5 +90,25 @@ struct lb_alert_detector_type {
 /* NULL: unknown. */
 const struct lb_alert_detector_type *lb_alert_detector_find(struct lb_str name);
 const struct lb_alert_detector_type *const *lb_alert_detector_types(void); /* NULL at the end */
+
+/* A reason under construction: what does not fit is left out. */
+struct lb_alert_words {
+    char bytes[2 * LB_ALERT_REASON_BYTES];
+    size_t len;
+};
+
+void lb_alert_words_add(struct lb_alert_words *words, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* In quotes; cut to `bytes_max`, not within a character, and then with "..." behind it. */
+void lb_alert_words_quote(struct lb_alert_words *words, struct lb_str text, size_t bytes_max);
+
+static inline struct lb_str lb_alert_words_str(const struct lb_alert_words *words)
+{
+    return (struct lb_str){ words->bytes, words->len };
+}
+
+/* The time of a stream whose newest record that was seen is of `newest` and came at `arrival`. */
+int64_t lb_alert_detector_time(const struct lb_alert_detector *detector, uint64_t stream, int64_t newest,
+                               int64_t arrival);
 
 #endif
