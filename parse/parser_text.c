@@ -78,9 +78,11 @@ static bool take_level(struct header *self, struct lb_str word)
 
 /* --- time -------------------------------------------------------------------------- */
 
-/* "15:04" at `at`. */
+/* "15:04" at `at`; not the year and hour of "01/Mar/2026:15:04". */
 static bool is_clock(struct lb_str text, size_t at)
 {
+    if (at > 0 && cut_is_digit(text.ptr[at - 1]))
+        return false;
     return at + 5 <= text.len && cut_is_digit(text.ptr[at]) && cut_is_digit(text.ptr[at + 1]) &&
            text.ptr[at + 2] == ':' && cut_is_digit(text.ptr[at + 3]) && cut_is_digit(text.ptr[at + 4]);
 }
@@ -93,7 +95,7 @@ static size_t clock_end(struct lb_str text)
 
     while (at < max && !is_clock(text, at))
         at++;
-    if (at == max || (at > 0 && text.ptr[at - 1] == ':'))
+    if (at == max || (at > 0 && text.ptr[at - 1] == ':' && (at < 5 || cut_count_digits(cut_from(text, at - 5)) != 4)))
         return 0;
     at += 5;
     if (at + 2 < text.len && text.ptr[at] == ':' && cut_is_digit(text.ptr[at + 1]) && cut_is_digit(text.ptr[at + 2]))
@@ -113,7 +115,7 @@ static size_t zone_end(struct lb_str text, size_t at)
         len++;
         while (len < text.len && (cut_is_digit(text.ptr[len]) || text.ptr[len] == ':'))
             len++;
-        return len;
+        return text.ptr[len - 1] == ':' ? len - 1 : len;
     }
     while (len < text.len && cut_is_letter(text.ptr[len]))
         len++;
