@@ -81,6 +81,7 @@ struct host_mount {
     char path[HOST_MOUNT_BYTES];
     char device[HOST_MOUNT_BYTES]; /* cut where it is longer */
     char type[32];
+    bool read_only;
     bool seen;
     uint32_t first; /* of a ring */
     uint32_t count;

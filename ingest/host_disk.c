@@ -122,6 +122,7 @@ static void note(struct host_source *self, const struct host_mount *found)
 
     if (known != NULL && strcmp(known->device, found->device) == 0) {
         known->seen = true;
+        known->read_only = found->read_only;
         return;
     }
     if (known == NULL && !grow(disks)) {
@@ -165,12 +166,14 @@ static void read_mount(struct host_source *self, struct lb_str line)
     struct lb_str device = host_take_word(&line);
     struct lb_str path = host_take_word(&line);
     struct lb_str type = host_take_word(&line);
+    struct lb_str flags = host_take_word(&line);
     struct host_mount mount = { 0 };
 
     if (!unescape(path, mount.path, sizeof(mount.path)) || mount.path[0] != '/')
         return;
     snprintf(mount.device, sizeof(mount.device), LB_STR_FMT, LB_STR_ARG(device));
     snprintf(mount.type, sizeof(mount.type), LB_STR_FMT, LB_STR_ARG(type));
+    mount.read_only = lb_str_is(flags, "ro") || lb_str_starts(flags, LB_STR("ro,"));
     if (wanted(self, &mount) && (self->mounts_include.count > 0 || !is_double(self, &mount)))
         note(self, &mount);
 }
@@ -188,12 +191,10 @@ static void forget_gone(struct host_disks *disks)
     disks->count = kept;
 }
 
-/* Below another root the mounts of its first process are meant: /proc/self would be ours. */
+/* Those of the first process: ours may be a view in which systemd has made all read-only, or a container's. */
 static bool open_mounts(struct host_file *file, struct lb_str root)
 {
-    bool own = lb_str_is(root, "/");
-
-    return host_open(file, root, own ? "/proc/self/mounts" : "/proc/1/mounts") || host_open(file, root, "/proc/mounts");
+    return host_open(file, root, "/proc/1/mounts") || host_open(file, root, "/proc/mounts");
 }
 
 static bool read_mounts(struct host_source *self)
@@ -359,7 +360,7 @@ static void report(struct host_source *self, struct host_mount *mount)
     reporter_count(out, "disk_free", space.left);
     report_inodes(out, &found);
     report_growth(out, known, slope, &space);
-    if ((found.f_flag & ST_RDONLY) != 0)
+    if (mount->read_only)
         reporter_value(out, LB_STR("read_only"), lb_value_of(LB_STR("true"), LB_VALUE_BOOL));
     reporter_end(out);
 }

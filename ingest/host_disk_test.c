@@ -32,10 +32,19 @@ static const struct lb_source_type type = { .module = { .name = "host" } };
 static struct ground ground;
 static struct host_source host;
 
+static void write_mounts(const char *mounts)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/proc/mounts", ground.directory);
+    FILE *file = fopen(path, "w");
+    fputs(mounts, file);
+    fclose(file);
+}
+
 static void begin(const char *mounts)
 {
     char path[128];
-    FILE *file;
 
     host = (struct host_source){ .growth_over_ns = 600 * LB_SECOND };
     disk = (struct statvfs){ .f_frsize = 1024, .f_blocks = 1000, .f_bfree = 600, .f_bavail = 500 };
@@ -44,10 +53,7 @@ static void begin(const char *mounts)
     assert_true(reporter_open(&host.reporter, &ground.source, LB_STR("host"), LB_STR("")));
     snprintf(path, sizeof(path), "%s/proc", ground.directory);
     mkdir(path, 0700);
-    strcat(path, "/mounts");
-    file = fopen(path, "w");
-    fputs(mounts, file);
-    fclose(file);
+    write_mounts(mounts);
     lb_clock_set(1000 * LB_SECOND);
 }
 
@@ -79,7 +85,7 @@ static void percent_is_of_what_users_can_have(void **state)
     assert_null(strstr(ground.text, "growth"));
     assert_null(strstr(ground.text, "inodes"));
     disk.f_bfree = disk.f_bavail = 0;
-    disk.f_flag = ST_RDONLY;
+    write_mounts("/dev/sda1 / ext4 ro,relatime 0 0\n");
     round_at(10);
     assert_non_null(strstr(ground.text, "\"disk_free_pct\":0,"));
     assert_non_null(strstr(ground.text, "\"read_only\":true"));
@@ -198,19 +204,16 @@ static void ten_thousand_mounts_are_bounded(void **state)
 static void another_device_at_a_place_begins_another_history(void **state)
 {
     char path[128];
-    FILE *file;
 
     (void)state;
     begin("/dev/sda1 /mnt ext4 rw 0 0\n");
     for (int64_t second = 0; second <= 300; second += 10)
         round_at(second);
     assert_true(host.disks.mounts[0].count > 10);
-    snprintf(path, sizeof(path), "%s/proc/mounts", ground.directory);
-    file = fopen(path, "w");
-    fputs("/dev/sdb1 /mnt ext4 rw 0 0\n", file);
-    fclose(file);
+    write_mounts("/dev/sdb1 /mnt ext4 rw 0 0\n");
     round_at(310);
     assert_int_equal(host.disks.mounts[0].count, 1);
+    snprintf(path, sizeof(path), "%s/proc/mounts", ground.directory);
     unlink(path);
     round_at(320);
     assert_true((host.told & HOST_DISK) != 0);

@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool open_path(struct host_file *file, struct lb_str root, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static bool open_path(struct host_file *file, struct lb_str root, const char *fmt,
+                                                            va_list args)
 {
     char path[PATH_MAX];
     struct stat status;

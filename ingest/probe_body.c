@@ -132,7 +132,7 @@ static bool take_series(struct lb_str *line, struct selector *series)
     size_t name = 0;
     bool quoted = false;
 
-    *series = (struct selector){ 0 };
+    *series = (struct selector){ { line->ptr, 0 }, { line->ptr, 0 } };
     while (name < line->len && strchr(" \t{", line->ptr[name]) == NULL)
         name++;
     series->name = (struct lb_str){ line->ptr, name };

@@ -332,6 +332,26 @@ static void describe_timeout(const struct probe_slot *slot, struct probe_result 
              seconds);
 }
 
+/* What libcurl or OpenSSL says, where a plainer word is known. */
+static const char *plainly(const char *error)
+{
+    static const struct {
+        const char *said;
+        const char *meant;
+    } words[] = {
+        { "wrong version number", "it does not speak TLS; is it http:// in place of https://?" },
+        { "HTTP/0.9", "it does not answer in HTTP; is it https:// in place of http://, or another protocol?" },
+        { "no alternative certificate subject name", "the certificate is not accepted: it is for another name" },
+        { "Empty reply from server", "it closed the connection without an answer" },
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strstr(error, words[i].said) != NULL)
+            return words[i].meant;
+    }
+    return error;
+}
+
 static void describe_failure(const struct probe_slot *slot, CURLcode code, struct probe_result *result)
 {
     const char *error = slot->transfer->error;
@@ -348,7 +368,8 @@ static void describe_failure(const struct probe_slot *slot, CURLcode code, struc
     else if (strncmp(error, "SSL certificate problem: ", 25) == 0)
         snprintf(result->reason, sizeof(result->reason), "the certificate is not accepted: %s", error + 25);
     else
-        snprintf(result->reason, sizeof(result->reason), "%s", error[0] != '\0' ? error : curl_easy_strerror(code));
+        snprintf(result->reason, sizeof(result->reason), "%s",
+                 error[0] != '\0' ? plainly(error) : curl_easy_strerror(code));
 }
 
 static void judge(const struct probe_slot *slot, CURLcode code, struct probe_result *result)

@@ -237,6 +237,12 @@ def test_certificates(logboom, tmp_path):
         checks.append({"name": "unknown", "http": servers[0].url + "/"})
         checks.append({"name": "unverified", "http": servers[2].url + "/", "verify": False})
         checks.append({"name": "no tls", "http": servers[0].url.replace("https", "http") + "/"})
+        plain = Server()
+        servers.append(plain)
+        plain.answers.update({"/mute": lambda handler: None, "/raw": lambda handler: handler.wfile.write(b"SSH-2.0-x\r\n")})
+        checks += [{"name": "name", "http": servers[0].url.replace("127.0.0.1", "localhost") + "/", "ca": checks[0]["ca"]},
+                   {"name": "tls to plain", "http": plain.url.replace("http:", "https:") + "/"},
+                   {"name": "no http", "http": plain.url + "/raw"}, {"name": "mute", "http": plain.url + "/mute"}]
         _, out = start(logboom, *checks, timeout="10s")
         good = first(out, check="good")
         assert good["status"] == "ok" and 29.9 < good["tls_days_left"] <= 30
@@ -250,6 +256,11 @@ def test_certificates(logboom, tmp_path):
         assert "self-signed certificate" in unknown["reason"] and unknown["tls_days_left"] > 29
         assert first(out, check="unverified")["status"] == "ok" and first(out, check="unverified")["tls_days_left"] < -2.9
         assert first(out, check="no tls")["status"] == "fail"
+        name = first(out, check="name")
+        assert name["reason"] == "the certificate is not accepted: it is for another name"
+        assert first(out, check="tls to plain")["reason"].startswith("it does not speak TLS; is it http://")
+        assert first(out, check="no http")["reason"].startswith("it does not answer in HTTP")
+        assert first(out, check="mute")["reason"] == "it closed the connection without an answer"
     finally:
         for server in servers:
             server.close()
