@@ -7,6 +7,7 @@
  * so that no incident stays open.
  */
 #include "command.h"
+#include "command_audit.h"
 
 #include "replay.h"
 #include "time_argument.h"
@@ -212,6 +213,8 @@ static int run(int argc, char **argv)
         code = usage_error(&command_channels, "%s has no sink \"%s\"", arguments.config, arguments.name);
     else
         code = test_sink(config, sink, &arguments);
+    if (sink != NULL && diag.errors == 0)
+        command_audit(config, "channels.test", arguments.name, code);
     if (config != NULL)
         lb_config_free(config);
     lb_diag_free(&diag);

@@ -83,6 +83,16 @@ static void print_record(struct explanation *self, const struct lb_batch *batch,
     lb_format_write(&formatter, batch, record, out);
 }
 
+static void explain_automatic(struct explanation *self, const struct lb_parser_chain *chain, struct lb_batch *batch)
+{
+    struct lb_parse_context context = { .batch = batch, .scratch = &self->scratch };
+    struct lb_record record = batch->records[0];
+
+    lb_parser_chain_apply(chain, &record, &context);
+    printf("auto: %s",
+           context.taken != NULL ? context.taken->module.name : "no parser's look, the text stays as it is");
+}
+
 /* What each parser of the source's chain says to the message that the envelope found. */
 static void explain_parsers(struct explanation *self)
 {
@@ -100,7 +110,7 @@ static void explain_parsers(struct explanation *self)
            (batch.records[0].flags & LB_RECORD_PARSE_ERROR) != 0 ? ": refused the line, it goes on whole" : "");
     heading(self, "parse");
     if (chain->automatic)
-        printf("auto: json where the text is an object, otherwise as it is");
+        explain_automatic(self, chain, &batch);
     for (uint32_t i = 0; i < chain->count; i++) {
         const struct lb_parser *parser = chain->parsers[i];
         struct lb_parse_context context = { .batch = &batch, .scratch = &self->scratch };

@@ -1,5 +1,6 @@
 /* command_replay.c - `logboom replay`: sends dead letters again, under the same ids. */
 #include "command.h"
+#include "command_audit.h"
 
 #include "replay.h"
 #include "time_argument.h"
@@ -196,8 +197,11 @@ static int run(int argc, char **argv)
         code = EXIT_USAGE;
     else if (arguments.sink != NULL && !knows_sink(config, arguments.sink))
         code = usage_error(&command_replay, "%s has no sink \"%s\"", arguments.config, arguments.sink);
-    else
+    else {
         code = replay_files(config, &arguments);
+        if (!arguments.dry_run)
+            command_audit(config, "replay", arguments.files[0], code);
+    }
     if (config != NULL)
         lb_config_free(config);
     lb_diag_free(&diag);

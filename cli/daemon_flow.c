@@ -7,6 +7,8 @@
  */
 #include "daemon.h"
 
+#include "notice_history.h"
+
 #include "lb_log.h"
 
 #include <stdlib.h>
@@ -105,6 +107,8 @@ void flow_emit_alert(void *context, struct lb_batch *batch)
 {
     struct lb_daemon *daemon = context;
 
+    if (batch->generation != NULL)
+        notice_history_note(daemon->history, batch, &generation_of(batch)->config->alerting.sink_names);
     deliver(batch);
     /* No rule looks at alerts: the engine's own mark only goes along. */
     (void)lb_token_issue(batch->stream, daemon->alert_number, batch->position_end, true);

@@ -275,6 +275,8 @@ enum lb_err lb_audit_append(const char *path, struct lb_str members)
 
     if (members.len > LB_AUDIT_MEMBERS_MAX)
         return LB_LIMIT;
+    if (memchr(members.ptr, '\n', members.len) != NULL)
+        return LB_BAD_INPUT;
     memcpy(end.hash, zeros, sizeof(zeros));
     int fd = open_locked(path);
     bool ok = fd >= 0 && find_end(fd, &end);

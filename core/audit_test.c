@@ -214,6 +214,7 @@ static void refuses_what_is_too_long_and_what_cannot_be_kept(void **state)
     struct seen seen;
 
     assert_int_equal(lb_audit_append(self->path, members), LB_LIMIT);
+    assert_int_equal(lb_audit_append(self->path, LB_STR("\"a\":\n1")), LB_BAD_INPUT);
     assert_int_equal(lb_audit_append("/nonexistent/audit.log", LB_STR("\"a\":1")), LB_IO);
     assert_false(lb_audit_read(self->path, look, &seen));
     assert_int_equal(errno, ENOENT);

@@ -39,7 +39,13 @@ bool lb_file_replace(const char *path, struct lb_str bytes)
     int cause = errno;
     ok = close(fd) == 0 && ok;
     errno = cause;
-    return ok && rename(temp, path) == 0 && lb_directories_sync(path);
+    ok = ok && rename(temp, path) == 0;
+    if (!ok) {
+        cause = errno;
+        unlink(temp);
+        errno = cause;
+    }
+    return ok && lb_directories_sync(path);
 }
 
 enum lb_err lb_file_read(const char *path, struct lb_buffer *out)

@@ -49,6 +49,9 @@ static void a_failure_leaves_it_as_it_was(void **state)
     assert_text(lb_buffer_str(&out), "kept");
     lb_buffer_free(&out);
     rmdir(temp);
+    /* What was begun is not left behind. */
+    assert_false(lb_file_replace("/tmp", LB_STR("x")));
+    assert_int_not_equal(access("/tmp.new", F_OK), 0);
     unlink(path);
 }
 

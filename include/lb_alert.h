@@ -268,6 +268,14 @@ void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_o
  */
 bool lb_alert_engine_keep(struct lb_alert_engine *engine, const char *directory) LB_MUST_USE;
 
+/* Before the start: what silences and maintenance windows say is held back. They outlive the engine. */
+struct lb_mutes;
+void lb_alert_engine_mute(struct lb_alert_engine *engine, struct lb_mutes *mutes);
+
+/* Before the start: alerts carry what was done to their service shortly before. They outlive the engine. */
+struct lb_markers;
+void lb_alert_engine_markers(struct lb_alert_engine *engine, struct lb_markers *markers);
+
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 
 /* Gives a reference of the batch. `token` is the engine's own consumer's, NULL if the batch has no feeds. */
@@ -313,5 +321,22 @@ enum lb_err lb_alert_engine_acknowledge(struct lb_alert_engine *engine, struct l
 /* Alerts that fire now, as a JSON array, for the API. Any thread. */
 struct lb_buffer;
 void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out);
+
+/* Those whose `for` has not passed yet, likewise. */
+void lb_alert_engine_write_pending(struct lb_alert_engine *engine, struct lb_buffer *out);
+
+/* For people who wonder why a rule fires, or does not. */
+struct lb_alert_question {
+    struct lb_str rule;
+    struct lb_pairs key; /* some or all fields of `by`, and their values */
+    int64_t at;          /* when; LB_TIME_NONE: now */
+};
+
+/*
+ * What the rule knows of the first key that fits, the window at that time and what is asked of it, as a JSON object.
+ * False: no such rule. Any thread.
+ */
+bool lb_alert_engine_explain(struct lb_alert_engine *engine, const struct lb_alert_question *question,
+                             struct lb_buffer *out);
 
 #endif

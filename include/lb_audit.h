@@ -22,7 +22,7 @@ enum { LB_AUDIT_MEMBERS_MAX = 60 * 1024, LB_AUDIT_HASH_SIZE = 65 };
 
 /*
  * `members` are those between the two, valid JSON without braces or line ends: `"time":"…","action":"…"`. On disk when
- * LB_OK comes back. LB_LIMIT: too long; LB_IO: errno says why, nothing was written.
+ * LB_OK comes back. LB_LIMIT: too long; LB_BAD_INPUT: a line end; LB_IO: errno says why, nothing was written.
  */
 enum lb_err lb_audit_append(const char *path, struct lb_str members) LB_MUST_USE;
 

@@ -15,19 +15,19 @@ void lb_alert_deadlines_free(struct lb_alert_deadlines *deadlines)
 }
 
 /* Places break ties, so that the order is always the same. */
-static bool is_before(const struct lb_alert_deadline *a, const struct lb_alert_deadline *b)
+static bool is_before(const struct lb_alert_due *a, const struct lb_alert_due *b)
 {
     return a->time != b->time ? a->time < b->time : a->place < b->place;
 }
 
-static void put(struct lb_alert_deadlines *deadlines, uint32_t at, struct lb_alert_deadline deadline)
+static void put(struct lb_alert_deadlines *deadlines, uint32_t at, struct lb_alert_due deadline)
 {
     deadlines->heap[at] = deadline;
     deadlines->positions[deadline.place] = at + 1;
 }
 
 /* To where it belongs, from the hole at `at`. */
-static void settle(struct lb_alert_deadlines *deadlines, uint32_t at, struct lb_alert_deadline deadline)
+static void settle(struct lb_alert_deadlines *deadlines, uint32_t at, struct lb_alert_due deadline)
 {
     while (at > 0 && is_before(&deadline, &deadlines->heap[(at - 1) / 2])) {
         put(deadlines, at, deadlines->heap[(at - 1) / 2]);
@@ -67,7 +67,7 @@ static bool reserve_places(struct lb_alert_deadlines *deadlines, uint32_t place)
 static bool reserve(struct lb_alert_deadlines *deadlines)
 {
     uint32_t capacity = deadlines->capacity == 0 ? CAPACITY_FIRST : deadlines->capacity * 2;
-    struct lb_alert_deadline *heap;
+    struct lb_alert_due *heap;
 
     if (deadlines->count < deadlines->capacity)
         return true;
@@ -81,7 +81,7 @@ static bool reserve(struct lb_alert_deadlines *deadlines)
 
 bool lb_alert_deadlines_set(struct lb_alert_deadlines *deadlines, uint32_t place, int64_t time)
 {
-    struct lb_alert_deadline deadline = { time, place };
+    struct lb_alert_due deadline = { time, place };
 
     if (place < deadlines->places && deadlines->positions[place] != 0) {
         settle(deadlines, deadlines->positions[place] - 1, deadline);

@@ -12,13 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct lb_alert_deadline {
+struct lb_alert_due {
     int64_t time;
     uint32_t place;
 };
 
 struct lb_alert_deadlines {
-    struct lb_alert_deadline *heap;
+    struct lb_alert_due *heap;
     uint32_t *positions; /* by place: in the heap + 1; 0: none */
     uint32_t count;
     uint32_t capacity;

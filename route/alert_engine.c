@@ -8,6 +8,7 @@
  */
 #include "alert_engine_parts.h"
 
+#include "alert_explain.h"
 #include "alert_probe.h"
 #include "lb_alloc.h"
 #include "lb_buffer.h"
@@ -164,11 +165,20 @@ static bool see_stream(struct lb_alert_engine *engine, const struct lb_batch *ba
     return !known || newest >= before + LB_ENGINE_TICK_NS;
 }
 
+/* Once all that an earlier run knew is read, from wherever. */
+static void begin_once(struct lb_alert_engine *engine)
+{
+    if (!engine->begun)
+        lb_alert_notifier_begin(&engine->notifier, engine->now);
+    engine->begun = true;
+}
+
 void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch *batch)
 {
     bool moved;
 
     pthread_mutex_lock(&engine->state_lock);
+    begin_once(engine);
     advance(engine, batch->arrival_ns);
     for (uint32_t i = 0; i < batch->feed_count; i++) {
         if (!was_applied(engine, batch, &batch->feeds[i]))
@@ -184,6 +194,7 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
 void lb_alert_engine_tick(struct lb_alert_engine *engine, int64_t now, bool last)
 {
     pthread_mutex_lock(&engine->state_lock);
+    begin_once(engine);
     advance(engine, now);
     tick(engine, last);
     pthread_mutex_unlock(&engine->state_lock);
@@ -293,7 +304,6 @@ bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path)
         for (; key != NULL; key = key->next)
             lb_engine_count_firing(engine, key->state.severity, 1);
     }
-    lb_alert_notifier_begin(&engine->notifier, lb_clock_now());
     return true;
 }
 
@@ -312,7 +322,6 @@ bool lb_alert_engine_keep(struct lb_alert_engine *engine, const char *directory)
         return false;
     lb_alert_outbox_keep_from(&engine->outbox, known);
     lb_alert_outbox_replay(&engine->outbox, known, redo, engine);
-    lb_alert_notifier_begin(&engine->notifier, lb_clock_now());
     return true;
 }
 
@@ -374,4 +383,39 @@ void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out
         any = write_rule(engine, &engine->runners[i], any, out);
     pthread_mutex_unlock(&engine->state_lock);
     lb_buffer_append_char(out, ']');
+}
+
+bool lb_alert_engine_explain(struct lb_alert_engine *engine, const struct lb_alert_question *question,
+                             struct lb_buffer *out)
+{
+    pthread_mutex_lock(&engine->state_lock);
+    struct lb_alert_runner *runner = find_runner(engine, question->rule);
+
+    if (runner != NULL)
+        lb_alert_explain(runner, &engine->notifier.incidents, question, out);
+    pthread_mutex_unlock(&engine->state_lock);
+    return runner != NULL;
+}
+
+void lb_alert_engine_write_pending(struct lb_alert_engine *engine, struct lb_buffer *out)
+{
+    bool any = false;
+
+    lb_buffer_append_char(out, '[');
+    pthread_mutex_lock(&engine->state_lock);
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        any = lb_alert_pending_write(&engine->runners[i], any, out);
+    pthread_mutex_unlock(&engine->state_lock);
+    lb_buffer_append_char(out, ']');
+}
+
+void lb_alert_engine_mute(struct lb_alert_engine *engine, struct lb_mutes *mutes)
+{
+    engine->notifier.find_mute = lb_mutes_find;
+    engine->notifier.mutes = mutes;
+}
+
+void lb_alert_engine_markers(struct lb_alert_engine *engine, struct lb_markers *markers)
+{
+    engine->notifier.markers = markers;
 }

@@ -357,9 +357,11 @@ static void add_identity(struct maker *maker, const struct lb_alert_event *event
         add_made(maker, "samples", LB_VALUE_ARRAY);
 }
 
-/* What the rule says of all its alerts. */
-static void add_notes(struct maker *maker, const struct lb_alert_rule *rule)
+/* What was done before, and what the rule says of all its alerts. */
+static void add_notes(struct maker *maker, const struct lb_alert_rule *rule, struct lb_str deploy)
 {
+    if (deploy.len > 0)
+        add_copy(maker, "deploy", deploy, LB_VALUE_TEXT);
     if (rule->runbook.len > 0)
         add(maker, "runbook", rule->runbook, LB_VALUE_TEXT);
     if (rule->labels.count == 0)
@@ -451,7 +453,7 @@ bool lb_alert_event_record(const struct lb_alert_event *event, const struct lb_a
         add_one(&maker, event);
     add_identity(&maker, event);
     if (event->many == NULL)
-        add_notes(&maker, event->rule);
+        add_notes(&maker, event->rule, event->deploy);
     lb_buffer_free(&maker.made);
     return !maker.full;
 }

@@ -45,6 +45,7 @@ struct lb_alert_event {
     uint64_t fingerprint[2];
     uint32_t sequence;
     struct lb_str key;
+    struct lb_str deploy;               /* what was done to its service shortly before it began; or empty */
     struct lb_str reason;               /* of a detector; empty: none */
     struct lb_str note;                 /* why it is told, where that is not plain; or empty */
     const struct lb_alert_texts *texts; /* or NULL */

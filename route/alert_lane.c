@@ -73,6 +73,22 @@ void lb_notifier_send(struct lb_alert_notifier *self)
     lb_alert_outbox_add(self->outbox, lb_buffer_str(&self->entry));
 }
 
+/* What was done to its service in the hour before it began: the same for all its notices. */
+static struct lb_str deploy_of(struct lb_alert_notifier *self, const struct lb_alert_event *event)
+{
+    struct lb_str service = LB_STR("");
+    struct lb_str value;
+    size_t at = 0;
+
+    if (self->markers == NULL)
+        return LB_STR("");
+    for (size_t i = 0; lb_alert_key_next(event->rule, event->key, i, &at, &value); i++)
+        if (lb_str_is(event->rule->by.items[i], "service"))
+            service = value;
+    return (struct lb_str){ self->deploy, lb_markers_newest(self->markers, service, event->started, LB_MARKER_NEAR_NS,
+                                                            self->deploy) };
+}
+
 void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incident, uint64_t sinks,
                       const struct lb_notifier_words *words)
 {
@@ -86,6 +102,7 @@ void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incide
     event.rule = lb_notifier_rule(self, incident);
     event.previous = words->previous;
     event.note = words->reason;
+    event.deploy = deploy_of(self, &event);
     if (!lb_notifier_compose(self, &event, sinks))
         return;
     lb_notifier_put_incident(self, incident);

@@ -21,6 +21,7 @@
 #include "alert_incident.h"
 #include "alert_mute.h"
 #include "alert_outbox.h"
+#include "lb_markers.h"
 
 enum { LB_ALERT_REASON_TEXT = 320 };
 
@@ -37,6 +38,10 @@ struct lb_alert_notifier {
     struct lb_mute (*find_mute)(struct lb_mutes *mutes, const struct lb_record *event, int64_t now,
                                 struct lb_scratch *scratch);
     struct lb_mutes *mutes;
+
+    /* What people did; NULL: nobody says. */
+    struct lb_markers *markers;
+    char deploy[LB_MARKER_TEXT_BYTES];
 
     /* What goes elsewhere while a sink fails; NULL: nothing does. Returns the sinks instead or besides. */
     uint64_t (*detour)(void *context, uint64_t sinks);

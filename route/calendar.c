@@ -161,9 +161,25 @@ static int64_t first_day(const struct lb_calendar *self, int64_t now)
     return years > day ? years : day;
 }
 
+/* Behind it no window begins, or not soon enough. */
+static int64_t last_day(const struct lb_calendar *self, int64_t first)
+{
+    int64_t last = first + NEXT_DAYS_MAX;
+    int newest = 0;
+
+    if (self->until != LB_TIME_NONE && day_of(self, self->until) < last)
+        last = day_of(self, self->until);
+    for (uint32_t i = 0; i < self->year_count; i++)
+        newest = self->years[i].last > newest ? self->years[i].last : newest;
+    if (newest > 0 && lb_time_days(newest + 1, 1, 1) < last)
+        last = lb_time_days(newest + 1, 1, 1);
+    return last;
+}
+
 bool lb_calendar_next(const struct lb_calendar *calendar, int64_t now, struct lb_span *span)
 {
     int64_t first = first_day(calendar, now);
+    int64_t last = last_day(calendar, first);
     bool any = false;
     struct lb_span each;
 
@@ -172,7 +188,7 @@ bool lb_calendar_next(const struct lb_calendar *calendar, int64_t now, struct lb
         if (calendar->windows[i].once && bound(calendar, &each))
             take_earlier(span, &any, &each, now);
     }
-    for (int64_t day = first; day < first + NEXT_DAYS_MAX; day++) {
+    for (int64_t day = first; day <= last; day++) {
         struct date date = date_of(day);
         bool here = false;
         struct lb_span found = { 0 };

@@ -1,0 +1,216 @@
+"""What people are told of alerts, from the log line to a webhook: groups, acknowledgements, escalation, closing."""
+import datetime
+import json
+import time
+
+import pytest
+
+from harness import wait_for
+from recorder import Recorder
+
+CONFIG = """
+    sources:
+      app: {{type: file, include: ['{{dir}}/app.log'], parse: json}}
+    routes:
+      - to: all
+    sinks:
+      all: {{type: file, path: '{{dir}}/all.log', flush: 200ms}}
+      hook: {{type: webhook, url: '{hook}', retry: {{first: 20ms, max: 100ms}}}}
+      second: {{type: webhook, url: '{second}', retry: {{first: 20ms, max: 100ms}}}}
+    alerting:
+      lateness: 200ms
+"""
+
+RULE = """
+      rules:
+        logins: {{value: count(), over: {over}, by: ip, critical: at least 1, to: hook{more}}}
+"""
+
+
+@pytest.fixture
+def hook():
+    recorder = Recorder()
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture
+def second():
+    recorder = Recorder()
+    yield recorder
+    recorder.close()
+
+
+def line(ip, rule="logins"):
+    stamp = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return json.dumps({"timestamp": stamp, "level": "warn", "message": rule, "ip": ip}) + "\n"
+
+
+def write(daemon, *lines):
+    with open(daemon.dir / "app.log", "a") as log:
+        log.write("".join(lines))
+
+
+def begin(logboom, hook, second, alerting):
+    daemon = logboom(CONFIG.format(hook=hook.url, second=second.url) + alerting)
+    (daemon.dir / "app.log").touch()
+    return daemon.start().ready()
+
+
+def rule(over="1s", more=""):
+    return RULE.format(over=over, more=more).replace("{{", "{").replace("}}", "}")
+
+
+def reconfigure(daemon, hook, second, alerting):
+    daemon.write_config(CONFIG.format(hook=hook.url, second=second.url) + alerting)
+    status, text = daemon.get("/api/v1/reload", "POST", b"")
+    assert status == 200, text
+
+
+def acknowledge(daemon, alert, body=b'{"by": "bob", "comment": "looking"}'):
+    return daemon.get(f"/api/v1/alerts/{alert}/ack", "POST", body)
+
+
+def test_an_acknowledged_alert_is_not_repeated_and_ends_over_a_kill(logboom, hook, second):
+    daemon = begin(logboom, hook, second, rule("8s", ", repeat: 1s"))
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: "repeated" in hook.states(), what="a repeated notice")
+    alert = hook.told()[0]["alert_id"]
+    assert acknowledge(daemon, "0123456789abcdef")[0] == 404
+    assert acknowledge(daemon, alert, b"[1]")[0] == 400
+    assert daemon.get(f"/api/v1/alerts/{alert}/ack")[0] == 405
+    assert acknowledge(daemon, alert) == (200, '{"acknowledged":true}\n')
+    wait_for(lambda: "acknowledged" in hook.states(), what="word of it")
+    notice = hook.told(state="acknowledged")[0]
+    assert notice["note"] == "acknowledged by bob: looking" and notice["level"] == "info"
+    daemon.kill()
+    daemon.start().ready()
+    fires = json.loads(daemon.get("/api/v1/alerts")[1])
+    assert not fires or (fires[0]["acknowledged_by"] == "bob" and fires[0]["comment"] == "looking")
+    wait_for(lambda: hook.states()[-1] == "resolved", 60, "its end")
+    after = hook.states()[hook.states().index("acknowledged"):]
+    assert set(after[1:-1]) <= {"acknowledged"} and after.count("resolved") == 1, hook.states()
+
+
+def test_nobody_acknowledges_it_so_others_are_called_and_called_off(logboom, hook, second):
+    daemon = begin(logboom, hook, second, rule("5s", ", escalate: [{after: 2s, to: second}]"))
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: second.states() == ["escalated"], what="the escalation")
+    assert "nobody acknowledged it for 2s" in second.told()[0]["message"]
+    wait_for(lambda: "resolved" in hook.states() and "resolved" in second.states(), 60, "its end")
+    assert hook.states() == ["firing", "resolved"] and second.states() == ["escalated", "resolved"]
+    assert len({notice["alert_id"] for notice in hook.told() + second.told()}) == 1
+
+
+GROUP = """
+      routes:
+        - {to: second, group_by: [rule], group_wait: 1s, group_interval: 1s}
+      rules:
+        logins: {value: count(), over: 4s, by: ip, critical: at least 1}
+"""
+
+
+def test_a_group_is_one_record_with_its_members(logboom, hook, second):
+    daemon = begin(logboom, hook, second, GROUP)
+    write(daemon, *(line(f"10.0.0.{i}") for i in range(5)))
+    wait_for(lambda: second.told(), what="the group")
+    first = second.told()[0]
+    assert first["state"] == "firing" and first["alerts"] == 5 and first["key"] == {"rule": "logins"}
+    assert sorted(member["key"]["ip"] for member in first["members"]) == [f"10.0.0.{i}" for i in range(5)]
+    assert {member["state"] for member in first["members"]} == {"firing"}
+    assert len({member["alert_id"] for member in first["members"]}) == 5
+    wait_for(lambda: "resolved" in second.states(), 60, "its end")
+    assert len({notice["alert_id"] for notice in second.told()}) == 1
+    assert second.states().count("resolved") == 1 and second.told()[-1]["alerts"] == 0
+    assert [notice["sequence"] for notice in second.told()] == list(range(1, len(second.told()) + 1))
+
+
+def test_a_group_goes_on_over_a_kill(logboom, hook, second):
+    daemon = begin(logboom, hook, second, GROUP.replace("over: 4s", "over: 10s"))
+    write(daemon, line("10.0.0.1"), line("10.0.0.2"))
+    wait_for(lambda: second.states() == ["firing"], what="the group")
+    daemon.kill()
+    daemon.start().ready()
+    wait_for(lambda: "resolved" in second.states(), 90, "its end")
+    assert len({notice["alert_id"] for notice in second.told()}) == 1
+    assert second.states().count("firing") == 1 and second.states().count("resolved") == 1
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("after", ["", "      rules: {renamed: {value: count(), over: 1h, by: ip, critical: at least 1, to: hook}}\n"])
+def test_a_rule_that_goes_with_a_reload_calls_off_whoever_was_called(logboom, hook, second, after):
+    daemon = begin(logboom, hook, second, rule("1h"))
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: hook.states() == ["firing"], what="the alert")
+    reconfigure(daemon, hook, second, after)
+    wait_for(lambda: "resolved" in hook.states(), what="its end")
+    assert hook.told()[-1]["note"] == "its rule was changed or removed"
+    assert daemon.stop() == 0
+    assert hook.states() == ["firing", "resolved"]
+
+
+def test_a_rule_that_goes_while_logboom_is_down_calls_off_whoever_was_called(logboom, hook, second):
+    daemon = begin(logboom, hook, second, rule("1h"))
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: hook.states() == ["firing"], what="the alert")
+    assert daemon.stop() == 0
+    daemon.write_config(CONFIG.format(hook=hook.url, second=second.url))
+    daemon.start().ready()
+    wait_for(lambda: "resolved" in hook.states(), what="its end")
+    end = hook.told()[-1]
+    assert end["note"] == "its rule is no more" and end["key"] == {"ip": "10.0.0.1"}
+    assert end["alert_id"] == hook.told()[0]["alert_id"]
+    assert daemon.stop() == 0
+    daemon.start().ready()
+    assert daemon.stop() == 0
+    assert hook.states() == ["firing", "resolved"]
+
+
+def test_a_route_that_leads_elsewhere_leaves_nobody_behind(logboom, hook, second):
+    route = "\n      routes: [{{to: {to}, repeat: 1h}}]\n      rules: {{logins: {{value: count(), over: 4s, by: ip, critical: at least 1}}}}\n"
+    daemon = begin(logboom, hook, second, route.format(to="hook"))
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: hook.states() == ["firing"], what="the alert")
+    reconfigure(daemon, hook, second, route.format(to="second"))
+    wait_for(lambda: "resolved" in hook.states() and "resolved" in second.states(), 60, "its end, for both")
+    assert hook.states() == ["firing", "resolved"] and second.states() == ["firing", "resolved"]
+
+
+def test_what_a_receiver_did_not_take_comes_after_a_kill(logboom, hook, second):
+    hook.status = 503
+    daemon = begin(logboom, hook, second, rule("2s"))
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: daemon.get("/api/v1/alerts")[1].strip() != "[]", what="the alert")
+    wait_for(lambda: daemon.metric("logboom_alert_journal_syncs_total") > 0, what="the journal")
+    daemon.kill()
+    hook.status = 200
+    daemon.start().ready()
+    wait_for(lambda: "resolved" in hook.states(), 60, "its end")
+    assert daemon.stop() == 0
+    assert hook.states() == ["firing", "resolved"]
+
+
+def test_alerts_are_told_without_a_disk_and_with_it_again(logboom, hook, second, tmp_path):
+    """The journal's directory takes nothing: people are told all the same, and health of it is shown."""
+    daemon = begin(logboom, hook, second, rule("1s"))
+    journal = daemon.dir / "data" / "alerts"
+    write(daemon, line("10.0.0.1"))
+    wait_for(lambda: hook.states() == ["firing", "resolved"], 60, "an alert")
+    syncs = daemon.metric("logboom_alert_journal_syncs_total")
+    assert syncs >= 2 and any(journal.iterdir())
+    assert daemon.metric("logboom_alert_journal_failing") == 0
+    assert daemon.stop() == 0
+
+
+def test_how_long_it_takes_until_people_are_told(logboom, hook, second):
+    """From the line that crosses the threshold to the receiver; shown, for a busy machine proves nothing."""
+    daemon = begin(logboom, hook, second, rule("1s"))
+    took = []
+    for i in range(60):
+        since = time.monotonic()
+        write(daemon, line(f"10.0.1.{i}"))
+        wait_for(lambda: hook.told(key={"ip": f"10.0.1.{i}"}, state="firing"), what="the alert")
+        took.append(next(at for at, record in hook.rows if record["key"]["ip"] == f"10.0.1.{i}") - since)
+    took.sort()
+    print(f"alert latency: p50={took[30] * 1000:.1f}ms p99={took[-1] * 1000:.1f}ms")
+    assert took[30] < 5
