@@ -86,7 +86,8 @@ def judge_container(file):
 
 
 def by_stream(events):
-    return sorted(events, key=lambda event: (event.get("stream") or "", ))
+    """Where a part of one stream stays open, the lines of the other may come before it."""
+    return sorted(events, key=lambda event: event.get("stream") or "")
 
 
 def judge_messages(file, expected, events):
@@ -113,7 +114,7 @@ def containers(corpus):
     for entry in rows(corpus / "container/index.jsonl"):
         path = corpus / entry["log"]
         expect = rows(pathlib.Path(str(path) + ".expected.jsonl"))
-        row = {"format": "cri" if "/cri/" in entry["log"] else "docker", "expect": expect}
+        row = {"format": "cri" if "/cri/" in entry["log"] else "docker", "expect": expect, "strict": False}
         files.append(File(entry["log"], path.read_bytes(), container_source(row), row))
     read(files)
     return {"container": [judge_container(file) for file in files]}
