@@ -17,6 +17,7 @@
 #include "alert_memory.h"
 #include "alert_outbox.h"
 #include "alert_queue.h"
+#include "alert_room.h"
 #include "lb_alloc.h"
 #include "lb_buffer.h"
 #include "lb_clock.h"
@@ -34,7 +35,7 @@
 
 enum { EVENT_ARENA_BYTES = 256 * 1024 };
 
-enum rule_metric { FIRED, UPDATED, RESOLVED, LATE, NO_ROOM, EVICTED, REFUSED, RULE_METRICS };
+enum rule_metric { FIRED, UPDATED, RESOLVED, LATE, NO_ROOM, EVICTED, REFUSED, OVERFLOWED, FORGOTTEN, RULE_METRICS };
 
 struct rule_metrics {
     struct lb_metric *metrics[RULE_METRICS];
@@ -88,6 +89,10 @@ static void open_rule_metrics(struct rule_metrics *self, const struct lb_alert_r
         [NO_ROOM] = { "logboom_alert_uncounted_records_total", "Records that a rule had no memory for" },
         [EVICTED] = { "logboom_alert_keys_evicted_total", "Keys that a rule forgot to make room for others" },
         [REFUSED] = { "logboom_alert_keys_refused_total", "Records of keys that a rule had no room for" },
+        [OVERFLOWED] = { "logboom_alert_key_overflow_records_total",
+                         "Records of keys beyond alerting.max_keys, of which a rule looks for frequent ones" },
+        [FORGOTTEN] = { "logboom_alert_detector_forgotten_total",
+                        "Keys and patterns that a condition forgot for want of room" },
     };
     char name[LB_KEY_BYTES_MAX];
     char labels[2 * LB_KEY_BYTES_MAX];
@@ -139,6 +144,8 @@ static void show_metrics(struct lb_alert_engine *engine)
         show(&engine->rule_metrics[i], NO_ROOM, runner->no_room);
         show(&engine->rule_metrics[i], EVICTED, runner->keys.evicted);
         show(&engine->rule_metrics[i], REFUSED, runner->keys.refused);
+        show(&engine->rule_metrics[i], OVERFLOWED, runner->flood.records);
+        show(&engine->rule_metrics[i], FORGOTTEN, runner->detector.forgotten);
     }
     if (engine->outbox.lost != engine->lost_shown)
         lb_metric_add(engine->lost, (int64_t)(engine->outbox.lost - engine->lost_shown));
@@ -336,6 +343,7 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
             apply_feed(engine, batch, &batch->feeds[i]);
         settle_parts(engine, batch, i);
     }
+    (void)lb_alert_room_cap(engine->runners, engine->alerting->rule_count, engine->alerting->memory_max);
     moved = see_stream(engine, batch);
     if (moved || engine->now >= engine->ticked + TICK_NS)
         tick(engine, false);
@@ -436,6 +444,7 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
             open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
         open_runner(engine, &engine->runners[i], &change->alerting->rules[i]);
         inherit(&engine->runners[i], runners, count);
+        engine->rule_metrics[i].shown[FORGOTTEN] = engine->runners[i].detector.forgotten;
     }
     for (uint32_t i = 0; i < count; i++)
         lb_alert_runner_free(&runners[i]);

@@ -10,6 +10,7 @@
 
 #include "alert_absent.h"
 #include "alert_parts.h"
+#include "alert_room.h"
 #include "alert_snapshot.h"
 #include "lb_alloc.h"
 #include "lb_clock.h"
@@ -337,6 +338,7 @@ static void relist(struct lb_alert_runner *runner, struct lb_alert_key *key, boo
         list = LB_ALERT_WATCHED;
     if (active || key->list != list)
         lb_alert_keys_move(&runner->keys, key, list);
+    lb_alert_room_measure(runner, key);
 }
 
 /* False: no memory. */
@@ -358,6 +360,7 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->told_sinks = 0;
     key->summarised = false;
     key->held_back = 0;
+    key->base = 0;
     key->pinned = false;
     key->forgotten = false;
     lb_alert_deadline_init(runner->rule, key, end);
@@ -383,8 +386,15 @@ static struct lb_alert_key *key_of(struct lb_alert_runner *runner, const struct 
 {
     uint64_t hash = lb_alert_hash(input->key);
     struct lb_alert_key *key = lb_alert_keys_find(&runner->keys, input->key, hash);
+    bool full = runner->flood_threshold > 0 && runner->keys.count == runner->keys.max;
+    struct lb_alert_known known = { 0 };
 
-    return key != NULL ? key : add_key(runner, input->key, hash, input->time_ns);
+    if (key != NULL || (full && !lb_alert_room_ask(runner, input, hash, &known)))
+        return key;
+    key = add_key(runner, input->key, hash, input->time_ns);
+    if (key != NULL && full)
+        lb_alert_room_credit(runner, key, &known, input->time_ns);
+    return key;
 }
 
 /* Where its source is behind, the time of what is missing stands still. */
@@ -708,6 +718,7 @@ void lb_alert_tick(struct lb_alert_runner *runner, bool last)
     tick_list(runner, LB_ALERT_WATCHED);
     lb_alert_absent_end(runner);
     sweep(runner);
+    lb_alert_flood_tick(&runner->flood, runner->rule, runner->now);
     tell_summary(runner, last);
     lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
 }
@@ -768,6 +779,7 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     lb_alert_parts_shape(runner, alerting->lateness_ns);
     lb_alert_shape_measure(&runner->shape, rule->function, rule->quantile);
     lb_alert_keys_init(&runner->keys, (uint32_t)alerting->max_keys);
+    runner->flood_threshold = lb_alert_flood_threshold(rule);
     runner->detector =
         (struct lb_alert_detector){ .lateness_ns = alerting->lateness_ns, .max_keys = (uint32_t)alerting->max_keys };
     open_detector(runner);
@@ -787,6 +799,7 @@ void lb_alert_runner_restart(struct lb_alert_runner *runner)
 void lb_alert_runner_free(struct lb_alert_runner *runner)
 {
     close_detector(runner);
+    lb_alert_flood_free(&runner->flood);
     lb_alert_keys_free(&runner->keys);
 }
 

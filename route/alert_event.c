@@ -8,6 +8,7 @@
 #include "alert_event.h"
 
 #include "alert_conf.h"
+#include "alert_room.h"
 #include "alert_text.h"
 #include "lb_json.h"
 #include "lb_time.h"
@@ -44,7 +45,7 @@ static void copy_texts(struct lb_alert_event *event, const struct lb_alert_texts
     }
 }
 
-static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *key)
+static void fill_key(struct lb_alert_event *event, const struct lb_alert_runner *runner, const struct lb_alert_key *key)
 {
     event->started = key->state.started_ns;
     event->value = key->value;
@@ -59,6 +60,7 @@ static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *ke
     event->forgotten = key->forgotten;
     event->key_length = key->length;
     memcpy(event->key, key->text, key->length);
+    event->approximate = lb_alert_room_approximate(runner, key, event->severity);
     if (key->texts != NULL)
         copy_texts(event, key->texts);
     if (key->reason != NULL) {
@@ -96,7 +98,7 @@ void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_alert_rep
                                       .late = report->late,
                                       .at = report->at };
     if (report->key != NULL) {
-        fill_key(event, report->key);
+        fill_key(event, report->runner, report->key);
         return;
     }
     if (lb_alert_is_blindness(event)) {
@@ -296,6 +298,8 @@ static void add_measure(struct maker *maker, const struct lb_alert_event *event)
     add_number(maker, "count", (double)event->count);
     if (event->held_back > 0)
         add_number(maker, "held_back", event->held_back);
+    if (event->approximate)
+        add(maker, "approximate", LB_STR("true"), LB_VALUE_BOOL);
     if (event->reason_length > 0)
         add_reason(maker, event);
 }

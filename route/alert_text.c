@@ -222,7 +222,7 @@ static void write_measure(struct lb_buffer *out, const struct lb_alert_event *ev
     const struct lb_alert_rule *rule = event->rule;
 
     lb_buffer_append_str(out, rule->value_text);
-    lb_buffer_append(out, " is ", 4);
+    lb_buffer_print(out, " is %s", event->approximate ? "about " : "");
     lb_alert_value_write(out, rule, event->value);
     lb_buffer_print(out, " (" LB_STR_FMT ") over ", LB_STR_ARG(rule->threshold_texts[event->severity]));
     lb_alert_duration_write(out, rule->over_ns);
