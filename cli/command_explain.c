@@ -211,7 +211,7 @@ static void explain_rules(struct explanation *self, const struct lb_batch *batch
     for (uint32_t i = 0; i < batch->feed_count; i++) {
         const struct lb_feed *feed = &batch->feeds[i];
         const struct lb_alert_rule *rule = &self->config->alerting.rules[feed->rule];
-        struct lb_str name = rule->is_part ? self->config->alerting.rules[rule->owner].name : rule->name;
+        struct lb_str name = lb_alerting_owner(&self->config->alerting, rule)->name;
 
         heading(self, "rule");
         printf(LB_STR_FMT ": feeds " LB_STR_FMT "%s%s" LB_STR_FMT "\n", LB_STR_ARG(name), LB_STR_ARG(rule->value_text),

@@ -10,6 +10,7 @@
 #include "daemon.h"
 
 #include "lb_alloc.h"
+#include "lb_expr.h"
 #include "lb_intake.h"
 #include "lb_log.h"
 #include "lb_metrics.h"
@@ -27,6 +28,8 @@
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { LISTS_EVERY_MS = 1000 }; /* how often lists in files are looked at */
 
 static const struct lb_place nowhere;
 
@@ -136,8 +139,11 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
         return false;
     struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
                                                          daemon->alert_share, flow_emit_alert, daemon);
+    struct lb_alert_outside outside = outside_of(daemon);
     char path[PATH_MAX];
 
+    if (engine != NULL)
+        lb_alert_engine_ask(engine, &outside);
     snprintf(path, sizeof(path), LB_STR_FMT "/alerts.state", LB_STR_ARG(config->data_dir));
     if (engine == NULL || !lb_alert_engine_remember(engine, path)) {
         lb_alert_engine_free(engine);
@@ -441,7 +447,10 @@ static bool wait_for_end(struct lb_daemon *daemon, int signal_fd)
     uint64_t count;
 
     for (;;) {
-        if (poll(fds, 3, wait) < 0 && errno != EINTR)
+        bool lists = lb_expr_lists_look();
+        int most = lists && (wait < 0 || wait > LISTS_EVERY_MS) ? LISTS_EVERY_MS : wait;
+
+        if (poll(fds, 3, most) < 0 && errno != EINTR)
             return true;
         if (lb_clock_monotonic() >= look_at) {
             watchdog_look(daemon);

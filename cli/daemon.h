@@ -140,6 +140,9 @@ void close_sink(struct lb_sink *sink);
 /* Makes the alert engine, without its thread, if there are rules and it is not there. False: out of memory. */
 bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config);
 
+/* daemon_outside.c: what alert rules may ask. */
+struct lb_alert_outside outside_of(struct lb_daemon *daemon);
+
 /* --- daemon_flow.c -------------------------------------------------------------- */
 
 void flow_emit(void *context, struct lb_batch *batch);       /* behind the sequencer */

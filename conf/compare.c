@@ -160,7 +160,7 @@ uint64_t lb_config_rule_print(const struct lb_config *config, uint32_t index)
 {
     const struct lb_node *alerting = lb_node_get(config->root, "alerting");
     const struct lb_alert_rule *rule = &config->alerting.rules[index];
-    struct lb_str name = rule->is_part ? config->alerting.rules[rule->owner].name : rule->name;
+    struct lb_str name = lb_alerting_owner(&config->alerting, rule)->name;
     const struct lb_node *rules = lb_node_get(alerting, "rules");
     uint64_t print = 0;
 

@@ -145,6 +145,27 @@ int64_t lb_streams_behind(struct lb_streams *streams, uint64_t id)
     return since != 0 ? lb_clock_monotonic() - since : 0;
 }
 
+int64_t lb_streams_behind_of(struct lb_streams *streams, struct lb_str source, uint64_t *bytes)
+{
+    int64_t since = 0;
+
+    *bytes = 0;
+    pthread_mutex_lock(&streams->lock);
+    for (unsigned i = 0; i < LB_STREAM_BUCKETS; i++) {
+        for (const struct lb_stream *stream = streams->buckets[i]; stream != NULL; stream = stream->next) {
+            int64_t each = behind_since(stream);
+
+            if (stream->source == NULL || !lb_str_equal(stream->source->section.name, source))
+                continue;
+            *bytes += atomic_load_explicit(&stream->unread, memory_order_relaxed);
+            if (each != 0 && (since == 0 || each < since))
+                since = each;
+        }
+    }
+    pthread_mutex_unlock(&streams->lock);
+    return since != 0 ? lb_clock_monotonic() - since : 0;
+}
+
 /* --- opening ------------------------------------------------------------------------ */
 
 static uint64_t random_id(void)

@@ -19,6 +19,7 @@
 #include "lb_stream.h"
 
 struct lb_alert_detector_type;
+struct lb_alert_rule;
 struct lb_calendar;
 struct lb_expr;
 struct lb_node;
@@ -90,6 +91,23 @@ enum {
     LB_ALERT_STEPS_MAX = 64, /* of a formula, and so the depth of its stack */
 };
 
+/*
+ * What logboom itself is asked once a second, as if it were a record: values of a rule that needs none. `name` is that
+ * of a source or sink of the same configuration.
+ */
+enum lb_alert_probe { LB_PROBE_NONE, LB_PROBE_LAG, LB_PROBE_LAG_BYTES, LB_PROBE_QUEUE };
+
+/* The rest of the program, for alert rules. Any thread may be asked, so nothing here waits for long. */
+struct lb_alert_outside {
+    void *context;
+
+    /* For how long a stream (0: any) has not been read to its end; 0: it was, or nobody knows. */
+    int64_t (*behind)(void *context, uint64_t stream);
+
+    /* How far behind a source is, and how full (in %) what waits for a sink. False: not known now. */
+    bool (*probe)(void *context, const struct lb_alert_rule *rule, double *value);
+};
+
 struct lb_alert_rule {
     struct lb_str name;
     struct lb_place place;
@@ -102,7 +120,12 @@ struct lb_alert_rule {
     const struct lb_alert_detector_type *detector; /* of `when:`; its hits are what is counted. NULL: none */
     struct lb_str detector_text;                   /* what stands between its parentheses */
     const void *detector_options;
-    struct lb_str value_text; /* as written */
+    enum lb_alert_probe probe; /* asked instead of records; of `field` */
+    struct lb_str probe_name;
+    struct lb_str probe_labels; /* of the metrics of that sink; NUL behind it */
+    bool probe_spool;           /* it spools: what waits on disk, otherwise in memory, */
+    double probe_full;          /* and how many bytes are all that may */
+    struct lb_str value_text;   /* as written */
     int64_t over_ns;
     int64_t learn_ns;     /* of a detector: what it sees of a key for so long is only learned, */
     struct lb_strs known; /* and these values are known from the start */
@@ -170,6 +193,13 @@ struct lb_alerting {
     struct lb_strs sink_names; /* what bits of sinks stand for */
 };
 
+/* Whose part a rule is, or itself: what people know it by. */
+static inline const struct lb_alert_rule *lb_alerting_owner(const struct lb_alerting *alerting,
+                                                            const struct lb_alert_rule *rule)
+{
+    return rule->is_part ? &alerting->rules[rule->owner] : rule;
+}
+
 /* Rules that people wrote. */
 static inline uint32_t lb_alerting_rule_count(const struct lb_alerting *alerting)
 {
@@ -202,6 +232,9 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
  * that a restart forgets nothing. Batches count as applied (their tokens are done) when that is safe. False: no memory.
  */
 bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path) LB_MUST_USE;
+
+/* Before the start: whom to ask; without it only streams tell what they have not read. It outlives the engine. */
+void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_outside *outside);
 
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 

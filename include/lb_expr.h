@@ -36,4 +36,10 @@ enum lb_expr_constant lb_expr_constant(const struct lb_expr *expr);
 /* The text it was compiled from. */
 struct lb_str lb_expr_text(const struct lb_expr *expr);
 
+/*
+ * Reads lists again whose files have changed (`country in file("blocked.txt")`); once a second, on one thread that has
+ * the time. False: there are none.
+ */
+bool lb_expr_lists_look(void);
+
 #endif

@@ -85,6 +85,9 @@ void lb_stream_note_unread(struct lb_stream *stream, uint64_t bytes);
 /* For how long the stream (0: any) has not been read to its end; 0: it was, or nobody knows. Any thread. */
 int64_t lb_streams_behind(struct lb_streams *streams, uint64_t id);
 
+/* The same of all streams of a source; `bytes` is what they have not read. */
+int64_t lb_streams_behind_of(struct lb_streams *streams, struct lb_str source, uint64_t *bytes);
+
 /* A new ephemeral stream with a random id. NULL: out of memory. */
 struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_source *source);
 

@@ -16,10 +16,14 @@ enum { KEY_SEPARATOR = 0x1f, DAY_S = 24 * 3600 };
 
 /* --- what was not read ---------------------------------------------------- */
 
+static int64_t behind_of(const struct lb_alert_runner *runner, uint64_t stream)
+{
+    return runner->outside != NULL ? runner->outside->behind(runner->outside->context, stream) : 0;
+}
+
 bool lb_alert_absent_blind(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
 {
-    int64_t behind = key->stream != 0 && runner->behind != NULL ? runner->behind(runner->behind_context, key->stream)
-                                                                : runner->all_behind;
+    int64_t behind = key->stream != 0 ? behind_of(runner, key->stream) : runner->all_behind;
 
     /* What came so lately is waited for anyway. */
     return behind > 0 && behind >= runner->shape.lateness_ns / 2;
@@ -30,7 +34,7 @@ void lb_alert_absent_begin(struct lb_alert_runner *runner)
     if (!runner->rule->absent)
         return;
     runner->blind = 0;
-    runner->all_behind = runner->behind != NULL ? runner->behind(runner->behind_context, 0) : 0;
+    runner->all_behind = behind_of(runner, 0);
 }
 
 static void tell(struct lb_alert_runner *runner, enum lb_alert_notice notice)
@@ -115,7 +119,7 @@ static int64_t floor_second(int64_t time)
     return time / LB_SECOND - (time % LB_SECOND < 0);
 }
 
-int64_t lb_alert_deadline_after(const struct lb_alert_rule *rule, int64_t time)
+int64_t lb_alert_daily_after(const struct lb_alert_rule *rule, int64_t time)
 {
     int64_t civil = lb_time_zone_to_civil(rule->zone, floor_second(time));
     int64_t day = civil / DAY_S - (civil % DAY_S < 0) - 1;
@@ -128,13 +132,13 @@ int64_t lb_alert_deadline_after(const struct lb_alert_rule *rule, int64_t time)
     return deadline;
 }
 
-void lb_alert_deadline_init(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t end)
+void lb_alert_daily_init(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t end)
 {
     if (rule->zone == NULL)
         return;
-    key->deadline = (struct lb_alert_deadline){ .next = lb_alert_deadline_after(rule, end),
-                                                .first = LB_TIME_NONE,
-                                                .ended = LB_TIME_NONE };
+    key->deadline = (struct lb_alert_daily){ .next = lb_alert_daily_after(rule, end),
+                                             .first = LB_TIME_NONE,
+                                             .ended = LB_TIME_NONE };
 }
 
 static void note_earliest(int64_t *earliest, int64_t time)
@@ -143,9 +147,9 @@ static void note_earliest(int64_t *earliest, int64_t time)
         *earliest = time;
 }
 
-void lb_alert_deadline_add(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t time)
+void lb_alert_daily_add(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t time)
 {
-    struct lb_alert_deadline *deadline = &key->deadline;
+    struct lb_alert_daily *deadline = &key->deadline;
     int64_t end = key->window.cursor.end;
 
     (void)rule;
@@ -159,22 +163,22 @@ void lb_alert_deadline_add(const struct lb_alert_rule *rule, struct lb_alert_key
 }
 
 /* The deadline is there: it was met or not, and the next day begins. */
-static void pass(const struct lb_alert_rule *rule, struct lb_alert_deadline *deadline)
+static void pass(const struct lb_alert_rule *rule, struct lb_alert_daily *deadline)
 {
     if (!deadline->met && deadline->known && !deadline->is_absent) {
         deadline->is_absent = true;
         deadline->ended = deadline->first;
     }
     deadline->known = true;
-    deadline->next = lb_alert_deadline_after(rule, deadline->next);
+    deadline->next = lb_alert_daily_after(rule, deadline->next);
     deadline->met = deadline->first != LB_TIME_NONE && deadline->first <= deadline->next;
     deadline->first = LB_TIME_NONE;
 }
 
-bool lb_alert_deadline_next(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t limit,
-                            struct lb_alert_segment *segment)
+bool lb_alert_daily_next(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t limit,
+                         struct lb_alert_segment *segment)
 {
-    struct lb_alert_deadline *deadline = &key->deadline;
+    struct lb_alert_daily *deadline = &key->deadline;
     int64_t from = key->window.cursor.end + 1;
     int64_t to = limit;
 

@@ -20,12 +20,12 @@ void lb_alert_absent_end(struct lb_alert_runner *runner);
 size_t lb_alert_absent_key(const struct lb_alert_rule *rule, size_t i, char text[LB_KEY_BYTES_MAX]);
 
 /* `absent by 03:00`: the first deadline behind `time`. */
-int64_t lb_alert_deadline_after(const struct lb_alert_rule *rule, int64_t time);
+int64_t lb_alert_daily_after(const struct lb_alert_rule *rule, int64_t time);
 
 /* The key is known from `end` on; a record at `time`; the next segment, as lb_alert_window_next() tells it. */
-void lb_alert_deadline_init(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t end);
-void lb_alert_deadline_add(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t time);
-bool lb_alert_deadline_next(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t limit,
-                            struct lb_alert_segment *segment);
+void lb_alert_daily_init(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t end);
+void lb_alert_daily_add(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t time);
+bool lb_alert_daily_next(const struct lb_alert_rule *rule, struct lb_alert_key *key, int64_t limit,
+                         struct lb_alert_segment *segment);
 
 #endif

@@ -195,7 +195,7 @@ static void what_was_not_read_is_not_missed(void **state)
     behind_now = 0;
     open_when(&self, "      when: absent\n      over: 5m\n      by: service\n      severity: high\n"
                      "      unknown_after: 10m\n");
-    self.ground->engine->runners[0].behind = fake_behind;
+    lb_alert_engine_ask(self.ground->engine, &(struct lb_alert_outside){ .behind = fake_behind });
     for (int i = 0; i < 7; i++)
         happen(&self, i * MINUTE, "info service=b");
     behind_now = 40 * LB_SECOND;

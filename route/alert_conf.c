@@ -15,6 +15,8 @@ struct section_options {
     const struct lb_node *routes;
     const struct lb_node *rules;
     const struct lb_node *maintenance;
+    const struct lb_node *default_keys;
+    struct lb_alert_defaults defaults;
 };
 
 #define MEMBER(name) offsetof(struct section_options, alerting.name)
@@ -35,6 +37,10 @@ static const struct lb_option section_options[] = {
       0, 0 },
     { "routes", LB_OPTION_NODE, offsetof(struct section_options, routes), NULL,
       "Where alerts go: a list of where, to and stop; all that match", 0, NULL, NULL, 0, 0 },
+    { "defaults", LB_OPTION_NODE, offsetof(struct section_options, default_keys), NULL,
+      "Keys that rules have which do not say them: severity, min_count, cooldown, for, hold, repeat, forget, "
+      "unknown_after, runbook, labels, to",
+      0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },
     { "maintenance", LB_OPTION_NODE, offsetof(struct section_options, maintenance), NULL,
@@ -190,9 +196,10 @@ static bool append_parts(struct lb_config *config, struct lb_alerting *alerting)
 }
 
 /* `routes_read`: otherwise their faults are told already, and a missing sink is one of them. */
-static bool read_rules(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
+static bool read_rules(struct lb_config *config, const struct section_options *options, struct lb_alerting *alerting,
                        bool routes_read, struct lb_diag *diag)
 {
+    const struct lb_node *node = options->rules;
     bool ok = true;
 
     if (node == NULL || is_nothing(node))
@@ -207,7 +214,7 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
         return too_large(node, diag);
     for (uint32_t i = 0; i < node->count; i++) {
         struct lb_alert_rule *rule = &alerting->rules[alerting->rule_count];
-        bool read = lb_alert_rule_read(config, &node->keys[i], &node->values[i], rule, diag);
+        bool read = lb_alert_rule_read(config, &node->keys[i], &node->values[i], &options->defaults, rule, diag);
 
         if (read && routes_read && !reaches_a_sink(alerting, rule)) {
             lb_diag_error(diag, rule->place,
@@ -221,6 +228,13 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
             free_expressions(rule);
     }
     return append_parts(config, alerting) ? ok : too_large(node, diag);
+}
+
+static bool read_defaults(struct lb_config *config, struct section_options *options, struct lb_diag *diag)
+{
+    options->defaults.node = options->default_keys;
+    return options->default_keys == NULL || is_nothing(options->default_keys) ||
+           lb_options_fill(config, lb_alert_default_options, options->default_keys, &options->defaults, diag);
 }
 
 static bool name_sinks(struct lb_config *config, struct lb_alerting *alerting)
@@ -255,5 +269,6 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
         return too_large(node, diag);
     routes = read_routes(config, options.routes, alerting, diag);
     ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
-    return read_rules(config, options.rules, alerting, routes, diag) && routes && ok;
+    ok = read_defaults(config, &options, diag) && ok;
+    return read_rules(config, &options, alerting, routes, diag) && routes && ok;
 }

@@ -63,9 +63,37 @@ bool lb_alert_formula_end(struct lb_alert_text *text, struct lb_alert_rule *rule
 bool lb_alert_when_read(struct lb_config *config, const struct lb_node *node, enum lb_severity severity,
                         struct lb_place zone, struct lb_alert_rule *rule, struct lb_diag *diag);
 
+/* `alerting.defaults`: what a rule has that does not say it itself. Only what is written in `node` counts. */
+struct lb_alert_defaults {
+    const struct lb_node *node; /* NULL: there are none */
+    int severity;               /* index into lb_alert_severity_words */
+    uint64_t min_count;
+    int64_t cooldown_ns;
+    int64_t for_ns;
+    int64_t hold_ns;
+    int64_t repeat_ns;
+    int64_t forget_ns;
+    int64_t unknown_ns;
+    struct lb_str runbook;
+    struct lb_pairs labels;
+    uint64_t sinks;
+};
+
+extern const char *const lb_alert_severity_words[]; /* with all their other names */
+
+/* alert_defaults.c */
+extern const struct lb_option lb_alert_default_options[]; /* of struct lb_alert_defaults */
+
+/* True if the rule (its map) or the defaults say it. */
+bool lb_alert_is_said(const struct lb_node *node, const struct lb_alert_defaults *defaults, const char *name);
+
+/* Into a rule whose own keys are read from `node`. `severity`: that of `when:`, if the rule does not say it. */
+void lb_alert_defaults_apply(const struct lb_alert_defaults *defaults, const struct lb_node *node,
+                             struct lb_alert_rule *rule, int *severity);
+
 /* One rule; all its faults are told. */
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
-                        struct lb_alert_rule *rule, struct lb_diag *diag);
+                        const struct lb_alert_defaults *defaults, struct lb_alert_rule *rule, struct lb_diag *diag);
 
 /* alert_maintenance.c: the list of windows. False with errors. */
 bool lb_alert_maintenance_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,

@@ -16,6 +16,7 @@
 #include "alert_event.h"
 #include "alert_memory.h"
 #include "alert_outbox.h"
+#include "alert_probe.h"
 #include "alert_queue.h"
 #include "alert_room.h"
 #include "lb_alloc.h"
@@ -57,6 +58,7 @@ struct lb_alert_engine {
     struct lb_scratch scratch;
     struct lb_arena arena; /* of one event's record, to route it */
     struct lb_alert_outbox outbox;
+    struct lb_alert_outside outside;
     struct lb_alert_memory *memory; /* NULL: a restart forgets */
 
     struct rule_metrics *rule_metrics;
@@ -249,6 +251,8 @@ static void advance(struct lb_alert_engine *engine, int64_t now)
 static void tick(struct lb_alert_engine *engine, bool last)
 {
     engine->ticked = engine->now;
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        lb_alert_probe_ask(&engine->runners[i]);
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         lb_alert_tick(&engine->runners[i], last);
     show_metrics(engine);
@@ -616,17 +620,11 @@ void lb_alert_engine_stop(struct lb_alert_engine *engine)
 
 /* --- making and freeing --------------------------------------------------- */
 
-static int64_t behind(void *context, uint64_t stream)
-{
-    return lb_streams_behind(context, stream);
-}
-
 static void open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                         const struct lb_alert_rule *rule)
 {
     runner->owner = rule->is_part ? &engine->runners[rule->owner] : NULL;
-    runner->behind = behind;
-    runner->behind_context = engine->outbox.stream->registry;
+    runner->outside = &engine->outside;
     runner->clocks = &engine->clocks;
     runner->scratch = &engine->scratch;
     runner->report = report;
@@ -639,6 +637,16 @@ static void open_runners(struct lb_alert_engine *engine)
 {
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         open_runner(engine, &engine->runners[i], &engine->alerting->rules[i]);
+}
+
+static int64_t behind(void *context, uint64_t stream)
+{
+    return lb_streams_behind(context, stream);
+}
+
+void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_outside *outside)
+{
+    engine->outside = *outside;
 }
 
 struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, uint32_t sink_count,
@@ -670,6 +678,7 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
         return NULL;
     }
     engine->outbox.stream->name = LB_STR("alerts");
+    engine->outside = (struct lb_alert_outside){ .context = streams, .behind = behind };
     open_metrics(engine);
     open_runners(engine);
     lb_share_on_credit(share, wake, engine);

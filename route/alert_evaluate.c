@@ -240,7 +240,7 @@ static bool next_segment(struct lb_alert_runner *runner, struct lb_alert_key *ke
     if (key->parts != NULL)
         return lb_alert_parts_next(runner, key, limit, segment);
     if (runner->rule->zone != NULL)
-        return lb_alert_deadline_next(runner->rule, key, limit, segment);
+        return lb_alert_daily_next(runner->rule, key, limit, segment);
     return lb_alert_window_next(&key->window, &runner->shape, limit, segment);
 }
 
@@ -363,7 +363,7 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->base = 0;
     key->pinned = false;
     key->forgotten = false;
-    lb_alert_deadline_init(runner->rule, key, end);
+    lb_alert_daily_init(runner->rule, key, end);
     if (key->texts != NULL)
         key->texts->count = key->texts->next = 0;
     if (key->reason != NULL)
@@ -431,8 +431,8 @@ static size_t shown_length(struct lb_str text, size_t bytes_max)
     return len;
 }
 
-/* The newest, by the time of the events. */
-static void take_reason(struct lb_alert_key *key, const struct lb_alert_input *input)
+/* The newest, by the time of the events; of those that are told one by one the last that came. */
+static void take_reason(struct lb_alert_key *key, const struct lb_alert_input *input, bool each)
 {
     struct lb_alert_reason *reason = key->reason;
 
@@ -440,7 +440,7 @@ static void take_reason(struct lb_alert_key *key, const struct lb_alert_input *i
         return;
     if (reason == NULL)
         reason = key->reason = lb_alloc(sizeof(*reason));
-    if (reason == NULL || (reason->length > 0 && input->time_ns < reason->time_ns))
+    if (reason == NULL || (!each && reason->length > 0 && input->time_ns < reason->time_ns))
         return;
     reason->time_ns = input->time_ns;
     reason->length = (uint8_t)shown_length(input->reason, LB_ALERT_REASON_BYTES);
@@ -491,7 +491,7 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
         return;
     walk(runner, key, input->time_ns - runner->delay_ns - 1);
     if (runner->rule->zone != NULL)
-        lb_alert_deadline_add(runner->rule, key, input->time_ns);
+        lb_alert_daily_add(runner->rule, key, input->time_ns);
     err = runner->rule->zone != NULL
               ? LB_OK
               : lb_alert_window_add(rule->is_part ? &key->parts[rule->part].window : &key->window,
@@ -508,7 +508,7 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
     }
     if (rule->field.len > 0 || input->number > 0)
         take_text(key, input, runner->rule->each, runner->scratch);
-    take_reason(key, input);
+    take_reason(key, input, runner->rule->each);
     runner->pending = key;
     runner->pending_ns = input->time_ns;
 }

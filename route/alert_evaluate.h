@@ -64,10 +64,11 @@ struct lb_alert_runner {
     struct lb_alert_key *pending; /* samples of one record were added, and have not been judged */
     int64_t pending_ns;           /* when they happened */
 
-    /* Of `absent`: for how long the stream of a key (0: any) is behind, and whether that is told. */
-    int64_t (*behind)(void *context, uint64_t stream);
-    void *behind_context;
-    int64_t all_behind;  /* behind(0), as of this tick */
+    const struct lb_alert_outside *outside; /* NULL: nobody to ask */
+    int64_t asked_ns;                       /* by the clock: when a probe was last asked */
+
+    /* Of `absent`. */
+    int64_t all_behind;  /* for how long any stream is behind, as of this tick */
     uint64_t blind;      /* keys that this tick could not judge */
     int64_t blind_since; /* by the clock; LB_TIME_NONE: all could be judged */
     bool blind_told;

@@ -85,7 +85,7 @@ static bool check_window(struct lb_alert_text *text, const struct lb_alert_call 
     bool newest = part->function == LB_ALERT_LAST || part->function == LB_ALERT_CONSECUTIVE;
 
     if (part->over_ns == 0 && newest)
-        part->over_ns = 3600 * LB_SECOND;
+        part->over_ns = (part->probe != LB_PROBE_NONE ? 60 : 3600) * LB_SECOND;
     if (part->over_ns >= LB_SECOND)
         return true;
     if (part->over_ns > 0)

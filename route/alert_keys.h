@@ -38,7 +38,7 @@ struct lb_alert_reason {
 enum lb_alert_list { LB_ALERT_IDLE, LB_ALERT_WATCHED, LB_ALERT_FIRING, LB_ALERT_LISTS };
 
 /* Of `absent by 03:00`: what came since the last deadline. Times of records; LB_TIME_NONE: none. */
-struct lb_alert_deadline {
+struct lb_alert_daily {
     int64_t next;   /* the first that is not judged yet */
     int64_t first;  /* behind it: of the earliest record */
     int64_t ended;  /* of the record that ends what is absent now */
@@ -88,7 +88,7 @@ struct lb_alert_key {
     uint32_t held_back; /* of `each`: occurrences since the last notice that nobody was told of */
     bool pinned;        /* configured: it is never forgotten */
     bool forgotten;     /* why it ends */
-    struct lb_alert_deadline deadline;
+    struct lb_alert_daily deadline;
 
     /* Of a rule with more keys than there is room for: what is believed to have come before it got a place. */
     uint32_t base;
@@ -96,6 +96,7 @@ struct lb_alert_key {
 
     size_t bytes;      /* of heap, as of the last time it was looked at, */
     uint64_t measured; /* when it looked like that */
+
     struct lb_alert_texts *texts;   /* NULL until first needed */
     struct lb_alert_reason *reason; /* the same */
 };

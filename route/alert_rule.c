@@ -40,12 +40,13 @@ struct rule_options {
     int severity;
     const struct lb_node *clear;
     int mode;
+    const struct lb_alert_defaults *defaults;
 };
 
 enum { MODE_ACTIVE, MODE_SHADOW };
 
-static const char *const severity_words[] = { "info", "low", "medium", "high", "critical", "warning",
-                                              "P4",   "P3",  "P2",     "P1",   NULL };
+const char *const lb_alert_severity_words[] = { "info", "low", "medium", "high", "critical", "warning",
+                                                "P4",   "P3",  "P2",     "P1",   NULL };
 
 static const char *const modes[] = { "active", "shadow", NULL };
 
@@ -61,7 +62,7 @@ static const struct lb_option rule_options[] = {
     { "when", LB_OPTION_STRING, offsetof(struct rule_options, when), NULL,
       "Instead of value and thresholds: conditions joined by and, or", 0, NULL, NULL, 0, 0 },
     { "severity", LB_OPTION_CHOICE, offsetof(struct rule_options, severity), NULL, "The severity of \"when\"", 0,
-      severity_words, NULL, 0, 0 },
+      lb_alert_severity_words, NULL, 0, 0 },
     { "keys", LB_OPTION_STRINGS, MEMBER(keys), NULL,
       "Of absent: values of \"by\" that are missed though they were never seen; of several fields such as \"a, b\"", 0,
       NULL, NULL, 0, 0 },
@@ -294,7 +295,7 @@ static bool check_over(struct lb_alert_rule *rule, const struct lb_node *node, s
 
     if (lb_node_get(node, "over") != NULL || rule->function == LB_ALERT_FORMULA)
         return true;
-    rule->over_ns = 3600 * LB_SECOND;
+    rule->over_ns = (rule->probe != LB_PROBE_NONE ? 60 : 3600) * LB_SECOND;
     if (!newest)
         lb_diag_error(diag, node->place, "missing \"over\": how far back it looks, such as over: 5m");
     return newest;
@@ -350,17 +351,21 @@ static bool read_value(struct lb_config *config, const struct lb_node *node, con
     return read_levels(options, rule, diag) && ok;
 }
 
-static bool read_conditions(struct lb_config *config, const struct lb_node *node, const struct lb_node *when,
-                            enum lb_severity severity, struct lb_alert_rule *rule, struct lb_diag *diag)
+static bool read_conditions(struct lb_config *config, const struct lb_node *node, const struct rule_options *options,
+                            struct lb_alert_rule *rule, struct lb_diag *diag)
 {
+    enum lb_severity severity = level_keys[options->severity].severity;
+    const struct lb_node *when = lb_node_get(node, "when");
     const struct lb_node *zone = lb_node_get(node, "zone");
 
     if (!lb_alert_when_read(config, when, severity, zone != NULL ? zone->begin : when->begin, rule, diag) ||
         !check_absent(node, rule, diag))
         return false;
-    if (rule->each && lb_node_get(node, "cooldown") == NULL)
+    if (rule->each || rule->absent) /* one is enough, and none is the point */
+        rule->min_count = 0;
+    if (rule->each && !lb_alert_is_said(node, options->defaults, "cooldown"))
         rule->cooldown_ns = 60 * LB_SECOND;
-    if (rule->zone != NULL && lb_node_get(node, "forget") == NULL)
+    if (rule->zone != NULL && !lb_alert_is_said(node, options->defaults, "forget"))
         rule->forget_ns = 7 * DAYS;
     return true;
 }
@@ -384,12 +389,33 @@ static bool read_when(struct lb_config *config, const struct lb_node *node, cons
                       "a rule has \"value\" with thresholds, or \"when\" with a severity, not both");
         ok = false;
     }
-    if (lb_node_get(node, "severity") == NULL && ok) {
+    if (!lb_alert_is_said(node, options->defaults, "severity") && ok) {
         lb_diag_error(diag, rule->place, "missing \"severity\" beside \"when\": info, low, medium, high or critical");
         ok = false;
     }
-    return is_written(when) &&
-           read_conditions(config, node, when, level_keys[options->severity].severity, rule, diag) && ok;
+    return is_written(when) && read_conditions(config, node, options, rule, diag) && ok;
+}
+
+/* Who asks logboom itself asks for no records. */
+static bool check_probe(const struct lb_node *node, const struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    static const char *const words[] = { "by", "where", NULL };
+    bool probes = rule->probe != LB_PROBE_NONE;
+    bool records = rule->part_count == 0 && !probes;
+
+    for (uint32_t i = 0; i < rule->part_count; i++) {
+        probes = probes || rule->parts[i].probe != LB_PROBE_NONE;
+        records = records || rule->parts[i].probe == LB_PROBE_NONE;
+    }
+    for (int i = 0; probes && words[i] != NULL; i++) {
+        const struct lb_node *value = lb_node_get(node, words[i]);
+
+        if (value == NULL || (records && i == 1))
+            continue;
+        lb_diag_error(diag, value->place, "lag() and queue() are of no record: \"%s\" means nothing here", words[i]);
+        return false;
+    }
+    return true;
 }
 
 static bool read_way_back(const struct rule_options *options, struct lb_alert_rule *rule, struct lb_diag *diag)
@@ -403,12 +429,13 @@ static bool read_way_back(const struct rule_options *options, struct lb_alert_ru
 }
 
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
-                        struct lb_alert_rule *rule, struct lb_diag *diag)
+                        const struct lb_alert_defaults *defaults, struct lb_alert_rule *rule, struct lb_diag *diag)
 {
-    struct rule_options options = { 0 };
+    struct rule_options options = { .defaults = defaults };
     bool filled = lb_options_fill(config, rule_options, node, &options, diag);
     bool ok = true;
 
+    lb_alert_defaults_apply(defaults, node, &options.rule, &options.severity);
     *rule = options.rule;
     rule->name = name->text;
     rule->place = name->place;
@@ -421,5 +448,6 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
         ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;
     if (!(lb_node_get(node, "when") != NULL ? read_when : read_value)(config, node, &options, rule, diag))
         return false;
+    ok = check_probe(node, rule, diag) && ok;
     return read_way_back(&options, rule, diag) && ok && filled;
 }

@@ -52,7 +52,7 @@ static uint64_t mix_measure(uint64_t hash, const struct lb_alert_rule *rule)
     hash = mix(hash, rule->field);
     hash = mix(hash, rule->where != NULL ? lb_expr_text(rule->where) : LB_STR(""));
     hash = mix(hash, rule->inner != NULL ? lb_expr_text(rule->inner) : LB_STR(""));
-    return rule->detector != NULL ? mix(hash, rule->value_text) : hash;
+    return rule->detector != NULL || rule->probe != LB_PROBE_NONE ? mix(hash, rule->value_text) : hash;
 }
 
 uint64_t lb_alert_rule_meaning(const struct lb_alert_rule *rule)
@@ -161,7 +161,7 @@ static void pack_parts(msgpack_packer *packer, const struct lb_alert_runner *run
 
 static void pack_absence(msgpack_packer *packer, const struct lb_alert_key *key)
 {
-    const struct lb_alert_deadline *deadline = &key->deadline;
+    const struct lb_alert_daily *deadline = &key->deadline;
 
     msgpack_pack_array(packer, ABSENCE_MEMBERS);
     msgpack_pack_uint32(packer, key->held_back);

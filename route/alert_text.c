@@ -262,6 +262,12 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
     lb_buffer_append(out, "resolved after ", 15);
     lb_alert_duration_write(out, event->at - event->started);
     write_key(out, event);
+    if (event->reason_length > 0 && rule->part_count == 0) {
+        lb_buffer_append(out, ": ", 2);
+        write_reason_ended(out, event);
+        write_held_back(out, event);
+        return;
+    }
     if (lb_alert_is_condition(rule)) {
         write_parts(out, event);
         write_held_back(out, event);
@@ -270,10 +276,6 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
         return;
     }
     lb_buffer_append(out, ": ", 2);
-    if (event->reason_length > 0) {
-        write_reason_ended(out, event);
-        return;
-    }
     lb_buffer_append_str(out, rule->value_text);
     if (event->judged) {
         lb_buffer_append(out, " is ", 4);

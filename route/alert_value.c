@@ -9,8 +9,11 @@
 
 #include "lb_clock.h"
 #include "lb_expr.h"
+#include "lb_metrics.h"
 
-enum argument { EXPRESSION_OR_NOTHING, EXPRESSION, FIELD };
+#include <stdio.h>
+
+enum argument { EXPRESSION_OR_NOTHING, EXPRESSION, FIELD, SOURCE_SECONDS, SOURCE_BYTES, SINK };
 
 struct function {
     const char *name;
@@ -37,6 +40,9 @@ static const struct function functions[] = {
     { "p999", LB_ALERT_PERCENTILE, FIELD, 0.999 },
     { "last", LB_ALERT_LAST, FIELD, 0 },
     { "distinct", LB_ALERT_DISTINCT, FIELD, 0 },
+    { "lag", LB_ALERT_LAST, SOURCE_SECONDS, 0 },
+    { "lag_bytes", LB_ALERT_LAST, SOURCE_BYTES, 0 },
+    { "queue", LB_ALERT_LAST, SINK, 0 },
 };
 
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]) };
@@ -113,6 +119,46 @@ static bool read_expression(const struct lb_alert_text *text, const struct funct
     return rule->inner != NULL;
 }
 
+static bool read_queue(struct lb_config *config, const struct lb_sink *sink, struct lb_alert_rule *rule)
+{
+    char name[2 * LB_NAME_BYTES_MAX + 1];
+    char labels[4 * LB_NAME_BYTES_MAX];
+
+    snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(sink->section.name));
+    lb_metric_labels(labels, sizeof(labels), "sink", name, "type", sink->type->module.name, (char *)NULL);
+    rule->probe_labels = lb_arena_print(&config->arena, "%s", labels);
+    rule->probe_spool = sink->options.when_full == LB_FULL_SPOOL;
+    rule->probe_full = (double)(rule->probe_spool ? sink->options.spool_max : config->memory);
+    return rule->probe_labels.ptr != NULL;
+}
+
+/* The name of a source or sink, which conf/ has read before. */
+static bool read_probe(const struct lb_alert_text *text, const struct function *function, struct lb_str inner,
+                       struct lb_alert_rule *rule)
+{
+    const struct lb_config *config = text->config;
+    bool sink = function->argument == SINK;
+    uint32_t count = sink ? config->sink_count : config->source_count;
+    const char *names[(LB_SOURCES_MAX > LB_SINKS_MAX ? LB_SOURCES_MAX : LB_SINKS_MAX) + 1] = { NULL };
+
+    rule->probe = sink ? LB_PROBE_QUEUE : function->argument == SOURCE_SECONDS ? LB_PROBE_LAG : LB_PROBE_LAG_BYTES;
+    rule->probe_name = inner;
+    rule->field = sink ? LB_STR("queue_pct") : LB_STR("lag"); /* its unit: %, or seconds and bytes */
+    for (uint32_t i = 0; i < count; i++) {
+        struct lb_str name = sink ? config->sinks[i].section.name : config->sources[i].section.name;
+
+        if (lb_str_equal(name, inner))
+            return !sink || read_queue(text->config, &config->sinks[i], rule);
+        names[i] = name.ptr;
+    }
+    const char *near = lb_nearest(inner, names);
+    lb_diag_error(text->diag, lb_alert_text_place(text, inner.ptr),
+                  "%s needs the name of a %s, got \"" LB_STR_FMT "\"%s%s%s", function->name, sink ? "sink" : "source",
+                  LB_STR_ARG(inner), near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+                  near != NULL ? "\"?" : "");
+    return false;
+}
+
 bool lb_alert_function_read(const struct lb_alert_text *text, const struct lb_alert_call *call,
                             struct lb_alert_rule *rule)
 {
@@ -124,6 +170,8 @@ bool lb_alert_function_read(const struct lb_alert_text *text, const struct lb_al
     rule->quantile = function->quantile;
     if (function->argument == FIELD)
         return read_field(text, function, call->arguments, rule);
+    if (function->argument == SOURCE_SECONDS || function->argument == SOURCE_BYTES || function->argument == SINK)
+        return read_probe(text, function, call->arguments, rule);
     return read_expression(text, function, call->arguments, rule);
 }
 

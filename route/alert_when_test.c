@@ -252,6 +252,71 @@ static void a_detector_is_one_of_several_conditions(void **state)
     close_when(&self);
 }
 
+/* --- what logboom is asked itself ----------------------------------------- */
+
+static double fullness;
+
+static bool fake_probe(void *context, const struct lb_alert_rule *rule, double *value)
+{
+    (void)context;
+    *value = rule->probe == LB_PROBE_QUEUE ? fullness : 30;
+    return true;
+}
+
+static int64_t never_behind(void *context, uint64_t stream)
+{
+    (void)context;
+    (void)stream;
+    return 0;
+}
+
+static void ask_fake(struct when_ground *self)
+{
+    lb_alert_engine_ask(self->ground->engine,
+                        &(struct lb_alert_outside){ .behind = never_behind, .probe = fake_probe });
+}
+
+static void a_queue_that_fills_up_is_told(void **state)
+{
+    struct when_ground self;
+
+    (void)state;
+    fullness = 10;
+    open_when(&self, "      value: queue(pager)\n      high: above 80%\n      for: 1m\n");
+    assert_text(self.config->alerting.rules[0].probe_labels, "sink=\"pager\",type=\"stdout\"");
+    ask_fake(&self);
+    idle(self.ground, 0, 10 * LB_SECOND);
+    fullness = 81;
+    idle(self.ground, 11 * LB_SECOND, 70 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 0);
+    idle(self.ground, 71 * LB_SECOND, 80 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 1);
+    expect_told(self.ground, 0, "r {} firing high", 71 * LB_SECOND);
+    fullness = 0;
+    idle(self.ground, 81 * LB_SECOND, 120 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 2);
+    close_when(&self);
+}
+
+static void records_and_gauges_meet_in_one_rule(void **state)
+{
+    struct when_ground self;
+
+    (void)state;
+    fullness = 90;
+    open_when(&self, "      when: queue(pager) > 80% and lag(in) >= 20s and count(level >= error, 1m) >= 2\n"
+                     "      severity: low\n");
+    ask_fake(&self);
+    idle(self.ground, 0, 10 * LB_SECOND);
+    happen(&self, 10 * LB_SECOND, "error");
+    idle(self.ground, 11 * LB_SECOND, 12 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 0);
+    happen(&self, 12 * LB_SECOND, "error");
+    idle(self.ground, 13 * LB_SECOND, 14 * LB_SECOND);
+    assert_int_equal(self.ground->told_count, 1);
+    close_when(&self);
+}
+
 /* --- over a restart ------------------------------------------------------- */
 
 static void windows_of_all_parts_survive_a_restart(void **state)
@@ -271,6 +336,34 @@ static void windows_of_all_parts_survive_a_restart(void **state)
     idle(self.ground, 3 * LB_SECOND, 3 * MINUTE);
     assert_int_equal(self.ground->told_count, 2);
     assert_string_equal(self.ground->told[0].id, self.ground->told[1].id);
+    close_when(&self);
+}
+
+/* --- defaults ------------------------------------------------------------- */
+
+static void what_a_rule_does_not_say_comes_from_the_defaults(void **state)
+{
+    struct when_ground self;
+    const struct lb_alert_rule *rules;
+
+    (void)state;
+    open_when_more(
+        &self, "  defaults: {severity: high, cooldown: 10m, hold: 2m, min_count: 5, to: pager, labels: {team: a}}\n",
+        "      when: each\n"
+        "    s: {when: absent, over: 1m, severity: low, cooldown: 0s, hold: 1m, labels: {team: b}, to: archive}\n"
+        "    t: {value: count(), over: 1m, critical: above 5}\n");
+    rules = self.config->alerting.rules;
+    assert_true(rules[0].thresholds[LB_SEVERITY_HIGH].set);
+    assert_int_equal(rules[0].cooldown_ns, 10 * MINUTE);
+    assert_int_equal(rules[0].hold_ns, 2 * MINUTE);
+    assert_int_equal(rules[0].sinks, 1 << PAGER);
+    assert_true(rules[1].thresholds[LB_SEVERITY_LOW].set);
+    assert_int_equal(rules[1].cooldown_ns, 0);
+    assert_int_equal(rules[1].hold_ns, MINUTE);
+    assert_int_equal(rules[1].sinks, 1 << ARCHIVE);
+    assert_text(rules[1].labels.items[0].value, "b");
+    assert_int_equal(rules[2].min_count, 5);
+    assert_text(rules[2].labels.items[0].value, "a");
     close_when(&self);
 }
 
@@ -330,6 +423,9 @@ static void says_what_is_wrong_and_where_within_the_text(void **state)
         { "      value: 5 * 3\n      over: 1m\n      low: above 5\n", 8, 14, "nothing is measured" },
         { "      value: (count() / count()\n      over: 1m\n      low: above 5\n", 8, 14, "not closed" },
         { "      value: count() / count()\n      low: above 5\n", 8, 14, "how far back" },
+        { "      value: queue(pagr)\n      low: above 5%\n", 8, 20, "did you mean \"pager\"" },
+        { "      value: lag(out)\n      low: above 5s\n", 8, 18, "needs the name of a source" },
+        { "      value: lag(in)\n      low: above 5s\n      by: service\n", 10, 0, "of no record" },
     };
 
     (void)state;
@@ -361,7 +457,10 @@ int main(void)
         cmocka_unit_test(brackets_and_arithmetic_go_together),
         cmocka_unit_test(what_a_detector_finds_is_a_condition),
         cmocka_unit_test(a_detector_is_one_of_several_conditions),
+        cmocka_unit_test(a_queue_that_fills_up_is_told),
+        cmocka_unit_test(records_and_gauges_meet_in_one_rule),
         cmocka_unit_test(windows_of_all_parts_survive_a_restart),
+        cmocka_unit_test(what_a_rule_does_not_say_comes_from_the_defaults),
         cmocka_unit_test(says_what_is_wrong_and_where_within_the_text),
     };
 

@@ -230,6 +230,7 @@ static bool restore_state(struct lb_alert_detector *detector, struct lb_str byte
 const struct lb_alert_detector_type lb_alert_detector_new = {
     .name = "new",
     .help = "A value of a field, or a pattern of messages, that was not seen before",
+    .each = true,
     .read = read_options,
     .open = open_state,
     .close = close_state,

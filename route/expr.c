@@ -79,6 +79,9 @@ void lb_expr_free(struct lb_expr *expr)
     for (struct lb_expr_regex *regex = expr->regexes; regex != NULL; regex = regex->next)
         lb_expr_regex_free(regex);
     expr->regexes = NULL;
+    for (struct lb_expr_listed *listed = expr->lists; listed != NULL; listed = listed->next)
+        lb_expr_list_free(listed->list);
+    expr->lists = NULL;
 }
 
 struct lb_strs lb_expr_fields(const struct lb_expr *expr)

@@ -9,6 +9,7 @@
 #ifndef LB_ROUTE_EXPR_H
 #define LB_ROUTE_EXPR_H
 
+#include "expr_list.h"
 #include "lb_expr.h"
 
 enum {
@@ -135,6 +136,7 @@ enum lb_expr_op {
     LB_EXPR_OP_STARTS,
     LB_EXPR_OP_ENDS,
     LB_EXPR_OP_MATCH,
+    LB_EXPR_OP_LISTED, /* in a file */
 };
 
 struct lb_expr_test {
@@ -149,6 +151,7 @@ struct lb_expr_test {
     struct lb_str name;
     struct lb_expr_literal *literals;
     const struct lb_expr_regex *regex;
+    const struct lb_expr_list *list;
     int64_t time_ns;
 };
 
@@ -168,11 +171,18 @@ struct lb_expr_node {
     struct lb_expr_test test;
 };
 
+/* A list that an expression holds. */
+struct lb_expr_listed {
+    struct lb_expr_listed *next;
+    struct lb_expr_list *list;
+};
+
 struct lb_expr {
     struct lb_str text;
     struct lb_strs fields;
     size_t field_capacity;
     struct lb_expr_regex *regexes;
+    struct lb_expr_listed *lists;
     struct lb_expr_test *tests;
     uint32_t test_count;
     uint16_t entry;

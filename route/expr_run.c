@@ -90,6 +90,7 @@ static bool compare(const struct lb_expr_test *test, struct lb_value value, stru
     case LB_EXPR_OP_CONTAINS: return contains(text, test->literals[0].text);
     case LB_EXPR_OP_STARTS: return lb_str_starts(text, test->literals[0].text);
     case LB_EXPR_OP_ENDS: return ends_with(text, test->literals[0].text);
+    case LB_EXPR_OP_LISTED: return lb_expr_list_has(test->list, text);
     case LB_EXPR_OP_MATCH: return lb_expr_regex_match(test->regex, text);
     case LB_EXPR_OP_SEVERITY: return has_severity(test, text);
     default: return false;

@@ -194,14 +194,50 @@ static void finish_list(struct lb_expr_test *test, uint32_t ranked)
     test->negated = false;
 }
 
+/* `("blocked.txt")` behind `file`. */
+static bool read_file(struct lb_expr_parser *parser, struct lb_expr_test *test)
+{
+    char reason[LB_EXPR_LIST_REASON_BYTES];
+    struct lb_expr_listed *listed = lb_expr_alloc(parser->source, sizeof(*listed));
+    const char *start;
+
+    lb_expr_advance(parser, false);
+    if (listed == NULL || !lb_expr_is_mark(parser, '(')) {
+        lb_expr_expected(parser, "(\"PATH\") behind `file`");
+        return false;
+    }
+    lb_expr_advance(parser, false);
+    if (parser->token.kind != LB_EXPR_STRING) {
+        lb_expr_expected(parser, "a path in quotes, as in file(\"blocked.txt\")");
+        return false;
+    }
+    start = parser->token.raw.ptr;
+    listed->list = lb_expr_list_new(parser->token.value, parser->source->place.file, reason);
+    if (listed->list == NULL) {
+        lb_expr_error(parser->source, start, "%s", reason);
+        return false;
+    }
+    listed->next = parser->expr->lists;
+    parser->expr->lists = listed;
+    test->list = listed->list;
+    test->op = LB_EXPR_OP_LISTED;
+    lb_expr_advance(parser, false);
+    if (lb_expr_is_mark(parser, ')'))
+        return true;
+    lb_expr_expected(parser, "`)` behind the path");
+    return false;
+}
+
 static bool read_list(struct lb_expr_parser *parser, struct lb_expr_test *test)
 {
     char close = lb_expr_is_mark(parser, '[') ? ']' : ')';
     const char *start = parser->token.raw.ptr;
     uint32_t ranked = 0;
 
+    if (lb_expr_is_word(parser, "file"))
+        return read_file(parser, test);
     if (!lb_expr_is_mark(parser, '(') && !lb_expr_is_mark(parser, '[')) {
-        lb_expr_expected(parser, "a list behind `in`, as in (a, b)");
+        lb_expr_expected(parser, "a list behind `in`, as in (a, b) or file(\"list.txt\")");
         return false;
     }
     lb_expr_advance(parser, false);

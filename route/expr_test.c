@@ -327,7 +327,7 @@ static const struct error_case error_cases[] = {
     { "took > 5seconds", 9, "unknown unit `seconds`: expected one of ns us ms" },
     { "took > 10Mib", 10, "unknown unit `Mib`; did you mean `MiB`?" },
     { "took > 1h5MiB", 9, "unknown unit `h5MiB`" },
-    { "service in payments", 12, "expected a list behind `in`, as in (a, b), got `payments`" },
+    { "service in payments", 12, "expected a list behind `in`, as in (a, b) or file(\"list.txt\"), got `payments`" },
     { "service in ()", 12, "this list is empty" },
     { "service in []", 12, "this list is empty" },
     { "service in (a b)", 15, "expected `,` or `)`, got `b`" },

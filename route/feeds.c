@@ -176,7 +176,7 @@ void lb_feeder_add(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t re
     if (feeder->keys == NULL)
         return;
     for (uint32_t i = 0; i < feeder->alerting->rule_count; i++)
-        if (feeder->alerting->rules[i].part_count == 0)
+        if (feeder->alerting->rules[i].part_count == 0 && feeder->alerting->rules[i].probe == LB_PROBE_NONE)
             feed_rule(feeder, batch, record, (uint16_t)i, scratch);
 }
 
