@@ -95,7 +95,8 @@ static bool is_learning(struct lb_alert_detector *detector, struct state *state,
 
     if (key == NULL)
         return true;
-    if (fresh || time < key->first)
+    /* One that came far too late does not end the learning. */
+    if (fresh || (time < key->first && time >= key->first - detector->lateness_ns))
         key->first = time;
     key->known = 1;
     return time < key->first + detector->rule->learn_ns;
