@@ -85,7 +85,7 @@ static void write_record(struct world *world, int64_t time, const int *values, b
     bool steady = pick(world, world->calmness) > 0;
 
     record.event = steady ? "bx"[pick(world, 2)] : 'a';
-    record.value = values[record.key];
+    record.value = pick(world, 300) == 0 ? VALUES + 1 : values[record.key]; /* or for a moment */
     record.user = steady || !known[record.key] ? 1 : 1 + (int)pick(world, USERS - 1);
     record.error = pick(world, 10) < 4;
     known[record.key] = true;
