@@ -129,9 +129,18 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
     return true;
 }
 
+/* An earlier run may have told somebody that an alert fires; they are to hear its end, though there is no rule now. */
+static bool has_told(const char *journal)
+{
+    return access(journal, F_OK) == 0;
+}
+
 bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
 {
-    if (config->alerting.rule_count == 0 || daemon->alerts != NULL)
+    char journal[PATH_MAX];
+
+    snprintf(journal, sizeof(journal), LB_STR_FMT "/alerts", LB_STR_ARG(config->data_dir));
+    if (daemon->alerts != NULL || (config->alerting.rule_count == 0 && !has_told(journal)))
         return true;
     if (daemon->alert_share == NULL)
         daemon->alert_share = lb_share_new(daemon->pool, lb_pool_max(daemon->pool));
@@ -145,7 +154,7 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
     if (engine != NULL)
         lb_alert_engine_ask(engine, &outside);
     snprintf(path, sizeof(path), LB_STR_FMT "/alerts.state", LB_STR_ARG(config->data_dir));
-    if (engine == NULL || !lb_alert_engine_remember(engine, path)) {
+    if (engine == NULL || !lb_alert_engine_remember(engine, path) || !lb_alert_engine_keep(engine, journal)) {
         lb_alert_engine_free(engine);
         return false;
     }

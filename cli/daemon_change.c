@@ -220,7 +220,9 @@ static void take_back_rules(struct change *self)
     struct lb_alert_engine *engine = daemon->alerts;
     daemon->alerts = NULL;
     pthread_mutex_unlock(&daemon->lock);
+    pthread_mutex_lock(&daemon->parts_lock);
     lb_alert_engine_free(engine);
+    pthread_mutex_unlock(&daemon->parts_lock);
 }
 
 /* --- sinks ----------------------------------------------------------------------------- */

@@ -103,8 +103,11 @@ void flow_emit(void *context, struct lb_batch *batch)
 /* Alert events come from the engine's thread with their selections made. */
 void flow_emit_alert(void *context, struct lb_batch *batch)
 {
-    (void)context;
+    struct lb_daemon *daemon = context;
+
     deliver(batch);
+    /* No rule looks at alerts: the engine's own mark only goes along. */
+    (void)lb_token_issue(batch->stream, daemon->alert_number, batch->position_end, true);
     lb_batch_unref(batch);
 }
 

@@ -8,9 +8,11 @@
 #include "daemon.h"
 
 #include "lb_alloc.h"
+#include "lb_json.h"
 #include "lb_log.h"
 #include "lb_loop.h"
 #include "lb_metrics.h"
+#include "lb_record.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -39,11 +41,12 @@ struct waiter {
 };
 
 struct endpoint {
-    const char *path;
+    const char *path; /* with ID in it: one part of any text, that goes to answer_one */
     enum evhttp_cmd_type method;
     bool is_public;                                                                     /* answers without a token */
     int (*answer)(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out); /* returns the status */
     const char *content_type;
+    int (*answer_one)(struct lb_daemon *daemon, struct lb_str id, struct lb_str body, struct lb_buffer *out);
 };
 
 static int answer_health(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
@@ -80,6 +83,52 @@ static int answer_alerts(struct lb_daemon *daemon, struct lb_str body, struct lb
     return HTTP_OK;
 }
 
+/* A member of the body's object, as text in `scratch`; empty where it is missing. */
+static struct lb_str text_member(const struct lb_value *object, const char *name, struct lb_scratch *scratch)
+{
+    struct lb_value value = lb_value_member(*object, lb_str_from(name));
+
+    return lb_value_is_string(value) ? lb_value_str(value, scratch) : LB_STR("");
+}
+
+static enum lb_err acknowledge(struct lb_daemon *daemon, struct lb_str id, struct lb_str by, struct lb_str comment)
+{
+    /* Not daemon->lock: the engine's thread takes it, and this waits for that thread. */
+    pthread_mutex_lock(&daemon->parts_lock);
+    pthread_mutex_lock(&daemon->lock);
+    struct lb_alert_engine *alerts = daemon->alerts;
+    pthread_mutex_unlock(&daemon->lock);
+    enum lb_err err = alerts != NULL ? lb_alert_engine_acknowledge(alerts, id, by, comment) : LB_END;
+    pthread_mutex_unlock(&daemon->parts_lock);
+    return err;
+}
+
+/* The body: `{"by": "bob", "comment": "looking"}`, both optional. Holds this server up for 2 s at most. */
+static int answer_ack(struct lb_daemon *daemon, struct lb_str id, struct lb_str body, struct lb_buffer *out)
+{
+    char text[1024];
+    struct lb_scratch scratch = { text, sizeof(text), 0 };
+    struct lb_value object = lb_value_of(body, LB_VALUE_OBJECT);
+
+    while (object.len > 0 && (object.ptr[object.len - 1] == '\n' || object.ptr[object.len - 1] == '\r'))
+        object.len--;
+    if (object.len > 0 && (object.ptr[0] != '{' || !lb_json_valid((struct lb_str){ object.ptr, object.len }))) {
+        lb_buffer_append_str(
+            out, LB_STR("{\"error\":\"the body must be an object such as {\\\"by\\\":\\\"bob\\\",\\\"comment\\\":"
+                        "\\\"looking\\\"}\"}\n"));
+        return HTTP_BADREQUEST;
+    }
+    struct lb_str by = object.len > 0 ? text_member(&object, "by", &scratch) : LB_STR("");
+    struct lb_str comment = object.len > 0 ? text_member(&object, "comment", &scratch) : LB_STR("");
+    if (acknowledge(daemon, id, by.len > 0 ? by : LB_STR("somebody"), comment) == LB_OK) {
+        lb_buffer_append_str(out, LB_STR("{\"acknowledged\":true}\n"));
+        return HTTP_OK;
+    }
+    lb_buffer_append_str(
+        out, LB_STR("{\"error\":\"no alert that fires has this id; GET /api/v1/alerts lists them with alert_id\"}\n"));
+    return HTTP_NOTFOUND;
+}
+
 /* Readers of archives ask for what is still in memory. Holds this server up for 2 s at most. */
 static int answer_flush(struct lb_daemon *daemon, struct lb_str body, struct lb_buffer *out)
 {
@@ -114,13 +163,15 @@ static int answer_index(struct lb_daemon *daemon, struct lb_str body, struct lb_
     (void)body;
     lb_buffer_append_str(
         out,
-        LB_STR("logboom\n\nGET  /health              200 or 503, the state of every component as JSON\n"
-               "GET  /metrics             Prometheus\n"
-               "GET  /api/v1/status       as /health, always 200\n"
-               "GET  /api/v1/alerts       alerts that fire now\n"
-               "POST /api/v1/flush        files and archives show what is still in memory\n"
-               "POST /api/v1/log_level    body: error, warn, info, debug or trace\n"
-               "POST /api/v1/reload       reads the configuration again; answers when it is at work or refused\n"));
+        LB_STR(
+            "logboom\n\nGET  /health              200 or 503, the state of every component as JSON\n"
+            "GET  /metrics             Prometheus\n"
+            "GET  /api/v1/status       as /health, always 200\n"
+            "GET  /api/v1/alerts       alerts that fire now\n"
+            "POST /api/v1/alerts/ID/ack  body: {\"by\": …, \"comment\": …}; neither repeated nor escalated any more\n"
+            "POST /api/v1/flush        files and archives show what is still in memory\n"
+            "POST /api/v1/log_level    body: error, warn, info, debug or trace\n"
+            "POST /api/v1/reload       reads the configuration again; answers when it is at work or refused\n"));
     return HTTP_OK;
 }
 
@@ -134,14 +185,15 @@ static int answer_reload(struct lb_daemon *daemon, struct lb_str body, struct lb
 }
 
 static const struct endpoint endpoints[] = {
-    { "/", EVHTTP_REQ_GET, false, answer_index, "text/plain; charset=utf-8" },
-    { "/health", EVHTTP_REQ_GET, true, answer_health, "application/json" },
-    { "/metrics", EVHTTP_REQ_GET, false, answer_metrics, "text/plain; version=0.0.4; charset=utf-8" },
-    { "/api/v1/status", EVHTTP_REQ_GET, false, answer_status, "application/json" },
-    { "/api/v1/alerts", EVHTTP_REQ_GET, false, answer_alerts, "application/json" },
-    { "/api/v1/flush", EVHTTP_REQ_POST, false, answer_flush, "application/json" },
-    { "/api/v1/log_level", EVHTTP_REQ_POST, false, answer_log_level, "application/json" },
-    { "/api/v1/reload", EVHTTP_REQ_POST, false, answer_reload, "application/json" },
+    { "/", EVHTTP_REQ_GET, false, answer_index, "text/plain; charset=utf-8", NULL },
+    { "/health", EVHTTP_REQ_GET, true, answer_health, "application/json", NULL },
+    { "/metrics", EVHTTP_REQ_GET, false, answer_metrics, "text/plain; version=0.0.4; charset=utf-8", NULL },
+    { "/api/v1/status", EVHTTP_REQ_GET, false, answer_status, "application/json", NULL },
+    { "/api/v1/alerts", EVHTTP_REQ_GET, false, answer_alerts, "application/json", NULL },
+    { "/api/v1/alerts/ID/ack", EVHTTP_REQ_POST, false, NULL, "application/json", answer_ack },
+    { "/api/v1/flush", EVHTTP_REQ_POST, false, answer_flush, "application/json", NULL },
+    { "/api/v1/log_level", EVHTTP_REQ_POST, false, answer_log_level, "application/json", NULL },
+    { "/api/v1/reload", EVHTTP_REQ_POST, false, answer_reload, "application/json", NULL },
 };
 
 /* --- requests ------------------------------------------------------------------ */
@@ -180,12 +232,27 @@ static void reply(struct evhttp_request *request, int status, const char *type, 
     evhttp_send_reply(request, status, NULL, NULL);
 }
 
-static const struct endpoint *find_endpoint(const char *path, enum evhttp_cmd_type method, bool *known)
+/* True if the path is that of the endpoint; `id` is what stands for its ID. */
+static bool matches(const char *endpoint, const char *path, struct lb_str *id)
+{
+    const char *hole = strstr(endpoint, "/ID/");
+    size_t before = hole != NULL ? (size_t)(hole - endpoint) + 1 : 0;
+
+    if (hole == NULL)
+        return strcmp(endpoint, path) == 0;
+    if (strncmp(endpoint, path, before) != 0)
+        return false;
+    *id = (struct lb_str){ path + before, strcspn(path + before, "/") };
+    return strcmp(path + before + id->len, hole + 3) == 0;
+}
+
+static const struct endpoint *find_endpoint(const char *path, enum evhttp_cmd_type method, struct lb_str *id,
+                                            bool *known)
 {
     if (method == EVHTTP_REQ_HEAD)
         method = EVHTTP_REQ_GET;
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
-        if (strcmp(endpoints[i].path, path) != 0)
+        if (!matches(endpoints[i].path, path, id))
             continue;
         *known = true;
         if (endpoints[i].method == method)
@@ -200,9 +267,10 @@ static int answer(struct http_server *server, struct evhttp_request *request, st
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
+    struct lb_str id = LB_STR("");
     bool known = false;
     const struct endpoint *endpoint =
-        find_endpoint(path != NULL ? path : "/", evhttp_request_get_command(request), &known);
+        find_endpoint(path != NULL ? path : "/", evhttp_request_get_command(request), &id, &known);
 
     *content_type = "application/json";
     if (endpoint == NULL && known) {
@@ -222,7 +290,10 @@ static int answer(struct http_server *server, struct evhttp_request *request, st
     *content_type = endpoint->content_type;
     size_t len = evbuffer_get_length(input);
     const char *body = (const char *)evbuffer_pullup(input, -1);
-    return endpoint->answer(server->daemon, (struct lb_str){ body != NULL ? body : "", len }, out);
+    struct lb_str given = { body != NULL ? body : "", len };
+    if (endpoint->answer_one != NULL)
+        return endpoint->answer_one(server->daemon, id, given, out);
+    return endpoint->answer(server->daemon, given, out);
 }
 
 /* --- who waits for a reload ------------------------------------------------------ */

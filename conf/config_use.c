@@ -34,6 +34,12 @@ static void note(void *context, const char *path, const struct lb_option *option
         note_chain(self, *(struct lb_parser_chain *const *)member);
 }
 
+static void note_steps(struct used *self, const struct lb_alert_escalation *steps)
+{
+    for (uint32_t i = 0; i < steps->count; i++)
+        self->sinks |= steps->items[i].sinks;
+}
+
 static void note_all(struct used *self)
 {
     const struct lb_config *config = self->config;
@@ -58,8 +64,12 @@ static void note_all(struct used *self)
         lb_options_walk(config->plan.filters[i].type->module.options, config->plan.filters[i].state, &visitor);
     for (uint32_t i = 0; i < config->plan.route_count; i++)
         self->sinks |= config->plan.routes[i].sinks;
-    for (uint32_t i = 0; i < config->alerting.route_count; i++)
+    for (uint32_t i = 0; i < config->alerting.route_count; i++) {
         self->sinks |= config->alerting.routes[i].sinks;
+        note_steps(self, &config->alerting.manners[i].escalate);
+    }
+    for (uint32_t i = 0; i < config->alerting.rule_count; i++)
+        note_steps(self, &config->alerting.rules[i].escalate);
     for (uint32_t i = 0; i < config->alerting.rule_count; i++)
         self->sinks |= config->alerting.rules[i].sinks;
 }

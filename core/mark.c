@@ -290,6 +290,8 @@ static void finish(struct lb_token *token)
     token->done = true;
     struct lb_token *passed = advance(&entry->tracks[consumer]);
     pthread_mutex_unlock(&entry->lock);
+    if (passed != NULL && stream->urgent)
+        atomic_store_explicit(&streams->urgent[consumer], true, memory_order_release);
     let_go(streams, stream, passed);
     /* After the marks: who sees 0 here and collects then, finds them moved. */
     atomic_fetch_sub(&streams->outstanding[consumer], 1);
@@ -320,6 +322,11 @@ void lb_token_done(struct lb_token *token, enum lb_outcome outcome, const char *
     assert(before > 0);
     if (before == 1)
         finish(token);
+}
+
+bool lb_streams_are_urgent(const struct lb_streams *streams, uint32_t consumer)
+{
+    return atomic_load_explicit(&streams->urgent[consumer], memory_order_acquire);
 }
 
 /* --- a consumer that is no more -------------------------------------------------------- */
@@ -452,6 +459,9 @@ static void collect_bucket(struct lb_streams *streams, struct lb_stream **link, 
 
 void lb_streams_collect(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn)
 {
+    /* First: what moves from here on may or may not be collected, and is urgent again. */
+    if (consumer < LB_CONSUMERS_MAX)
+        atomic_store_explicit(&streams->urgent[consumer], false, memory_order_release);
     pthread_mutex_lock(&streams->lock);
     for (unsigned i = 0; i < LB_STREAM_BUCKETS; i++)
         collect_bucket(streams, &streams->buckets[i], consumer, txn);

@@ -89,6 +89,7 @@ struct lb_streams {
     struct lb_token *free_tokens;
     struct lb_token_block *blocks;
     _Atomic uint64_t outstanding[LB_CONSUMERS_MAX + 1]; /* per consumer, and of all behind them */
+    atomic_bool urgent[LB_CONSUMERS_MAX];
     struct lb_metric *refused_batches[LB_CONSUMERS_MAX];
     struct lb_metric *dead_letter_batches[LB_CONSUMERS_MAX];
 };

@@ -91,6 +91,17 @@ enum {
     LB_ALERT_STEPS_MAX = 64, /* of a formula, and so the depth of its stack */
 };
 
+/* While nobody acknowledges it: who is called after how long. In order. */
+struct lb_alert_call_up {
+    int64_t after_ns; /* since they were first told */
+    uint64_t sinks;
+};
+
+struct lb_alert_escalation {
+    struct lb_alert_call_up *items;
+    uint32_t count;
+};
+
 /*
  * What logboom itself is asked once a second, as if it were a record: values of a rule that needs none. `name` is that
  * of a source or sink of the same configuration.
@@ -143,6 +154,9 @@ struct lb_alert_rule {
     struct lb_pairs labels;    /* added to each alert as they are */
     bool shadow;               /* judged, counted and shown, but nobody is told */
     uint64_t sinks;            /* `to:` of the rule itself */
+    struct lb_alert_escalation escalate;
+    struct lb_strs inhibits; /* names of rules whose alerts are not told while this one fires, */
+    struct lb_strs equal;    /* with the same values of these fields; none: of all that both have in `by` */
 
     /* `when:` instead of thresholds; see alert_when.c. One threshold is set all the same: that of the severity. */
     struct lb_str when_text; /* as written; empty: `value:` */
@@ -168,6 +182,18 @@ struct lb_alert_rule {
     uint32_t part;
 };
 
+/* How a route tells, besides where to. */
+struct lb_alert_manner {
+    bool grouped;
+    struct lb_strs group_by; /* fields of `by`, or `rule`, `severity` */
+    int64_t wait_ns;         /* of a new group */
+    int64_t interval_ns;     /* between two notices of a group */
+    int64_t repeat_ns;       /* 0: as the rule says */
+    bool digest;             /* a group of all, that lists what was and has no end */
+    struct lb_alert_escalation escalate;
+    uint64_t print; /* hash of all that makes it this one, 0: it has no manner of its own, and tells at once */
+};
+
 /* A window in which nobody is told of what `where` matches. */
 struct lb_maintenance {
     struct lb_str name;
@@ -183,6 +209,7 @@ struct lb_alerting {
     uint32_t part_count;     /* of them */
     struct lb_route *routes; /* alerting.routes: over alert records */
     uint32_t route_count;
+    struct lb_alert_manner *manners;             /* one for each route; NULL: all tell at once */
     struct lb_maintenance *maintenance;
     uint32_t maintenance_count;
     struct lb_str severities[LB_SEVERITY_COUNT]; /* the words people use: P1 … */
@@ -235,6 +262,12 @@ bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path) 
 
 /* Before the start: whom to ask; without it only streams tell what they have not read. It outlives the engine. */
 void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_outside *outside);
+/*
+ * Then, before the start: what is told is written to a journal in `directory` before anybody is told, as a durable
+ * stream with a mark for each sink. What an earlier run decided and did not remember is taken from there, and what
+ * sinks have not acknowledged is told again, under the same ids. False: no memory, or errno says why.
+ */
+bool lb_alert_engine_keep(struct lb_alert_engine *engine, const char *directory) LB_MUST_USE;
 
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 
@@ -269,6 +302,14 @@ bool lb_alert_engine_change(struct lb_alert_engine *engine, struct lb_alert_chan
 /* Applies what is queued, then ends the thread. */
 void lb_alert_engine_stop(struct lb_alert_engine *engine);
 void lb_alert_engine_free(struct lb_alert_engine *engine);
+
+/*
+ * Somebody works on the alert with that id (16 hexadecimal digits; of a group: on all in it): it is neither repeated
+ * nor escalated, and those who were told of it are told. LB_OK: it is noted (and on disk, if the disk takes it within
+ * some seconds). LB_END: no such alert fires. LB_LIMIT: the engine has stopped. Any thread but the engine's; waits.
+ */
+enum lb_err lb_alert_engine_acknowledge(struct lb_alert_engine *engine, struct lb_str id, struct lb_str by,
+                                        struct lb_str comment) LB_MUST_USE;
 
 /* Alerts that fire now, as a JSON array, for the API. Any thread. */
 struct lb_buffer;

@@ -37,6 +37,7 @@ enum lb_outcome {
 struct lb_stream {
     uint64_t id;
     bool durable;
+    bool urgent;           /* a mark that moves is committed at once, rather than with others */
     uint64_t resume;       /* where to begin: the lowest mark */
     uint64_t resume_until; /* the highest mark at start: up to here consumers may have records already */
     const struct lb_source *source;
@@ -160,6 +161,9 @@ void lb_stream_drop(struct lb_stream *stream, uint32_t consumer);
  */
 void lb_streams_collect(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn);
 void lb_streams_collect_failed(struct lb_streams *streams, uint32_t consumer);
+
+/* A mark of that consumer in an urgent stream has moved since the last collect. Any thread. */
+bool lb_streams_are_urgent(const struct lb_streams *streams, uint32_t consumer);
 
 /* Tokens issued and not done, for that consumer (or all with UINT32_MAX): 0 after the last delivery. */
 uint64_t lb_streams_outstanding(struct lb_streams *streams, uint32_t consumer);

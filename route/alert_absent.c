@@ -46,8 +46,7 @@ static void tell(struct lb_alert_runner *runner, enum lb_alert_notice notice)
     runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
                                                                .notice = notice,
                                                                .at = runner->now,
-                                                               .severity = severity,
-                                                               .previous = LB_ALERT_QUIET,
+                                                               .before = severity,
                                                                .blind = runner->blind });
 }
 

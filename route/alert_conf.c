@@ -1,6 +1,6 @@
 /*
- * alert_conf.c - the `alerting:` section as a whole: its settings, routes and
- * rules, and whether every rule reaches somebody.
+ * alert_conf.c - the `alerting:` section as a whole: its settings and rules,
+ * whether every rule reaches somebody, and what rules say of each other.
  *
  * lb_options_fill() tells of unknown keys and wrong units; here is only what
  * options cannot know of each other.
@@ -36,7 +36,7 @@ static const struct lb_option section_options[] = {
     { "severities", LB_OPTION_GROUP, 0, NULL, "The words that your people use, such as P1", 0, NULL, severity_options,
       0, 0 },
     { "routes", LB_OPTION_NODE, offsetof(struct section_options, routes), NULL,
-      "Where alerts go: a list of where, to and stop; all that match", 0, NULL, NULL, 0, 0 },
+      "Where alerts go, and how: a list of where, to and more; all that match", 0, NULL, NULL, 0, 0 },
     { "defaults", LB_OPTION_NODE, offsetof(struct section_options, default_keys), NULL,
       "Keys that rules have which do not say them: severity, min_count, cooldown, for, hold, repeat, forget, "
       "unknown_after, runbook, labels, to",
@@ -58,91 +58,21 @@ static const struct lb_option section_options[] = {
     { 0 },
 };
 
-static const struct lb_option route_options[] = {
-    { "where", LB_OPTION_WHERE, offsetof(struct lb_route, where), NULL, "Only alerts that match, by their fields", 0,
-      NULL, NULL, 0, 0 },
-    { "to", LB_OPTION_SINKS, offsetof(struct lb_route, sinks), NULL, "A sink or a list of sinks", LB_OPTION_REQUIRED,
-      NULL, NULL, 0, 0 },
-    { "stop", LB_OPTION_BOOL, offsetof(struct lb_route, stop), "false", "An alert that matches sees no later route", 0,
-      NULL, NULL, 0, 0 },
-    { 0 },
-};
-
-static bool is_nothing(const struct lb_node *node)
+bool lb_alert_is_nothing(const struct lb_node *node)
 {
     return node->kind == LB_NODE_SCALAR && !node->quoted && node->text.len == 0;
 }
 
-static bool too_large(const struct lb_node *node, struct lb_diag *diag)
+bool lb_alert_too_large(const struct lb_node *node, struct lb_diag *diag)
 {
     lb_diag_error(diag, node->place, "the configuration is too large");
     return false;
 }
 
-static void free_where(const struct lb_expr *where)
+void lb_alert_free_where(const struct lb_expr *where)
 {
     if (where != NULL)
         lb_expr_free((struct lb_expr *)where);
-}
-
-/* --- routes --------------------------------------------------------------- */
-
-static bool matches_nothing(const struct lb_route *route)
-{
-    return route->where != NULL && lb_expr_constant(route->where) == LB_EXPR_NEVER;
-}
-
-static bool ends_the_list(const struct lb_route *route)
-{
-    return route->stop && (route->where == NULL || lb_expr_constant(route->where) == LB_EXPR_ALWAYS);
-}
-
-static bool check_reachable(const struct lb_alerting *alerting, struct lb_diag *diag)
-{
-    bool ok = true;
-
-    for (uint32_t i = 0; i < alerting->route_count; i++) {
-        if (i > 0 && ends_the_list(&alerting->routes[i - 1])) {
-            lb_diag_error(diag, alerting->routes[i].place,
-                          "this route is never reached: the one before takes every alert and stops");
-            return false;
-        }
-        if (matches_nothing(&alerting->routes[i])) {
-            lb_diag_error(diag, alerting->routes[i].place, "this route matches no alert: its `where` is never true");
-            ok = false;
-        }
-    }
-    return ok;
-}
-
-static bool read_routes(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
-                        struct lb_diag *diag)
-{
-    bool ok = true;
-
-    if (node == NULL || is_nothing(node))
-        return true;
-    if (node->kind != LB_NODE_LIST || node->count > LB_ROUTES_MAX) {
-        lb_diag_error(diag, node->place,
-                      node->kind != LB_NODE_LIST ? "expected a list of routes, each with \"to\"" : "too many routes");
-        return false;
-    }
-    alerting->routes = lb_arena_zalloc(&config->arena, (node->count + 1) * sizeof(struct lb_route));
-    if (alerting->routes == NULL)
-        return too_large(node, diag);
-    for (uint32_t i = 0; i < node->count; i++) {
-        struct lb_route *route = &alerting->routes[alerting->route_count];
-
-        if (!lb_options_fill(config, route_options, &node->values[i], route, diag)) {
-            ok = false;
-            free_where(route->where);
-            *route = (struct lb_route){ 0 };
-            continue;
-        }
-        route->place = node->values[i].place;
-        alerting->route_count++;
-    }
-    return ok && check_reachable(alerting, diag);
 }
 
 /* --- rules ---------------------------------------------------------------- */
@@ -152,7 +82,7 @@ static bool reaches_a_sink(const struct lb_alerting *alerting, const struct lb_a
     if (rule->sinks != 0 || rule->shadow)
         return true;
     for (uint32_t i = 0; i < alerting->route_count; i++)
-        if (alerting->routes[i].sinks != 0 && !matches_nothing(&alerting->routes[i]))
+        if (alerting->routes[i].sinks != 0 && !lb_alert_leads_nowhere(&alerting->routes[i]))
             return true;
     return false;
 }
@@ -160,12 +90,12 @@ static bool reaches_a_sink(const struct lb_alerting *alerting, const struct lb_a
 /* Of a rule that is not kept; nobody else will. */
 static void free_expressions(struct lb_alert_rule *rule)
 {
-    free_where(rule->where);
-    free_where(rule->inner);
-    free_where(rule->second);
+    lb_alert_free_where(rule->where);
+    lb_alert_free_where(rule->inner);
+    lb_alert_free_where(rule->second);
     for (uint32_t i = 0; i < rule->part_count; i++) {
-        free_where(rule->parts[i].inner);
-        free_where(rule->parts[i].second);
+        lb_alert_free_where(rule->parts[i].inner);
+        lb_alert_free_where(rule->parts[i].second);
     }
 }
 
@@ -202,7 +132,7 @@ static bool read_rules(struct lb_config *config, const struct section_options *o
     const struct lb_node *node = options->rules;
     bool ok = true;
 
-    if (node == NULL || is_nothing(node))
+    if (node == NULL || lb_alert_is_nothing(node))
         return true;
     if (node->kind != LB_NODE_MAP || node->count > LB_RULES_MAX) {
         lb_diag_error(diag, node->place,
@@ -211,7 +141,7 @@ static bool read_rules(struct lb_config *config, const struct section_options *o
     }
     alerting->rules = lb_arena_zalloc(&config->arena, (node->count + 1) * sizeof(struct lb_alert_rule));
     if (alerting->rules == NULL)
-        return too_large(node, diag);
+        return lb_alert_too_large(node, diag);
     for (uint32_t i = 0; i < node->count; i++) {
         struct lb_alert_rule *rule = &alerting->rules[alerting->rule_count];
         bool read = lb_alert_rule_read(config, &node->keys[i], &node->values[i], &options->defaults, rule, diag);
@@ -227,13 +157,56 @@ static bool read_rules(struct lb_config *config, const struct section_options *o
         if (!read)
             free_expressions(rule);
     }
-    return append_parts(config, alerting) ? ok : too_large(node, diag);
+    return append_parts(config, alerting) ? ok : lb_alert_too_large(node, diag);
+}
+
+/* --- what rules say of each other ----------------------------------------- */
+
+static const struct lb_alert_rule *find_rule(const struct lb_alerting *alerting, struct lb_str name)
+{
+    for (uint32_t i = 0; i < alerting->rule_count; i++)
+        if (lb_str_equal(alerting->rules[i].name, name))
+            return &alerting->rules[i];
+    return NULL;
+}
+
+/* `rules`: the node, where all names stand, also of rules that have faults of their own. */
+static bool check_inhibits(const struct lb_alerting *alerting, const struct lb_alert_rule *rule,
+                           const struct lb_node *rules, struct lb_diag *diag)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < rule->inhibits.count; i++) {
+        struct lb_str name = rule->inhibits.items[i];
+        bool known = find_rule(alerting, name) != NULL;
+
+        for (size_t n = 0; n < rules->count && !known; n++)
+            known = lb_str_equal(rules->keys[n].text, name);
+        if (known && !lb_str_equal(name, rule->name))
+            continue;
+        lb_diag_error(diag, rule->place,
+                      known
+                          ? "rule \"" LB_STR_FMT "\": \"inhibits\" names the rule itself; only others can be held back"
+                          : "rule \"" LB_STR_FMT "\": \"inhibits\" names \"" LB_STR_FMT "\", but there is no such rule",
+                      LB_STR_ARG(rule->name), LB_STR_ARG(name));
+        ok = false;
+    }
+    return ok;
+}
+
+static bool check_between(const struct lb_alerting *alerting, const struct lb_node *rules, struct lb_diag *diag)
+{
+    bool ok = true;
+
+    for (uint32_t i = 0; i < alerting->rule_count; i++)
+        ok = check_inhibits(alerting, &alerting->rules[i], rules, diag) && ok;
+    return ok;
 }
 
 static bool read_defaults(struct lb_config *config, struct section_options *options, struct lb_diag *diag)
 {
     options->defaults.node = options->default_keys;
-    return options->default_keys == NULL || is_nothing(options->default_keys) ||
+    return options->default_keys == NULL || lb_alert_is_nothing(options->default_keys) ||
            lb_options_fill(config, lb_alert_default_options, options->default_keys, &options->defaults, diag);
 }
 
@@ -256,7 +229,7 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     bool ok;
     bool routes;
 
-    if (node == NULL || is_nothing(node)) {
+    if (node == NULL || lb_alert_is_nothing(node)) {
         ok = lb_options_defaults(section_options, &options, &config->arena);
         *alerting = options.alerting;
         return ok;
@@ -266,9 +239,10 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     if (node->kind != LB_NODE_MAP)
         return false;
     if (!name_sinks(config, alerting))
-        return too_large(node, diag);
-    routes = read_routes(config, options.routes, alerting, diag);
+        return lb_alert_too_large(node, diag);
+    routes = lb_alert_routes_read(config, options.routes, alerting, diag);
     ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
     ok = read_defaults(config, &options, diag) && ok;
-    return read_rules(config, &options, alerting, routes, diag) && routes && ok;
+    ok = read_rules(config, &options, alerting, routes, diag) && routes && ok;
+    return (options.rules == NULL || check_between(alerting, options.rules, diag)) && ok;
 }

@@ -195,12 +195,12 @@ static void other_rules_take_over_and_what_is_kept_goes_on(void **state)
     change->sinks[ARCHIVE] = PAGER;
     change->done = note_done;
     change->context = &done;
-    take_change(self->engine, change);
+    lb_engine_take_change(self->engine, change);
     assert_false(done);
-    note_changed(self->engine); /* the end of "gone" has not left yet */
+    lb_engine_note_changed(self->engine); /* the end of "gone" has not left yet */
     assert_false(done);
     lb_alert_engine_flush(self->engine);
-    note_changed(self->engine);
+    lb_engine_note_changed(self->engine);
     assert_true(done);
     assert_int_equal(self->told_count, 2);
     assert_string_equal(self->told[1].line, "gone {\"ip\":\"1\"} resolved critical");
@@ -233,7 +233,7 @@ static void who_was_told_is_called_off_by_the_new_number(void **state)
     struct lb_alert_change *change = lb_alert_change_new(&after, SINKS);
     change->kept[0] = 0;
     change->sinks[ARCHIVE] = PAGER;
-    take_change(self->engine, change);
+    lb_engine_take_change(self->engine, change);
     idle(self, LB_SECOND, 5 * MINUTE);
     assert_int_equal(self->told_count, 2);
     assert_string_equal(self->told[1].line, "kept " IP1 " resolved critical");

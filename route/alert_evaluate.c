@@ -1,26 +1,20 @@
 /*
- * alert_evaluate.c - windows and states of one rule, brought together.
+ * alert_evaluate.c - the keys of one rule, records and time applied to them.
  *
- * What has too few records to be judged (min_count) leaves a firing alert as it
- * is, but only for another `over`: then nothing of what raised it is left in
- * the window. An empty window is under every threshold, except that a count of
- * nothing is `below 5`.
+ * What is judged is in alert_judge.c; here is which key, when, and who is
+ * forgotten.
  */
-#include "alert_evaluate.h"
+#include "alert_runner.h"
 
 #include "alert_absent.h"
 #include "alert_parts.h"
 #include "alert_room.h"
-#include "alert_snapshot.h"
-#include "lb_alloc.h"
 #include "lb_clock.h"
-#include "lb_log.h"
-#include "lb_record.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { SWEEP_MAX = 64, SUMMARY_WAIT_S = 10 };
+enum { SWEEP_MAX = 64 };
 
 static bool is_falling(const struct lb_alert_rule *rule)
 {
@@ -30,283 +24,6 @@ static bool is_falling(const struct lb_alert_rule *rule)
         if (rule->thresholds[i].set)
             return rule->thresholds[i].comparison == LB_BELOW || rule->thresholds[i].comparison == LB_AT_MOST;
     return false;
-}
-
-bool lb_threshold_crossed(const struct lb_threshold *threshold, double value)
-{
-    switch (threshold->comparison) {
-    case LB_ABOVE: return value > threshold->number;
-    case LB_AT_LEAST: return value >= threshold->number;
-    case LB_BELOW: return value < threshold->number;
-    case LB_AT_MOST: return value <= threshold->number;
-    }
-    return false;
-}
-
-bool lb_alert_counts_nothing(enum lb_alert_function function)
-{
-    switch (function) {
-    case LB_ALERT_COUNT:
-    case LB_ALERT_RATE:
-    case LB_ALERT_SUM:
-    case LB_ALERT_DISTINCT:
-    case LB_ALERT_FORMULA:
-    case LB_ALERT_CONSECUTIVE: return true;
-    default: return false;
-    }
-}
-
-uint8_t lb_alert_judge(const struct lb_alert_rule *rule, uint64_t count, double value, bool *judged)
-{
-    uint8_t mask = 0;
-
-    uint64_t least = rule->detector == NULL ? rule->min_count : 0; /* a detector judges that by itself */
-
-    *judged = count >= least && (count > 0 || lb_alert_counts_nothing(rule->function) || rule->detector != NULL) &&
-              !isnan(value);
-    for (int i = 0; *judged && i < LB_SEVERITY_COUNT; i++)
-        if (rule->thresholds[i].set && lb_threshold_crossed(&rule->thresholds[i], value))
-            mask |= (uint8_t)(1U << i);
-    return mask;
-}
-
-/* --- telling -------------------------------------------------------------- */
-
-static void note_for_summary(struct lb_alert_runner *runner, struct lb_alert_key *key)
-{
-    struct lb_alert_summary *summary = &runner->summary;
-    int64_t started = key->state.started_ns;
-
-    if (key->state.highest > summary->highest)
-        summary->highest = key->state.highest;
-    summary->noted_ns = runner->now;
-    if (key->summarised)
-        return;
-    key->summarised = true;
-    if (summary->alerts == 0 || started < summary->first)
-        summary->first = started;
-    if (summary->alerts == 0 || started > summary->last)
-        summary->last = started;
-    summary->alerts++;
-}
-
-/* `last`: the severity before it ended, if it did. */
-static void tell(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, int8_t last)
-{
-    bool late = runner->now - at > runner->max_age_ns;
-    int8_t previous = key->state.told;
-    enum lb_alert_notice notice = lb_alert_state_tell(&key->state, &runner->policy, runner->now, late);
-    int8_t severity = notice == LB_NOTICE_RESOLVED ? last : key->state.severity;
-
-    if (notice == LB_NOTICE_NONE) {
-        if (late && key->state.severity > key->state.told)
-            note_for_summary(runner, key);
-        return;
-    }
-    key->sequence++;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .key = key,
-                                                               .notice = notice,
-                                                               .at = at,
-                                                               .severity = severity,
-                                                               .previous = previous,
-                                                               .late = late });
-    key->held_back = 0;
-}
-
-static bool is_cooled_down(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
-{
-    int64_t since = runner->now - key->state.notified_ns;
-
-    return since < 0 || since >= runner->policy.cooldown_ns;
-}
-
-/* Of `each`: a record came at `at`. If no notice was about it (`sequence` is as before), it is told or held back. */
-static void tell_occurrence(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, uint32_t sequence)
-{
-    bool late = runner->now - at > runner->max_age_ns;
-
-    if (!runner->rule->each || key->state.severity == LB_ALERT_QUIET || key->sequence != sequence)
-        return;
-    if (key->state.told == LB_ALERT_QUIET)
-        tell(runner, key, at, key->state.severity);
-    if (key->sequence != sequence)
-        return;
-    if (late || key->state.told == LB_ALERT_QUIET || !is_cooled_down(runner, key)) {
-        key->held_back++;
-        return;
-    }
-    key->state.notified_ns = runner->now;
-    key->sequence++;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .key = key,
-                                                               .notice = LB_NOTICE_REPEATED,
-                                                               .at = at,
-                                                               .severity = key->state.severity,
-                                                               .previous = key->state.severity });
-    key->held_back = 0;
-}
-
-/* The id of an incident: the rule, the key and when it began. */
-static uint64_t incident_id(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
-{
-    uint64_t parts[3] = { lb_alert_hash(runner->rule->name), key->hash, (uint64_t)key->state.started_ns };
-
-    return lb_alert_hash((struct lb_str){ (const char *)parts, sizeof(parts) });
-}
-
-static void settle(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t limit)
-{
-    struct lb_alert_transition transition;
-
-    while (lb_alert_state_next(&key->state, &runner->policy, limit, &transition)) {
-        if (transition.from == LB_ALERT_QUIET) {
-            key->id = incident_id(runner, key);
-            key->sequence = 0;
-            key->summarised = false;
-            key->told_sinks = 0;
-        }
-        runner->changed(runner->context, runner, &transition);
-        tell(runner, key, transition.at, transition.from);
-    }
-}
-
-/* --- judging -------------------------------------------------------------- */
-
-static void note_peak(const struct lb_alert_runner *runner, struct lb_alert_key *key, double value)
-{
-    bool fresh = !lb_alert_state_open(&key->state, &runner->policy, key->state.time);
-
-    if (fresh || (runner->falling ? value < key->peak : value > key->peak))
-        key->peak = value;
-}
-
-static void hold(struct lb_alert_runner *runner, struct lb_alert_key *key, uint8_t mask, int64_t from, int64_t to)
-{
-    int64_t known = runner->rule->zone == NULL ? key->first + runner->shape.over_ns : INT64_MIN;
-
-    /* What is missing can only be judged when a whole window has been watched. */
-    if (runner->falling && from < known)
-        from = known;
-    if (mask != 0 && from <= to)
-        lb_alert_state_hold(&key->state, &runner->policy, mask, from, to);
-}
-
-/* Too few records to judge: a firing alert stays as it is, for another `over` at most. */
-static void keep(struct lb_alert_runner *runner, struct lb_alert_key *key, const struct lb_alert_segment *segment)
-{
-    int64_t until = key->judged_until + runner->shape.over_ns;
-
-    if (key->state.severity == LB_ALERT_QUIET || segment->totals.count == 0)
-        return;
-    hold(runner, key, key->mask, segment->from, segment->to < until ? segment->to : until);
-}
-
-/* What fires and has not crossed `clear` keeps its lowest severity. */
-static uint8_t stay(const struct lb_alert_rule *rule, const struct lb_alert_key *key, uint8_t mask)
-{
-    int lowest = 0;
-
-    if (mask != 0 || !rule->clear.set || key->state.severity == LB_ALERT_QUIET ||
-        lb_threshold_crossed(&rule->clear, key->value))
-        return mask;
-    while (!rule->thresholds[lowest].set)
-        lowest++;
-    return (uint8_t)(1U << lowest);
-}
-
-static void judge(struct lb_alert_runner *runner, struct lb_alert_key *key, const struct lb_alert_segment *segment)
-{
-    uint8_t mask = lb_alert_judge(runner->rule, segment->totals.count, segment->value, &key->judged);
-
-    key->totals = segment->totals;
-    key->value = segment->value;
-    if (key->judged) {
-        if (mask != 0)
-            note_peak(runner, key, key->value);
-        mask = stay(runner->rule, key, mask);
-        hold(runner, key, mask, segment->from, segment->to);
-        key->mask = mask;
-        key->judged_until = segment->to;
-    } else {
-        keep(runner, key, segment);
-    }
-    settle(runner, key, segment->to);
-}
-
-static bool next_segment(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t limit,
-                         struct lb_alert_segment *segment)
-{
-    if (key->parts != NULL)
-        return lb_alert_parts_next(runner, key, limit, segment);
-    if (runner->rule->zone != NULL)
-        return lb_alert_daily_next(runner->rule, key, limit, segment);
-    return lb_alert_window_next(&key->window, &runner->shape, limit, segment);
-}
-
-static void walk(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t limit)
-{
-    struct lb_alert_segment segment;
-
-    while (next_segment(runner, key, limit, &segment))
-        judge(runner, key, &segment);
-}
-
-/* True if no window that holds the late record can cross a threshold it has not crossed. */
-static bool past_is_settled(const struct lb_alert_runner *runner, const struct lb_alert_key *key)
-{
-    const struct lb_alert_window *window = &key->window;
-    bool judged;
-
-    if (runner->rule->function != LB_ALERT_COUNT || window->slotted)
-        return false;
-    return lb_alert_judge(runner->rule, window->count, window->count, &judged) == 0;
-}
-
-/* What was judged before may have been crossed after all. */
-static void judge_past(struct lb_alert_runner *runner, struct lb_alert_key *key, const struct lb_alert_segment *past)
-{
-    bool judged;
-    uint8_t mask = lb_alert_judge(runner->rule, past->totals.count, past->value, &judged);
-
-    if (mask != 0)
-        note_peak(runner, key, past->value);
-    hold(runner, key, mask, past->from, past->to);
-}
-
-static void look_back_in_parts(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t from)
-{
-    struct lb_alert_cursors cursors;
-    struct lb_alert_segment segment;
-
-    lb_alert_parts_seek(runner, key, from, &cursors);
-    while (lb_alert_parts_step(runner, key, &cursors, key->window.cursor.end - 1, &segment))
-        judge_past(runner, key, &segment);
-    segment = lb_alert_parts_now(runner, key);
-    judge(runner, key, &segment);
-}
-
-/* A record came late: looks again at all windows it belongs to, as far back as `lateness`. */
-static void look_back(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t from)
-{
-    int64_t end = key->window.cursor.end;
-    struct lb_alert_segment segment = { end, end, key->window.cursor.totals, 0 };
-    struct lb_alert_segment past;
-
-    if (from < end - runner->shape.lateness_ns)
-        from = end - runner->shape.lateness_ns;
-    if (key->parts != NULL) {
-        look_back_in_parts(runner, key, from);
-        return;
-    }
-    if (from < end && !lb_alert_window_settled(&key->window, &runner->shape, from) && !past_is_settled(runner, key)) {
-        struct lb_alert_cursor cursor = lb_alert_window_seek(&key->window, &runner->shape, from);
-
-        while (lb_alert_cursor_next(&key->window, &runner->shape, &cursor, end - 1, &past))
-            judge_past(runner, key, &past);
-    }
-    segment.value = lb_alert_window_value(&key->window, &runner->shape);
-    judge(runner, key, &segment);
 }
 
 /* --- keys ----------------------------------------------------------------- */
@@ -357,7 +74,6 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->judged = false;
     key->mask = 0;
     key->judged_until = end;
-    key->told_sinks = 0;
     key->summarised = false;
     key->held_back = 0;
     key->base = 0;
@@ -419,58 +135,6 @@ static int64_t key_time(const struct lb_alert_runner *runner, const struct lb_al
     return time > key->newest ? time : key->newest;
 }
 
-/* Cut to what is kept, not within a character. */
-static size_t shown_length(struct lb_str text, size_t bytes_max)
-{
-    size_t len = bytes_max;
-
-    if (text.len <= len)
-        return text.len;
-    while (len > bytes_max - 3 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
-        len--;
-    return len;
-}
-
-/* The newest, by the time of the events; of those that are told one by one the last that came. */
-static void take_reason(struct lb_alert_key *key, const struct lb_alert_input *input, bool each)
-{
-    struct lb_alert_reason *reason = key->reason;
-
-    if (input->reason.len == 0)
-        return;
-    if (reason == NULL)
-        reason = key->reason = lb_alloc(sizeof(*reason));
-    if (reason == NULL || (!each && reason->length > 0 && input->time_ns < reason->time_ns))
-        return;
-    reason->time_ns = input->time_ns;
-    reason->length = (uint8_t)shown_length(input->reason, LB_ALERT_REASON_BYTES);
-    memcpy(reason->bytes, input->reason.ptr, reason->length);
-}
-
-/* Five to begin with, then one a second at most: what a busy key says need not be copied every time. */
-static void take_text(struct lb_alert_key *key, const struct lb_alert_input *input, bool each,
-                      struct lb_scratch *scratch)
-{
-    struct lb_alert_texts *texts = key->texts;
-    struct lb_str text;
-
-    if (input->message == NULL ||
-        (!each && texts != NULL && texts->count == LB_ALERT_TEXTS && input->time_ns < texts->newest + LB_SECOND))
-        return;
-    if (texts == NULL)
-        texts = key->texts = lb_alloc(sizeof(*texts));
-    if (texts == NULL)
-        return;
-    text = lb_value_str(*input->message, scratch);
-    text.len = shown_length(text, LB_ALERT_TEXT_BYTES);
-    memcpy(texts->bytes[texts->next], text.ptr, text.len);
-    texts->lengths[texts->next] = (uint8_t)text.len;
-    texts->times[texts->next] = input->time_ns;
-    texts->newest = input->time_ns;
-    texts->next = (uint8_t)((texts->next + 1) % LB_ALERT_TEXTS);
-    texts->count += texts->count < LB_ALERT_TEXTS;
-}
-
 /* Another record, or another key of a part: what waits is judged first. */
 static bool goes_on(const struct lb_alert_runner *runner, const struct lb_alert_input *input)
 {
@@ -489,7 +153,7 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
     key = key_of(runner, input);
     if (key == NULL)
         return;
-    walk(runner, key, input->time_ns - runner->delay_ns - 1);
+    lb_runner_walk(runner, key, input->time_ns - runner->delay_ns - 1);
     if (runner->rule->zone != NULL)
         lb_alert_daily_add(runner->rule, key, input->time_ns);
     err = runner->rule->zone != NULL
@@ -507,8 +171,8 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
         key->arrival = runner->now;
     }
     if (rule->field.len > 0 || input->number > 0)
-        take_text(key, input, runner->rule->each, runner->scratch);
-    take_reason(key, input, runner->rule->each);
+        lb_runner_take_text(key, input, runner->rule->each, runner->scratch);
+    lb_runner_take_reason(key, input, runner->rule->each);
     runner->pending = key;
     runner->pending_ns = input->time_ns;
 }
@@ -524,89 +188,19 @@ void lb_alert_settle(struct lb_alert_runner *runner)
         return;
     sequence = key->state.severity != LB_ALERT_QUIET ? key->sequence : 0;
     if (target > key->window.cursor.end)
-        walk(runner, key, target);
+        lb_runner_walk(runner, key, target);
     else if (!runner->shape.delayed)
-        look_back(runner, key, runner->pending_ns);
-    tell_occurrence(runner, key, runner->pending_ns, sequence);
+        lb_runner_look_back(runner, key, runner->pending_ns);
+    lb_runner_tell_occurrence(runner, key, runner->pending_ns, sequence);
     relist(runner, key, true);
 }
 
 /* A sample into the window of its key: a record, or what a detector made of it. */
-static void apply_sample(struct lb_alert_runner *runner, const struct lb_alert_input *input)
+void lb_runner_apply_sample(struct lb_alert_runner *runner, const struct lb_alert_input *input)
 {
     add_sample(runner->owner != NULL ? runner->owner : runner, runner->rule, input);
     if (runner->owner == NULL)
         lb_alert_settle(runner);
-}
-
-/* --- detectors ------------------------------------------------------------ */
-
-static void take_hit(void *context, const struct lb_alert_hit *hit)
-{
-    struct lb_alert_input input = { .stream = hit->stream,
-                                    .time_ns = hit->time_ns,
-                                    .number = 1,
-                                    .key = hit->key,
-                                    .message = hit->message,
-                                    .reason = hit->reason };
-
-    apply_sample(context, &input);
-}
-
-/* Ready for a call; a runner may have moved since, and its rule be that of another configuration. */
-static struct lb_alert_detector *detector_of(struct lb_alert_runner *runner)
-{
-    struct lb_alert_detector *detector = &runner->detector;
-
-    detector->rule = runner->rule;
-    detector->scratch = runner->scratch;
-    detector->clocks = runner->clocks;
-    detector->now = runner->now;
-    detector->hit = take_hit;
-    detector->context = runner;
-    return detector;
-}
-
-static void open_detector(struct lb_alert_runner *runner)
-{
-    const struct lb_alert_detector_type *type = runner->rule->detector;
-
-    if (type == NULL || type->open(detector_of(runner)))
-        return;
-    runner->detector.state = NULL;
-    LB_ERROR("route.alert", "no memory for what a rule must remember; it sees nothing rule=" LB_STR_FMT,
-             LB_STR_ARG(runner->rule->name));
-}
-
-static void close_detector(struct lb_alert_runner *runner)
-{
-    if (runner->rule != NULL && runner->rule->detector != NULL && runner->detector.state != NULL)
-        runner->rule->detector->close(detector_of(runner));
-    runner->detector.state = NULL;
-}
-
-void lb_alert_runner_inherit(struct lb_alert_runner *runner, struct lb_alert_runner *before)
-{
-    struct lb_alert_detector own = runner->detector;
-
-    if (runner->rule->detector == NULL || runner->rule->detector != before->rule->detector ||
-        lb_alert_rule_meaning(runner->rule) != lb_alert_rule_meaning(before->rule) ||
-        before->detector.lateness_ns != own.lateness_ns || before->detector.max_keys != own.max_keys)
-        return;
-    runner->detector = before->detector;
-    before->detector = own;
-}
-
-void lb_alert_runner_restore(struct lb_alert_runner *runner, struct lb_str bytes)
-{
-    const struct lb_alert_detector_type *type = runner->rule->detector;
-
-    if (type == NULL || runner->detector.state == NULL || bytes.len == 0 || type->restore(detector_of(runner), bytes))
-        return;
-    LB_WARN("route.alert", "what a rule remembered is not readable; it begins anew rule=" LB_STR_FMT,
-            LB_STR_ARG(runner->rule->name));
-    close_detector(runner);
-    open_detector(runner);
 }
 
 void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input)
@@ -619,9 +213,9 @@ void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input 
                                     .key = input->key };
 
     if (runner->rule->detector == NULL)
-        apply_sample(runner, input);
+        lb_runner_apply_sample(runner, input);
     else if (runner->detector.state != NULL)
-        runner->rule->detector->apply(detector_of(runner), &sight);
+        runner->rule->detector->apply(lb_runner_detector(runner), &sight);
     else
         runner->no_room++;
 }
@@ -636,7 +230,7 @@ static void end_key(struct lb_alert_runner *runner, struct lb_alert_key *key)
     if (key->state.severity != LB_ALERT_QUIET) {
         key->state.severity = LB_ALERT_QUIET;
         runner->changed(runner->context, runner, &transition);
-        tell(runner, key, runner->now, transition.from);
+        lb_runner_tell(runner, key, runner->now, transition.from);
     }
     lb_alert_keys_remove(&runner->keys, key);
 }
@@ -667,11 +261,11 @@ static void tick_list(struct lb_alert_runner *runner, enum lb_alert_list list)
 
     for (struct lb_alert_key *key = runner->keys.lists[list].head; key != NULL; key = next) {
         next = key->next;
-        walk(runner, key, key_time(runner, key) - runner->delay_ns);
+        lb_runner_walk(runner, key, key_time(runner, key) - runner->delay_ns);
         if (runner->rule->absent && watch_absent(runner, key))
             continue;
-        if (key->state.severity != LB_ALERT_QUIET && (!runner->rule->each || key->state.told != LB_ALERT_QUIET))
-            tell(runner, key, key->window.cursor.end, key->state.severity);
+        if (key->state.severity != LB_ALERT_QUIET)
+            lb_runner_tell(runner, key, key->window.cursor.end, key->state.severity);
         relist(runner, key, false);
     }
 }
@@ -680,30 +274,15 @@ static void tick_list(struct lb_alert_runner *runner, enum lb_alert_list list)
 static void sweep(struct lb_alert_runner *runner)
 {
     int64_t life = runner->shape.over_ns + runner->shape.lateness_ns;
+    int64_t cooldown = runner->policy.cooldown_ns; /* what it holds back is told with the next notice */
 
     for (int i = 0; i < SWEEP_MAX; i++) {
         struct lb_alert_key *key = runner->keys.lists[LB_ALERT_IDLE].head;
 
-        if (key == NULL || key_time(runner, key) - key->newest <= life ||
-            !lb_alert_state_forgettable(&key->state, &runner->policy, runner->now))
+        if (key == NULL || key_time(runner, key) - key->newest <= life + (key->held_back > 0 ? cooldown : 0))
             return;
         lb_alert_keys_remove(&runner->keys, key);
     }
-}
-
-static void tell_summary(struct lb_alert_runner *runner, bool last)
-{
-    struct lb_alert_summary *summary = &runner->summary;
-
-    if (summary->alerts == 0 || (!last && runner->now - summary->noted_ns < SUMMARY_WAIT_S * LB_SECOND))
-        return;
-    runner->report(runner->context, &(struct lb_alert_report){ .runner = runner,
-                                                               .notice = LB_NOTICE_UPDATED,
-                                                               .at = summary->last,
-                                                               .severity = summary->highest,
-                                                               .previous = LB_ALERT_QUIET,
-                                                               .late = true });
-    *summary = (struct lb_alert_summary){ .highest = LB_ALERT_QUIET };
 }
 
 void lb_alert_tick(struct lb_alert_runner *runner, bool last)
@@ -712,14 +291,14 @@ void lb_alert_tick(struct lb_alert_runner *runner, bool last)
 
     lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
     if (type != NULL && type->tick != NULL && runner->detector.state != NULL)
-        type->tick(detector_of(runner), last);
+        type->tick(lb_runner_detector(runner), last);
     lb_alert_absent_begin(runner);
     tick_list(runner, LB_ALERT_FIRING);
     tick_list(runner, LB_ALERT_WATCHED);
     lb_alert_absent_end(runner);
     sweep(runner);
     lb_alert_flood_tick(&runner->flood, runner->rule, runner->now);
-    tell_summary(runner, last);
+    lb_runner_tell_summary(runner, last);
     lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
 }
 
@@ -782,7 +361,7 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     runner->flood_threshold = lb_alert_flood_threshold(rule);
     runner->detector =
         (struct lb_alert_detector){ .lateness_ns = alerting->lateness_ns, .max_keys = (uint32_t)alerting->max_keys };
-    open_detector(runner);
+    lb_runner_open_detector(runner);
     add_fixed_keys(runner);
 }
 
@@ -792,13 +371,13 @@ void lb_alert_runner_restart(struct lb_alert_runner *runner)
         while (runner->keys.lists[list].head != NULL)
             lb_alert_keys_remove(&runner->keys, runner->keys.lists[list].head);
     if (runner->detector.state != NULL && runner->rule->detector->restart != NULL)
-        runner->rule->detector->restart(detector_of(runner));
+        runner->rule->detector->restart(lb_runner_detector(runner));
     add_fixed_keys(runner);
 }
 
 void lb_alert_runner_free(struct lb_alert_runner *runner)
 {
-    close_detector(runner);
+    lb_runner_close_detector(runner);
     lb_alert_flood_free(&runner->flood);
     lb_alert_keys_free(&runner->keys);
 }
@@ -811,5 +390,5 @@ void lb_alert_runner_end(struct lb_alert_runner *runner)
         end_key(runner, key);
     runner->blind = 0;
     lb_alert_absent_end(runner);
-    tell_summary(runner, true);
+    lb_runner_tell_summary(runner, true);
 }

@@ -25,16 +25,19 @@ struct lb_alert_summary {
 
 struct lb_alert_runner;
 
-/* Something to tell people. `key` NULL: the summary of runner->summary. */
+/*
+ * How an alert stands: after each transition, and from time to time while it fires. `key` NULL: the summary of
+ * runner->summary, to be told.
+ */
 struct lb_alert_report {
-    const struct lb_alert_runner *runner;
+    struct lb_alert_runner *runner;
     struct lb_alert_key *key;
-    enum lb_alert_notice notice;
-    int64_t at;
-    int8_t severity; /* a resolved one: the last */
-    int8_t previous;
-    bool late;
-    uint64_t blind; /* of LB_NOTICE_UNKNOWN: keys that cannot be judged */
+    int64_t at;                  /* by event time */
+    int8_t before;               /* the severity until now; of a summary: the highest */
+    bool late;                   /* that is so long ago that nobody is called for it */
+    bool occurrence;             /* of `each`: a record came, to be told if nothing was told of it */
+    enum lb_alert_notice notice; /* without a key: LB_NOTICE_UNKNOWN or KNOWN; otherwise NONE */
+    uint64_t blind;              /* of LB_NOTICE_UNKNOWN: keys that cannot be judged */
 };
 
 struct lb_alert_runner {
@@ -57,7 +60,8 @@ struct lb_alert_runner {
     struct lb_scratch *scratch;
     int64_t now; /* the clock, as of the batch or tick that is worked on */
 
-    void (*report)(void *context, const struct lb_alert_report *report);
+    /* Returns the severity that people know of, or LB_ALERT_QUIET. */
+    int8_t (*report)(void *context, const struct lb_alert_report *report);
     void (*changed)(void *context, const struct lb_alert_runner *runner, const struct lb_alert_transition *transition);
     void *context;
 

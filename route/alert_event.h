@@ -1,8 +1,8 @@
 /*
  * alert_event.h - what people are told of an alert, as a record like any other.
  *
- * An event is copied out of the engine's state when it happens, and owns all
- * its bytes: it may have to wait for credit while the state moves on.
+ * An event borrows what it says from the engine's state, and becomes a record
+ * at once; as bytes that may have to wait while the state moves on.
  */
 #ifndef LB_ALERT_EVENT_H
 #define LB_ALERT_EVENT_H
@@ -11,12 +11,21 @@
 #include "lb_arena.h"
 #include "lb_record.h"
 
+struct lb_incident;
+
+/* What stands for several alerts; each slice JSON but for the first two. */
+struct lb_alert_many {
+    struct lb_str name;
+    struct lb_str message;
+    struct lb_str key;     /* an object: what they have in common */
+    struct lb_str members; /* an array of objects */
+    bool digest;
+};
+
 struct lb_alert_event {
-    struct lb_alert_event *next;
     const struct lb_alert_rule *rule;
-    const struct lb_alerting *alerting; /* that the rule is of; a reference of its generation is held */
-    uint32_t sink_count;                /* bits of `sinks` */
-    bool summary;                       /* of `alerts` alerts in old records; no key */
+    const struct lb_alert_many *many; /* NULL: of one alert */
+    bool summary;                     /* of `alerts` alerts in old records; no key */
     bool late;
     enum lb_alert_notice notice;
     int8_t severity;
@@ -36,30 +45,44 @@ struct lb_alert_event {
     uint64_t id;
     uint64_t fingerprint[2];
     uint32_t sequence;
-    uint64_t sinks; /* that it goes to */
-    uint16_t key_length;
-    uint8_t text_count;
-    uint8_t text_lengths[LB_ALERT_TEXTS];
-    char key[LB_KEY_BYTES_MAX];
-    uint8_t reason_length; /* of a detector; 0: none */
-    char reason[LB_ALERT_REASON_BYTES];
-    char texts[LB_ALERT_TEXTS][LB_ALERT_TEXT_BYTES];
+    struct lb_str key;
+    struct lb_str reason;               /* of a detector; empty: none */
+    struct lb_str note;                 /* why it is told, where that is not plain; or empty */
+    const struct lb_alert_texts *texts; /* or NULL */
 };
+
+/* The same for one (rule, key) for ever, whatever its severity. */
+void lb_alert_fingerprint(struct lb_str rule, struct lb_str key, uint64_t fingerprint[2]);
+
+/* How the alert of `key` stands, as it is told as `notice`; `key` may be NULL. Slices are borrowed. */
+void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_incident *incident,
+                         const struct lb_alert_key *key, enum lb_alert_notice notice);
+
+/* What is told of a rule and not of a key: a summary, or that it cannot be judged, or can again. */
+void lb_alert_event_rule(struct lb_alert_event *event, const struct lb_alert_report *report);
 
 /* It tells that a rule cannot be judged, or can again. */
 bool lb_alert_is_blindness(const struct lb_alert_event *event);
-
-void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_alert_report *report);
 
 /* The event as a record in `arena`; its positions are the caller's to set. False: the arena is full. */
 bool lb_alert_event_record(const struct lb_alert_event *event, const struct lb_alerting *alerting,
                            struct lb_arena *arena, struct lb_record *record);
 
+/* "firing", "resolved" … */
+const char *lb_alert_notice_name(enum lb_alert_notice notice);
+
 /* The key as a JSON object, `{"service":"payments"}`. */
 struct lb_buffer;
 void lb_alert_key_write(struct lb_buffer *out, const struct lb_alert_rule *rule, struct lb_str key);
 
-/* One alert that fires, as a JSON object. */
-void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *runner, const struct lb_alert_key *key);
+/* A string in quotes. */
+void lb_alert_string_write(struct lb_buffer *out, struct lb_str text);
+
+/* RFC 3339. */
+void lb_alert_time_write(struct lb_buffer *out, int64_t time);
+
+/* One alert that fires, as a JSON object; `incident` may be NULL. */
+void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *runner, const struct lb_alert_key *key,
+                           const struct lb_incident *incident);
 
 #endif

@@ -127,10 +127,10 @@ static void who_comes_in_late_is_told_to_be_approximate(void **state)
     struct lb_alert_key *key = lb_alert_keys_find(&runner->keys, LB_STR("ip=7"), lb_alert_hash(LB_STR("ip=7")));
     assert_non_null(key);
     assert_in_range(key->base, 10, 12);
-    assert_true(lb_alert_room_approximate(runner, key, LB_SEVERITY_CRITICAL));
+    assert_true(lb_alert_room_approximate(runner->rule, key, LB_SEVERITY_CRITICAL));
     for (int i = 50; i < 63; i++)
         come(runner, 7, MINUTE + i * LB_SECOND);
-    assert_false(lb_alert_room_approximate(runner, key, LB_SEVERITY_CRITICAL));
+    assert_false(lb_alert_room_approximate(runner->rule, key, LB_SEVERITY_CRITICAL));
     close_ground(self);
 }
 

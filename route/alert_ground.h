@@ -10,6 +10,9 @@
 
 #include "alert_engine.c"
 
+#include "alert_conf.h"
+#include "lb_route.h"
+
 #include "lb_test.h"
 
 #include <unistd.h>
@@ -195,6 +198,20 @@ static inline void close_ground(struct fixture *self)
     unlink(self->path);
     lb_clock_set(LB_TIME_NONE);
     free(self);
+}
+
+/* What people were told goes over to an engine that goes on. */
+static inline void hand_over(const struct lb_alert_engine *before, struct lb_alert_engine *engine)
+{
+    struct lb_buffer known;
+    uint64_t sinks[64];
+
+    for (int i = 0; i < 64; i++)
+        sinks[i] = UINT64_C(1) << i;
+    lb_buffer_init(&known, 1024 * 1024);
+    lb_alert_notifier_write(&known, &before->notifier);
+    assert_true(lb_alert_notifier_read(&engine->notifier, lb_buffer_str(&known), sinks));
+    lb_buffer_free(&known);
 }
 
 /* --- the records ---------------------------------------------------------- */

@@ -82,9 +82,8 @@ struct lb_alert_key {
     /* Of the incident. */
     double peak;
     uint64_t id;
-    uint32_t sequence;
     bool summarised;
-    uint64_t told_sinks;
+    uint32_t sequence;  /* of the last notice; the notifier's to set */
     uint32_t held_back; /* of `each`: occurrences since the last notice that nobody was told of */
     bool pinned;        /* configured: it is never forgotten */
     bool forgotten;     /* why it ends */

@@ -1,7 +1,7 @@
 /*
  * alert_memory.c - the file, its writer, and the tokens that wait for it.
  *
- *   head ─ sink names ─ positions ─ rule ─ rule …      each part with length and checksum
+ *   head ─ sink names ─ positions ─ notifier ─ rule ─ rule …      each part with length and checksum
  *
  * The tricky thing: marks in the ledger move after the file is there, so the
  * file may be ahead of them but never behind. What lies between is applied
@@ -35,7 +35,7 @@ enum {
 
 #define FILE_BYTES_MAX (UINT64_C(1) << 30)
 
-static const char magic[8] = "LBALERT1";
+static const char magic[8] = "LBALERT2";
 
 /* How far a stream counts. */
 struct position {
@@ -71,8 +71,10 @@ struct lb_alert_memory {
     uint32_t writing;
     bool busy;
     bool dirty;
-    int64_t due; /* monotonic */
-    bool told;   /* that it cannot be written */
+    uint64_t position;         /* in the journal of alerts, of what is on disk, */
+    uint64_t writing_position; /* and of what is being written */
+    int64_t due;               /* monotonic */
+    bool told;                 /* that it cannot be written */
     struct writer writer;
 };
 
@@ -190,6 +192,18 @@ static void append_positions(struct lb_buffer *out, const struct positions *posi
             lb_buffer_append(&bytes, (const char *)pair, sizeof(pair));
     }
     append_part(out, lb_buffer_str(&bytes));
+    lb_buffer_free(&bytes);
+}
+
+static void append_notifier(struct lb_buffer *out, const struct lb_alert_knowledge *knowledge)
+{
+    struct lb_buffer bytes;
+
+    lb_buffer_init(&bytes, FILE_BYTES_MAX);
+    lb_alert_put_number(&bytes, knowledge->position);
+    lb_alert_notifier_write(&bytes, knowledge->notifier);
+    append_part(out, lb_buffer_str(&bytes));
+    out->failed = out->failed || bytes.failed;
     lb_buffer_free(&bytes);
 }
 
@@ -369,27 +383,44 @@ static void load_positions(struct lb_alert_memory *memory, struct lb_str bytes)
     }
 }
 
+static bool load_notifier(struct lb_alert_memory *memory, struct lb_str part, const uint64_t bits[64],
+                          struct lb_alert_notifier *notifier)
+{
+    struct lb_alert_bytes bytes = { part.ptr, part.len, false };
+    uint64_t position = lb_alert_take_number(&bytes);
+
+    if (!lb_alert_notifier_read(notifier, (struct lb_str){ bytes.ptr, bytes.left }, bits))
+        return false;
+    memory->position = position;
+    return true;
+}
+
 static bool load(struct lb_alert_memory *memory, struct lb_str rest, const struct lb_strs *sinks,
-                 struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
+                 struct lb_alert_notifier *notifier, struct lb_alert_runner *(*find)(void *context, struct lb_str rule),
+                 void *context)
 {
     uint64_t bits[64] = { 0 };
     struct lb_str names;
     struct lb_str positions;
+    struct lb_str part;
     enum lb_err err;
 
     if (rest.len < sizeof(magic) || memcmp(rest.ptr, magic, sizeof(magic)) != 0)
         return false;
     rest = (struct lb_str){ rest.ptr + sizeof(magic), rest.len - sizeof(magic) };
-    if (!take_part(&rest, &names) || !take_part(&rest, &positions))
+    if (!take_part(&rest, &names) || !take_part(&rest, &positions) || !take_part(&rest, &part))
         return false;
     map_names(names, sinks, bits);
+    if (!load_notifier(memory, part, bits, notifier))
+        return false;
     load_positions(memory, positions);
-    while ((err = lb_alert_snapshot_read(&rest, bits, find, context)) == LB_OK)
+    while ((err = lb_alert_snapshot_read(&rest, find, context)) == LB_OK)
         continue;
     return err == LB_END;
 }
 
 void lb_alert_memory_load(struct lb_alert_memory *memory, const struct lb_strs *sinks,
+                          struct lb_alert_notifier *notifier,
                           struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
 {
     struct lb_buffer bytes;
@@ -397,7 +428,7 @@ void lb_alert_memory_load(struct lb_alert_memory *memory, const struct lb_strs *
 
     lb_buffer_init(&bytes, FILE_BYTES_MAX);
     err = read_file(memory->path, &bytes);
-    if (err == LB_OK && !load(memory, lb_buffer_str(&bytes), sinks, find, context))
+    if (err == LB_OK && !load(memory, lb_buffer_str(&bytes), sinks, notifier, find, context))
         err = LB_BAD_INPUT;
     if (err != LB_OK && err != LB_END)
         LB_WARN(MODULE, "cannot read all that alert rules knew, they begin anew where it is missing path=%s reason=%s",
@@ -444,8 +475,10 @@ static bool settle(struct lb_alert_memory *memory)
 
     if (!memory->busy)
         return true;
-    if (ok)
+    if (ok) {
         let_go(memory);
+        memory->position = memory->writing_position;
+    }
     memory->busy = false;
     memory->writing = 0;
     memory->dirty = memory->dirty || !ok;
@@ -454,18 +487,18 @@ static bool settle(struct lb_alert_memory *memory)
     return ok;
 }
 
-static void begin(struct lb_alert_memory *memory, const struct lb_alert_runner *runners, uint32_t count,
-                  const struct lb_strs *sinks)
+static void begin(struct lb_alert_memory *memory, const struct lb_alert_knowledge *knowledge)
 {
     struct lb_buffer *bytes = &memory->writer.bytes;
     int64_t start = lb_clock_monotonic();
 
     lb_buffer_reset(bytes);
     lb_buffer_append(bytes, magic, sizeof(magic));
-    append_names(bytes, sinks);
+    append_names(bytes, knowledge->sinks);
     append_positions(bytes, &memory->positions);
-    for (uint32_t i = 0; i < count; i++)
-        lb_alert_snapshot_write(bytes, &runners[i]);
+    append_notifier(bytes, knowledge);
+    for (uint32_t i = 0; i < knowledge->count; i++)
+        lb_alert_snapshot_write(bytes, &knowledge->runners[i]);
     int64_t now = lb_clock_monotonic();
     int64_t pause = (now - start) * COST_SHARE;
     memory->due = now + (pause > WRITE_EVERY ? pause : WRITE_EVERY);
@@ -476,20 +509,26 @@ static void begin(struct lb_alert_memory *memory, const struct lb_alert_runner *
     memory->dirty = false;
     memory->busy = true;
     memory->writing = memory->token_count;
+    memory->writing_position = knowledge->position;
     writer_start(&memory->writer);
 }
 
-bool lb_alert_memory_tick(struct lb_alert_memory *memory, const struct lb_alert_runner *runners, uint32_t count,
-                          const struct lb_strs *sinks, bool last)
+uint64_t lb_alert_memory_position(const struct lb_alert_memory *memory)
+{
+    return memory->position;
+}
+
+bool lb_alert_memory_tick(struct lb_alert_memory *memory, const struct lb_alert_knowledge *knowledge, bool last)
 {
     bool full = memory->token_count == TOKENS_MAX;
 
     if (!writer_rests(&memory->writer, last))
         return true;
     bool ok = settle(memory);
+    memory->dirty = memory->dirty || knowledge->position > memory->position;
     if (!memory->dirty || (!last && !full && lb_clock_monotonic() < memory->due))
         return ok;
-    begin(memory, runners, count, sinks);
+    begin(memory, knowledge);
     if (!last)
         return true;
     return writer_rests(&memory->writer, true) && settle(memory) && !memory->dirty;

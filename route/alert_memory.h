@@ -14,6 +14,7 @@
 #ifndef LB_ALERT_MEMORY_H
 #define LB_ALERT_MEMORY_H
 
+#include "alert_notifier.h"
 #include "alert_snapshot.h"
 #include "lb_batch.h"
 #include "lb_stream.h"
@@ -27,10 +28,11 @@ struct lb_alert_memory *lb_alert_memory_new(const char *path);
 void lb_alert_memory_free(struct lb_alert_memory *memory);
 
 /*
- * Reads the file of an earlier run into runners. Without one, or where it is damaged, rules begin anew; the log says
- * so. `sinks` are the names that bits of sinks stand for now.
+ * Reads the file of an earlier run into runners and notifier. Without one, or where it is damaged, they begin anew; the
+ * log says so. `sinks` are the names that bits of sinks stand for now.
  */
 void lb_alert_memory_load(struct lb_alert_memory *memory, const struct lb_strs *sinks,
+                          struct lb_alert_notifier *notifier,
                           struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context);
 
 /* True if what was loaded holds the record that ends there. */
@@ -42,8 +44,19 @@ void lb_alert_memory_touch(struct lb_alert_memory *memory);
 /* The batch was applied. Takes over the token, which may be NULL. */
 void lb_alert_memory_applied(struct lb_alert_memory *memory, const struct lb_batch *batch, struct lb_token *token);
 
+/* What is to be written. */
+struct lb_alert_knowledge {
+    const struct lb_alert_runner *runners;
+    uint32_t count;
+    const struct lb_alert_notifier *notifier;
+    const struct lb_strs *sinks; /* what bits of sinks stand for */
+    uint64_t position;           /* in the journal of alerts, up to which all that was decided is in it */
+};
+
 /* Writes when it is time, and lets go what has become safe. `last`: now, and waits. False: it could not be written. */
-bool lb_alert_memory_tick(struct lb_alert_memory *memory, const struct lb_alert_runner *runners, uint32_t count,
-                          const struct lb_strs *sinks, bool last);
+bool lb_alert_memory_tick(struct lb_alert_memory *memory, const struct lb_alert_knowledge *knowledge, bool last);
+
+/* The position of what is on disk; 0: nothing is. */
+uint64_t lb_alert_memory_position(const struct lb_alert_memory *memory);
 
 #endif

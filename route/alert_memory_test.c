@@ -14,6 +14,14 @@ static struct lb_alert_runner *find(void *context, struct lb_str rule)
 static struct lb_str names[] = { { "archive", 7 }, { "pager", 5 } };
 static const struct lb_strs sinks = { names, 2 };
 
+/* Saves all that the engine knows, now. */
+static bool save_all(struct fixture *self, struct lb_alert_memory *memory)
+{
+    const struct lb_alert_knowledge knowledge = { self->engine->runners, 1, &self->engine->notifier, &sinks, 0 };
+
+    return lb_alert_memory_tick(memory, &knowledge, true);
+}
+
 static char *state_path(void)
 {
     static char path[64];
@@ -42,7 +50,7 @@ static struct fixture *saved(void)
         lb_alert_engine_apply(self->engine, &batch);
         lb_alert_memory_applied(self->engine->memory, &batch, NULL);
     }
-    assert_true(lb_alert_memory_tick(self->engine->memory, self->engine->runners, 1, &sinks, true));
+    assert_true(save_all(self, self->engine->memory));
     return self;
 }
 
@@ -107,7 +115,7 @@ static void a_damaged_file_costs_knowledge_and_nothing_else(void **state)
             assert_in_range(self->engine->runners[0].keys.count, 0, 1);
         }
     }
-    lb_alert_memory_load(self->engine->memory, &sinks, find, self->engine);
+    lb_alert_memory_load(self->engine->memory, &sinks, &self->engine->notifier, find, self->engine);
     close_saved(self);
 }
 
@@ -123,7 +131,7 @@ static void what_cannot_be_written_is_not_said_to_be_safe(void **state)
     assert_non_null(memory);
     struct lb_batch batch = batch_of(self, &shot, 1, 0);
     lb_alert_memory_applied(memory, &batch, NULL);
-    assert_false(lb_alert_memory_tick(memory, self->engine->runners, 1, &sinks, true));
+    assert_false(save_all(self, memory));
     lb_alert_memory_free(memory);
     close_ground(self);
 }

@@ -57,12 +57,12 @@ void lb_alert_room_credit(struct lb_alert_runner *runner, struct lb_alert_key *k
     key->base_ns = time;
 }
 
-bool lb_alert_room_approximate(const struct lb_alert_runner *runner, const struct lb_alert_key *key, int8_t severity)
+bool lb_alert_room_approximate(const struct lb_alert_rule *rule, const struct lb_alert_key *key, int8_t severity)
 {
-    double unit = runner->rule->function == LB_ALERT_RATE ? (double)runner->shape.over_ns / 1e9 : 1;
-    const struct lb_threshold *threshold = &runner->rule->thresholds[severity < 0 ? 0 : severity];
+    double unit = rule->function == LB_ALERT_RATE ? (double)rule->over_ns / 1e9 : 1;
+    const struct lb_threshold *threshold = &rule->thresholds[severity < 0 ? 0 : severity];
 
-    return key->base > 0 && key->window.cursor.end - runner->shape.over_ns < key->base_ns &&
+    return key->base > 0 && key->window.cursor.end - rule->over_ns < key->base_ns &&
            lb_threshold_crossed(threshold, key->value) &&
            !lb_threshold_crossed(threshold, key->value - key->base / unit);
 }

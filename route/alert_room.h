@@ -20,7 +20,7 @@ void lb_alert_room_credit(struct lb_alert_runner *runner, struct lb_alert_key *k
                           int64_t time);
 
 /* True if the severity is reached only with what is believed, not with what was counted. */
-bool lb_alert_room_approximate(const struct lb_alert_runner *runner, const struct lb_alert_key *key, int8_t severity);
+bool lb_alert_room_approximate(const struct lb_alert_rule *rule, const struct lb_alert_key *key, int8_t severity);
 
 /* Looks how much memory the key has, if that may have changed. */
 void lb_alert_room_measure(struct lb_alert_runner *runner, struct lb_alert_key *key);

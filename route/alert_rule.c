@@ -39,6 +39,7 @@ struct rule_options {
     struct lb_str when;
     int severity;
     const struct lb_node *clear;
+    const struct lb_node *escalate;
     int mode;
     const struct lb_alert_defaults *defaults;
 };
@@ -114,6 +115,13 @@ static const struct lb_option rule_options[] = {
       "shadow: it is judged, counted and shown, but nobody is told", 0, modes, NULL, 0, 0 },
     { "text", LB_OPTION_STRING, MEMBER(text), NULL, "Words for people; {service} and {value} are replaced", 0, NULL,
       NULL, 0, 0 },
+    { "escalate", LB_OPTION_NODE, offsetof(struct rule_options, escalate), NULL,
+      "Who is told too while nobody acknowledges it: a list of after and to", 0, NULL, NULL, 0, 0 },
+    { "inhibits", LB_OPTION_STRINGS, MEMBER(inhibits), NULL,
+      "Rules whose alerts are not told while this one fires, with the same values of what both have in `by`", 0, NULL,
+      NULL, 0, 0 },
+    { "equal", LB_OPTION_STRINGS, MEMBER(equal), NULL, "With `inhibits`: the same values of these fields instead", 0,
+      NULL, NULL, 0, 0 },
     { "to", LB_OPTION_SINKS, MEMBER(sinks), NULL, "Sinks for this rule, besides those of alerting.routes", 0, NULL,
       NULL, 0, 0 },
     { 0 },
@@ -289,6 +297,24 @@ static bool check_text(const struct lb_alert_rule *rule, const struct lb_node *n
     return true;
 }
 
+static bool check_equal(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
+{
+    for (size_t i = 0; i < rule->equal.count; i++) {
+        bool known = false;
+
+        for (size_t j = 0; j < rule->by.count; j++)
+            known = known || lb_str_equal(rule->equal.items[i], rule->by.items[j]);
+        if (known && rule->inhibits.count > 0)
+            continue;
+        lb_diag_error(diag, lb_node_get(node, "equal")->place,
+                      known ? "\"equal\" says what \"inhibits\" looks at; there is none in this rule"
+                            : "\"equal\" names \"" LB_STR_FMT "\", which is not in \"by\" of this rule",
+                      LB_STR_ARG(rule->equal.items[i]));
+        return false;
+    }
+    return true;
+}
+
 static bool check_over(struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
 {
     bool newest = rule->function == LB_ALERT_LAST || rule->function == LB_ALERT_CONSECUTIVE;
@@ -444,6 +470,8 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
     rule->shadow = options.mode == MODE_SHADOW;
     if (rule->by.count > 0)
         ok = check_by(rule, lb_node_get(node, "by"), diag);
+    ok = check_equal(rule, node, diag) && ok;
+    ok = lb_alert_steps_read(config, options.escalate, &rule->escalate, diag) && ok;
     if (rule->text.len > 0)
         ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;
     if (!(lb_node_get(node, "when") != NULL ? read_when : read_value)(config, node, &options, rule, diag))

@@ -17,14 +17,12 @@
 #include <msgpack.h>
 #include <xxhash.h>
 
-/* Version 1 knew neither detectors nor parts. */
+/* Older versions held what people were told, too. */
 enum {
-    VERSION = 2,
+    VERSION = 3,
     RULE_MEMBERS = 5,
-    RULE_MEMBERS_FIRST = 4,
-    KEY_MEMBERS = 25,
+    KEY_MEMBERS = 23,
     ABSENCE_MEMBERS = 7,
-    KEY_MEMBERS_FIRST = 22,
     WINDOW_MEMBERS = 6,
     DETAIL_MEMBERS = 11,
     SKETCH_MEMBERS = 6
@@ -188,9 +186,7 @@ static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runne
     msgpack_pack_int64(packer, key->judged_until);
     msgpack_pack_double(packer, key->peak);
     msgpack_pack_uint64(packer, key->id);
-    msgpack_pack_uint32(packer, key->sequence);
     msgpack_pack_uint8(packer, key->summarised);
-    msgpack_pack_uint64(packer, key->told_sinks);
     pack_bytes(packer, &key->state, sizeof(key->state));
     pack_window(packer, &key->window, &runner->shape);
     pack_bytes(packer, key->texts, key->texts != NULL ? sizeof(*key->texts) : 0);
@@ -258,14 +254,6 @@ static struct reader open_array(const msgpack_object *object, uint32_t members)
     if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size != members)
         return (struct reader){ .bad = true };
     return (struct reader){ object->via.array.ptr, members, false };
-}
-
-/* The same of a rule or key, which had fewer members in version 1. */
-static struct reader open_members(const msgpack_object *object, uint32_t members, uint32_t first)
-{
-    bool less = object->type == MSGPACK_OBJECT_ARRAY && object->via.array.size == first;
-
-    return open_array(object, less ? first : members);
 }
 
 static const msgpack_object *take(struct reader *reader)
@@ -465,8 +453,7 @@ static void take_window(struct reader *reader, struct lb_alert_window *window, c
 static bool state_is_sound(const struct lb_alert_state *state)
 {
     return state->severity >= LB_ALERT_QUIET && state->severity < LB_SEVERITY_COUNT &&
-           state->highest >= LB_ALERT_QUIET && state->highest < LB_SEVERITY_COUNT && state->told >= LB_ALERT_QUIET &&
-           state->told < LB_SEVERITY_COUNT && state->notified >= LB_ALERT_QUIET && state->notified < LB_SEVERITY_COUNT;
+           state->highest >= LB_ALERT_QUIET && state->highest < LB_SEVERITY_COUNT;
 }
 
 static void take_texts(struct reader *reader, struct lb_alert_key *key)
@@ -549,18 +536,13 @@ static void take_members(struct reader *reader, const struct lb_alert_runner *ru
     key->judged_until = take_signed(reader);
     key->peak = take_number(reader);
     key->id = take_unsigned(reader);
-    key->sequence = (uint32_t)take_unsigned(reader);
     key->summarised = take_unsigned(reader) != 0;
-    key->told_sinks = take_unsigned(reader);
     take_struct(reader, &key->state, sizeof(key->state));
     take_window(reader, &key->window, &runner->shape);
     take_texts(reader, key);
-    if (reader->left > 0 || runner->rule->part_count > 0)
-        take_parts(reader, runner, key);
-    if (reader->left > 0)
-        take_absence(reader, key);
-    if (reader->left > 0)
-        take_reason(reader, key);
+    take_parts(reader, runner, key);
+    take_absence(reader, key);
+    take_reason(reader, key);
     reader->bad = reader->bad || !state_is_sound(&key->state);
 }
 
@@ -606,18 +588,9 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     (void)lb_alert_judge(runner->rule, key->totals.count, key->value, &key->judged);
 }
 
-static uint64_t map_sinks(uint64_t before, const uint64_t sinks[64])
+static bool read_key(struct lb_alert_runner *runner, const msgpack_object *object)
 {
-    uint64_t now = 0;
-
-    for (; before != 0; before &= before - 1)
-        now |= sinks[__builtin_ctzll(before)];
-    return now;
-}
-
-static bool read_key(struct lb_alert_runner *runner, const msgpack_object *object, const uint64_t sinks[64])
-{
-    struct reader reader = open_members(object, KEY_MEMBERS, KEY_MEMBERS_FIRST);
+    struct reader reader = open_array(object, KEY_MEMBERS);
     struct lb_str text = take_bytes(&reader);
     uint64_t hash = take_unsigned(&reader);
     uint64_t list = take_unsigned(&reader);
@@ -636,36 +609,34 @@ static bool read_key(struct lb_alert_runner *runner, const msgpack_object *objec
         free_memory(&read);
         return true;
     }
-    read.told_sinks = map_sinks(read.told_sinks, sinks);
     adopt(runner, key, &read);
     lb_alert_keys_move(&runner->keys, key, (enum lb_alert_list)list);
     return true;
 }
 
-static bool read_rule(const msgpack_object *object, const uint64_t sinks[64],
-                      struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
+static bool read_rule(const msgpack_object *object, struct lb_alert_runner *(*find)(void *context, struct lb_str rule),
+                      void *context)
 {
-    struct reader reader = open_members(object, RULE_MEMBERS, RULE_MEMBERS_FIRST);
+    struct reader reader = open_array(object, RULE_MEMBERS);
     uint64_t version = take_unsigned(&reader);
     struct lb_str name = take_bytes(&reader);
     uint64_t meaning = take_unsigned(&reader);
     const msgpack_object *keys = take(&reader);
     struct lb_alert_runner *runner;
 
-    if (reader.bad || version == 0 || version > VERSION || keys->type != MSGPACK_OBJECT_ARRAY)
+    if (reader.bad || version != VERSION || keys->type != MSGPACK_OBJECT_ARRAY)
         return false;
     runner = find(context, name);
     if (runner == NULL || lb_alert_rule_meaning(runner->rule) != meaning)
         return true;
     for (uint32_t i = 0; i < keys->via.array.size; i++)
-        if (!read_key(runner, &keys->via.array.ptr[i], sinks))
+        if (!read_key(runner, &keys->via.array.ptr[i]))
             return false;
-    if (reader.left > 0)
-        lb_alert_runner_restore(runner, take_bytes(&reader));
+    lb_alert_runner_restore(runner, take_bytes(&reader));
     return !reader.bad;
 }
 
-enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, const uint64_t sinks[64],
+enum lb_err lb_alert_snapshot_read(struct lb_str *bytes,
                                    struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
 {
     struct head head;
@@ -683,7 +654,7 @@ enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, const uint64_t sinks[64
     *bytes = (struct lb_str){ packed.ptr + head.length, packed.len - head.length };
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, packed.ptr, head.length, NULL) == MSGPACK_UNPACK_SUCCESS)
-        ok = read_rule(&unpacked.data, sinks, find, context);
+        ok = read_rule(&unpacked.data, find, context);
     msgpack_unpacked_destroy(&unpacked);
     return ok ? LB_OK : LB_BAD_INPUT;
 }

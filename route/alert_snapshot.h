@@ -1,7 +1,7 @@
 /*
  * alert_snapshot.h - all that alert rules know, as bytes, and back.
  *
- * Windows, states and who was told, for every key of every rule. What belongs
+ * Windows and states, for every key of every rule. What belongs
  * to a rule is read back only into a rule of the same name that means the same
  * (function, expressions, window, keys): another text, sink or threshold keeps
  * it. What cannot be read costs that rule's knowledge, never the start.
@@ -21,10 +21,9 @@ void lb_alert_snapshot_write(struct lb_buffer *out, const struct lb_alert_runner
 
 /*
  * Reads what lb_alert_snapshot_write() wrote from the front of `*bytes`, which moves behind it, into the runner of that
- * rule, or into none if `find` knows no such rule. `sinks`: for each bit of a sink then, the bit that it has now, or 0.
- * LB_BAD_INPUT: not readable from here on. LB_END: nothing is left.
+ * rule, or into none if `find` knows no such rule. LB_BAD_INPUT: not readable from here on. LB_END: nothing is left.
  */
-enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, const uint64_t sinks[64],
+enum lb_err lb_alert_snapshot_read(struct lb_str *bytes,
                                    struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context);
 
 #endif

@@ -12,12 +12,7 @@
 
 void lb_alert_state_init(struct lb_alert_state *state, int64_t time)
 {
-    *state = (struct lb_alert_state){ .time = time,
-                                      .notified_ns = LB_TIME_NONE,
-                                      .severity = LB_ALERT_QUIET,
-                                      .highest = LB_ALERT_QUIET,
-                                      .told = LB_ALERT_QUIET,
-                                      .notified = LB_ALERT_QUIET };
+    *state = (struct lb_alert_state){ .time = time, .severity = LB_ALERT_QUIET, .highest = LB_ALERT_QUIET };
     for (int i = 0; i < LB_SEVERITY_COUNT; i++)
         state->spans[i].until = LB_TIME_NONE;
 }
@@ -130,48 +125,62 @@ bool lb_alert_state_next(struct lb_alert_state *state, const struct lb_alert_pol
     }
 }
 
-static bool cooled_down(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t now)
+void lb_alert_told_init(struct lb_alert_told *told)
+{
+    *told = (struct lb_alert_told){ LB_TIME_NONE, LB_ALERT_QUIET, LB_ALERT_QUIET };
+}
+
+bool lb_alert_cooled_down(const struct lb_alert_told *told, const struct lb_alert_policy *policy, int64_t now)
 {
     /* A notice in the future: the clock was set back since. */
-    return state->notified_ns == LB_TIME_NONE || now < state->notified_ns ||
-           now - state->notified_ns >= policy->cooldown_ns;
+    return told->notified_ns == LB_TIME_NONE || now < told->notified_ns ||
+           now - told->notified_ns >= policy->cooldown_ns;
 }
 
 /*
  * A severity higher than the last one told goes out at once; all else waits for the cooldown, a fall too: nobody is
  * told that it got better and then left alone when it gets worse again.
  */
-static bool may_tell(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t now)
+static bool may_tell(const struct lb_alert_told *told, const struct lb_alert_policy *policy, int8_t severity,
+                     int64_t now)
 {
-    return state->severity > state->notified || cooled_down(state, policy, now);
+    return severity > told->notified || lb_alert_cooled_down(told, policy, now);
 }
 
-static bool repeats(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t now)
+static bool repeats(const struct lb_alert_told *told, const struct lb_alert_policy *policy, int8_t severity,
+                    int64_t now)
 {
-    return state->severity != LB_ALERT_QUIET && policy->repeat_ns > 0 && now - state->notified_ns >= policy->repeat_ns;
+    return severity != LB_ALERT_QUIET && policy->repeat_ns > 0 && now - told->notified_ns >= policy->repeat_ns;
 }
 
-enum lb_alert_notice lb_alert_state_tell(struct lb_alert_state *state, const struct lb_alert_policy *policy,
-                                         int64_t now, bool late)
+enum lb_alert_notice lb_alert_tell(struct lb_alert_told *told, const struct lb_alert_policy *policy, int8_t severity,
+                                   int64_t now, bool late)
 {
-    enum lb_alert_notice notice = state->told == LB_ALERT_QUIET ? LB_NOTICE_FIRING : LB_NOTICE_UPDATED;
+    enum lb_alert_notice notice = told->severity == LB_ALERT_QUIET ? LB_NOTICE_FIRING : LB_NOTICE_UPDATED;
 
-    if (state->severity == state->told) {
-        if (late || !repeats(state, policy, now))
+    if (severity == told->severity) {
+        if (late || !repeats(told, policy, severity, now))
             return LB_NOTICE_NONE;
-        state->notified_ns = now;
+        told->notified_ns = now;
         return LB_NOTICE_REPEATED;
     }
-    if (state->severity == LB_ALERT_QUIET) {
-        state->told = LB_ALERT_QUIET;
+    if (severity == LB_ALERT_QUIET) {
+        told->severity = LB_ALERT_QUIET;
         return LB_NOTICE_RESOLVED;
     }
-    if (late || !may_tell(state, policy, now))
+    if (late || !may_tell(told, policy, severity, now))
         return LB_NOTICE_NONE;
-    state->told = state->severity;
-    state->notified = state->severity;
-    state->notified_ns = now;
+    *told = (struct lb_alert_told){ now, severity, severity };
     return notice;
+}
+
+int64_t lb_alert_tell_again(const struct lb_alert_told *told, const struct lb_alert_policy *policy, int8_t severity)
+{
+    if (severity == LB_ALERT_QUIET || told->notified_ns == LB_TIME_NONE)
+        return INT64_MAX;
+    if (severity != told->severity)
+        return told->notified_ns + policy->cooldown_ns;
+    return policy->repeat_ns > 0 ? told->notified_ns + policy->repeat_ns : INT64_MAX;
 }
 
 bool lb_alert_state_open(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t time)
@@ -182,9 +191,4 @@ bool lb_alert_state_open(const struct lb_alert_state *state, const struct lb_ale
         if (state->spans[i].until != LB_TIME_NONE && state->spans[i].until + policy->bridge_ns >= time)
             return true;
     return false;
-}
-
-bool lb_alert_state_forgettable(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t now)
-{
-    return state->severity == LB_ALERT_QUIET && cooled_down(state, policy, now);
 }

@@ -8,7 +8,8 @@
  * is the alert's: one alert whose severity changes.
  *
  * What happens (transitions) is a function of event time alone. What people
- * are told (notices) also knows the cooldown and the clock. One thread.
+ * are told (notices) also knows the cooldown and the clock, and is kept apart:
+ * some may know other things than others. One thread.
  */
 #ifndef LB_ALERT_STATE_H
 #define LB_ALERT_STATE_H
@@ -37,11 +38,15 @@ struct lb_alert_state {
     struct lb_alert_span spans[LB_SEVERITY_COUNT];
     int64_t time;       /* decided up to here */
     int64_t started_ns; /* of the incident: when the first threshold was crossed */
-    int64_t notified_ns;
-    int8_t severity; /* enum lb_severity or LB_ALERT_QUIET */
-    int8_t highest;  /* of the incident */
-    int8_t told;     /* severity that people were last told in this incident, or LB_ALERT_QUIET */
-    int8_t notified; /* and in the last notice of firing ever, for the cooldown */
+    int8_t severity;    /* enum lb_severity or LB_ALERT_QUIET */
+    int8_t highest;     /* of the incident */
+};
+
+/* What some people know of it. */
+struct lb_alert_told {
+    int64_t notified_ns; /* by the clock; LB_TIME_NONE: never */
+    int8_t severity;     /* that they were last told in this incident, or LB_ALERT_QUIET */
+    int8_t notified;     /* and in the last notice of firing ever, for the cooldown */
 };
 
 struct lb_alert_transition {
@@ -56,6 +61,10 @@ enum lb_alert_notice {
     LB_NOTICE_UPDATED,  /* another severity */
     LB_NOTICE_REPEATED, /* it still fires */
     LB_NOTICE_RESOLVED,
+    LB_NOTICE_ACKNOWLEDGED, /* somebody works on it */
+    LB_NOTICE_ESCALATED,    /* nobody did, so others are called */
+    LB_NOTICE_SUPPRESSED,   /* it goes on, but is not told for now: a silence, maintenance, another alert */
+    LB_NOTICE_FLAPPING,     /* it comes and goes; not told until it is stable */
     LB_NOTICE_UNKNOWN, /* of a rule: what its source has not read yet may change everything */
     LB_NOTICE_KNOWN,   /* and it is read again */
 };
@@ -70,17 +79,22 @@ void lb_alert_state_hold(struct lb_alert_state *state, const struct lb_alert_pol
 bool lb_alert_state_next(struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t limit,
                          struct lb_alert_transition *transition);
 
+void lb_alert_told_init(struct lb_alert_told *told);
+
 /*
- * What people must be told now, and notes that they were. `now` is the clock. `late`: what happened is too old to call
- * anyone; only an end of what was told is told. Call after each transition, and from time to time while it fires.
+ * What people must be told now that the alert has `severity` (or none any more), and notes that they were. `now` is the
+ * clock. `late`: what happened is too old to call anyone; only an end of what was told is told.
  */
-enum lb_alert_notice lb_alert_state_tell(struct lb_alert_state *state, const struct lb_alert_policy *policy,
-                                         int64_t now, bool late);
+enum lb_alert_notice lb_alert_tell(struct lb_alert_told *told, const struct lb_alert_policy *policy, int8_t severity,
+                                   int64_t now, bool late);
+
+/* When (by the clock) it has to be asked again though nothing happens; INT64_MAX: not. */
+int64_t lb_alert_tell_again(const struct lb_alert_told *told, const struct lb_alert_policy *policy, int8_t severity);
+
+/* The cooldown is over. */
+bool lb_alert_cooled_down(const struct lb_alert_told *told, const struct lb_alert_policy *policy, int64_t now);
 
 /* True while some span is open at `time`: it must be looked at as time passes. */
 bool lb_alert_state_open(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t time);
-
-/* True when nothing would be lost by forgetting it. */
-bool lb_alert_state_forgettable(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t now);
 
 #endif

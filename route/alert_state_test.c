@@ -153,12 +153,12 @@ static void tells_within_the_cooldown_only_what_is_worse(void **unused)
         { 1191, LB_ALERT_QUIET, LB_NOTICE_NONE },          { 1280, LB_SEVERITY_LOW, LB_NOTICE_FIRING },
     };
     struct lb_alert_policy policy = { .cooldown_ns = 100 };
-    struct lb_alert_state state = fresh();
+    struct lb_alert_told told;
 
     (void)unused;
+    lb_alert_told_init(&told);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        state.severity = (int8_t)steps[i].severity;
-        if (lb_alert_state_tell(&state, &policy, steps[i].now, false) != steps[i].notice)
+        if (lb_alert_tell(&told, &policy, (int8_t)steps[i].severity, steps[i].now, false) != steps[i].notice)
             fail_msg("step %zu at %lld", i, (long long)steps[i].now);
     }
 }
@@ -166,29 +166,26 @@ static void tells_within_the_cooldown_only_what_is_worse(void **unused)
 static void tells_a_firing_that_outlasts_the_cooldown(void **unused)
 {
     struct lb_alert_policy policy = { .cooldown_ns = 100 };
-    struct lb_alert_state state = fresh();
+    struct lb_alert_told told;
 
     (void)unused;
-    state.severity = LB_SEVERITY_HIGH;
-    assert_int_equal(lb_alert_state_tell(&state, &policy, 1000, false), LB_NOTICE_FIRING);
-    state.severity = LB_ALERT_QUIET;
-    assert_int_equal(lb_alert_state_tell(&state, &policy, 1010, false), LB_NOTICE_RESOLVED);
-    state.severity = LB_SEVERITY_HIGH;
-    assert_int_equal(lb_alert_state_tell(&state, &policy, 1099, false), LB_NOTICE_NONE);
-    assert_int_equal(lb_alert_state_tell(&state, &policy, 1100, false), LB_NOTICE_FIRING);
+    lb_alert_told_init(&told);
+    assert_int_equal(lb_alert_tell(&told, &policy, LB_SEVERITY_HIGH, 1000, false), LB_NOTICE_FIRING);
+    assert_int_equal(lb_alert_tell(&told, &policy, LB_ALERT_QUIET, 1010, false), LB_NOTICE_RESOLVED);
+    assert_int_equal(lb_alert_tell(&told, &policy, LB_SEVERITY_HIGH, 1099, false), LB_NOTICE_NONE);
+    assert_int_equal(lb_alert_tell(&told, &policy, LB_SEVERITY_HIGH, 1100, false), LB_NOTICE_FIRING);
 }
 
 static void tells_nobody_of_what_is_too_old_but_ends_what_was_told(void **unused)
 {
     struct lb_alert_policy policy = { 0 };
-    struct lb_alert_state state = fresh();
+    struct lb_alert_told told;
 
     (void)unused;
-    state.severity = LB_SEVERITY_HIGH;
-    assert_int_equal(lb_alert_state_tell(&state, &policy, 1000, true), LB_NOTICE_NONE);
-    assert_int_equal(lb_alert_state_tell(&state, &policy, 1001, false), LB_NOTICE_FIRING);
-    state.severity = LB_ALERT_QUIET;
-    assert_int_equal(lb_alert_state_tell(&state, &policy, 1002, true), LB_NOTICE_RESOLVED);
+    lb_alert_told_init(&told);
+    assert_int_equal(lb_alert_tell(&told, &policy, LB_SEVERITY_HIGH, 1000, true), LB_NOTICE_NONE);
+    assert_int_equal(lb_alert_tell(&told, &policy, LB_SEVERITY_HIGH, 1001, false), LB_NOTICE_FIRING);
+    assert_int_equal(lb_alert_tell(&told, &policy, LB_ALERT_QUIET, 1002, true), LB_NOTICE_RESOLVED);
 }
 
 int main(void)

@@ -91,7 +91,7 @@ static void write_time(struct lb_buffer *out, int64_t time, int64_t near)
 
 static void write_key(struct lb_buffer *out, const struct lb_alert_event *event)
 {
-    struct lb_str key = { event->key, event->key_length };
+    struct lb_str key = event->key;
     struct lb_str value;
     size_t at = 0;
 
@@ -107,7 +107,7 @@ static void write_key(struct lb_buffer *out, const struct lb_alert_event *event)
 static void write_word(struct lb_buffer *out, const struct lb_alert_event *event, struct lb_str name)
 {
     const struct lb_alert_rule *rule = event->rule;
-    struct lb_str key = { event->key, event->key_length };
+    struct lb_str key = event->key;
     struct lb_str value;
     size_t at = 0;
 
@@ -153,7 +153,7 @@ static void write_own_text(struct lb_buffer *out, const struct lb_alert_event *e
 /* What a detector found says more than that it was found once. */
 static void write_reason(struct lb_buffer *out, const struct lb_alert_event *event)
 {
-    lb_buffer_append(out, event->reason, event->reason_length);
+    lb_buffer_append(out, event->reason.ptr, event->reason.len);
     if (event->value <= 1)
         return;
     lb_buffer_append(out, ", the last of ", 14);
@@ -186,10 +186,11 @@ static void write_parts(struct lb_buffer *out, const struct lb_alert_event *even
 /* An occurrence is what the record says. */
 static void write_newest_text(struct lb_buffer *out, const struct lb_alert_event *event)
 {
-    int newest = event->text_count - 1;
+    const struct lb_alert_texts *texts = event->texts;
+    int newest = texts != NULL && texts->count > 0 ? (texts->next + LB_ALERT_TEXTS - 1) % LB_ALERT_TEXTS : -1;
 
-    if (newest >= 0)
-        lb_buffer_append(out, event->texts[newest], event->text_lengths[newest]);
+    if (newest >= 0 && texts->times[newest] > event->started - event->rule->over_ns)
+        lb_buffer_append(out, texts->bytes[newest], texts->lengths[newest]);
     else
         lb_buffer_append_str(out, LB_STR("a record"));
 }
@@ -230,7 +231,7 @@ static void write_measure(struct lb_buffer *out, const struct lb_alert_event *ev
 
 static void write_firing(struct lb_buffer *out, const struct lb_alert_event *event)
 {
-    if (event->reason_length > 0 && event->rule->part_count == 0)
+    if (event->reason.len > 0 && event->rule->part_count == 0)
         write_reason(out, event);
     else if (lb_alert_is_condition(event->rule))
         write_condition(out, event);
@@ -241,7 +242,7 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
     write_time(out, event->started, event->at);
     if (event->notice == LB_NOTICE_REPEATED && !event->rule->each)
         lb_buffer_append_str(out, LB_STR(", still firing"));
-    if (event->notice == LB_NOTICE_UPDATED)
+    if (event->notice == LB_NOTICE_UPDATED && event->previous != LB_ALERT_QUIET && event->previous != event->severity)
         lb_buffer_print(out, ", now %s, was %s", lb_severity_names[event->severity],
                         lb_severity_names[event->previous]);
     if (event->rule->when_text.len > 0)
@@ -252,17 +253,19 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
 static void write_reason_ended(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     lb_buffer_append(out, "the last was ", 13);
-    lb_buffer_append(out, event->reason, event->reason_length);
+    lb_buffer_append(out, event->reason.ptr, event->reason.len);
 }
 
 static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
 
-    lb_buffer_append(out, "resolved after ", 15);
+    lb_buffer_print(out, "%s after ", event->note.len > 0 ? "closed" : "resolved");
     lb_alert_duration_write(out, event->at - event->started);
     write_key(out, event);
-    if (event->reason_length > 0 && rule->part_count == 0) {
+    if (event->note.len > 0)
+        return;
+    if (event->reason.len > 0 && rule->part_count == 0) {
         lb_buffer_append(out, ": ", 2);
         write_reason_ended(out, event);
         write_held_back(out, event);
@@ -335,4 +338,8 @@ void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *
         write_resolved(out, event);
     else
         write_firing(out, event);
+    if (event->note.len > 0) {
+        lb_buffer_append(out, "; ", 2);
+        lb_buffer_append_str(out, event->note);
+    }
 }

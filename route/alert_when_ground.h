@@ -129,20 +129,19 @@ static inline void happen(struct when_ground *self, int64_t at, const char *text
 static inline void restart(struct when_ground *self)
 {
     struct lb_alert_engine *before = self->ground->engine;
-    uint64_t sinks[64];
     struct lb_buffer bytes;
     struct lb_str rest;
 
-    for (int i = 0; i < 64; i++)
-        sinks[i] = UINT64_C(1) << i;
     lb_buffer_init(&bytes, 1024 * 1024);
     for (uint32_t i = 0; i < self->ground->alerting.rule_count; i++)
         lb_alert_snapshot_write(&bytes, &before->runners[i]);
     rest = lb_buffer_str(&bytes);
     start(self->ground);
+    hand_over(before, self->ground->engine);
     lb_alert_engine_free(before);
     while (rest.len > 0)
-        assert_int_equal(lb_alert_snapshot_read(&rest, sinks, find_runner, self->ground->engine), LB_OK);
+        assert_int_equal(lb_alert_snapshot_read(&rest, find_runner, self->ground->engine), LB_OK);
+    lb_alert_notifier_begin(&self->ground->engine->notifier, lb_clock_now());
     lb_buffer_free(&bytes);
 }
 

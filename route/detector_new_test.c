@@ -148,7 +148,7 @@ static void a_rule_that_means_the_same_goes_on_with_what_it_knows(void **state)
     alerting.rule_count = 2;
     change = lb_alert_change_new(&alerting, SINKS);
     assert_non_null(change);
-    take_change(self->engine, change);
+    lb_engine_take_change(self->engine, change);
     /* What fired is resolved, for its window begins anew. */
     saw(self, 10 * MINUTE, "ip=10.0.0.1", "region=eu");
     idle(self, 10 * MINUTE, 11 * MINUTE);

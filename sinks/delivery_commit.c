@@ -31,6 +31,8 @@ int64_t delivery_commit_at(const struct lb_delivery *self)
         return 0;
     if (self->pending_count == PENDING_MAX || self->pending_bytes >= PENDING_BYTES_MAX)
         return 0;
+    if (self->sink->type->commit == NULL && lb_streams_are_urgent(self->streams, self->sink->index))
+        return 0;
     return self->pending_count > 0 ? self->pending_since + self->commit_ns : self->marks_at;
 }
 

@@ -2,6 +2,7 @@
 import datetime
 import http.server
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -242,6 +243,46 @@ def test_what_is_not_read_is_not_missed(logboom):
     daemon.stop()
     server.shutdown()
     server.server_close()
+
+
+def test_a_list_in_a_file_is_read_again_when_it_changes(logboom):
+    daemon = logboom(CONFIG + """
+        blocked:
+          where: country in file("blocked.txt")
+          when: each
+          by: country
+          severity: high
+""")
+    blocked = daemon.dir / "blocked.txt"
+    run = subprocess.run([BIN, "check", "-c", str(daemon.config)], capture_output=True, text=True)
+    assert run.returncode == 1 and re.search(r":18:\d+: error: cannot read the list .*/blocked.txt: No such", run.stderr)
+    blocked.write_text("XX\n# YY\n")
+    (daemon.dir / "app.log").touch()
+    daemon.start().ready()
+    write(daemon, line(country="XX"), line(country="YY"))
+    wait_for(lambda: told(daemon), what="XX")
+    blocked.write_text("YY\n")
+    wait_for(lambda: "a list has changed" in daemon.log(), what="the new list")
+    write(daemon, line(country="YY"))
+    wait_for(lambda: len(told(daemon, "firing")) == 2, what="YY")
+    blocked.unlink()
+    wait_for(lambda: "a list stays as it was" in daemon.log(), what="the warning")
+    assert daemon.stop() == 0
+    assert [a["key"]["country"] for a in told(daemon, "firing")] == ["XX", "YY"]
+    assert daemon.log().count("a list stays as it was") == 1
+
+
+def test_a_backlog_of_a_sink_is_an_alert(logboom):
+    daemon = logboom(CONFIG.replace("- to: all", "- to: [all, away]").replace("sinks:", """sinks:
+      away: {type: webhook, url: 'http://127.0.0.1:9/', spool: {max_size: 16MiB}, retry: {first: 100ms, max: 1s}}""") + """
+        backlog: {value: queue(away), low: above 1%}
+""")
+    (daemon.dir / "app.log").touch()
+    daemon.start().ready()
+    write(daemon, *(line(message="x" * 1000) for _ in range(4000)))
+    alert = wait_for(lambda: told(daemon), 60, "the backlog")[0]
+    assert alert["rule"] == "backlog" and alert["value"] > 1
+    daemon.stop()
 
 
 def check(tmp_path, rules):

@@ -164,7 +164,7 @@ static void send_batch(struct world *world, struct when_ground *self, int from, 
     struct lb_batch batch = { .arrival_ns = BEGIN + world->records[to - 1].arrival,
                               .stream = world->records[from].ancient ? &self->ground->input2 : &self->ground->input,
                               .records = records };
-    int64_t ahead = ahead_max(LATENESS);
+    int64_t ahead = lb_engine_ahead_max(LATENESS);
 
     lb_arena_reset(&self->arena, RECORD_ARENA_BYTES);
     lb_arena_init(&batch.arena, RECORD_ARENA_BYTES);
@@ -198,29 +198,6 @@ static void send_batch(struct world *world, struct when_ground *self, int from, 
     lb_arena_free(&batch.arena);
 }
 
-static struct lb_alert_runner *find(void *context, struct lb_str rule)
-{
-    return find_runner(context, rule);
-}
-
-static void restart_all(struct when_ground *self)
-{
-    uint64_t sinks[64] = { 1, 2 };
-    struct fixture *ground = self->ground;
-    struct lb_buffer bytes;
-    struct lb_str rest;
-
-    lb_buffer_init(&bytes, 64 * 1024 * 1024);
-    for (uint32_t i = 0; i < ground->alerting.rule_count; i++)
-        lb_alert_snapshot_write(&bytes, &ground->engine->runners[i]);
-    lb_alert_engine_free(ground->engine);
-    start(ground);
-    rest = lb_buffer_str(&bytes);
-    for (uint32_t i = 0; i < ground->alerting.rule_count; i++)
-        assert_int_equal(lb_alert_snapshot_read(&rest, sinks, find, ground->engine), LB_OK);
-    lb_buffer_free(&bytes);
-}
-
 static void run_engine(struct world *world)
 {
     struct when_ground self = { .ground = open_ground() };
@@ -245,7 +222,7 @@ static void run_engine(struct world *world)
             to++;
         send_batch(world, &self, from, to);
         if (pick(world, 15) == 0)
-            restart_all(&self);
+            restart(&self);
     }
     for (int64_t at = end; at < end + 10 * MINUTE; at += LB_SECOND) {
         lb_clock_set(BEGIN + at);

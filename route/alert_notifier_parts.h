@@ -1,0 +1,100 @@
+/*
+ * alert_notifier_parts.h - what the notifier's files share: alert_notifier.c
+ * (how an alert stands, time), alert_lane.c (what one group of people is
+ * told), alert_group.c (alerts together), alert_hold.c (what holds an alert
+ * back), alert_known.c (over a restart and a reload).
+ */
+#ifndef LB_ALERT_NOTIFIER_PARTS_H
+#define LB_ALERT_NOTIFIER_PARTS_H
+
+#include "alert_notifier.h"
+
+/* --- alert_notifier.c ------------------------------------------------------- */
+
+/* The rule, or what stands for it while it is no more. */
+const struct lb_alert_rule *lb_notifier_rule(struct lb_alert_notifier *self, const struct lb_incident *incident);
+
+/* NULL: it is not known (any more). */
+struct lb_alert_runner *lb_notifier_runner(const struct lb_alert_notifier *self, const struct lb_incident *incident);
+struct lb_alert_key *lb_notifier_key(const struct lb_alert_notifier *self, const struct lb_incident *incident);
+
+/* What stands of it may have to be told now. */
+void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *incident);
+
+/* It has ended for another reason than that it is over. */
+void lb_notifier_close(struct lb_alert_notifier *self, struct lb_incident *incident, const char *why);
+
+/* To be looked at again by then. */
+void lb_notifier_due(struct lb_incident *incident, int64_t at);
+
+/* Who works on it, and since when. */
+struct lb_alert_ack {
+    struct lb_str by;
+    struct lb_str comment;
+    int64_t now;
+};
+void lb_notifier_note_ack(struct lb_incident *incident, const struct lb_alert_ack *ack);
+
+/* "acknowledged by bob: looking", in self->reason. */
+struct lb_str lb_notifier_say_ack(struct lb_alert_notifier *self, const struct lb_incident *incident);
+
+/* --- alert_lane.c ----------------------------------------------------------- */
+
+/* How far each way of telling leads now. */
+struct lb_notifier_way {
+    uint64_t route;
+    uint64_t sinks;
+};
+
+struct lb_notifier_ways {
+    struct lb_notifier_way items[LB_INCIDENT_LANES_MAX];
+    uint32_t count;
+};
+
+const struct lb_alert_manner *lb_notifier_manner(const struct lb_alert_notifier *self, uint64_t route);
+struct lb_alert_policy lb_notifier_policy(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                                          const struct lb_alert_manner *manner);
+
+/* The record as it would be told now, in self->arena. False: no memory. */
+bool lb_notifier_record(struct lb_alert_notifier *self, const struct lb_incident *incident, struct lb_record *record);
+void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                       const struct lb_record *record, struct lb_notifier_ways *ways);
+
+/* Tells what is due by that lane; `wanted`: where its routes lead now. */
+void lb_notifier_lane(struct lb_alert_notifier *self, struct lb_incident *incident, uint32_t lane, uint64_t wanted);
+
+/* It comes and goes: true while nobody is told at once of its changes. */
+bool lb_notifier_flaps(struct lb_alert_notifier *self, struct lb_incident *incident,
+                       const struct lb_notifier_ways *ways);
+
+/* Tells these sinks; `reason` may be empty. */
+struct lb_notifier_words {
+    enum lb_alert_notice notice;
+    int8_t previous;
+    struct lb_str reason;
+};
+void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incident, uint64_t sinks,
+                      const struct lb_notifier_words *words);
+
+/* An entry of that event in self->entry, for parts to be put behind; then on its way. False: no memory, counted. */
+bool lb_notifier_compose(struct lb_alert_notifier *self, const struct lb_alert_event *event, uint64_t sinks);
+void lb_notifier_put_incident(struct lb_alert_notifier *self, const struct lb_incident *incident);
+void lb_notifier_send(struct lb_alert_notifier *self);
+
+/* And where they go while some of them fail. */
+uint64_t lb_notifier_detour(const struct lb_alert_notifier *self, uint64_t sinks);
+
+/* Formats into self->reason. */
+struct lb_str lb_notifier_say(struct lb_alert_notifier *self, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* --- alert_hold.c ----------------------------------------------------------- */
+
+/* What holds it back, for people; empty: nothing does. */
+struct lb_str lb_notifier_held(struct lb_alert_notifier *self, struct lb_incident *incident,
+                               const struct lb_record *record);
+
+/* It began or ended: those it inhibits are looked at. */
+void lb_notifier_spread(struct lb_alert_notifier *self, const struct lb_incident *incident);
+
+#endif
