@@ -8,6 +8,13 @@ enum { ONCE = 1000 * 1000, ATTACKERS = 20, NEAR = 50, THRESHOLD = 50 };
 
 #define OVER (10 * MINUTE)
 
+/* Under a sanitizer the heap is not the C library's, and all takes ten times as long. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SEEDS = 1, SANITIZED = true };
+#else
+enum { SEEDS = 4, SANITIZED = false };
+#endif
+
 /* One record of a key: those that come once, attackers and near-misses have numbers one behind the other. */
 static void come(struct lb_alert_runner *runner, uint32_t who, int64_t at)
 {
@@ -63,7 +70,7 @@ static void flood(struct lb_alert_runner *runner, struct crowd crowd, int64_t fr
 static void all_attackers_are_found_and_nobody_else(void **state)
 {
     (void)state;
-    for (uint64_t seed = lb_seed(); seed < lb_seed() + 4; seed++) {
+    for (uint64_t seed = lb_seed(); seed < lb_seed() + SEEDS; seed++) {
         struct fixture *self = open_ground();
         struct lb_alert_runner *runner;
         uint64_t random = seed;
@@ -95,7 +102,8 @@ static void all_attackers_are_found_and_nobody_else(void **state)
         size_t used = lb_alert_room_cap(runner, 1, 0);
         assert_in_range(used, 4 << 20, 12 << 20);
         heap = mallinfo2().uordblks + mallinfo2().hblkhd - heap;
-        assert_in_range(heap, used, used + used / 10);
+        if (!SANITIZED)
+            assert_in_range(heap, used, used + used / 10);
         print_message("seed %llu: %zu KiB for keys and door, heap %zu KiB, %llu of %u records at the door\n",
                       (unsigned long long)seed, used / 1024, heap / 1024, (unsigned long long)runner->flood.records,
                       ONCE);
@@ -275,7 +283,8 @@ static void what_a_busy_key_has_is_accounted_for(void **state)
         }
         heap = mallinfo2().uordblks - heap;
         /* What was given back may still lie in the allocator's caches. */
-        assert_in_range(self->engine->runners[0].keys.bytes, heap * 6 / 10, heap);
+        if (!SANITIZED)
+            assert_in_range(self->engine->runners[0].keys.bytes, heap * 6 / 10, heap);
         close_ground(self);
     }
 }

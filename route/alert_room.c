@@ -97,7 +97,7 @@ void lb_alert_room_measure(struct lb_alert_runner *runner, struct lb_alert_key *
 
 static size_t bytes_of(const struct lb_alert_runner *runner)
 {
-    return runner->keys.bytes + runner->keys.capacity * sizeof(*runner->keys.table) +
+    return runner->keys.bytes + runner->keys.capacity * sizeof(struct lb_alert_key *) +
            lb_alert_flood_bytes(&runner->flood);
 }
 

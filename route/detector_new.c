@@ -138,8 +138,8 @@ static struct lb_str values_of(struct lb_alert_detector *detector, const struct 
             return (struct lb_str){ NULL, 0 };
         *hash = XXH3_64bits_withSeed(text.ptr, text.len, *hash + i);
         if (i > 0 && room > 2) {
-            memcpy(shown + len, ", ", 2);
-            len += 2;
+            shown[len++] = ',';
+            shown[len++] = ' ';
             room -= 2;
         }
         text.len = text.len < room ? text.len : room;
