@@ -19,7 +19,7 @@
 
 #define TELL_EVERY (600 * LB_SECOND)
 
-enum { SHOWN = 5, SHOWN_BYTES = 600 };
+enum { SHOWN = 5, SHOWN_BYTES = 700 };
 enum { PROBES = 512, PROBE_EVERY = 8192, CELL_MAX = UINT16_MAX };
 
 uint64_t lb_alert_flood_threshold(const struct lb_alert_rule *rule)
@@ -214,15 +214,17 @@ static void tell(const struct lb_alert_flood *flood, const struct lb_alert_rule 
     char keys[SHOWN_BYTES] = "";
     size_t len = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
+    /* Once says nothing. */
+    for (uint32_t i = 0; i < count && lb_alert_top_surely(list[i]) > 1; i++) {
         len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s", i > 0 ? ", " : "");
         len += write_key(keys + len, LB_ALERT_TOP_BYTES, list[i]);
-        len += (size_t)snprintf(keys + len, sizeof(keys) - len, " (%llu)", (unsigned long long)list[i]->count);
+        len += (size_t)snprintf(keys + len, sizeof(keys) - len, " (%llu)",
+                                (unsigned long long)lb_alert_top_surely(list[i]));
     }
     LB_WARN("route.alert",
             "a rule has more keys than alerting.max_keys; those that come often are still found rule=" LB_STR_FMT
             " records=%llu most=%s",
-            LB_STR_ARG(rule->name), (unsigned long long)(flood->records - flood->told), keys);
+            LB_STR_ARG(rule->name), (unsigned long long)(flood->records - flood->told), len > 0 ? keys : "none");
 }
 
 void lb_alert_flood_tick(struct lb_alert_flood *flood, const struct lb_alert_rule *rule, int64_t now)

@@ -57,7 +57,7 @@ uint32_t lb_alert_top_list(const struct lb_alert_top *top, const struct lb_alert
         const struct lb_alert_top_entry *entry = &top->entries[i];
         uint32_t at = count < max ? count++ : max;
 
-        for (; at > 0 && list[at - 1]->count < entry->count; at--)
+        for (; at > 0 && lb_alert_top_surely(list[at - 1]) < lb_alert_top_surely(entry); at--)
             if (at < max)
                 list[at] = list[at - 1];
         if (at < max)

@@ -33,7 +33,13 @@ struct lb_alert_top {
 /* `hash` is of the whole text. */
 void lb_alert_top_add(struct lb_alert_top *top, uint64_t hash, struct lb_str text);
 
-/* The `max` most frequent, the first first; returns how many. */
+/* How many it surely has. */
+static inline uint64_t lb_alert_top_surely(const struct lb_alert_top_entry *entry)
+{
+    return entry->count - entry->error;
+}
+
+/* The `max` that surely have most, the first first; returns how many. */
 uint32_t lb_alert_top_list(const struct lb_alert_top *top, const struct lb_alert_top_entry **list, uint32_t max);
 
 #endif

@@ -207,6 +207,20 @@ static void apply(struct lb_alert_detector *detector, const struct lb_alert_sigh
     detector->forgotten = state->keys.forgotten + lb_alert_patterns_forgotten(&state->patterns);
 }
 
+/* A key that began in the future begins now: what it brings is learned for a while. */
+static void restart(struct lb_alert_detector *detector)
+{
+    struct state *state = detector->state;
+
+    for (uint32_t place = lb_alert_book_next(&state->keys, LB_ALERT_BOOK_END); place != LB_ALERT_BOOK_END;
+         place = lb_alert_book_next(&state->keys, place)) {
+        struct key *key = lb_alert_book_at(&state->keys, place);
+
+        if (key->first > detector->now)
+            key->first = detector->now;
+    }
+}
+
 /* --- over a restart -------------------------------------------------------- */
 
 static void write_state(const struct lb_alert_detector *detector, struct lb_buffer *out)
@@ -236,6 +250,7 @@ const struct lb_alert_detector_type lb_alert_detector_new = {
     .open = open_state,
     .close = close_state,
     .apply = apply,
+    .restart = restart,
     .write = write_state,
     .restore = restore_state,
 };
