@@ -227,6 +227,7 @@ struct lb_alerting {
     int64_t lateness_ns;
     int64_t max_age_ns;
     uint64_t max_keys;               /* per rule */
+    uint64_t memory_max;             /* of the keys of all rules; 0: no bound */
     struct lb_strs sink_names;       /* what bits of sinks stand for */
     struct lb_alert_detour *detours; /* one for each of them, or NULL */
 };

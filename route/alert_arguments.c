@@ -5,7 +5,6 @@
 #include "alert_arguments.h"
 
 #include "alert_conf.h"
-#include "lb_clock.h"
 
 static struct lb_alert_argument part(struct lb_alert_argument argument, size_t from, size_t to)
 {
@@ -116,64 +115,10 @@ bool lb_alert_argument_fields(struct lb_config *config, struct lb_alert_argument
 
 /* --- durations ------------------------------------------------------------- */
 
-static int64_t unit_ns(struct lb_str unit)
-{
-    static const struct {
-        const char *unit;
-        int64_t ns;
-    } units[] = {
-        { "ms", LB_MILLISECOND },       { "s", LB_SECOND },
-        { "m", 60 * LB_SECOND },        { "h", 3600 * LB_SECOND },
-        { "d", 24 * 3600 * LB_SECOND }, { "w", 7 * 24 * 3600 * LB_SECOND },
-    };
-
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (lb_str_is(unit, units[i].unit))
-            return units[i].ns;
-    return 0;
-}
-
-static size_t run_of(struct lb_str text, char least, char most)
-{
-    size_t len = 0;
-
-    while (len < text.len && text.ptr[len] >= least && text.ptr[len] <= most)
-        len++;
-    return len;
-}
-
-/* One number and its unit off the front, added. */
-static bool take_unit(struct lb_str *text, int64_t *sum)
-{
-    enum { DIGITS_MAX = 7, WEEKS_MAX = 53 };
-    size_t digits = run_of(*text, '0', '9');
-    struct lb_str rest = { text->ptr + digits, text->len - digits };
-    size_t letters = run_of(rest, 'a', 'z');
-    int64_t unit = unit_ns((struct lb_str){ rest.ptr, letters });
-    int64_t number = 0;
-
-    if (digits == 0 || digits > DIGITS_MAX || unit == 0)
-        return false;
-    for (size_t i = 0; i < digits; i++)
-        number = number * 10 + (text->ptr[i] - '0');
-    if (number > (WEEKS_MAX * 7 * 24 * 3600 * LB_SECOND - *sum) / unit)
-        return false;
-    *sum += number * unit;
-    *text = (struct lb_str){ rest.ptr + letters, rest.len - letters };
-    return true;
-}
-
 bool lb_alert_argument_duration(struct lb_alert_argument argument, int64_t *duration_ns, struct lb_diag *diag)
 {
-    struct lb_str rest = argument.text;
-    int64_t sum = 0;
-
-    while (rest.len > 0 && take_unit(&rest, &sum))
-        ;
-    if (rest.len == 0 && sum > 0) {
-        *duration_ns = sum;
+    if (lb_alert_duration_read(argument.text, duration_ns) && *duration_ns > 0)
         return true;
-    }
     lb_diag_error(diag, argument.place,
                   "expected a time of at most a year such as 30s, 5m or 1h30m, got \"" LB_STR_FMT "\"",
                   LB_STR_ARG(argument.text));

@@ -56,6 +56,9 @@ static const struct lb_option section_options[] = {
       "Records older than this when they arrive end in one summary instead of alerts", 0, NULL, NULL, LB_SECOND, 0 },
     { "max_keys", LB_OPTION_COUNT, MEMBER(max_keys), "4096", "Keys that a rule with `by` keeps at a time", 0, NULL,
       NULL, 1, 1000 * 1000 },
+    { "memory_max", LB_OPTION_SIZE, MEMBER(memory_max), "64MiB",
+      "What the keys of all rules may take of memory; beyond it idle keys are forgotten", 0, NULL, NULL, 1024 * 1024,
+      0 },
     { 0 },
 };
 

@@ -60,6 +60,7 @@ struct lb_alert_detector {
 struct lb_alert_detector_type {
     const char *name; /* as in `when:` */
     const char *help;
+    bool each; /* every hit is news of its own, and told as such, as of `each`; otherwise the first of an incident is */
 
     /*
      * `arguments` is what stands between the parentheses, at `place`; the caller keeps it as rule->detector_text

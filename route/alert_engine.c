@@ -10,6 +10,7 @@
 
 #include "alert_explain.h"
 #include "alert_probe.h"
+#include "alert_room.h"
 #include "lb_alloc.h"
 #include "lb_buffer.h"
 #include "lb_clock.h"
@@ -185,6 +186,7 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
             apply_feed(engine, batch, &batch->feeds[i]);
         settle_parts(engine, batch, i);
     }
+    (void)lb_alert_room_cap(engine->runners, engine->alerting->rule_count, engine->alerting->memory_max);
     moved = see_stream(engine, batch);
     if (moved || engine->now >= engine->ticked + LB_ENGINE_TICK_NS)
         tick(engine, false);

@@ -82,6 +82,7 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
             lb_engine_open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
         lb_engine_open_runner(engine, &engine->runners[i], &change->alerting->rules[i]);
         inherit(&engine->runners[i], runners, count);
+        engine->rule_metrics[i].shown[FORGOTTEN] = engine->runners[i].detector.forgotten;
     }
     for (uint32_t i = 0; i < count; i++)
         lb_alert_runner_free(&runners[i]);

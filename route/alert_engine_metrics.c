@@ -18,6 +18,10 @@ void lb_engine_open_rule_metrics(struct rule_metrics *self, const struct lb_aler
         [NO_ROOM] = { "logboom_alert_uncounted_records_total", "Records that a rule had no memory for" },
         [EVICTED] = { "logboom_alert_keys_evicted_total", "Keys that a rule forgot to make room for others" },
         [REFUSED] = { "logboom_alert_keys_refused_total", "Records of keys that a rule had no room for" },
+        [OVERFLOWED] = { "logboom_alert_key_overflow_records_total",
+                         "Records of keys beyond alerting.max_keys, of which a rule looks for frequent ones" },
+        [FORGOTTEN] = { "logboom_alert_detector_forgotten_total",
+                        "Keys and patterns that a condition forgot for want of room" },
     };
     char name[LB_KEY_BYTES_MAX];
     char labels[2 * LB_KEY_BYTES_MAX];
@@ -69,6 +73,8 @@ void lb_engine_show_metrics(struct lb_alert_engine *engine)
         show(&engine->rule_metrics[i], NO_ROOM, runner->no_room);
         show(&engine->rule_metrics[i], EVICTED, runner->keys.evicted);
         show(&engine->rule_metrics[i], REFUSED, runner->keys.refused);
+        show(&engine->rule_metrics[i], OVERFLOWED, runner->flood.records);
+        show(&engine->rule_metrics[i], FORGOTTEN, runner->detector.forgotten);
     }
     uint64_t lost = engine->outbox.lost + engine->notifier.lost;
     if (lost != engine->lost_shown)

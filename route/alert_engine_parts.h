@@ -20,7 +20,7 @@
 
 #define LB_ENGINE_TICK_NS LB_SECOND
 
-enum rule_metric { FIRED, UPDATED, RESOLVED, LATE, NO_ROOM, EVICTED, REFUSED, RULE_METRICS };
+enum rule_metric { FIRED, UPDATED, RESOLVED, LATE, NO_ROOM, EVICTED, REFUSED, OVERFLOWED, FORGOTTEN, RULE_METRICS };
 
 struct rule_metrics {
     struct lb_metric *metrics[RULE_METRICS];

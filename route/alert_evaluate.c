@@ -8,6 +8,7 @@
 
 #include "alert_absent.h"
 #include "alert_parts.h"
+#include "alert_room.h"
 #include "lb_clock.h"
 
 #include <math.h>
@@ -54,6 +55,7 @@ static void relist(struct lb_alert_runner *runner, struct lb_alert_key *key, boo
         list = LB_ALERT_WATCHED;
     if (active || key->list != list)
         lb_alert_keys_move(&runner->keys, key, list);
+    lb_alert_room_measure(runner, key);
 }
 
 /* False: no memory. */
@@ -74,6 +76,7 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
     key->judged_until = end;
     key->summarised = false;
     key->held_back = 0;
+    key->base = 0;
     key->pinned = false;
     key->forgotten = false;
     lb_alert_daily_init(runner->rule, key, end);
@@ -99,8 +102,15 @@ static struct lb_alert_key *key_of(struct lb_alert_runner *runner, const struct 
 {
     uint64_t hash = lb_alert_hash(input->key);
     struct lb_alert_key *key = lb_alert_keys_find(&runner->keys, input->key, hash);
+    bool full = runner->flood_threshold > 0 && runner->keys.count == runner->keys.max;
+    struct lb_alert_known known = { 0 };
 
-    return key != NULL ? key : add_key(runner, input->key, hash, input->time_ns);
+    if (key != NULL || (full && !lb_alert_room_ask(runner, input, hash, &known)))
+        return key;
+    key = add_key(runner, input->key, hash, input->time_ns);
+    if (key != NULL && full)
+        lb_alert_room_credit(runner, key, &known, input->time_ns);
+    return key;
 }
 
 /* Where its source is behind, the time of what is missing stands still. */
@@ -162,7 +172,7 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
     }
     if (rule->field.len > 0 || input->number > 0)
         lb_runner_take_text(key, input, runner->rule->each, runner->scratch);
-    lb_runner_take_reason(key, input);
+    lb_runner_take_reason(key, input, runner->rule->each);
     runner->pending = key;
     runner->pending_ns = input->time_ns;
 }
@@ -287,6 +297,7 @@ void lb_alert_tick(struct lb_alert_runner *runner, bool last)
     tick_list(runner, LB_ALERT_WATCHED);
     lb_alert_absent_end(runner);
     sweep(runner);
+    lb_alert_flood_tick(&runner->flood, runner->rule, runner->now);
     lb_runner_tell_summary(runner, last);
     lb_alert_settle(runner->owner != NULL ? runner->owner : runner);
 }
@@ -347,6 +358,7 @@ void lb_alert_runner_init(struct lb_alert_runner *runner, const struct lb_alert_
     lb_alert_parts_shape(runner, alerting->lateness_ns);
     lb_alert_shape_measure(&runner->shape, rule->function, rule->quantile);
     lb_alert_keys_init(&runner->keys, (uint32_t)alerting->max_keys);
+    runner->flood_threshold = lb_alert_flood_threshold(rule);
     runner->detector =
         (struct lb_alert_detector){ .lateness_ns = alerting->lateness_ns, .max_keys = (uint32_t)alerting->max_keys };
     lb_runner_open_detector(runner);
@@ -366,6 +378,7 @@ void lb_alert_runner_restart(struct lb_alert_runner *runner)
 void lb_alert_runner_free(struct lb_alert_runner *runner)
 {
     lb_runner_close_detector(runner);
+    lb_alert_flood_free(&runner->flood);
     lb_alert_keys_free(&runner->keys);
 }
 

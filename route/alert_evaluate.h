@@ -11,6 +11,7 @@
 #define LB_ALERT_EVALUATE_H
 
 #include "alert_detector.h"
+#include "alert_flood.h"
 #include "alert_keys.h"
 
 /* Records older than `max_age` end in one of these for a rule. */
@@ -50,6 +51,10 @@ struct lb_alert_runner {
     bool falling;                      /* thresholds are below or at most */
     struct lb_alert_detector detector; /* of a rule with one: what it says is what is counted */
     struct lb_alert_keys keys;
+    struct lb_alert_flood flood; /* at the door when there is no key left */
+    uint64_t flood_threshold;    /* records that fire; 0: this rule has no door */
+    int64_t flood_ns;            /* the newest record there */
+    bool stuck;                  /* while memory is looked for: there is none to give back */
     struct lb_alert_summary summary;
     const struct lb_alert_clocks *clocks;
     struct lb_scratch *scratch;

@@ -9,6 +9,7 @@
 
 #include "alert_conf.h"
 #include "alert_incident.h"
+#include "alert_room.h"
 #include "alert_text.h"
 #include "lb_json.h"
 #include "lb_time.h"
@@ -40,6 +41,7 @@ static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *ke
     event->texts = key->texts;
     if (key->reason != NULL)
         event->reason = (struct lb_str){ key->reason->bytes, key->reason->length };
+    event->approximate = lb_alert_room_approximate(event->rule, key, event->severity);
 }
 
 void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_incident *incident,
@@ -337,6 +339,8 @@ static void add_measure(struct maker *maker, const struct lb_alert_event *event)
     add_number(maker, "count", (double)event->count);
     if (event->held_back > 0)
         add_number(maker, "held_back", event->held_back);
+    if (event->approximate)
+        add(maker, "approximate", LB_STR("true"), LB_VALUE_BOOL);
     if (event->reason.len > 0)
         add_copy(maker, "reason", event->reason, LB_VALUE_TEXT);
 }

@@ -36,6 +36,7 @@ struct lb_alert_event {
     double peak;
     double parts[LB_ALERT_PARTS_MAX]; /* of a rule with several functions; NAN: not known */
     bool judged;                      /* `value` means something */
+    bool approximate;                 /* reached with records that were not counted one by one */
     uint64_t count;
     uint64_t alerts;
     uint64_t blind;     /* keys that could not be judged */

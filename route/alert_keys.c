@@ -12,7 +12,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { CAPACITY_FIRST = 16 };
+enum { CAPACITY_FIRST = 16, LOOKED_AT = 8 };
 
 uint64_t lb_alert_hash(struct lb_str text)
 {
@@ -179,16 +179,32 @@ void lb_alert_keys_remove(struct lb_alert_keys *keys, struct lb_alert_key *key)
     keys->spare = key;
 }
 
+/* Of the least active few the one with the smallest count. NULL: the list is empty, or all are pinned. */
+static struct lb_alert_key *victim_of(const struct lb_alert_key_list *list)
+{
+    struct lb_alert_key *victim = NULL;
+    struct lb_alert_key *key = list->head;
+
+    for (int i = 0; key != NULL && i < LOOKED_AT; key = key->next) {
+        if (key->pinned)
+            continue;
+        i++;
+        if (victim == NULL || key->totals.count < victim->totals.count)
+            victim = key;
+    }
+    return victim;
+}
+
 static bool evict(struct lb_alert_keys *keys)
 {
-    struct lb_alert_key *victim = keys->lists[LB_ALERT_IDLE].head;
+    struct lb_alert_key *victim = victim_of(&keys->lists[LB_ALERT_IDLE]);
 
     if (victim == NULL)
-        victim = keys->lists[LB_ALERT_WATCHED].head;
-    while (victim != NULL && victim->pinned)
-        victim = victim->next;
+        victim = victim_of(&keys->lists[LB_ALERT_WATCHED]);
     if (victim == NULL)
         return false;
+    if (keys->dropped != NULL)
+        keys->dropped(keys->context, victim);
     lb_alert_keys_remove(keys, victim);
     keys->evicted++;
     return true;
@@ -198,10 +214,33 @@ static struct lb_alert_key *take_spare(struct lb_alert_keys *keys)
 {
     struct lb_alert_key *key = keys->spare;
 
-    if (key == NULL)
-        return lb_alloc(sizeof(*key));
-    keys->spare = key->next;
+    if (key != NULL) {
+        keys->spare = key->next;
+        return key;
+    }
+    key = lb_alloc(sizeof(*key));
+    if (key != NULL)
+        lb_alert_keys_measure(keys, key, sizeof(*key));
     return key;
+}
+
+bool lb_alert_keys_shrink(struct lb_alert_keys *keys)
+{
+    struct lb_alert_key *key;
+
+    if (keys->spare == NULL && !evict(keys))
+        return false;
+    key = keys->spare;
+    keys->spare = key->next;
+    keys->bytes -= key->bytes;
+    free_key(key);
+    return true;
+}
+
+void lb_alert_keys_measure(struct lb_alert_keys *keys, struct lb_alert_key *key, size_t bytes)
+{
+    keys->bytes += bytes - key->bytes;
+    key->bytes = bytes;
 }
 
 struct lb_alert_key *lb_alert_keys_add(struct lb_alert_keys *keys, struct lb_str text, uint64_t hash)

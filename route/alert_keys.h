@@ -3,8 +3,8 @@
  *
  * A map of at most `max` keys, and three lists in order of activity: idle
  * ones, those to look at as time passes, and those that fire. When the map is
- * full the key that was idle for the longest time makes room, then one that
- * does not fire yet; a firing one never. Keys that were let go are used again
+ * full one that was idle for long makes room, then one that does not fire yet
+ * (of the few longest idle that with the smallest count); a firing one never. Keys that were let go are used again
  * with their memory, so a flood of keys allocates nothing. One thread.
  */
 #ifndef LB_ALERT_KEYS_H
@@ -88,6 +88,14 @@ struct lb_alert_key {
     bool pinned;        /* configured: it is never forgotten */
     bool forgotten;     /* why it ends */
     struct lb_alert_daily deadline;
+
+    /* Of a rule with more keys than there is room for: what is believed to have come before it got a place. */
+    uint32_t base;
+    int64_t base_ns; /* when that was */
+
+    size_t bytes;      /* of heap, as of the last time it was looked at, */
+    uint64_t measured; /* when it looked like that */
+
     struct lb_alert_texts *texts;   /* NULL until first needed */
     struct lb_alert_reason *reason; /* the same */
 };
@@ -106,6 +114,11 @@ struct lb_alert_keys {
     struct lb_alert_key *spare;
     uint64_t evicted;
     uint64_t refused;
+    size_t bytes; /* of heap, of all of them and of spare ones */
+
+    /* Optional: the key is about to make room. */
+    void (*dropped)(void *context, const struct lb_alert_key *key);
+    void *context;
 };
 
 void lb_alert_keys_init(struct lb_alert_keys *keys, uint32_t max);
@@ -119,6 +132,12 @@ struct lb_alert_key *lb_alert_keys_find(const struct lb_alert_keys *keys, struct
  */
 struct lb_alert_key *lb_alert_keys_add(struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
 void lb_alert_keys_remove(struct lb_alert_keys *keys, struct lb_alert_key *key);
+
+/* Gives memory back: of a key that is not used, of an idle one, of one that does not fire yet. False: there is none. */
+bool lb_alert_keys_shrink(struct lb_alert_keys *keys);
+
+/* The key has so many bytes of heap. */
+void lb_alert_keys_measure(struct lb_alert_keys *keys, struct lb_alert_key *key, size_t bytes);
 
 /* Makes it the most active one of a list. */
 void lb_alert_keys_move(struct lb_alert_keys *keys, struct lb_alert_key *key, enum lb_alert_list list);

@@ -18,8 +18,8 @@ static size_t shown_length(struct lb_str text, size_t bytes_max)
     return len;
 }
 
-/* The newest, by the time of the events. */
-void lb_runner_take_reason(struct lb_alert_key *key, const struct lb_alert_input *input)
+/* The newest, by the time of the events; of those that are told one by one the last that came. */
+void lb_runner_take_reason(struct lb_alert_key *key, const struct lb_alert_input *input, bool each)
 {
     struct lb_alert_reason *reason = key->reason;
 
@@ -27,7 +27,7 @@ void lb_runner_take_reason(struct lb_alert_key *key, const struct lb_alert_input
         return;
     if (reason == NULL)
         reason = key->reason = lb_alloc(sizeof(*reason));
-    if (reason == NULL || (reason->length > 0 && input->time_ns < reason->time_ns))
+    if (reason == NULL || (!each && reason->length > 0 && input->time_ns < reason->time_ns))
         return;
     reason->time_ns = input->time_ns;
     reason->length = (uint8_t)shown_length(input->reason, LB_ALERT_REASON_BYTES);

@@ -22,7 +22,7 @@ enum {
     VERSION = 3,
     RULE_MEMBERS = 5,
     KEY_MEMBERS = 23,
-    ABSENCE_MEMBERS = 5,
+    ABSENCE_MEMBERS = 7,
     WINDOW_MEMBERS = 6,
     DETAIL_MEMBERS = 11,
     SKETCH_MEMBERS = 6
@@ -167,6 +167,8 @@ static void pack_absence(msgpack_packer *packer, const struct lb_alert_key *key)
     msgpack_pack_int64(packer, deadline->first);
     msgpack_pack_int64(packer, deadline->ended);
     msgpack_pack_uint8(packer, (uint8_t)(deadline->met | deadline->known << 1 | deadline->is_absent << 2));
+    msgpack_pack_uint32(packer, key->base);
+    msgpack_pack_int64(packer, key->base_ns);
 }
 
 static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runner, const struct lb_alert_key *key)
@@ -518,6 +520,8 @@ static void take_absence(struct reader *reader, struct lb_alert_key *key)
     key->deadline.met = (flags & 1) != 0;
     key->deadline.known = (flags & 2) != 0;
     key->deadline.is_absent = (flags & 4) != 0;
+    key->base = (uint32_t)take_unsigned(&members);
+    key->base_ns = take_signed(&members);
     reader->bad = reader->bad || members.bad;
 }
 
@@ -567,6 +571,7 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     key->next = place.next;
     key->list = place.list;
     key->pinned = place.pinned;
+    key->bytes = place.bytes; /* it is looked at anew when it is used */
     key->hash = place.hash;
     key->length = place.length;
     memcpy(key->text, place.text, sizeof(key->text));

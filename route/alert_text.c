@@ -223,7 +223,7 @@ static void write_measure(struct lb_buffer *out, const struct lb_alert_event *ev
     const struct lb_alert_rule *rule = event->rule;
 
     lb_buffer_append_str(out, rule->value_text);
-    lb_buffer_append(out, " is ", 4);
+    lb_buffer_print(out, " is %s", event->approximate ? "about " : "");
     lb_alert_value_write(out, rule, event->value);
     lb_buffer_print(out, " (" LB_STR_FMT ") over ", LB_STR_ARG(rule->threshold_texts[event->severity]));
     lb_alert_duration_write(out, rule->over_ns);
@@ -271,6 +271,12 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
     write_key(out, event);
     if (event->note.len > 0 || is_of_channel(rule))
         return;
+    if (event->reason.len > 0 && rule->part_count == 0) {
+        lb_buffer_append(out, ": ", 2);
+        write_reason_ended(out, event);
+        write_held_back(out, event);
+        return;
+    }
     if (lb_alert_is_condition(rule)) {
         write_parts(out, event);
         write_held_back(out, event);
@@ -279,10 +285,6 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
         return;
     }
     lb_buffer_append(out, ": ", 2);
-    if (event->reason.len > 0) {
-        write_reason_ended(out, event);
-        return;
-    }
     lb_buffer_append_str(out, rule->value_text);
     if (event->judged) {
         lb_buffer_append(out, " is ", 4);

@@ -368,6 +368,7 @@ static void become_part(struct lb_alert_rule *rule, enum lb_severity severity)
     rule->detector = part->detector;
     rule->detector_text = part->detector_text;
     rule->detector_options = part->detector_options;
+    rule->each = rule->each || (part->detector != NULL && part->detector->each);
     rule->value_text = part->value_text;
     rule->over_ns = part->over_ns;
     rule->thresholds[severity] = rule->formula.steps[1].threshold;

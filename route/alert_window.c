@@ -9,6 +9,7 @@
  */
 #include "alert_window.h"
 
+#include "alert_distinct.h"
 #include "lb_alloc.h"
 
 #include <assert.h>
@@ -579,4 +580,22 @@ bool lb_alert_window_empty(const struct lb_alert_window *window)
     if (cursor->totals.count > 0)
         return false;
     return window->slotted ? cursor->high >= window->slot_newest : cursor->until == window->count;
+}
+
+static size_t detail_bytes(const struct lb_alert_detail *detail)
+{
+    const struct lb_alert_sketch *sketch = &detail->sketch;
+
+    return (sketch->positive.size + sketch->negative.size) * sizeof(*sketch->positive.counts) +
+           (detail->registers != NULL ? LB_ALERT_REGISTERS : 0);
+}
+
+size_t lb_alert_window_bytes(const struct lb_alert_window *window, const struct lb_alert_shape *shape)
+{
+    size_t bytes = window->capacity * sizeof(*window->samples) + window->detail_count * sizeof(*window->details) +
+                   (window->slots != NULL ? shape->slot_ring * sizeof(*window->slots) : 0);
+
+    for (uint32_t i = 0; i < window->detail_count; i++)
+        bytes += detail_bytes(&window->details[i]);
+    return bytes + detail_bytes(&window->united) + detail_bytes(&window->past);
 }

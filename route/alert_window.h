@@ -118,6 +118,9 @@ bool lb_alert_window_settled(const struct lb_alert_window *window, const struct 
 /* What the rule measures at the cursor. */
 double lb_alert_window_value(struct lb_alert_window *window, const struct lb_alert_shape *shape);
 
+/* Of heap. */
+size_t lb_alert_window_bytes(const struct lb_alert_window *window, const struct lb_alert_shape *shape);
+
 /* True when no window ending at or after the cursor can hold a sample that is known. */
 bool lb_alert_window_empty(const struct lb_alert_window *window);
 

@@ -278,6 +278,7 @@ static bool restore_state(struct lb_alert_detector *detector, struct lb_str byte
 const struct lb_alert_detector_type lb_alert_detector_change = {
     .name = "change",
     .help = "A field has another value than in the record of its key before",
+    .each = true,
     .read = read_options,
     .open = open_state,
     .close = close_state,

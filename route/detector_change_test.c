@@ -57,7 +57,10 @@ static void a_value_that_comes_late_is_a_change_where_it_belongs(void **state)
     saw(self, 30 * LB_SECOND, "", "region=eu");
     assert_int_equal(self->told_count, 0);
     saw_at(self, 15 * LB_SECOND, 30 * LB_SECOND, "", "region=us");
-    assert_int_equal(self->told_count, 1);
+    /* There and back. */
+    assert_int_equal(self->told_count, 2);
+    assert_non_null(strstr(self->told[0].message, "region changed from \"eu\" to \"us\""));
+    assert_non_null(strstr(self->told[1].message, "region changed from \"us\" to \"eu\""));
     close_detector_ground(self);
 }
 

@@ -34,6 +34,7 @@ static inline struct lb_alert_rule detector_rule(const char *name, const char *t
 
     rule.value_text = lb_str_from(text);
     rule.detector = read_condition(text, &rule, &diag);
+    rule.each = rule.detector != NULL && rule.detector->each;
     if (rule.detector == NULL)
         fail_msg("%s was refused", text);
     lb_diag_free(&diag);

@@ -95,7 +95,8 @@ static bool is_learning(struct lb_alert_detector *detector, struct state *state,
 
     if (key == NULL)
         return true;
-    if (fresh || time < key->first)
+    /* One that came far too late does not end the learning. */
+    if (fresh || (time < key->first && time >= key->first - detector->lateness_ns))
         key->first = time;
     key->known = 1;
     return time < key->first + detector->rule->learn_ns;
@@ -137,8 +138,8 @@ static struct lb_str values_of(struct lb_alert_detector *detector, const struct 
             return (struct lb_str){ NULL, 0 };
         *hash = XXH3_64bits_withSeed(text.ptr, text.len, *hash + i);
         if (i > 0 && room > 2) {
-            memcpy(shown + len, ", ", 2);
-            len += 2;
+            shown[len++] = ',';
+            shown[len++] = ' ';
             room -= 2;
         }
         text.len = text.len < room ? text.len : room;
@@ -206,6 +207,20 @@ static void apply(struct lb_alert_detector *detector, const struct lb_alert_sigh
     detector->forgotten = state->keys.forgotten + lb_alert_patterns_forgotten(&state->patterns);
 }
 
+/* A key that began in the future begins now: what it brings is learned for a while. */
+static void restart(struct lb_alert_detector *detector)
+{
+    struct state *state = detector->state;
+
+    for (uint32_t place = lb_alert_book_next(&state->keys, LB_ALERT_BOOK_END); place != LB_ALERT_BOOK_END;
+         place = lb_alert_book_next(&state->keys, place)) {
+        struct key *key = lb_alert_book_at(&state->keys, place);
+
+        if (key->first > detector->now)
+            key->first = detector->now;
+    }
+}
+
 /* --- over a restart -------------------------------------------------------- */
 
 static void write_state(const struct lb_alert_detector *detector, struct lb_buffer *out)
@@ -230,10 +245,12 @@ static bool restore_state(struct lb_alert_detector *detector, struct lb_str byte
 const struct lb_alert_detector_type lb_alert_detector_new = {
     .name = "new",
     .help = "A value of a field, or a pattern of messages, that was not seen before",
+    .each = true,
     .read = read_options,
     .open = open_state,
     .close = close_state,
     .apply = apply,
+    .restart = restart,
     .write = write_state,
     .restore = restore_state,
 };

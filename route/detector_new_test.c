@@ -27,8 +27,11 @@ static void a_value_is_new_once(void **state)
     assert_int_equal(self->told_count, 2);
     saw(self, 12 * MINUTE, "", "region=us");
     saw(self, 12 * MINUTE + 1, "", "region=asia");
-    assert_int_equal(self->told_count, 3);
+    /* Each is news, though the first still fires. */
+    assert_int_equal(self->told_count, 4);
     assert_string_equal(self->told[2].line, "region {} firing critical");
+    assert_string_equal(self->told[3].line, "region {} repeated critical");
+    expect_message(self, 3, "region: new value \"asia\" of region, the last of 2 within 5m, since 00:12:00Z");
     close_detector_ground(self);
 }
 

@@ -141,9 +141,13 @@ static bool load(const char *path, struct set *set, struct stat *seen, char *rea
     if (fd < 0)
         return explain(reason, path, strerror(errno));
     lb_buffer_init(&set->bytes, LB_EXPR_LIST_BYTES_MAX);
-    err = fstat(fd, seen) == 0 ? read_bytes(fd, &set->bytes) : LB_IO;
+    err = fstat(fd, seen) == 0 ? LB_OK : LB_IO;
+    if (err == LB_OK && S_ISREG(seen->st_mode))
+        err = read_bytes(fd, &set->bytes);
     int cause = errno;
     close(fd);
+    if (err == LB_OK && !S_ISREG(seen->st_mode))
+        return explain(reason, path, "it is no file");
     if (err == LB_LIMIT)
         return explain(reason, path, "it is larger than 16MiB");
     if (err != LB_OK)
