@@ -4,7 +4,9 @@
  * The tricky thing is the end: the last reference may go (file closed, all
  * delivered) before the marks are in the ledger. Such a stream stays in the
  * registry, without references, until the commit that follows has held; if
- * its source opens it again before that, its marks are taken over.
+ * its source opens it again before that, its marks are taken over. Marks come
+ * from the ledger first, which takes a while when others commit, and then it
+ * may have gone: what was read is then older than what is there.
  */
 #include "stream.h"
 
@@ -216,8 +218,8 @@ static void take_over(struct lb_streams *streams, struct lb_stream_entry *entry,
 }
 
 /*
- * A consumer that came while the marks were loaded has none here yet: the caller tries again. All marks of a new
- * stream are 0, whoever comes.
+ * A consumer that came while the marks were loaded has none here yet, and the marks of an ended stream that went
+ * meanwhile are in the ledger only now: the caller tries again. All marks of a new stream are 0, whoever comes.
  */
 static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity, bool is_new)
 {
@@ -228,7 +230,8 @@ static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entr
     struct lb_stream_entry *old = *link != NULL ? lb_stream_entry(*link) : NULL;
     if (old != NULL && old->forgotten)
         err = LB_END;
-    else if ((old != NULL && old->stream.references > 0) || (!is_new && entry->adopted != streams->changes))
+    else if ((old != NULL && old->stream.references > 0) || (!is_new && entry->adopted != streams->changes) ||
+             (old == NULL && entry->follows))
         err = LB_AGAIN;
     else if (!lb_stream_grow(streams, entry))
         err = LB_NOMEM;
@@ -264,7 +267,7 @@ static void note_resume(struct lb_streams *streams, struct lb_stream_entry *entr
 }
 
 /* Whether it may be opened at all, before anything is written. */
-static enum lb_err check_known(struct lb_streams *streams, const struct lb_stream_entry *entry, struct lb_str identity,
+static enum lb_err check_known(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity,
                                bool *changed)
 {
     enum lb_err err = LB_OK;
@@ -273,6 +276,7 @@ static enum lb_err check_known(struct lb_streams *streams, const struct lb_strea
     const struct lb_stream *old = *find_link(streams, entry->stream.id);
     if (old != NULL && old->references > 0)
         err = LB_AGAIN;
+    entry->follows = old != NULL;
     pthread_mutex_unlock(&streams->lock);
     if (err != LB_OK)
         return err;
