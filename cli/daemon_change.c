@@ -421,6 +421,7 @@ static bool open_sources(struct change *self)
         if (before != NULL && before->source->type == source->type)
             source->before = before->source;
         source->intake_later = before != NULL && before->source->intake != NULL;
+        source->provisional = true;
         self->sources_open[i] = open_source(self->daemon, source, self->diag);
         source->before = NULL;
         if (!self->sources_open[i])
