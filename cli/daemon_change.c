@@ -524,7 +524,7 @@ static void retire_sinks(struct change *self)
 
         if (generation_find_sink(self->to, part->sink->section.name, &index) != NULL)
             continue;
-        lb_generation_ref(&part->owner->base);
+        lb_generation_ref(&part->owner->parts);
         daemon->retired[daemon->retired_count++] = *part;
     }
 }
@@ -568,7 +568,7 @@ static void remove_sink(struct change *self, const struct sink_part *part)
     pthread_mutex_unlock(&self->daemon->parts_lock);
     lb_streams_remove(self->daemon->streams, sink->index);
     LB_INFO(MODULE, "removed sink=" LB_STR_FMT, LB_STR_ARG(sink->section.name));
-    lb_generation_unref(&part->owner->base);
+    lb_generation_unref(&part->owner->parts);
 }
 
 /* Nobody pushes to them any more. */

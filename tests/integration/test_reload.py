@@ -464,6 +464,26 @@ def test_many_reloads_under_load(logboom, tmp_path):
     print(f"reloads={3 * RELOADS} lines={len(expected)} fds={len(before)}")
 
 
+def test_configurations_before_the_current_one_go_though_parts_of_them_stay(logboom, tmp_path):
+    """Each reload changes one of two sinks and keeps the other: an old configuration must not keep those before it."""
+    daemon = start(logboom, tmp_path, BASE, port=free_port(), hook=Receiver().url)
+    big = BASE + "# a remark of some length\n" * 40000  # 1 MiB, which is kept with the configuration
+    sinks = ("all.jsonl.zst', flush: ", "json, flush: ")
+    numbers = [100, 100]
+    for i in range(60):
+        numbers[i % 2] += 1
+        config = big
+        for sink, number in zip(sinks, numbers):
+            config = config.replace(f"{sink}100ms", f"{sink}{number}ms")
+        write(daemon, config)
+        assert reloaded(daemon)["sinks"]["changed"] == 1
+        if i == 19:
+            memory = memory_kib(daemon.process.pid)
+    if "asan" not in daemon_binary() and "tsan" not in daemon_binary():
+        assert memory_kib(daemon.process.pid) < memory + 16 * 1024, "memory grows"
+    assert daemon.stop() == 0
+
+
 def daemon_binary():
     from harness import BIN
     return str(BIN)
