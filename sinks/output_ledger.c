@@ -123,11 +123,15 @@ enum cut { CUT_OK, CUT_GONE, CUT_FAILED };
 
 /*
  * A data_dir that was copied finds its files under other inodes. Only then: otherwise another inode is a sealed file,
- * or somebody else's, in the place of ours.
+ * or somebody else's, in the place of ours. Where nothing was committed nothing tells whose a file is. A name with a
+ * number is hardly anybody else's, and what was not committed must not stay in an archive; a plain file that holds
+ * something is not emptied, it is continued.
  */
-static bool is_copy(const struct output *self, const struct output_file *file, int fd)
+static bool is_copy(const struct output *self, const struct output_file *file, int fd, uint64_t size)
 {
-    return self->sink->moved && (file->length == 0 || self->kind->is_ours(fd, file->length));
+    if (!self->sink->moved)
+        return false;
+    return file->length > 0 ? self->kind->is_ours(fd, file->length) : self->kind->numbered || size == 0;
 }
 
 /*
@@ -144,7 +148,7 @@ static bool is_the_one(const struct output *self, struct output_file *file, int 
 {
     if (S_ISREG(status->st_mode) && status->st_ino == file->inode)
         return true;
-    if (!S_ISREG(status->st_mode) || !is_copy(self, file, fd)) {
+    if (!S_ISREG(status->st_mode) || !is_copy(self, file, fd, (uint64_t)status->st_size)) {
         LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
         return false;
     }
