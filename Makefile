@@ -85,7 +85,7 @@ $(OUT)/%.o: %.c Makefile
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: run test unit tests bench bench-archive bench-grep bench-peers crash crash-faults crash-power losses fuzz fuzz-run lint fmt
+.PHONY: run test unit tests bench bench-archive bench-grep bench-peers conformance crash crash-faults crash-power losses fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
 	@tests/deps.sh build && $(MAKE) --no-print-directory all && tests/demo.sh $(BIN)
 
@@ -112,6 +112,9 @@ bench-peers: all bench-programs   ## the same work by rsyslog and syslog-ng (and
 	$(PYTHON) tests/bench/peers.py
 bench-grep: all bench-programs   ## logboom grep, zstdcat | grep and rg -z over the same archive, with ratios
 	$(PYTHON) tests/bench/grep.py
+
+conformance: all   ## every case of the log corpus (LB_CORPUS) through the binary, and a table of what was right; ONLY=folder
+	LB_BIN=$(BIN) $(PYTHON) tests/conformance/run.py $(if $(ONLY),--only $(ONLY))
 
 N ?= 20
 TRIAL = LB_CRASHES=$(N) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/integration

@@ -15,6 +15,7 @@ struct command {
     const char *summary;               /* one line of `logboom --help` */
     const char *help;                  /* the whole `logboom NAME --help` */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+    bool own_help;                     /* --help behind the name is answered by run() */
     bool has_h;                        /* -h is an option of its own; only --help explains it */
 };
 
@@ -32,6 +33,7 @@ extern const struct command command_recover;
 extern const struct command command_index;
 extern const struct command command_replay;
 extern const struct command command_channels;
+extern const struct command command_alerts;
 extern const struct command command_version;
 extern const struct command command_help;
 

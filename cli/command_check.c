@@ -55,8 +55,8 @@ static int report(struct lb_config *config, struct lb_diag *diag, const char *fi
     printf("%s: ok: %u %s, %u %s, %u %s, %u alert %s\n", file, config->source_count,
            config->source_count == 1 ? "source" : "sources", config->plan.route_count,
            config->plan.route_count == 1 ? "route" : "routes", config->sink_count,
-           config->sink_count == 1 ? "sink" : "sinks", config->alerting.rule_count,
-           config->alerting.rule_count == 1 ? "rule" : "rules");
+           config->sink_count == 1 ? "sink" : "sinks", lb_alerting_rule_count(&config->alerting),
+           lb_alerting_rule_count(&config->alerting) == 1 ? "rule" : "rules");
     print_policies(config);
     return EXIT_OK;
 }

@@ -83,6 +83,16 @@ static void print_record(struct explanation *self, const struct lb_batch *batch,
     lb_format_write(&formatter, batch, record, out);
 }
 
+static void explain_automatic(struct explanation *self, const struct lb_parser_chain *chain, struct lb_batch *batch)
+{
+    struct lb_parse_context context = { .batch = batch, .scratch = &self->scratch };
+    struct lb_record record = batch->records[0];
+
+    lb_parser_chain_apply(chain, &record, &context);
+    printf("auto: %s",
+           context.taken != NULL ? context.taken->module.name : "no parser's look, the text stays as it is");
+}
+
 /* What each parser of the source's chain says to the message that the envelope found. */
 static void explain_parsers(struct explanation *self)
 {
@@ -100,7 +110,7 @@ static void explain_parsers(struct explanation *self)
            (batch.records[0].flags & LB_RECORD_PARSE_ERROR) != 0 ? ": refused the line, it goes on whole" : "");
     heading(self, "parse");
     if (chain->automatic)
-        printf("auto: json where the text is an object, otherwise as it is");
+        explain_automatic(self, chain, &batch);
     for (uint32_t i = 0; i < chain->count; i++) {
         const struct lb_parser *parser = chain->parsers[i];
         struct lb_parse_context context = { .batch = &batch, .scratch = &self->scratch };
@@ -211,10 +221,10 @@ static void explain_rules(struct explanation *self, const struct lb_batch *batch
     for (uint32_t i = 0; i < batch->feed_count; i++) {
         const struct lb_feed *feed = &batch->feeds[i];
         const struct lb_alert_rule *rule = &self->config->alerting.rules[feed->rule];
+        struct lb_str name = rule->is_part ? self->config->alerting.rules[rule->owner].name : rule->name;
 
         heading(self, "rule");
-        printf(LB_STR_FMT ": feeds " LB_STR_FMT "%s%s" LB_STR_FMT "\n", LB_STR_ARG(rule->name),
-               LB_STR_ARG(rule->value_text),
+        printf(LB_STR_FMT ": feeds " LB_STR_FMT "%s%s" LB_STR_FMT "\n", LB_STR_ARG(name), LB_STR_ARG(rule->value_text),
                rule->inner != NULL && (feed->bits & 1) == 0 ? " (as one of the rest)" : "",
                feed->key.len > 0 ? " for " : "", LB_STR_ARG(feed->key));
     }

@@ -8,12 +8,16 @@
  * by the main thread alone.
  */
 #include "daemon.h"
+#include "daemon_api.h"
 
 #include "lb_alloc.h"
 #include "lb_intake.h"
 #include "lb_log.h"
+#include "lb_markers.h"
 #include "lb_metrics.h"
+#include "lb_mutes.h"
 #include "lb_sockets.h"
+#include "notice_history.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -136,8 +140,11 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
         return false;
     struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
                                                          daemon->alert_share, flow_emit_alert, daemon);
+    struct lb_alert_outside outside = outside_of(daemon);
     char path[PATH_MAX];
 
+    if (engine != NULL)
+        lb_alert_engine_ask(engine, &outside);
     snprintf(path, sizeof(path), LB_STR_FMT "/alerts.state", LB_STR_ARG(config->data_dir));
     if (engine == NULL || !lb_alert_engine_remember(engine, path)) {
         lb_alert_engine_free(engine);
@@ -146,6 +153,24 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
     pthread_mutex_lock(&daemon->lock);
     daemon->alerts = engine;
     pthread_mutex_unlock(&daemon->lock);
+    return true;
+}
+
+/* What people set and what they were told, from runs before. */
+static bool open_records_of_people(struct lb_daemon *daemon, struct lb_diag *diag)
+{
+    struct lb_str directory = daemon->current->config->data_dir;
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), LB_STR_FMT "/silences", LB_STR_ARG(directory));
+    daemon->mutes = lb_mutes_open(path, diag);
+    snprintf(path, sizeof(path), LB_STR_FMT "/markers", LB_STR_ARG(directory));
+    daemon->markers = lb_markers_open(path);
+    snprintf(path, sizeof(path), LB_STR_FMT "/alerts.history", LB_STR_ARG(directory));
+    daemon->history = notice_history_open(path);
+    if (daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
+        return false;
+    lb_mutes_configure(daemon->mutes, &daemon->current->config->alerting);
     return true;
 }
 
@@ -330,7 +355,8 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
     if (!count_endings(daemon, diag))
         return false;
     daemon->lock_fd = lock_data_dir(daemon->current->config, diag);
-    if (daemon->lock_fd < 0 || !open_ledger(daemon, diag) || !open_sinks(daemon, diag))
+    if (daemon->lock_fd < 0 || !open_ledger(daemon, diag) || !open_records_of_people(daemon, diag) ||
+        !open_sinks(daemon, diag))
         return false;
     if (!make_alerts(daemon, daemon->current->config) ||
         (daemon->alerts != NULL && lb_alert_engine_start(daemon->alerts) != LB_OK) || !start_workers(daemon))
@@ -391,8 +417,9 @@ struct lb_daemon *lb_daemon_start(struct lb_config *config, const struct lb_daem
     }
     if (make_parts(daemon) && start_stages(daemon, diag)) {
         LB_INFO("daemon", "started sources=%u sinks=%u rules=%u workers=%u", config->source_count, config->sink_count,
-                config->alerting.rule_count, daemon->worker_count);
+                lb_alerting_rule_count(&config->alerting), daemon->worker_count);
         lb_sockets_tell_unused();
+        audit_start(daemon);
         notify_ready(daemon, "");
         return daemon;
     }
@@ -521,6 +548,9 @@ static void close_parts(struct lb_daemon *daemon)
         close_intake(daemon->current->sources[i].source);
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
+    lb_mutes_free(daemon->mutes);
+    lb_markers_free(daemon->markers);
+    notice_history_close(daemon->history);
     if (daemon->sequencer != NULL)
         lb_sequencer_free(daemon->sequencer);
     lb_queue_free(&daemon->intake);

@@ -19,6 +19,10 @@
 
 struct http_server;
 struct control;
+struct lb_mutes;
+struct lb_markers;
+struct notice_history;
+struct evhttp_request;
 
 /* A source or sink that serves a generation. */
 struct source_part {
@@ -103,6 +107,9 @@ struct lb_daemon {
     struct lb_sequencer *sequencer;
     uint32_t alert_number;          /* as a consumer */
     struct lb_alert_engine *alerts; /* from the first rule on */
+    struct lb_mutes *mutes;         /* these three from start to end, whether or not there are rules */
+    struct lb_markers *markers;
+    struct notice_history *history;
     struct lb_loop *file_loop;
     struct lb_loop *socket_loop;
     struct http_server *http;
@@ -141,6 +148,9 @@ void close_sink(struct lb_sink *sink);
 
 /* Makes the alert engine, without its thread, if there are rules and it is not there. False: out of memory. */
 bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config);
+
+/* daemon_outside.c: what alert rules may ask. */
+struct lb_alert_outside outside_of(struct lb_daemon *daemon);
 
 /* --- daemon_flow.c -------------------------------------------------------------- */
 
@@ -236,6 +246,9 @@ void note_data_dir(struct lb_ledger *ledger, int lock_fd);
 /* daemon_http.c: /health, /metrics, /api/v1. NULL with an error in `diag`; `listen` empty: NULL without one. */
 struct http_server *http_start(struct lb_daemon *daemon, struct lb_diag *diag);
 void http_stop(struct http_server *server);
+
+/* Answers a request that came over the socket in data_dir, as the server would one with its token. */
+void http_answer_socket(struct lb_daemon *daemon, struct evhttp_request *request);
 
 /* A reload has ended: who waits for it is answered. Any thread. */
 void http_reloaded(struct http_server *server);

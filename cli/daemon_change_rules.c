@@ -27,11 +27,13 @@ static void compare_rules(struct change *self, struct lb_alert_change *change)
 
         if (same && change != NULL)
             change->kept[i] = before;
+        if (alerting->rules[i].is_part)
+            continue;
         counts->kept += same;
         counts->changed += before >= 0 && !same;
         counts->added += before < 0;
     }
-    counts->removed = self->from->config->alerting.rule_count - counts->kept - counts->changed;
+    counts->removed = lb_alerting_rule_count(&self->from->config->alerting) - counts->kept - counts->changed;
 }
 
 static void map_sinks(struct change *self, struct lb_alert_change *change)

@@ -1,10 +1,12 @@
 /*
  * daemon_control.c - data_dir/control: a Unix socket on which readers of
- * archives ask for what is still in memory (POST /api/v1/flush).
+ * archives ask for what is still in memory (POST /api/v1/flush), and people
+ * what the HTTP server would answer.
  *
- * Who may connect is a matter of the socket's mode and data_dir's. It has a
- * loop of its own, as an answer waits for the sinks; and nothing but this is
- * answered here. Where the path is too long for a socket there is none.
+ * Who may connect is a matter of the socket's mode and data_dir's; no token is
+ * asked for, and the system says which user it is. It has a loop of its own,
+ * as an answer waits for the sinks. Where the path is too long for a socket
+ * there is none.
  */
 #include "daemon.h"
 
@@ -24,7 +26,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BODY_BYTES_MAX = 1024, BACKLOG = 16, TIMEOUT_SECONDS = 10 };
+enum { BODY_BYTES_MAX = 64 * 1024, BACKLOG = 16, TIMEOUT_SECONDS = 10 };
 
 #define FLUSH_WITHIN (2 * LB_SECOND)
 
@@ -63,7 +65,7 @@ static void on_request(struct evhttp_request *request, void *context)
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
 
     if (path == NULL || strcmp(path, "/api/v1/flush") != 0)
-        evhttp_send_error(request, HTTP_NOTFOUND, NULL);
+        http_answer_socket(self->daemon, request);
     else if (flush_sinks(self->daemon))
         evhttp_send_reply(request, HTTP_NOCONTENT, NULL, NULL);
     else
@@ -102,7 +104,7 @@ static bool serve(struct control *self)
         close(fd);
         return false;
     }
-    evhttp_set_allowed_methods(self->http, EVHTTP_REQ_POST);
+    evhttp_set_allowed_methods(self->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE);
     evhttp_set_max_body_size(self->http, BODY_BYTES_MAX);
     evhttp_set_timeout(self->http, TIMEOUT_SECONDS);
     evhttp_set_gencb(self->http, on_request, self);

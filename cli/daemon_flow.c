@@ -7,6 +7,8 @@
  */
 #include "daemon.h"
 
+#include "notice_history.h"
+
 #include "lb_log.h"
 
 #include <stdlib.h>
@@ -103,7 +105,10 @@ void flow_emit(void *context, struct lb_batch *batch)
 /* Alert events come from the engine's thread with their selections made. */
 void flow_emit_alert(void *context, struct lb_batch *batch)
 {
-    (void)context;
+    struct lb_daemon *daemon = context;
+
+    if (batch->generation != NULL)
+        notice_history_note(daemon->history, batch, &generation_of(batch)->config->alerting.sink_names);
     deliver(batch);
     lb_batch_unref(batch);
 }

@@ -6,6 +6,7 @@
  * listens on loopback only. Bodies and headers are bounded.
  */
 #include "daemon.h"
+#include "daemon_api.h"
 
 #include "lb_alloc.h"
 #include "lb_log.h"
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -118,6 +120,15 @@ static int answer_index(struct lb_daemon *daemon, struct lb_str body, struct lb_
                "GET  /metrics             Prometheus\n"
                "GET  /api/v1/status       as /health, always 200\n"
                "GET  /api/v1/alerts       alerts that fire now\n"
+               "GET  /api/v1/alerts/history    what people were told; ?since= ?until= ?rule= ?alert_id= ?limit=\n"
+               "GET  /api/v1/alerts/pending    alerts whose `for` has not passed yet\n"
+               "GET  /api/v1/alerts/explain    ?rule= ?key.NAME= ?at=: what a rule knows of a key\n"
+               "GET  /api/v1/silences     silences and maintenance windows; ?ended=true: also those that have ended\n"
+               "POST /api/v1/silences     sets one: {where, for or until, comment, …}; with id: changes it\n"
+               "POST /api/v1/silences/preview  {where}: the alerts it would hold back\n"
+               "GET, DELETE /api/v1/silences/ID  one; ends it\n"
+               "GET  /api/v1/markers      ?since= ?until= ?service=\n"
+               "POST /api/v1/markers      {text, service, …}: something was done; alerts soon after show it\n"
                "POST /api/v1/flush        files and archives show what is still in memory\n"
                "POST /api/v1/log_level    body: error, warn, info, debug or trace\n"
                "POST /api/v1/reload       reads the configuration again; answers when it is at work or refused\n"));
@@ -194,8 +205,29 @@ static const struct endpoint *find_endpoint(const char *path, enum evhttp_cmd_ty
     return NULL;
 }
 
-static int answer(struct http_server *server, struct evhttp_request *request, struct lb_buffer *out,
-                  const char **content_type)
+static int answer_api(struct lb_daemon *daemon, struct evhttp_request *request, bool by_socket, struct lb_str body,
+                      struct lb_buffer *out)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    struct evkeyvalq query = { 0 };
+    struct api_request api = { .daemon = daemon,
+                               .method = evhttp_request_get_command(request),
+                               .path = evhttp_uri_get_path(uri),
+                               .body = body,
+                               .query = &query,
+                               .out = out };
+
+    if (evhttp_uri_get_query(uri) == NULL || evhttp_parse_query_str(evhttp_uri_get_query(uri), &query) != 0)
+        api.query = NULL;
+    api_find_who(daemon, request, by_socket, &api.who);
+    int status = api_answer(&api);
+    evhttp_clear_headers(&query);
+    return status;
+}
+
+/* `server` NULL: it came over the socket, where whoever may connect may ask. */
+static int answer(struct lb_daemon *daemon, const struct http_server *server, struct evhttp_request *request,
+                  struct lb_buffer *out, const char **content_type)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
@@ -205,24 +237,32 @@ static int answer(struct http_server *server, struct evhttp_request *request, st
         find_endpoint(path != NULL ? path : "/", evhttp_request_get_command(request), &known);
 
     *content_type = "application/json";
-    if (endpoint == NULL && known) {
+    bool is_api = path != NULL && api_owns(path);
+    if (endpoint == NULL && !is_api && known) {
         lb_buffer_append_str(
             out, LB_STR("{\"error\":\"this path does not take that method; GET / lists what there is\"}\n"));
         return HTTP_BADMETHOD;
     }
-    if (endpoint == NULL) {
+    if (endpoint == NULL && !is_api) {
         lb_buffer_append_str(out, LB_STR("{\"error\":\"there is nothing here; GET / lists what there is\"}\n"));
         return HTTP_NOTFOUND;
     }
-    if (!endpoint->is_public && !has_token(server, request)) {
+    if (server != NULL && (is_api || !endpoint->is_public) && !has_token(server, request)) {
         evhttp_add_header(evhttp_request_get_output_headers(request), "WWW-Authenticate", "Bearer");
         lb_buffer_append_str(out, LB_STR("{\"error\":\"send the token of http.token as Authorization: Bearer …\"}\n"));
         return 401;
     }
-    *content_type = endpoint->content_type;
     size_t len = evbuffer_get_length(input);
-    const char *body = (const char *)evbuffer_pullup(input, -1);
-    return endpoint->answer(server->daemon, (struct lb_str){ body != NULL ? body : "", len }, out);
+    const char *bytes = (const char *)evbuffer_pullup(input, -1);
+    struct lb_str body = { bytes != NULL ? bytes : "", len };
+
+    if (is_api)
+        return answer_api(daemon, request, server == NULL, body, out);
+    *content_type = endpoint->content_type;
+    int status = endpoint->answer(daemon, body, out);
+    if (endpoint->answer == answer_log_level && status == HTTP_OK)
+        audit_request(daemon, request, server == NULL, "log_level", (struct lb_str){ out->ptr, out->len - 1 });
+    return status;
 }
 
 /* --- who waits for a reload ------------------------------------------------------ */
@@ -285,12 +325,30 @@ static void on_request(struct evhttp_request *request, void *context)
     const char *content_type;
 
     lb_buffer_init(&out, REPLY_BYTES_MAX);
-    int status = answer(context, request, &out, &content_type);
-    if (status == ANSWERED_LATER && wait_for_reload(context, request))
+    struct http_server *server = context;
+    int status = answer(server->daemon, server, request, &out, &content_type);
+    if (status == ANSWERED_LATER && wait_for_reload(context, request)) {
+        audit_request(server->daemon, request, false, "reload.ask", (struct lb_str){ 0 });
         return;
+    }
     if (out.failed || status == ANSWERED_LATER)
         status = HTTP_INTERNAL;
     reply(request, status, content_type, &out);
+    lb_buffer_free(&out);
+}
+
+void http_answer_socket(struct lb_daemon *daemon, struct evhttp_request *request)
+{
+    struct lb_buffer out;
+    const char *content_type;
+
+    lb_buffer_init(&out, REPLY_BYTES_MAX);
+    int status = answer(daemon, NULL, request, &out, &content_type);
+    if (status == ANSWERED_LATER) {
+        lb_buffer_append_str(&out, LB_STR("{\"error\":\"not over the socket; use http, or send HUP\"}\n"));
+        status = HTTP_NOTIMPLEMENTED;
+    }
+    reply(request, out.failed ? HTTP_INTERNAL : status, content_type, &out);
     lb_buffer_free(&out);
 }
 
@@ -344,7 +402,7 @@ struct http_server *http_start(struct lb_daemon *daemon, struct lb_diag *diag)
         lb_diag_error(diag, place_of_listen(config), "out of memory for the HTTP server");
         return NULL;
     }
-    evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
+    evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_DELETE);
     evhttp_set_max_body_size(server->http, BODY_BYTES_MAX);
     evhttp_set_max_headers_size(server->http, HEADER_BYTES_MAX);
     evhttp_set_timeout(server->http, TIMEOUT_SECONDS);

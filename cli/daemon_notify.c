@@ -28,7 +28,7 @@ static void write_status(const struct lb_daemon *daemon, const char *more, char 
     const struct generation *current = daemon->current;
 
     snprintf(text, size, "%u sources, %u sinks, %u rules; configuration %u%s%s", current->config->source_count,
-             current->config->sink_count, current->config->alerting.rule_count, current->number,
+             current->config->sink_count, lb_alerting_rule_count(&current->config->alerting), current->number,
              more[0] != '\0' ? "; " : "", more);
 }
 

@@ -7,11 +7,13 @@
  * it reads is then newer than every request.
  */
 #include "daemon.h"
+#include "daemon_api.h"
 
 #include "lb_alloc.h"
 #include "lb_json.h"
 #include "lb_log.h"
 #include "lb_metrics.h"
+#include "lb_mutes.h"
 
 #include <string.h>
 
@@ -231,6 +233,7 @@ static bool load(struct reloads *self, struct reload_result *result, struct lb_d
     }
     if (!change_generation(daemon, next, result, diag))
         return false;
+    lb_mutes_configure(daemon->mutes, &daemon->current->config->alerting);
     if (new_level)
         atomic_store(&lb_log_level, level);
     return true;
@@ -243,7 +246,7 @@ static void log_result(struct reloads *self, const struct reload_result *result)
             "sinks_changed=%u sinks_added=%u sinks_removed=%u rules_kept=%u rules=%u",
             self->daemon->current->number, result->sources.changed, result->sources.added, result->sources.removed,
             result->sinks.changed, result->sinks.added, result->sinks.removed, result->rules.kept,
-            self->daemon->current->config->alerting.rule_count);
+            lb_alerting_rule_count(&self->daemon->current->config->alerting));
 }
 
 static void *run(void *context)
@@ -251,6 +254,9 @@ static void *run(void *context)
     struct reloads *self = context;
     struct reload_result result = { 0 };
     struct lb_diag diag = { 0 };
+    struct generation *before = self->daemon->current;
+
+    lb_generation_ref(&before->base);
     bool ok = load(self, &result, &diag);
 
     lb_diag_sort(&diag);
@@ -263,6 +269,8 @@ static void *run(void *context)
         LB_ERROR(MODULE, "the configuration was not reloaded, the one before goes on faults=%u", diag.errors);
     }
     conclude(self, ok, &result, &diag);
+    audit_reload(self->daemon, before, ok, diag.errors);
+    lb_generation_unref(&before->base);
     lb_diag_free(&diag);
     pthread_mutex_lock(&self->lock);
     self->finished = true;

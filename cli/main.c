@@ -5,23 +5,9 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_run,
-    &command_reload,
-    &command_check,
-    &command_explain,
-    &command_cat,
-    &command_grep,
-    &command_hist,
-    &command_tail,
-    &command_verify,
-    &command_repair,
-    &command_recover,
-    &command_index,
-    &command_replay,
-    &command_channels,
-    &command_version,
-    &command_help,
-    NULL,
+    &command_run,    &command_reload, &command_check,    &command_explain, &command_cat,     &command_grep,
+    &command_hist,   &command_tail,   &command_verify,   &command_repair,  &command_recover, &command_index,
+    &command_replay, &command_alerts, &command_channels, &command_version, &command_help,    NULL,
 };
 
 static bool is_any(const char *word, const char *a, const char *b)
@@ -62,7 +48,7 @@ int main(int argc, char **argv)
 
     if (command == NULL)
         return unknown_command(argv[1]);
-    if (asks_for_help(command, argc - 1, argv + 1)) {
+    if (!command->own_help && asks_for_help(command, argc - 1, argv + 1)) {
         fputs(command->help, stdout);
         return EXIT_OK;
     }

@@ -47,8 +47,6 @@ struct replay_window {
 
 volatile sig_atomic_t replay_interrupted;
 
-static const struct lb_parser_chain chain = { .automatic = true };
-
 /* --- open and close --------------------------------------------------------------- */
 
 static bool open_ledger(struct replay *self)
@@ -213,6 +211,8 @@ static bool read_record(struct replay_window *window, const struct lb_batch *bat
                                   .start = (uint32_t)(letter->position - batch->position) };
     record->end = record->start + 1;
     window->scratch.used = 0;
+    const struct lb_parser *json = lb_parser_builtin(LB_STR("json"));
+    const struct lb_parser_chain chain = { .parsers = &json, .count = 1, .lenient = true };
     lb_parser_chain_apply(&chain, record, &window->context);
     if (letter->alert)
         record->flags |= LB_RECORD_ALERT;

@@ -159,7 +159,8 @@ uint64_t lb_config_sink_print(const struct lb_config *config, uint32_t index)
 uint64_t lb_config_rule_print(const struct lb_config *config, uint32_t index)
 {
     const struct lb_node *alerting = lb_node_get(config->root, "alerting");
-    struct lb_str name = config->alerting.rules[index].name;
+    const struct lb_alert_rule *rule = &config->alerting.rules[index];
+    struct lb_str name = rule->is_part ? config->alerting.rules[rule->owner].name : rule->name;
     const struct lb_node *rules = lb_node_get(alerting, "rules");
     uint64_t print = 0;
 

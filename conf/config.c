@@ -11,6 +11,7 @@
 #include "lb_alert.h"
 #include "lb_alloc.h"
 #include "lb_expr.h"
+#include "lb_multiline.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -266,6 +267,7 @@ static void free_where(const struct lb_expr *where)
 static void free_instances(struct lb_config *config)
 {
     for (uint32_t i = 0; i < config->source_count; i++) {
+        lb_multiline_free(config->sources[i].multiline);
         if (config->sources[i].type != NULL)
             lb_options_walk(config->sources[i].type->module.options, config->sources[i].state, &freeing);
     }
@@ -299,9 +301,12 @@ void lb_config_free(struct lb_config *config)
         free_where(config->plan.routes[i].where);
     for (uint32_t i = 0; i < config->alerting.route_count; i++)
         free_where(config->alerting.routes[i].where);
+    for (uint32_t i = 0; i < config->alerting.maintenance_count; i++)
+        free_where(config->alerting.maintenance[i].where);
     for (uint32_t i = 0; i < config->alerting.rule_count; i++) {
         free_where(config->alerting.rules[i].where);
         free_where(config->alerting.rules[i].inner);
+        free_where(config->alerting.rules[i].second);
     }
     lb_arena_free(&config->arena);
     lb_free(config);

@@ -1,6 +1,8 @@
 /* config_sources.c - the `sources:` section: options of the type, and those that every source takes. */
 #include "loading.h"
 
+#include "lb_multiline.h"
+
 #include <stdio.h>
 
 static const struct lb_module *type_at(uint32_t index)
@@ -39,6 +41,11 @@ const struct lb_option lb_source_common[] = {
       .help = "longer events are cut and marked `truncated`",
       .min = 64,
       .max = LB_LINE_BYTES_MAX },
+    { .name = "multiline",
+      .kind = LB_OPTION_NODE,
+      .offset = AT(multiline),
+      .help = "sources of lines: none, auto (stack traces are known by their look) or a map of start, continuation, "
+              "continues, end, count, max_lines (1000) and timeout (2s): which lines are one event" },
     { .name = "durable",
       .kind = LB_OPTION_NODE,
       .offset = AT(durable),
@@ -91,6 +98,21 @@ static void read_durable(struct lb_loading *self, struct lb_source *source)
     (void)lb_filling_fill(&filling, durable_options, scalar ? NULL : node, node->place, source);
 }
 
+static void read_multiline(struct lb_loading *self, struct lb_source *source)
+{
+    const struct lb_node *node = source->options.multiline;
+    char subject[LB_NAME_BYTES_MAX + 16];
+
+    snprintf(subject, sizeof(subject), "source \"" LB_STR_FMT "\": ", LB_STR_ARG(source->section.name));
+    if (node != NULL && !source->type->multiline)
+        lb_diag_error(
+            self->diag, node->place,
+            "%s\"multiline\" is for sources that read lines; what a source of type %s takes in is whole; remove it",
+            subject, source->type->module.name);
+    else
+        (void)lb_multiline_read(self->config, node, subject, &source->multiline, self->diag);
+}
+
 /* `add: [source, file]` as bits. */
 static unsigned read_add(struct lb_loading *self, const struct lb_source *source)
 {
@@ -138,6 +160,7 @@ static void load_source(struct lb_loading *self, struct lb_source *source, const
     lb_instance_fill(self, &kind, &instance, lb_source_common, &source->options);
     source->add = read_add(self, source);
     read_durable(self, source);
+    read_multiline(self, source);
     default_parse(self, source);
 }
 

@@ -103,7 +103,7 @@ static void tells_faults_of_sources(void **state)
           "a.yaml:4:42: error: source \"app\": unknown key \"incldue\"; did you mean \"include\"?\n" },
         { NO_SOURCES "sources: {app: {type: file, include: /x, path: /y}}\n",
           "a.yaml:4:42: error: source \"app\": unknown key \"path\"; expected type, include, exclude, read_from, "
-          "ignore_older, multiline, tls, parse, service, level, fields, add, max_line or durable\n" },
+          "ignore_older, tls, parse, service, level, fields, add, max_line, multiline or durable\n" },
         { NO_SOURCES "sources: {app: {type: file, include: /x, read_from: maybe}}\n",
           "a.yaml:4:53: error: source \"app\": \"read_from\": expected head or end, got \"maybe\"\n" },
         { NO_SOURCES "sources: {app: {type: file, include: /x, read_from: tail}}\n",

@@ -184,6 +184,23 @@ struct lb_metric *lb_metric(enum lb_metric_kind kind, const char *name, const ch
     return series != NULL ? &series->metric : &unseen;
 }
 
+struct lb_metric *lb_metric_find(const char *name, const char *labels)
+{
+    struct lb_metric *metric = NULL;
+    bool found;
+
+    pthread_mutex_lock(&lock);
+    size_t at = find(&families, name, name_of, &found);
+    if (found) {
+        const struct family *family = families.items[at];
+
+        at = find(&family->series, labels != NULL ? labels : "", labels_of, &found);
+        metric = found ? &((struct series *)family->series.items[at])->metric : NULL;
+    }
+    pthread_mutex_unlock(&lock);
+    return metric;
+}
+
 void lb_metric_ask(enum lb_metric_kind kind, const char *name, const char *help, const char *labels,
                    double (*ask)(void *context), void *context)
 {

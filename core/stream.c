@@ -11,6 +11,7 @@
 #include "stream.h"
 
 #include "lb_alloc.h"
+#include "lb_clock.h"
 #include "lb_log.h"
 #include "lb_source.h"
 
@@ -104,6 +105,67 @@ void lb_stream_remove(struct lb_stream **link)
 
     *link = entry->stream.next;
     free_entry(entry);
+}
+
+/* --- how far behind ------------------------------------------------------------------ */
+
+void lb_stream_note_unread(struct lb_stream *stream, uint64_t bytes)
+{
+    int64_t none = 0;
+
+    atomic_store_explicit(&stream->unread, bytes, memory_order_relaxed);
+    if (bytes == 0)
+        atomic_store_explicit(&stream->behind_since, 0, memory_order_relaxed);
+    else
+        (void)atomic_compare_exchange_strong(&stream->behind_since, &none, lb_clock_monotonic());
+}
+
+static int64_t behind_since(const struct lb_stream *stream)
+{
+    return atomic_load_explicit(&stream->behind_since, memory_order_relaxed);
+}
+
+int64_t lb_streams_behind(struct lb_streams *streams, uint64_t id)
+{
+    int64_t since = 0;
+
+    pthread_mutex_lock(&streams->lock);
+    if (id != 0) {
+        const struct lb_stream *stream = *find_link(streams, id);
+
+        since = stream != NULL ? behind_since(stream) : 0;
+    }
+    for (unsigned i = 0; id == 0 && i < LB_STREAM_BUCKETS; i++) {
+        for (const struct lb_stream *stream = streams->buckets[i]; stream != NULL; stream = stream->next) {
+            int64_t each = behind_since(stream);
+
+            if (each != 0 && (since == 0 || each < since))
+                since = each;
+        }
+    }
+    pthread_mutex_unlock(&streams->lock);
+    return since != 0 ? lb_clock_monotonic() - since : 0;
+}
+
+int64_t lb_streams_behind_of(struct lb_streams *streams, struct lb_str source, uint64_t *bytes)
+{
+    int64_t since = 0;
+
+    *bytes = 0;
+    pthread_mutex_lock(&streams->lock);
+    for (unsigned i = 0; i < LB_STREAM_BUCKETS; i++) {
+        for (const struct lb_stream *stream = streams->buckets[i]; stream != NULL; stream = stream->next) {
+            int64_t each = behind_since(stream);
+
+            if (stream->source == NULL || !lb_str_equal(stream->source->section.name, source))
+                continue;
+            *bytes += atomic_load_explicit(&stream->unread, memory_order_relaxed);
+            if (each != 0 && (since == 0 || each < since))
+                since = each;
+        }
+    }
+    pthread_mutex_unlock(&streams->lock);
+    return since != 0 ? lb_clock_monotonic() - since : 0;
 }
 
 /* --- opening ------------------------------------------------------------------------ */

@@ -18,6 +18,9 @@
 #include "lb_pool.h"
 #include "lb_stream.h"
 
+struct lb_alert_detector_type;
+struct lb_alert_rule;
+struct lb_calendar;
 struct lb_expr;
 struct lb_node;
 struct lb_route;
@@ -52,6 +55,57 @@ enum lb_alert_function {
     LB_ALERT_LAST,
     LB_ALERT_DISTINCT,    /* how many different values */
     LB_ALERT_CONSECUTIVE, /* how many of the newest records match, one after the other */
+    LB_ALERT_FORMULA,     /* made of the values of the rule's parts */
+};
+
+/*
+ * A formula over the parts of a rule, in postfix order: numbers for `value: count(a) / count(b)`, and 1, 0 or NAN (not
+ * known) for the conditions of `when:`.
+ */
+enum lb_alert_step_kind {
+    LB_STEP_PART,
+    LB_STEP_NUMBER,
+    LB_STEP_ADD,
+    LB_STEP_SUBTRACT,
+    LB_STEP_MULTIPLY,
+    LB_STEP_DIVIDE, /* by 0: NAN */
+    LB_STEP_COMPARE,
+    LB_STEP_AND,
+    LB_STEP_OR,
+};
+
+struct lb_alert_step {
+    enum lb_alert_step_kind kind;
+    uint16_t part;
+    double number;
+    struct lb_threshold threshold;
+};
+
+struct lb_alert_formula {
+    struct lb_alert_step *steps;
+    uint32_t count;
+};
+
+enum {
+    LB_ALERT_PARTS_MAX = 8,  /* functions and predicates in one rule */
+    LB_ALERT_STEPS_MAX = 64, /* of a formula, and so the depth of its stack */
+};
+
+/*
+ * What logboom itself is asked once a second, as if it were a record: values of a rule that needs none. `name` is that
+ * of a source or sink of the same configuration.
+ */
+enum lb_alert_probe { LB_PROBE_NONE, LB_PROBE_LAG, LB_PROBE_LAG_BYTES, LB_PROBE_QUEUE };
+
+/* The rest of the program, for alert rules. Any thread may be asked, so nothing here waits for long. */
+struct lb_alert_outside {
+    void *context;
+
+    /* For how long a stream (0: any) has not been read to its end; 0: it was, or nobody knows. */
+    int64_t (*behind)(void *context, uint64_t stream);
+
+    /* How far behind a source is, and how full (in %) what waits for a sink. False: not known now. */
+    bool (*probe)(void *context, const struct lb_alert_rule *rule, double *value);
 };
 
 struct lb_alert_rule {
@@ -59,11 +113,22 @@ struct lb_alert_rule {
     struct lb_place place;
     const struct lb_expr *where; /* NULL: every record */
     enum lb_alert_function function;
-    double quantile;             /* of a percentile */
-    struct lb_str field;         /* that is measured; empty: none */
-    const struct lb_expr *inner; /* count(EXPR) and the like: predicate bit 0; NULL: always true */
-    struct lb_str value_text;    /* as written */
+    double quantile;                               /* of a percentile */
+    struct lb_str field;                           /* that is measured; empty: none */
+    const struct lb_expr *inner;                   /* count(EXPR) and the like: predicate bit 0; NULL: always true */
+    const struct lb_expr *second;                  /* predicate bit 1, of a detector with two; NULL: there is none */
+    const struct lb_alert_detector_type *detector; /* of `when:`; its hits are what is counted. NULL: none */
+    struct lb_str detector_text;                   /* what stands between its parentheses */
+    const void *detector_options;
+    enum lb_alert_probe probe; /* asked instead of records; of `field` */
+    struct lb_str probe_name;
+    struct lb_str probe_labels; /* of the metrics of that sink; NUL behind it */
+    bool probe_spool;           /* it spools: what waits on disk, otherwise in memory, */
+    double probe_full;          /* and how many bytes are all that may */
+    struct lb_str value_text;   /* as written */
     int64_t over_ns;
+    int64_t learn_ns;     /* of a detector: what it sees of a key for so long is only learned, */
+    struct lb_strs known; /* and these values are known from the start */
     struct lb_strs by;
     struct lb_threshold thresholds[LB_SEVERITY_COUNT];
     struct lb_str threshold_texts[LB_SEVERITY_COUNT];
@@ -78,20 +143,60 @@ struct lb_alert_rule {
     struct lb_pairs labels;    /* added to each alert as they are */
     bool shadow;               /* judged, counted and shown, but nobody is told */
     uint64_t sinks;            /* `to:` of the rule itself */
+
+    /* `when:` instead of thresholds; see alert_when.c. One threshold is set all the same: that of the severity. */
+    struct lb_str when_text; /* as written; empty: `value:` */
+    bool falling;            /* something in it looks down: it is judged when all has had time to come */
+    bool each;               /* every record is an occurrence */
+    bool absent;             /* no record is what it waits for */
+    int64_t forget_ns;       /* of absent: a key without a record for so long is no more */
+    int64_t unknown_ns;  /* of absent: told when its keys cannot be judged for so long, for their source is behind */
+    struct lb_strs keys; /* of absent: as the keys of records are, without ever having been seen */
+    struct lb_str zone_name;         /* of `zone:` */
+    int32_t deadline_s;              /* of `absent by 03:00`: seconds of the day, */
+    const struct lb_time_zone *zone; /* there; NULL: it is `absent` without a clock */
+
+    /*
+     * Of a rule with several functions: each is a part, a rule behind all others that people have, which measures and
+     * never fires. Its windows are kept in the keys of its rule.
+     */
+    struct lb_alert_rule *parts;
+    uint32_t part_count;
+    struct lb_alert_formula formula;
+    bool is_part; /* of rules[owner], its part `part` */
+    uint32_t owner;
+    uint32_t part;
+};
+
+/* A window in which nobody is told of what `where` matches. */
+struct lb_maintenance {
+    struct lb_str name;
+    struct lb_place place;
+    const struct lb_expr *where; /* NULL: every alert */
+    const struct lb_calendar *calendar;
 };
 
 struct lb_alerting {
     struct lb_generation *generation; /* that it is of, or NULL; events keep it alive */
-    struct lb_alert_rule *rules;
+    struct lb_alert_rule *rules;      /* those that people wrote, then parts */
     uint32_t rule_count;
+    uint32_t part_count;     /* of them */
     struct lb_route *routes; /* alerting.routes: over alert records */
     uint32_t route_count;
+    struct lb_maintenance *maintenance;
+    uint32_t maintenance_count;
     struct lb_str severities[LB_SEVERITY_COUNT]; /* the words people use: P1 … */
     int64_t lateness_ns;
     int64_t max_age_ns;
     uint64_t max_keys;         /* per rule */
     struct lb_strs sink_names; /* what bits of sinks stand for */
 };
+
+/* Rules that people wrote. */
+static inline uint32_t lb_alerting_rule_count(const struct lb_alerting *alerting)
+{
+    return alerting->rule_count - alerting->part_count;
+}
 
 /*
  * Reads the `alerting:` section; called by conf/. `sinks` are the names in order. All faults go to `diag`.
@@ -119,6 +224,9 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
  * that a restart forgets nothing. Batches count as applied (their tokens are done) when that is safe. False: no memory.
  */
 bool lb_alert_engine_remember(struct lb_alert_engine *engine, const char *path) LB_MUST_USE;
+
+/* Before the start: whom to ask; without it only streams tell what they have not read. It outlives the engine. */
+void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_outside *outside);
 
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine) LB_MUST_USE;
 
@@ -157,5 +265,22 @@ void lb_alert_engine_free(struct lb_alert_engine *engine);
 /* Alerts that fire now, as a JSON array, for the API. Any thread. */
 struct lb_buffer;
 void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out);
+
+/* Those whose `for` has not passed yet, likewise. */
+void lb_alert_engine_write_pending(struct lb_alert_engine *engine, struct lb_buffer *out);
+
+/* For people who wonder why a rule fires, or does not. */
+struct lb_alert_question {
+    struct lb_str rule;
+    struct lb_pairs key; /* some or all fields of `by`, and their values */
+    int64_t at;          /* when; LB_TIME_NONE: now */
+};
+
+/*
+ * What the rule knows of the first key that fits, the window at that time and what is asked of it, as a JSON object.
+ * False: no such rule. Any thread.
+ */
+bool lb_alert_engine_explain(struct lb_alert_engine *engine, const struct lb_alert_question *question,
+                             struct lb_buffer *out);
 
 #endif

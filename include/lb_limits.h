@@ -26,6 +26,8 @@ enum {
     LB_ROUTES_MAX = 256,
     LB_FILTERS_MAX = 256,
     LB_RULES_MAX = 256,
+    LB_MAINTENANCE_MAX = 256,
+    LB_SILENCES_MAX = 10000, /* with those that have ended and are kept for a while */
     LB_SOURCES_MAX = 256,
     LB_CONNECTIONS_MAX = 65536, /* of one listening source, whatever is configured */
     LB_WORKERS_MAX = 64,

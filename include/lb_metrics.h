@@ -26,6 +26,9 @@ struct lb_metric {
  */
 struct lb_metric *lb_metric(enum lb_metric_kind kind, const char *name, const char *help, const char *labels);
 
+/* One that somebody registered, or NULL. */
+struct lb_metric *lb_metric_find(const char *name, const char *labels);
+
 /* Writes `a="x",b="y"` with values escaped into `out`; pairs end with a NULL name. Returns `out`. */
 const char *lb_metric_labels(char *out, size_t size, ...) __attribute__((sentinel));
 

@@ -49,6 +49,8 @@ struct lb_parse_context {
     struct lb_json_shape shape;   /* for lb_json_read_object() */
     const char *reason;           /* set on LB_BAD_INPUT: what was expected, a literal */
     uint32_t reason_at;           /* and at which byte of the message */
+
+    const struct lb_parser_type *taken; /* by lb_parser_chain_apply(): who read the message, or NULL */
 };
 
 struct lb_parser_type {
@@ -70,10 +72,12 @@ struct lb_parser_type {
 struct lb_parser_chain {
     const struct lb_parser *const *parsers; /* tried in order */
     uint32_t count;
-    bool automatic; /* `auto`: json where the text looks like it, otherwise the text as it is; never an error */
+    bool automatic; /* `auto`: the parser that a line looks like, otherwise the text as it is; never an error */
+    bool lenient;   /* that none accepts is no error here either */
 };
 
-/* Applies the chain. When none accepts, sets LB_RECORD_PARSE_ERROR and `reason` (not with `automatic` or count 0). */
+/* Applies the chain. When none accepts, sets LB_RECORD_PARSE_ERROR and `reason` (not with `automatic`, `lenient` or
+ * count 0). */
 void lb_parser_chain_apply(const struct lb_parser_chain *chain, struct lb_record *record,
                            struct lb_parse_context *context);
 

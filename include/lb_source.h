@@ -20,7 +20,8 @@
 #include "lb_stream.h"
 
 struct lb_source_type;
-struct lb_intake; /* lb_intake.h */
+struct lb_intake;    /* lb_intake.h */
+struct lb_multiline; /* lb_multiline.h */
 
 enum lb_add { LB_ADD_SOURCE = 1, LB_ADD_FILE = 2, LB_ADD_OFFSET = 4 };
 
@@ -32,7 +33,8 @@ struct lb_source_options {
     struct lb_pairs fields;
     struct lb_strs add; /* source, file, offset */
     uint64_t max_line;
-    const struct lb_node *durable; /* network sources only */
+    const struct lb_node *durable;   /* network sources only */
+    const struct lb_node *multiline; /* sources of lines only */
 };
 
 struct lb_source {
@@ -40,9 +42,10 @@ struct lb_source {
     struct lb_section section; /* section.name is the source's name */
     void *state;
     struct lb_source_options options;
-    unsigned add;        /* enum lb_add, from options.add */
-    uint64_t intake_max; /* bytes on disk, from options.durable; 0: it is not durable */
-    bool intake_later;   /* at open(): the instance before has the journal; the intake is started when that is gone */
+    unsigned add;                   /* enum lb_add, from options.add */
+    uint64_t intake_max;            /* bytes on disk, from options.durable; 0: it is not durable */
+    struct lb_multiline *multiline; /* from options.multiline; NULL: each line is an event. The configuration's */
+    bool intake_later; /* at open(): the instance before has the journal; the intake is started when that is gone */
 
     /* Set before open(). */
     struct lb_loop *loop;
@@ -63,6 +66,7 @@ struct lb_source_type {
     struct lb_module module;
     bool file_like; /* runs on the loop of files, takes at most half of the pool */
     const struct lb_envelope *envelope;
+    bool multiline;    /* it reads lines, and takes `multiline:` */
     const char *parse; /* the fallback of `parse:`: auto or none */
 
     /* Optional; for `check`: looks for what would fail, opens nothing that lasts. */

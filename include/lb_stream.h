@@ -49,6 +49,10 @@ struct lb_stream {
     struct lb_field *fields;
     uint16_t field_count;
 
+    /* What the source has not read yet, as far as it knows; see lb_stream_note_unread(). */
+    _Atomic uint64_t unread;
+    _Atomic int64_t behind_since;
+
     struct lb_arena arena; /* owns what the slices above point to */
     struct lb_streams *registry;
     atomic_uint references;
@@ -74,6 +78,15 @@ void lb_streams_free(struct lb_streams *streams); /* with all its streams; nobod
 enum lb_err lb_streams_add(struct lb_streams *streams, struct lb_str name, uint32_t *consumer) LB_MUST_USE;
 void lb_streams_begin_consumer(struct lb_streams *streams, uint32_t consumer);
 void lb_streams_remove(struct lb_streams *streams, uint32_t consumer);
+
+/* The source says how many bytes it could have read and has not: whenever it looks, and when it has read all (0). */
+void lb_stream_note_unread(struct lb_stream *stream, uint64_t bytes);
+
+/* For how long the stream (0: any) has not been read to its end; 0: it was, or nobody knows. Any thread. */
+int64_t lb_streams_behind(struct lb_streams *streams, uint64_t id);
+
+/* The same of all streams of a source; `bytes` is what they have not read. */
+int64_t lb_streams_behind_of(struct lb_streams *streams, struct lb_str source, uint64_t *bytes);
 
 /* A new ephemeral stream with a random id. NULL: out of memory. */
 struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_source *source);

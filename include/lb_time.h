@@ -57,6 +57,21 @@ struct lb_time_cache {
 };
 size_t lb_time_write_cached(struct lb_time_cache *cache, int64_t time_ns, char *out);
 
+/* The civil time of a place. Read once, then only looked up: no lock, no state of libc. */
+struct lb_time_zone;
+
+/*
+ * `name` is an IANA name, `+02:00`, or empty for the zone of TZ (where that is not set, the system's). NULL with an
+ * error at `place`. Lives in `arena`.
+ */
+const struct lb_time_zone *lb_time_zone_new(struct lb_arena *arena, struct lb_str name, struct lb_place place,
+                                            struct lb_diag *diag);
+
+/* Civil seconds (as if it were UTC) to Unix seconds: of a time that occurs twice the first; one that is skipped moves
+ * forward. And back. */
+int64_t lb_time_zone_to_utc(const struct lb_time_zone *zone, int64_t civil);
+int64_t lb_time_zone_to_civil(const struct lb_time_zone *zone, int64_t second);
+
 /* Days since 1970-01-01 to a civil date and back (proleptic Gregorian). */
 void lb_time_civil(int64_t days, int *year, int *month, int *day);
 int64_t lb_time_days(int year, int month, int day);

@@ -14,6 +14,7 @@
 
 #include "lb_alloc.h"
 #include "lb_json.h"
+#include "lb_multiline.h"
 #include "lb_scan.h"
 
 #include <fcntl.h>
@@ -26,6 +27,7 @@ enum {
     MEMBERS_MAX = 128, /* Docker writes about 40 */
     TAIL_WINDOW = 128, /* `","stream":"stdout","time":"…"}` fits */
     FACTS_BYTES_MAX = 16 * 1024,
+    TEXT_BYTES = 4096, /* of a line, for the patterns of `multiline:` */
 };
 
 /* --- parts ------------------------------------------------------------------------- */
@@ -102,7 +104,7 @@ static enum line_kind kind_of_event(const struct lb_batch *batch, uint32_t i)
  * The last line of each stream must be whole. Backwards: a part moves the cut before itself, and what was seen of
  * the other stream behind the cut does not count.
  */
-static uint32_t count_whole(const struct lb_batch *batch)
+static uint32_t count_whole_lines(const struct lb_batch *batch)
 {
     uint32_t whole = batch->event_count;
     bool out = false;
@@ -119,6 +121,88 @@ static uint32_t count_whole(const struct lb_batch *batch)
         err |= line == LINE_WHOLE_ERR;
     }
     return whole;
+}
+
+/* --- events of several lines --------------------------------------------------------- */
+
+/* What ingest follows of one stream: the event that is open in it. */
+struct sequence {
+    struct lb_multiline_state state;
+    uint32_t first; /* line of that event */
+    bool any;
+    bool in_parts;
+};
+
+/* The front of what the application wrote, unescaped into `text`. */
+static struct lb_str text_of(const struct lb_batch *batch, uint32_t i, char text[TEXT_BYTES])
+{
+    const struct lb_event *event = lb_batch_event(batch, i);
+    const char *line = batch->bytes + event->start;
+    size_t start;
+    size_t end;
+
+    if (!find_log(line, event->length, &start, &end))
+        return (struct lb_str){ line, event->length };
+    if (end - start > TEXT_BYTES) {
+        end = start + TEXT_BYTES;
+        /* Not within an escape, of which the longest has six bytes. */
+        const char *escape = memrchr(line + end - 6, '\\', 6);
+        if (escape != NULL)
+            end = (size_t)(escape - line);
+    }
+    size_t len = lb_json_unescape((struct lb_str){ line + start, end - start }, text);
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+        len--;
+    return (struct lb_str){ text, len };
+}
+
+/* Notes in `first`, for each of the lines, which line its event begins with. */
+static void find_firsts(const struct lb_batch *batch, uint32_t lines, const struct lb_multiline *rule,
+                        struct sequence sequences[2], uint32_t *first)
+{
+    char text[TEXT_BYTES];
+
+    for (uint32_t i = 0; i < lines; i++) {
+        enum line_kind kind = kind_of_event(batch, i);
+        struct sequence *self = &sequences[kind == LINE_PART_ERR || kind == LINE_WHOLE_ERR];
+
+        if (kind == LINE_WHOLE) { /* none of Docker's: it stands alone */
+            first[i] = i;
+            continue;
+        }
+        if (!self->in_parts && !(lb_multiline_joins(rule, &self->state, text_of(batch, i, text)) && self->any))
+            self->first = i;
+        first[i] = self->first;
+        self->any = true;
+        self->in_parts = kind == LINE_PART_OUT || kind == LINE_PART_ERR;
+    }
+}
+
+/* The last line of each stream may go on with what is not read yet; no event of the other may span the cut. */
+static uint32_t count_whole_events(const struct lb_batch *batch, uint32_t lines, const struct lb_multiline *rule,
+                                   uint32_t *first)
+{
+    struct sequence sequences[2] = { 0 };
+    uint32_t whole = lines;
+
+    find_firsts(batch, lines, rule, sequences, first);
+    for (int i = 0; i < 2; i++)
+        if (sequences[i].any && !sequences[i].state.closed && sequences[i].first < whole)
+            whole = sequences[i].first;
+    for (uint32_t i = whole; i < lines; i++) {
+        if (first[i] >= whole)
+            continue;
+        whole = first[i];
+        i = whole;
+    }
+    return whole;
+}
+
+static uint32_t count_whole(const struct lb_batch *batch, const struct lb_multiline *rule, uint32_t *scratch)
+{
+    uint32_t lines = count_whole_lines(batch);
+
+    return rule != NULL ? count_whole_events(batch, lines, rule, scratch) : lines;
 }
 
 /* --- facts ---------------------------------------------------------------------------- */
@@ -293,6 +377,7 @@ const struct lb_source_type lb_source_docker = {
                 .state_size = sizeof(struct lb_tail_state),
                 .options = options },
     .file_like = true,
+    .multiline = true,
     .envelope = &lb_envelope_docker,
     .parse = "auto",
     .check = lb_tail_source_check,

@@ -1,6 +1,7 @@
 /* source_docker_test.c - where batches may be cut, and what is read of a container. */
 #include "source_docker.c"
 
+#include "lb_conf.h"
 #include "lb_test.h"
 #include "tail_world.h"
 
@@ -54,8 +55,8 @@ static void cuts_where_no_run_is_open(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct lb_batch batch = batch_of(cases[i].lines);
 
-        if (count_whole(&batch) != cases[i].whole)
-            fail_msg("%s: %u whole, expected %u", cases[i].what, count_whole(&batch), cases[i].whole);
+        if (count_whole_lines(&batch) != cases[i].whole)
+            fail_msg("%s: %u whole, expected %u", cases[i].what, count_whole_lines(&batch), cases[i].whole);
     }
 }
 
@@ -88,10 +89,45 @@ static void looking_back_finds_what_looking_forward_finds(void **state)
         for (unsigned n = lb_random(&random) % 20; n > 0; n--)
             strcat(text, lines[lb_random(&random) % 5]);
         struct lb_batch batch = batch_of(text);
-        if (count_whole(&batch) != count_forward(&batch))
-            fail_msg("seed %llu: %u, not %u, in\n%s", (unsigned long long)lb_seed(), count_whole(&batch),
+        if (count_whole_lines(&batch) != count_forward(&batch))
+            fail_msg("seed %llu: %u, not %u, in\n%s", (unsigned long long)lb_seed(), count_whole_lines(&batch),
                      count_forward(&batch), text);
     }
+}
+
+/* Wherever a batch ends, what is cut there is whole in the long run too. */
+static void no_event_is_cut(void **state)
+{
+    static const char *const lines[] = { OUT("a\\n"), OUT("  b\\n"), OUT("\\tc"), OUT("d\\n"),
+                                         ERR("e\\n"), ERR(" f\\n"),  "x\n" };
+    const struct lb_node word = { .kind = LB_NODE_SCALAR, .text = LB_STR("auto") };
+    struct lb_multiline *rule;
+    uint64_t random = lb_seed();
+
+    (void)state;
+    assert_true(lb_multiline_read(NULL, &word, "", &rule, NULL));
+    for (unsigned run = 0; run < 5000; run++) {
+        struct sequence sequences[2] = { 0 };
+        uint32_t first[64];
+        uint32_t scratch[64];
+        char text[4096] = "";
+
+        for (unsigned n = lb_random(&random) % 20; n > 0; n--)
+            strcat(text, lines[lb_random(&random) % 7]);
+        struct lb_batch batch = batch_of(text);
+        uint32_t count = batch.event_count;
+        find_firsts(&batch, count, rule, sequences, first);
+        for (batch.event_count = 0; batch.event_count <= count; batch.event_count++) {
+            uint32_t whole = count_whole(&batch, rule, scratch);
+
+            assert_true(whole <= batch.event_count);
+            for (uint32_t i = whole; i < count; i++)
+                if (first[i] < whole)
+                    fail_msg("seed %llu: of %u lines %u are said to be whole, but line %u belongs to %u, in\n%s",
+                             (unsigned long long)lb_seed(), batch.event_count, whole, i, first[i], text);
+        }
+    }
+    lb_multiline_free(rule);
 }
 
 static void a_run_that_is_cut_by_the_end_of_the_file_waits(void **state)
@@ -233,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts_where_no_run_is_open),
         cmocka_unit_test(looking_back_finds_what_looking_forward_finds),
+        cmocka_unit_test(no_event_is_cut),
         cmocka_unit_test(a_run_that_is_cut_by_the_end_of_the_file_waits),
         cmocka_unit_test(a_run_of_many_parts_is_one_batch),
         cmocka_unit_test(tells_what_docker_knows_of_the_container),

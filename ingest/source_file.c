@@ -28,6 +28,7 @@ const struct lb_source_type lb_source_file = {
                 .state_size = sizeof(struct lb_tail_state),
                 .options = options },
     .file_like = true,
+    .multiline = true,
     .envelope = &lb_envelope_lines,
     .parse = "auto",
     .check = lb_tail_source_check,

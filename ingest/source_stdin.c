@@ -5,11 +5,13 @@
  * a terminal), so it is not made non-blocking: one read() for each time that
  * it is readable returns what is there. A file is always readable, and epoll
  * refuses it; then a timer takes the place of readiness. What cannot be read
- * again has to be kept: an unfinished line is carried over, at most max_line.
+ * again has to be kept: an unfinished line is carried over, at most max_line,
+ * and with `multiline:` the lines of an event that may still go on.
  */
 #include "tail.h"
 
 #include "lb_log.h"
+#include "lb_multiline.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -22,6 +24,7 @@ struct stdin_state {
     struct lb_stream *stream;
     struct event *readable;
     struct event *again;
+    struct event *quiet; /* with `multiline:`: the event that is open waits no longer */
     int fd;
     bool pollable;
     bool backlog;  /* the carry holds whole lines */
@@ -57,11 +60,57 @@ static void push(struct stdin_state *self, struct lb_batch *batch, size_t consum
         lb_batch_unref(batch);
 }
 
+static void carry_over(struct stdin_state *self, const char *bytes, size_t length)
+{
+    lb_buffer_reset(&self->carry);
+    lb_buffer_append(&self->carry, bytes, length);
+    if (self->carry.failed)
+        LB_ERROR("source.stdin", "out of memory, an unfinished line is lost bytes=%zu", length);
+}
+
+/* Of bytes[0, consumed), the lines of an event that may still go on are left for the next time. */
+static size_t hold_open(struct stdin_state *self, struct lb_batch *batch, size_t consumed)
+{
+    const struct lb_multiline *rule = self->source->multiline;
+    size_t max_line = self->source->options.max_line;
+    uint32_t whole;
+
+    if (rule == NULL || batch->event_count == 0)
+        return consumed;
+    whole = lb_lines_join(batch, rule, max_line);
+    if (whole == batch->event_count || self->skipping || (whole == 0 && (self->backlog || consumed > max_line)))
+        return consumed;
+    consumed = lb_batch_event(batch, whole)->start;
+    batch->event_count = whole;
+    self->backlog = false; /* what is left has to grow first */
+    return consumed;
+}
+
+/* All that is carried, as far as lines are whole; at the end the last one too. */
+static void flush(struct stdin_state *self, struct lb_batch *batch, bool last)
+{
+    size_t max_line = self->source->options.max_line;
+    uint32_t ends[LB_TAIL_EVENTS_MAX];
+    bool full;
+    size_t length = self->carry.len;
+    size_t consumed = lb_lines_note(batch, length, max_line, ends, &full);
+
+    if (last && !full) {
+        lb_lines_note_rest(batch, consumed, length - consumed, max_line);
+        consumed = length;
+    }
+    if (self->source->multiline != NULL)
+        (void)lb_lines_join(batch, self->source->multiline, max_line);
+    carry_over(self, batch->bytes + consumed, length - consumed);
+    push(self, batch, consumed);
+    self->backlog = full;
+}
+
 static void end(struct stdin_state *self, struct lb_batch *batch)
 {
-    lb_lines_note_rest(batch, 0, self->carry.len, self->source->options.max_line);
-    push(self, batch, self->carry.len);
-    lb_buffer_reset(&self->carry);
+    flush(self, batch, true);
+    if (self->backlog)
+        return; /* called again for the rest */
     self->ended = true;
     LB_INFO("source.stdin", "standard input has ended bytes=%llu", (unsigned long long)self->position);
     if (self->source->exit_at_eof)
@@ -94,11 +143,21 @@ static void cut(struct stdin_state *self, struct lb_batch *batch, size_t length)
         consumed = length;
         self->skipping = true;
     }
-    lb_buffer_reset(&self->carry);
-    lb_buffer_append(&self->carry, batch->bytes + consumed, length - consumed);
-    if (self->carry.failed)
-        LB_ERROR("source.stdin", "out of memory, an unfinished line is lost bytes=%zu", length - consumed);
+    consumed = hold_open(self, batch, consumed);
+    carry_over(self, batch->bytes + consumed, length - consumed);
     push(self, batch, consumed);
+}
+
+static void wait_for_rest(struct stdin_state *self)
+{
+    const struct lb_multiline *rule = self->source->multiline;
+
+    if (rule == NULL || self->stopped || self->ended || self->carry.len == 0)
+        return;
+    int64_t timeout = lb_multiline_timeout(rule);
+    struct timeval delay = { timeout / LB_SECOND, timeout % LB_SECOND / 1000 };
+
+    evtimer_add(self->quiet, &delay);
 }
 
 static void read_some(struct stdin_state *self)
@@ -123,6 +182,24 @@ static void read_some(struct stdin_state *self)
     else
         end(self, batch);
     wait_for_more(self);
+    wait_for_rest(self);
+}
+
+/* Nothing came for so long: the event that is open is whole. */
+static void on_quiet(evutil_socket_t fd, short what, void *context)
+{
+    struct stdin_state *self = context;
+
+    (void)fd, (void)what;
+    if (self->stopped || self->ended || self->carry.len == 0)
+        return;
+    struct lb_batch *batch = lb_pool_take(self->source->share, lb_lines_slab(self->carry.len), self->stream);
+    if (batch != NULL) {
+        memcpy(batch->bytes, self->carry.ptr, self->carry.len);
+        flush(self, batch, false);
+    } else {
+        wait_for_rest(self);
+    }
 }
 
 static void on_event(evutil_socket_t fd, short what, void *context)
@@ -155,6 +232,8 @@ static void release(struct stdin_state *self)
         event_free(self->readable);
     if (self->again != NULL)
         event_free(self->again);
+    if (self->quiet != NULL)
+        event_free(self->quiet);
     if (self->stream != NULL)
         lb_stream_unref(self->stream);
     lb_buffer_free(&self->carry);
@@ -179,7 +258,8 @@ static enum lb_err open_fd(struct lb_source *source, int fd)
     self->stream = lb_stream_new(source->streams, source);
     self->readable = event_new(base, fd, EV_READ, on_event, self);
     self->again = evtimer_new(base, on_event, self);
-    if (self->stream == NULL || self->readable == NULL || self->again == NULL) {
+    self->quiet = evtimer_new(base, on_quiet, self);
+    if (self->stream == NULL || self->readable == NULL || self->again == NULL || self->quiet == NULL) {
         release(self);
         return LB_NOMEM;
     }
@@ -206,6 +286,7 @@ static void stop(struct lb_source *source)
     self->stopped = true;
     event_del(self->readable);
     event_del(self->again);
+    event_del(self->quiet);
 }
 
 static void close_source(struct lb_source *source)
@@ -224,6 +305,7 @@ const struct lb_source_type lb_source_stdin = {
                 .state_size = sizeof(struct stdin_state),
                 .options = options },
     .file_like = true,
+    .multiline = true,
     .envelope = &lb_envelope_lines,
     .parse = "auto",
     .open = open_source,

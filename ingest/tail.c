@@ -236,15 +236,36 @@ static void tick_file(struct lb_tail *self, struct lb_tail_file *file, int64_t n
         lb_tail_ready(self, file);
 }
 
+/* While no credit is left nobody looks at the files, and what was last seen of their sizes is old. */
+static void look_again(struct lb_tail_file *file)
+{
+    struct stat status;
+
+    if (file->fd >= 0 && fstat(file->fd, &status) == 0 && (uint64_t)status.st_size > file->size)
+        file->size = (uint64_t)status.st_size;
+}
+
+static int64_t note_unread(struct lb_tail_file *file)
+{
+    /* A line that has not ended yet was read all the same. */
+    uint64_t read = file->scanned > file->offset ? file->scanned : file->offset;
+
+    if (file->stream != NULL)
+        lb_stream_note_unread(file->stream, file->size > read ? file->size - read : 0);
+    return file->size > file->offset ? (int64_t)(file->size - file->offset) : 0;
+}
+
 void lb_tail_tick(struct lb_tail *self)
 {
     int64_t now = lb_clock_monotonic();
     int64_t lag = 0;
+    bool stuck = !TAILQ_EMPTY(&self->ready);
 
     self->unopened = false;
     for (uint32_t i = self->file_count; i-- > 0;) {
-        if (self->files[i]->size > self->files[i]->offset)
-            lag += (int64_t)(self->files[i]->size - self->files[i]->offset);
+        if (stuck)
+            look_again(self->files[i]);
+        lag += note_unread(self->files[i]);
         tick_file(self, self->files[i], now);
     }
     lb_metric_set(self->metrics.lag, lag);

@@ -54,8 +54,12 @@ struct lb_tail_kind {
     /* Optional: adds to the static part of a new stream. `path` is the file as the glob found it. */
     void (*describe)(struct lb_stream *stream, const char *path);
 
-    /* Optional: how many of the batch's events, counted from the first, make a batch that needs no neighbour. */
-    uint32_t (*whole)(const struct lb_batch *batch);
+    /*
+     * Optional: how many of the batch's events, counted from the first, make a batch that needs no neighbour; the
+     * source's `multiline:` is kept in mind. `scratch` has room for a number for each event. Without it events are
+     * lines, which are put together here.
+     */
+    uint32_t (*whole)(const struct lb_batch *batch, const struct lb_multiline *rule, uint32_t *scratch);
 };
 
 /* The content that a file had when its identity was written, and where it was. `length` 0: none yet. */
@@ -390,6 +394,12 @@ size_t lb_lines_note(struct lb_batch *batch, size_t length, size_t max_line, uin
 
 /* Notes bytes[start, start + length), which no newline ends, as one event; nothing if it is empty. */
 void lb_lines_note_rest(struct lb_batch *batch, size_t start, size_t length, size_t max_line);
+
+/*
+ * Puts the lines that are one event together in the table. An event never exceeds `max_line`: what would be longer goes
+ * on as another. Returns how many are surely whole: all, or all but the last.
+ */
+uint32_t lb_lines_join(struct lb_batch *batch, const struct lb_multiline *rule, size_t max_line);
 
 /* Length to which a line is cut, at most `max_line`, not inside a UTF-8 sequence. */
 size_t lb_lines_cut(const char *line, size_t max_line);

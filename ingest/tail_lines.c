@@ -8,6 +8,7 @@
  */
 #include "tail.h"
 
+#include "lb_multiline.h"
 #include "lb_scan.h"
 
 uint32_t lb_lines_max(uint32_t capacity)
@@ -75,4 +76,34 @@ void lb_lines_note_rest(struct lb_batch *batch, size_t start, size_t length, siz
         length--;
     if (length > 0)
         note(batch, start, length, max_line);
+}
+
+/* Puts `event` behind the last of the `count` events that are done: its line goes on with that one, or is the next. */
+static bool join(struct lb_batch *batch, uint32_t count, const struct lb_event *event, size_t max_line)
+{
+    struct lb_event *last = lb_batch_event(batch, count - 1);
+    size_t length = event->start + event->length - last->start;
+
+    if (length > max_line || last->truncated)
+        return false;
+    last->length = (uint32_t)length & 0x7fffffff;
+    last->truncated = event->truncated;
+    return true;
+}
+
+uint32_t lb_lines_join(struct lb_batch *batch, const struct lb_multiline *rule, size_t max_line)
+{
+    struct lb_multiline_state state = { 0 };
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < batch->event_count; i++) {
+        struct lb_event event = *lb_batch_event(batch, i);
+        struct lb_str line = { batch->bytes + event.start, event.length };
+
+        if (lb_multiline_joins(rule, &state, line) && count > 0 && join(batch, count, &event, max_line))
+            continue;
+        *lb_batch_event(batch, count++) = event;
+    }
+    batch->event_count = count;
+    return state.closed || count == 0 ? count : count - 1;
 }

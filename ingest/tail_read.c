@@ -11,6 +11,7 @@
 #include "tail.h"
 
 #include "lb_log.h"
+#include "lb_multiline.h"
 #include "lb_scan.h"
 
 #include <errno.h>
@@ -157,16 +158,29 @@ static enum lb_err fill(struct lb_tail *self, struct lb_tail_file *file, struct 
 
 /* --- cutting -------------------------------------------------------------------------------- */
 
-/* A file that ends in the middle of a run of parts: is it time to give up waiting for its end? */
+/* A file that ends in the middle of an event (a run of parts, of lines): is it time to give up waiting for its end? */
 static bool parts_are_late(struct lb_tail *self, struct lb_tail_file *file, const struct reading *reading)
 {
     if (reading->at_mark || (reading->at_end && is_final(self, file)))
         return true;
     if (!reading->at_end)
         return file->wanted >= lb_lines_slab(self->source->options.max_line); /* as long as a record may be */
+    int64_t now = lb_clock_monotonic();
     if (file->open_ns == 0)
-        file->open_ns = lb_clock_monotonic();
-    return lb_clock_monotonic() - file->open_ns >= PARTS_SECONDS * LB_SECOND;
+        file->open_ns = now;
+    if (self->source->multiline != NULL)
+        return now - file->changed_ns >= lb_multiline_timeout(self->source->multiline);
+    return now - file->open_ns >= PARTS_SECONDS * LB_SECOND;
+}
+
+/* How many events need nothing of what is not read yet. */
+static uint32_t count_whole(struct lb_tail *self, struct lb_batch *batch)
+{
+    const struct lb_multiline *rule = self->source->multiline;
+
+    if (self->kind->whole != NULL)
+        return self->kind->whole(batch, rule, self->ends);
+    return rule != NULL ? lb_lines_join(batch, rule, self->source->options.max_line) : batch->event_count;
 }
 
 /* Leaves out events at the end that need what is not read yet. */
@@ -174,9 +188,9 @@ static void cut_parts(struct lb_tail *self, struct lb_tail_file *file, struct re
 {
     struct lb_batch *batch = reading->batch;
 
-    if (self->kind->whole == NULL || batch->event_count == 0)
+    if (batch->event_count == 0)
         return;
-    uint32_t whole = self->kind->whole(batch);
+    uint32_t whole = count_whole(self, batch);
     if (whole == batch->event_count) {
         file->open_ns = 0;
         return;
@@ -273,6 +287,13 @@ static void hand_on(struct lb_tail *self, struct lb_tail_file *file, struct lb_b
         lb_batch_unref(batch);
 }
 
+static enum lb_tail_step next_step(const struct lb_tail_file *file, const struct reading *reading, bool more)
+{
+    if (reading->at_end)
+        lb_stream_note_unread(file->stream, 0);
+    return more ? LB_TAIL_STEP_MORE : LB_TAIL_STEP_IDLE;
+}
+
 static enum lb_tail_step read_lines(struct lb_tail *self, struct lb_tail_file *file)
 {
     struct reading reading = { .batch = lb_pool_take(self->source->share, slab_bytes(file), file->stream) };
@@ -292,12 +313,12 @@ static enum lb_tail_step read_lines(struct lb_tail *self, struct lb_tail_file *f
     cut_parts(self, file, &reading);
     if (reading.consumed == 0) {
         lb_batch_unref(reading.batch);
-        return reading.at_end ? LB_TAIL_STEP_IDLE : LB_TAIL_STEP_MORE;
+        return next_step(file, &reading, !reading.at_end);
     }
     set_marker(file, reading.marker, reading.batch->bytes, reading.consumed);
     reading.batch->length = (uint32_t)reading.consumed;
     hand_on(self, file, reading.batch, file->offset + reading.consumed);
-    return reading.at_end && !reading.full ? LB_TAIL_STEP_IDLE : LB_TAIL_STEP_MORE;
+    return next_step(file, &reading, !reading.at_end || reading.full);
 }
 
 /* --- long lines ------------------------------------------------------------------------------------- */

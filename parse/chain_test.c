@@ -4,6 +4,8 @@
 #include "lb_test.h"
 #include "lb_test_batch.h"
 
+extern const struct lb_parser_type lb_parser_json;
+
 static struct lb_batch batch;
 
 /* Accepts messages that start with its letter, and counts how often it was asked. */
@@ -45,7 +47,7 @@ static void the_first_that_accepts_ends_the_chain(void **state)
     struct letter b = { 'b', LB_BAD_INPUT, &asked_b };
     struct lb_parser parsers[] = { { .type = &letter_type, .state = &a }, { .type = &letter_type, .state = &b } };
     const struct lb_parser *const list[] = { &parsers[0], &parsers[1] };
-    struct lb_parser_chain chain = { list, 2, false };
+    struct lb_parser_chain chain = { .parsers = list, .count = 2 };
 
     (void)state;
     struct lb_record record = apply(&chain, "a text");
@@ -63,7 +65,7 @@ static void the_first_that_accepts_ends_the_chain(void **state)
 
 static void a_chain_without_parsers_leaves_text_alone(void **state)
 {
-    struct lb_parser_chain chain = { NULL, 0, false };
+    struct lb_parser_chain chain = { 0 };
 
     (void)state;
     assert_int_equal(apply(&chain, "{\"level\":\"info\"}").level, LB_LEVEL_NONE);
@@ -76,7 +78,7 @@ static void a_refusal_without_a_reason_gets_one(void **state)
     struct letter a = { 'a', LB_LIMIT, &asked };
     struct lb_parser parser = { .type = &letter_type, .state = &a };
     const struct lb_parser *const list[] = { &parser };
-    struct lb_parser_chain chain = { list, 1, false };
+    struct lb_parser_chain chain = { .parsers = list, .count = 1 };
 
     (void)state;
     struct lb_record record = apply(&chain, "x");

@@ -6,9 +6,14 @@
  * in the order in which they were completed, so their ends rise, as marks
  * need it; a joined one begins where its first part does. Batches end where
  * no part is open, unless ingest could not wait: then what is there goes out.
+ *
+ * With `multiline:` whole lines of a stream are joined once more, to events. An
+ * event is known to be over when the next one begins, so the records are put
+ * in the order of their ends when all is read.
  */
 #include "docker_line.h"
 #include "lb_limits.h"
+#include "lb_multiline.h"
 #include "lb_parser.h"
 #include "lb_source.h"
 
@@ -28,17 +33,30 @@ struct open_record {
 
 enum { STREAM_OUT, STREAM_ERR, STREAM_NONE, STREAM_COUNT };
 
+/* An event of several lines that may still go on. */
+struct open_event {
+    struct lb_multiline_state state;
+    struct open_record text;
+};
+
 struct envelope {
     struct lb_batch *batch;
-    struct lb_field *stream_fields; /* one for each event */
+    const struct lb_multiline *rule; /* NULL: each line is an event */
+    struct lb_field *stream_fields;  /* one for each event */
     size_t max_line;
     struct docker_reader reader;
     struct open_record open[STREAM_COUNT];
+    struct open_event events[STREAM_COUNT];
 };
+
+static const struct lb_source *source_of(const struct lb_batch *batch)
+{
+    return batch->stream != NULL ? batch->stream->source : NULL;
+}
 
 static size_t max_line_of(const struct lb_batch *batch)
 {
-    const struct lb_source *source = batch->stream != NULL ? batch->stream->source : NULL;
+    const struct lb_source *source = source_of(batch);
 
     return source != NULL && source->options.max_line > 0 ? source->options.max_line : LB_LINE_BYTES;
 }
@@ -87,11 +105,11 @@ static void fill(struct envelope *self, uint32_t i, const struct docker_line *li
         lb_record_add(record, &self->batch->arena, line->fields[n].key, line->fields[n].value);
 }
 
-static struct open_record *open_of(struct envelope *self, const struct docker_line *line)
+static size_t stream_of(const struct docker_line *line)
 {
     if (line->stream.kind == LB_VALUE_NONE)
-        return &self->open[STREAM_NONE];
-    return &self->open[line->stream.len == 6 && memcmp(line->stream.ptr, "stderr", 6) == 0 ? STREAM_ERR : STREAM_OUT];
+        return STREAM_NONE;
+    return line->stream.len == 6 && memcmp(line->stream.ptr, "stderr", 6) == 0 ? STREAM_ERR : STREAM_OUT;
 }
 
 /* What of `text` fits below max_line, cut between characters; nothing behind a cut. */
@@ -143,7 +161,7 @@ static size_t append(char *text, size_t len, struct lb_value part)
 }
 
 /* Joins the parts. Where the arena has no room for that, the first one stands for all. */
-static void finish(struct envelope *self, struct open_record *open)
+static void join(struct envelope *self, struct open_record *open)
 {
     char *text = open->more != NULL ? lb_arena_alloc(&self->batch->arena, open->len) : NULL;
 
@@ -156,63 +174,128 @@ static void finish(struct envelope *self, struct open_record *open)
     } else if (open->more != NULL) {
         open->record.flags |= LB_RECORD_TRUNCATED;
     }
-    *next_record(self) = open->record;
-    emit(self);
     open->is_open = false;
+}
+
+static void put(struct envelope *self, const struct lb_record *record)
+{
+    *next_record(self) = *record;
+    emit(self);
+}
+
+static void end_event(struct envelope *self, struct open_event *event)
+{
+    if (!event->text.is_open)
+        return;
+    join(self, &event->text);
+    put(self, &event->text.record);
+}
+
+/* A whole line of a stream: it goes on with the event that is open there, or begins the next. */
+static void take_line(struct envelope *self, struct open_event *event, const struct lb_record *line)
+{
+    struct lb_str text = { line->message.ptr, line->message.len };
+    bool joins = lb_multiline_joins(self->rule, &event->state, text);
+
+    if (joins && event->text.is_open && event->text.len + 1 + text.len <= self->max_line) {
+        add_part(self, &event->text, lb_value_text(LB_STR("\n")));
+        add_part(self, &event->text, line->message);
+        event->text.record.end = line->end;
+        return;
+    }
+    end_event(self, event);
+    begin(self, &event->text, line);
+}
+
+/* A line is whole: it is a record, or part of an event. */
+static void take_whole(struct envelope *self, size_t stream, const struct lb_record *line)
+{
+    if (self->rule != NULL)
+        take_line(self, &self->events[stream], line);
+    else
+        put(self, line);
+}
+
+static void finish(struct envelope *self, size_t stream)
+{
+    join(self, &self->open[stream]);
+    take_whole(self, stream, &self->open[stream].record);
 }
 
 static void take_event(struct envelope *self, uint32_t i)
 {
     struct lb_batch *batch = self->batch;
     const struct lb_event *event = lb_batch_event(batch, i);
-    struct lb_record *record = next_record(self);
+    struct lb_record record;
     struct docker_line line;
 
-    begin_record(batch, i, record);
-
+    begin_record(batch, i, &record);
     if (!docker_read_line(&self->reader, batch->bytes + event->start, event->length, &line)) {
-        record->flags |= LB_RECORD_PARSE_ERROR;
-        record->reason = lb_str_from(line.reason);
-        emit(self);
+        record.flags |= LB_RECORD_PARSE_ERROR;
+        record.reason = lb_str_from(line.reason);
+        put(self, &record);
         return;
     }
-    struct open_record *open = open_of(self, &line);
+    size_t stream = stream_of(&line);
+    struct open_record *open = &self->open[stream];
     if (!open->is_open) {
-        fill(self, i, &line, record);
+        fill(self, i, &line, &record);
         if (line.whole)
-            emit(self);
+            take_whole(self, stream, &record);
         else
-            begin(self, open, record);
+            begin(self, open, &record);
         return;
     }
-    open->record.end = record->end;
+    open->record.end = record.end;
     add_part(self, open, line.log);
     if (line.whole)
-        finish(self, open);
+        finish(self, stream);
 }
 
 /* What is still open, the one that began first before the others. Their ends must not fall behind. */
 static void finish_all(struct envelope *self)
 {
     while (true) {
-        struct open_record *earliest = NULL;
+        size_t earliest = STREAM_COUNT;
 
-        for (unsigned i = 0; i < STREAM_COUNT; i++) {
-            struct open_record *open = &self->open[i];
-
-            if (open->is_open && (earliest == NULL || open->record.start < earliest->record.start))
-                earliest = open;
+        for (size_t i = 0; i < STREAM_COUNT; i++) {
+            if (self->open[i].is_open &&
+                (earliest == STREAM_COUNT || self->open[i].record.start < self->open[earliest].record.start))
+                earliest = i;
         }
-        if (earliest == NULL)
+        if (earliest == STREAM_COUNT)
             return;
-        earliest->record.end = lb_batch_end(self->batch, self->batch->event_count - 1);
+        self->open[earliest].record.end = lb_batch_end(self->batch, self->batch->event_count - 1);
         finish(self, earliest);
     }
 }
 
+/* Nearly in order already: an event waits only for the next line of its own stream. */
+static void sort_by_end(struct lb_batch *batch)
+{
+    for (uint32_t i = 1; i < batch->record_count; i++) {
+        struct lb_record record = batch->records[i];
+        uint32_t at = i;
+
+        for (; at > 0 && batch->records[at - 1].end > record.end; at--)
+            batch->records[at] = batch->records[at - 1];
+        batch->records[at] = record;
+    }
+}
+
+static void finish_events(struct envelope *self)
+{
+    for (size_t i = 0; i < STREAM_COUNT; i++)
+        end_event(self, &self->events[i]);
+    sort_by_end(self->batch);
+}
+
 static enum lb_err open_docker(struct lb_batch *batch)
 {
-    struct envelope self = { .batch = batch, .max_line = max_line_of(batch) };
+    const struct lb_source *source = source_of(batch);
+    struct envelope self = { .batch = batch,
+                             .rule = source != NULL ? source->multiline : NULL,
+                             .max_line = max_line_of(batch) };
 
     batch->record_count = 0;
     if (batch->event_count == 0)
@@ -225,6 +308,8 @@ static enum lb_err open_docker(struct lb_batch *batch)
     for (uint32_t i = 0; i < batch->event_count; i++)
         take_event(&self, i);
     finish_all(&self);
+    if (self.rule != NULL)
+        finish_events(&self);
     return LB_OK;
 }
 

@@ -8,7 +8,13 @@
 
 enum { ARENA_BYTES = 64 * 1024 * 1024, ARENA_KEEP = 256 * 1024 };
 
-static const struct lb_parser_chain chain = { .automatic = true };
+extern const struct lb_parser_type lb_parser_json;
+
+/* What is no JSON is text. */
+static const max_align_t zeroes[32];
+static const struct lb_parser json = { .type = &lb_parser_json, .state = (void *)(uintptr_t)zeroes };
+static const struct lb_parser *const parsers[] = { &json };
+static const struct lb_parser_chain chain = { .parsers = parsers, .count = 1, .lenient = true };
 
 bool lb_line_records_open(struct lb_line_records *self)
 {

@@ -170,8 +170,8 @@ static void agrees_with_localtime_every_11_hours(void **state)
             struct tm local;
 
             localtime_r(&now, &local);
-            if (offset_at(&zone, now) != local.tm_gmtoff)
-                fail_msg("%s at %ld: %d instead of %ld", names[i], (long)now, offset_at(&zone, now), local.tm_gmtoff);
+            if (time_zone_offset(&zone, now) != local.tm_gmtoff)
+                fail_msg("%s at %ld: %d instead of %ld", names[i], (long)now, time_zone_offset(&zone, now), local.tm_gmtoff);
         }
         lb_arena_free(&arena);
     }
@@ -201,7 +201,7 @@ static void expands_the_rule_of_a_slim_file(void **state)
 
         assert_true(read_rule(lb_str_from(rules[cases[i].rule]), &rule));
         expand_rule(&zone, &rule);
-        assert_int_equal(offset_at(&zone, cases[i].second), cases[i].offset);
+        assert_int_equal(time_zone_offset(&zone, cases[i].second), cases[i].offset);
     }
 }
 

@@ -328,7 +328,7 @@ enum lb_err time_zone_open(struct time_zone *zone, struct lb_arena *arena, struc
     return err;
 }
 
-static int32_t offset_at(const struct time_zone *zone, int64_t second)
+int32_t time_zone_offset(const struct time_zone *zone, int64_t second)
 {
     uint32_t low = 0;
     uint32_t high = zone->count;
@@ -351,11 +351,11 @@ int64_t time_zone_to_utc(const struct time_zone *zone, int64_t civil)
 
     if (zone->count == 0)
         return civil - zone->first_offset;
-    before = offset_at(zone, civil - 86400);
-    if (offset_at(zone, civil - before) == before)
+    before = time_zone_offset(zone, civil - 86400);
+    if (time_zone_offset(zone, civil - before) == before)
         return civil - before;
-    after = offset_at(zone, civil + 86400);
-    if (offset_at(zone, civil - after) == after)
+    after = time_zone_offset(zone, civil + 86400);
+    if (time_zone_offset(zone, civil - after) == after)
         return civil - after;
     return civil - before;
 }

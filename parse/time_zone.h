@@ -33,4 +33,7 @@ enum lb_err time_zone_open(struct time_zone *zone, struct lb_arena *arena, struc
 /* Civil seconds to Unix seconds. Of a time that occurs twice the first; one that is skipped moves forward. */
 int64_t time_zone_to_utc(const struct time_zone *zone, int64_t civil);
 
+/* Seconds east of UTC at a Unix second. */
+int32_t time_zone_offset(const struct time_zone *zone, int64_t second);
+
 #endif

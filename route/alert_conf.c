@@ -14,6 +14,7 @@ struct section_options {
     struct lb_alerting alerting;
     const struct lb_node *routes;
     const struct lb_node *rules;
+    const struct lb_node *maintenance;
 };
 
 #define MEMBER(name) offsetof(struct section_options, alerting.name)
@@ -36,6 +37,8 @@ static const struct lb_option section_options[] = {
       "Where alerts go: a list of where, to and stop; all that match", 0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },
+    { "maintenance", LB_OPTION_NODE, offsetof(struct section_options, maintenance), NULL,
+      "Windows in which nobody is told: a list of name, when and where", 0, NULL, NULL, 0, 0 },
     { "lateness", LB_OPTION_DURATION, MEMBER(lateness_ns), "30s",
       "How late a record may come, by the newest one, and still change what was judged", 0, NULL, NULL, 0,
       3600 * LB_SECOND },
@@ -150,6 +153,37 @@ static void free_expressions(struct lb_alert_rule *rule)
 {
     free_where(rule->where);
     free_where(rule->inner);
+    free_where(rule->second);
+    for (uint32_t i = 0; i < rule->part_count; i++) {
+        free_where(rule->parts[i].inner);
+        free_where(rule->parts[i].second);
+    }
+}
+
+/* The parts of all rules behind them, those of each rule together. */
+static bool append_parts(struct lb_config *config, struct lb_alerting *alerting)
+{
+    uint32_t named = alerting->rule_count;
+    uint32_t count = 0;
+    struct lb_alert_rule *rules;
+
+    for (uint32_t i = 0; i < named; i++)
+        count += alerting->rules[i].part_count;
+    if (count == 0)
+        return true;
+    rules = lb_arena_alloc(&config->arena, (named + count) * sizeof(*rules));
+    if (rules == NULL)
+        return false;
+    memcpy(rules, alerting->rules, named * sizeof(*rules));
+    alerting->rules = rules;
+    for (uint32_t i = 0; i < named; i++) {
+        for (uint32_t j = 0; j < rules[i].part_count; j++) {
+            rules[i].parts[j].owner = i;
+            rules[alerting->rule_count++] = rules[i].parts[j];
+        }
+    }
+    alerting->part_count = count;
+    return true;
 }
 
 /* `routes_read`: otherwise their faults are told already, and a missing sink is one of them. */
@@ -183,7 +217,7 @@ static bool read_rules(struct lb_config *config, const struct lb_node *node, str
         if (!read)
             free_expressions(rule);
     }
-    return ok;
+    return append_parts(config, alerting) ? ok : too_large(node, diag);
 }
 
 static bool name_sinks(struct lb_config *config, struct lb_alerting *alerting)
@@ -217,5 +251,6 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     if (!name_sinks(config, alerting))
         return too_large(node, diag);
     routes = read_routes(config, options.routes, alerting, diag);
+    ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
     return read_rules(config, options.rules, alerting, routes, diag) && routes && ok;
 }

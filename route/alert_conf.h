@@ -13,13 +13,63 @@ struct lb_place lb_place_at(struct lb_place place, size_t offset);
 /* Without blanks around it. */
 struct lb_str lb_alert_trim(struct lb_str text);
 
-/* alert_value.c: `count()`, `ratio(EXPR)`, `p95(FIELD)` and the like into the rule. False with an error. */
+/* A text that is read from front to back: whole, where it stands, how far it is read. */
+struct lb_alert_text {
+    struct lb_config *config;
+    struct lb_str whole;
+    struct lb_place place; /* of whole.ptr */
+    struct lb_diag *diag;
+    size_t at;
+};
+
+/* alert_scan.c: pieces of such a text. */
+struct lb_place lb_alert_text_place(const struct lb_alert_text *text, const char *ptr);
+char lb_alert_text_peek(struct lb_alert_text *text);                /* behind blanks; 0: the end */
+bool lb_alert_text_take(struct lb_alert_text *text, char mark);     /* behind blanks */
+struct lb_str lb_alert_text_word(const struct lb_alert_text *text); /* the letters and digits that stand next */
+size_t lb_alert_text_close(struct lb_str text, size_t open); /* the parenthesis that belongs to it, or text.len */
+bool lb_alert_duration_read(struct lb_str text, int64_t *duration_ns); /* the whole text, with a unit */
+
+/* Takes a window off the end of arguments: `level >= error, 5m` or `5m`. False: there is none. */
+bool lb_alert_window_take(struct lb_str *arguments, int64_t *over_ns);
+
+/* alert_value.c: `count()`, `ratio(EXPR)`, `p95(FIELD)`, or arithmetic with them, into the rule. False with an error.
+ */
 bool lb_alert_value_read(struct lb_config *config, const struct lb_node *node, struct lb_alert_rule *rule,
                          struct lb_diag *diag);
+
+/* Takes `word(arguments)` into `rule`, but not its window. `words`: what else may stand here, for errors, or NULL. */
+struct lb_alert_call {
+    struct lb_str word;
+    struct lb_str arguments; /* without blanks around them */
+    struct lb_str written;   /* all of it */
+};
+bool lb_alert_call_take(struct lb_alert_text *text, struct lb_alert_call *call);
+bool lb_alert_function_read(const struct lb_alert_text *text, const struct lb_alert_call *call,
+                            struct lb_alert_rule *rule);
+const char *const *lb_alert_function_names(void);
+
+/* alert_formula.c: numbers, functions, + - * / and parentheses, as steps and parts of the rule. */
+bool lb_alert_formula_begin(struct lb_alert_text *text, struct lb_alert_rule *rule);
+bool lb_alert_formula_sum(struct lb_alert_text *text, struct lb_alert_rule *rule);
+bool lb_alert_formula_add(struct lb_alert_text *text, struct lb_alert_rule *rule, struct lb_alert_step step);
+
+/* A new part with all that it has in common with its rule; NULL with an error. */
+struct lb_alert_rule *lb_alert_part_new(struct lb_alert_text *text, struct lb_alert_rule *rule,
+                                        const struct lb_alert_call *call);
+bool lb_alert_formula_end(struct lb_alert_text *text, struct lb_alert_rule *rule);
+
+/* alert_when.c: conditions into a rule whose options are read; `severity` is what it has while they hold. */
+bool lb_alert_when_read(struct lb_config *config, const struct lb_node *node, enum lb_severity severity,
+                        struct lb_place zone, struct lb_alert_rule *rule, struct lb_diag *diag);
 
 /* One rule; all its faults are told. */
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
                         struct lb_alert_rule *rule, struct lb_diag *diag);
+
+/* alert_maintenance.c: the list of windows. False with errors. */
+bool lb_alert_maintenance_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
+                               struct lb_diag *diag);
 
 /* "info" … "critical". */
 extern const char *const lb_severity_names[];

@@ -14,8 +14,10 @@
 #include "alert_conf.h"
 #include "alert_evaluate.h"
 #include "alert_event.h"
+#include "alert_explain.h"
 #include "alert_memory.h"
 #include "alert_outbox.h"
+#include "alert_probe.h"
 #include "alert_queue.h"
 #include "lb_alloc.h"
 #include "lb_buffer.h"
@@ -56,6 +58,7 @@ struct lb_alert_engine {
     struct lb_scratch scratch;
     struct lb_arena arena; /* of one event's record, to route it */
     struct lb_alert_outbox outbox;
+    struct lb_alert_outside outside;
     struct lb_alert_memory *memory; /* NULL: a restart forgets */
 
     struct rule_metrics *rule_metrics;
@@ -107,7 +110,8 @@ static void open_metrics(struct lb_alert_engine *engine)
     char labels[64];
 
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
-        open_rule_metrics(&engine->rule_metrics[i], &engine->alerting->rules[i]);
+        if (!engine->alerting->rules[i].is_part)
+            open_rule_metrics(&engine->rule_metrics[i], &engine->alerting->rules[i]);
     for (int i = 0; i < LB_SEVERITY_COUNT; i++)
         engine->firing[i] =
             lb_metric(LB_GAUGE, "logboom_alerts_firing", "Alerts that fire now",
@@ -132,6 +136,8 @@ static void show_metrics(struct lb_alert_engine *engine)
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++) {
         const struct lb_alert_runner *runner = &engine->runners[i];
 
+        if (runner->rule->is_part)
+            continue;
         show(&engine->rule_metrics[i], LATE, runner->late);
         show(&engine->rule_metrics[i], NO_ROOM, runner->no_room);
         show(&engine->rule_metrics[i], EVICTED, runner->keys.evicted);
@@ -162,6 +168,8 @@ static void changed(void *context, const struct lb_alert_runner *runner, const s
     else if (transition->to == LB_ALERT_QUIET)
         which = RESOLVED;
     lb_metric_add(engine->rule_metrics[runner - engine->runners].metrics[which], 1);
+    if (engine->memory != NULL)
+        lb_alert_memory_touch(engine->memory);
     count_firing(engine, transition->from, -1);
     count_firing(engine, transition->to, 1);
 }
@@ -189,6 +197,8 @@ static void report(void *context, const struct lb_alert_report *report)
     struct lb_alert_engine *engine = context;
     struct lb_alert_event *event;
 
+    if (engine->memory != NULL)
+        lb_alert_memory_touch(engine->memory);
     if (report->runner->rule->shadow)
         return;
     event = lb_alloc(sizeof(*event));
@@ -236,6 +246,8 @@ static void tick(struct lb_alert_engine *engine, bool last)
 {
     engine->ticked = engine->now;
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        lb_alert_probe_ask(&engine->runners[i]);
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         lb_alert_tick(&engine->runners[i], last);
     show_metrics(engine);
 }
@@ -258,12 +270,26 @@ static void apply_feed(struct lb_alert_engine *engine, const struct lb_batch *ba
                                     .time_ns = time_of(engine, batch, record),
                                     .number = rule->field.len > 0 ? feed->number : holds,
                                     .key = feed->key,
-                                    .message = &record->message };
+                                    .message = &record->message,
+                                    .record = record,
+                                    .bits = feed->bits };
 
-    if (!holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
+    if (rule->detector == NULL && !holds && (rule->function == LB_ALERT_COUNT || rule->function == LB_ALERT_RATE))
         return;
     engine->scratch.used = 0;
     lb_alert_apply(runner, &input);
+}
+
+/* A rule with parts is judged when the last of them has had its sample of a record. */
+static void settle_parts(struct lb_alert_engine *engine, const struct lb_batch *batch, uint32_t i)
+{
+    const struct lb_feed *feed = &batch->feeds[i];
+    struct lb_alert_runner *owner = engine->runners[feed->rule].owner;
+    bool last =
+        i + 1 == batch->feed_count || feed[1].record != feed->record || engine->runners[feed[1].rule].owner != owner;
+
+    if (owner != NULL && last)
+        lb_alert_settle(owner);
 }
 
 /* By an earlier run, which saved that. */
@@ -310,9 +336,11 @@ void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch
 
     pthread_mutex_lock(&engine->state_lock);
     advance(engine, batch->arrival_ns);
-    for (uint32_t i = 0; i < batch->feed_count; i++)
+    for (uint32_t i = 0; i < batch->feed_count; i++) {
         if (!was_applied(engine, batch, &batch->feeds[i]))
             apply_feed(engine, batch, &batch->feeds[i]);
+        settle_parts(engine, batch, i);
+    }
     moved = see_stream(engine, batch);
     if (moved || engine->now >= engine->ticked + TICK_NS)
         tick(engine, false);
@@ -356,6 +384,7 @@ static void keep_rule(struct lb_alert_engine *engine, struct lb_alert_change *ch
     *runner = engine->runners[before];
     engine->runners[before] = (struct lb_alert_runner){ 0 };
     runner->rule = &change->alerting->rules[rule];
+    runner->owner = runner->rule->is_part ? &change->runners[runner->rule->owner] : NULL;
     change->rule_metrics[rule] = engine->rule_metrics[before];
     for (int list = 0; list < LB_ALERT_LISTS; list++) {
         for (struct lb_alert_key *key = runner->keys.lists[list].head; key != NULL; key = key->next)
@@ -375,6 +404,13 @@ static bool is_kept(const struct lb_alert_change *change, uint32_t before)
 static void open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                         const struct lb_alert_rule *rule);
 
+static void inherit(struct lb_alert_runner *runner, struct lb_alert_runner *before, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (before[i].rule != NULL && lb_str_equal(before[i].rule->name, runner->rule->name))
+            lb_alert_runner_inherit(runner, &before[i]);
+}
+
 /* What is no more is told by the rules, and to the sinks, of before; the change takes away the old runners. */
 static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change *change)
 {
@@ -390,8 +426,6 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
         if (change->kept[i] >= 0)
             keep_rule(engine, change, i);
     }
-    for (uint32_t i = 0; i < count; i++)
-        lb_alert_runner_free(&runners[i]);
     struct rule_metrics *metrics = engine->rule_metrics;
     engine->alerting = change->alerting;
     engine->sink_count = change->sink_count;
@@ -403,9 +437,13 @@ static void apply_change(struct lb_alert_engine *engine, struct lb_alert_change 
     for (uint32_t i = 0; i < change->alerting->rule_count; i++) {
         if (change->kept[i] >= 0)
             continue;
-        open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
+        if (!change->alerting->rules[i].is_part)
+            open_rule_metrics(&engine->rule_metrics[i], &change->alerting->rules[i]);
         open_runner(engine, &engine->runners[i], &change->alerting->rules[i]);
+        inherit(&engine->runners[i], runners, count);
     }
+    for (uint32_t i = 0; i < count; i++)
+        lb_alert_runner_free(&runners[i]);
 }
 
 static void take_change(struct lb_alert_engine *engine, struct lb_alert_change *change)
@@ -577,6 +615,8 @@ void lb_alert_engine_stop(struct lb_alert_engine *engine)
 static void open_runner(struct lb_alert_engine *engine, struct lb_alert_runner *runner,
                         const struct lb_alert_rule *rule)
 {
+    runner->owner = rule->is_part ? &engine->runners[rule->owner] : NULL;
+    runner->outside = &engine->outside;
     runner->clocks = &engine->clocks;
     runner->scratch = &engine->scratch;
     runner->report = report;
@@ -589,6 +629,16 @@ static void open_runners(struct lb_alert_engine *engine)
 {
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         open_runner(engine, &engine->runners[i], &engine->alerting->rules[i]);
+}
+
+static int64_t behind(void *context, uint64_t stream)
+{
+    return lb_streams_behind(context, stream);
+}
+
+void lb_alert_engine_ask(struct lb_alert_engine *engine, const struct lb_alert_outside *outside)
+{
+    engine->outside = *outside;
 }
 
 struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, uint32_t sink_count,
@@ -620,6 +670,7 @@ struct lb_alert_engine *lb_alert_engine_new(const struct lb_alerting *alerting, 
         return NULL;
     }
     engine->outbox.stream->name = LB_STR("alerts");
+    engine->outside = (struct lb_alert_outside){ .context = streams, .behind = behind };
     open_metrics(engine);
     open_runners(engine);
     lb_share_on_credit(share, wake, engine);
@@ -705,6 +756,30 @@ void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out
     pthread_mutex_lock(&engine->state_lock);
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         any = write_rule(&engine->runners[i], any, out);
+    pthread_mutex_unlock(&engine->state_lock);
+    lb_buffer_append_char(out, ']');
+}
+
+bool lb_alert_engine_explain(struct lb_alert_engine *engine, const struct lb_alert_question *question,
+                             struct lb_buffer *out)
+{
+    pthread_mutex_lock(&engine->state_lock);
+    struct lb_alert_runner *runner = find_runner(engine, question->rule);
+
+    if (runner != NULL)
+        lb_alert_explain(runner, question, out);
+    pthread_mutex_unlock(&engine->state_lock);
+    return runner != NULL;
+}
+
+void lb_alert_engine_write_pending(struct lb_alert_engine *engine, struct lb_buffer *out)
+{
+    bool any = false;
+
+    lb_buffer_append_char(out, '[');
+    pthread_mutex_lock(&engine->state_lock);
+    for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
+        any = lb_alert_pending_write(&engine->runners[i], any, out);
     pthread_mutex_unlock(&engine->state_lock);
     lb_buffer_append_char(out, ']');
 }

@@ -10,7 +10,7 @@
 #ifndef LB_ALERT_EVALUATE_H
 #define LB_ALERT_EVALUATE_H
 
-#include "alert_clock.h"
+#include "alert_detector.h"
 #include "alert_keys.h"
 
 /* Records older than `max_age` end in one of these for a rule. */
@@ -33,15 +33,19 @@ struct lb_alert_report {
     int8_t severity; /* a resolved one: the last */
     int8_t previous;
     bool late;
+    uint64_t blind; /* of LB_NOTICE_UNKNOWN: keys that cannot be judged */
 };
 
 struct lb_alert_runner {
     const struct lb_alert_rule *rule;
+    struct lb_alert_runner *owner; /* of a part: the runner of its rule, which keeps its windows; otherwise NULL */
     struct lb_alert_shape shape;
+    struct lb_alert_shape part_shapes[LB_ALERT_PARTS_MAX]; /* of a rule with parts */
     struct lb_alert_policy policy;
     int64_t delay_ns; /* the cursor's distance behind the key's time */
     int64_t max_age_ns;
-    bool falling; /* thresholds are below or at most */
+    bool falling;                      /* thresholds are below or at most */
+    struct lb_alert_detector detector; /* of a rule with one: what it says is what is counted */
     struct lb_alert_keys keys;
     struct lb_alert_summary summary;
     const struct lb_alert_clocks *clocks;
@@ -51,6 +55,18 @@ struct lb_alert_runner {
     void (*report)(void *context, const struct lb_alert_report *report);
     void (*changed)(void *context, const struct lb_alert_runner *runner, const struct lb_alert_transition *transition);
     void *context;
+
+    struct lb_alert_key *pending; /* samples of one record were added, and have not been judged */
+    int64_t pending_ns;           /* when they happened */
+
+    const struct lb_alert_outside *outside; /* NULL: nobody to ask */
+    int64_t asked_ns;                       /* by the clock: when a probe was last asked */
+
+    /* Of `absent`. */
+    int64_t all_behind;  /* for how long any stream is behind, as of this tick */
+    uint64_t blind;      /* keys that this tick could not judge */
+    int64_t blind_since; /* by the clock; LB_TIME_NONE: all could be judged */
+    bool blind_told;
 
     uint64_t late;    /* records older than any open window */
     uint64_t no_room; /* records not counted for want of memory */
@@ -63,6 +79,9 @@ struct lb_alert_input {
     double number;
     struct lb_str key;
     const struct lb_value *message; /* to show, or NULL */
+    const struct lb_record *record; /* for detectors, as are the bits of the feed */
+    uint32_t bits;
+    struct lb_str reason; /* of a detector's hit, or empty */
 };
 
 /* `start`: since when the engine watches. Callbacks, clocks and scratch are the caller's to set. */
@@ -73,13 +92,29 @@ void lb_alert_runner_free(struct lb_alert_runner *runner);
 /* The clock was set back: forgets all keys that do not fire, for what they know lies in the future. */
 void lb_alert_runner_restart(struct lb_alert_runner *runner);
 
+/*
+ * Before it sees any record: goes on with what the detector of `before` knows, if that rule means the same. A rule that
+ * is told of in another way, or fires at another severity, need not learn again what is new.
+ */
+void lb_alert_runner_inherit(struct lb_alert_runner *runner, struct lb_alert_runner *before);
+
+/* What the rule's detector knows, read back. */
+void lb_alert_runner_restore(struct lb_alert_runner *runner, struct lb_str bytes);
+
 /* The rule is no more: what fires is resolved, now. */
 void lb_alert_runner_end(struct lb_alert_runner *runner);
 
+/* A part's sample is judged by lb_alert_settle(), when all parts have theirs of the same record. */
 void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input);
+void lb_alert_settle(struct lb_alert_runner *runner);
 
 /* Time has passed: decides all that can be decided by now. `last`: nothing will come any more. */
 void lb_alert_tick(struct lb_alert_runner *runner, bool last);
+
+bool lb_threshold_crossed(const struct lb_threshold *threshold, double value);
+
+/* Of no records there are none, and their sum is 0; but there is no least one, and no average. */
+bool lb_alert_counts_nothing(enum lb_alert_function function);
 
 /* The severities (bits) whose thresholds the value crosses; what cannot be judged sets `*judged` false. */
 uint8_t lb_alert_judge(const struct lb_alert_rule *rule, uint64_t count, double value, bool *judged);

@@ -12,9 +12,10 @@
 #include "lb_json.h"
 #include "lb_time.h"
 
+#include <math.h>
 #include <xxhash.h>
 
-enum { FIELDS_MAX = 28, JSON_BYTES = 16 * 1024 };
+enum { FIELDS_MAX = 32, JSON_BYTES = 16 * 1024 };
 
 /* --- filling -------------------------------------------------------------- */
 
@@ -50,13 +51,38 @@ static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *ke
     event->judged = key->judged;
     event->peak = key->peak;
     event->count = key->totals.count;
+    for (uint32_t i = 0; i < key->part_count; i++)
+        event->parts[i] = key->parts[i].value;
     event->id = key->id;
     event->sequence = key->sequence;
+    event->held_back = key->held_back;
+    event->forgotten = key->forgotten;
     event->key_length = key->length;
     memcpy(event->key, key->text, key->length);
     if (key->texts != NULL)
         copy_texts(event, key->texts);
+    if (key->reason != NULL) {
+        event->reason_length = key->reason->length;
+        memcpy(event->reason, key->reason->bytes, key->reason->length);
+    }
     fingerprint(event->rule, lb_alert_key_text(key), event->fingerprint);
+}
+
+bool lb_alert_is_blindness(const struct lb_alert_event *event)
+{
+    return event->notice == LB_NOTICE_UNKNOWN || event->notice == LB_NOTICE_KNOWN;
+}
+
+/* An incident of the rule, none of a key. */
+static void fill_blindness(struct lb_alert_event *event, const struct lb_alert_report *report)
+{
+    uint64_t parts[2] = { lb_alert_hash(event->rule->name), (uint64_t)report->runner->blind_since };
+
+    event->blind = report->blind;
+    event->started = report->runner->blind_since;
+    event->id = lb_alert_hash((struct lb_str){ (const char *)parts, sizeof(parts) });
+    event->sequence = event->notice == LB_NOTICE_UNKNOWN ? 1 : 2;
+    fingerprint(event->rule, LB_STR("unknown"), event->fingerprint);
 }
 
 void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_alert_report *report)
@@ -71,6 +97,10 @@ void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_alert_rep
                                       .at = report->at };
     if (report->key != NULL) {
         fill_key(event, report->key);
+        return;
+    }
+    if (lb_alert_is_blindness(event)) {
+        fill_blindness(event, report);
         return;
     }
     event->summary = true;
@@ -132,12 +162,16 @@ void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *
     write_string(out, rule->name);
     lb_buffer_print(out, ",\"state\":\"firing\",\"severity\":\"%s\",\"key\":", lb_severity_names[key->state.severity]);
     lb_alert_key_write(out, rule, lb_alert_key_text(key));
-    lb_buffer_print(out, ",\"value\":%.15g,\"threshold\":", key->value);
+    lb_buffer_print(out, ",\"value\":%.15g,\"threshold\":", isnan(key->value) ? 0 : key->value);
     write_string(out, rule->threshold_texts[key->state.severity]);
     lb_buffer_append(out, ",\"over\":\"", 9);
     lb_alert_duration_write(out, rule->over_ns);
     lb_buffer_print(out, "\",\"count\":%llu,\"started_at\":\"", (unsigned long long)key->totals.count);
     write_time(out, key->state.started_ns);
+    if (key->reason != NULL && key->reason->length > 0) {
+        lb_buffer_append(out, "\",\"reason\":\"", 12);
+        lb_json_escape(out, (struct lb_str){ key->reason->bytes, key->reason->length });
+    }
     lb_buffer_print(out, "\",\"told\":%s,\"alert_id\":\"%016llx\",\"fingerprint\":\"%016llx%016llx\"}",
                     key->state.told != LB_ALERT_QUIET ? "true" : "false", (unsigned long long)key->id,
                     (unsigned long long)halves[0], (unsigned long long)halves[1]);
@@ -193,7 +227,9 @@ static const char *state_name(const struct lb_alert_event *event)
                                          [LB_NOTICE_FIRING] = "firing",
                                          [LB_NOTICE_UPDATED] = "updated",
                                          [LB_NOTICE_REPEATED] = "repeated",
-                                         [LB_NOTICE_RESOLVED] = "resolved" };
+                                         [LB_NOTICE_RESOLVED] = "resolved",
+                                         [LB_NOTICE_UNKNOWN] = "unknown",
+                                         [LB_NOTICE_KNOWN] = "resolved" };
 
     return event->summary ? "summary" : names[event->notice];
 }
@@ -217,20 +253,51 @@ static void add_what(struct maker *maker, const struct lb_alert_event *event, co
         add_number(maker, "alerts", (double)event->alerts);
 }
 
+/* `{"count(level >= error)":12,"count()":310}` */
+static void add_parts(struct maker *maker, const struct lb_alert_event *event)
+{
+    bool any = false;
+
+    lb_buffer_append_char(&maker->made, '{');
+    for (uint32_t i = 0; i < event->rule->part_count; i++) {
+        if (isnan(event->parts[i]))
+            continue;
+        if (any)
+            lb_buffer_append_char(&maker->made, ',');
+        write_string(&maker->made, event->rule->parts[i].value_text);
+        lb_buffer_print(&maker->made, ":%.15g", event->parts[i]);
+        any = true;
+    }
+    lb_buffer_append_char(&maker->made, '}');
+    add_made(maker, "values", LB_VALUE_OBJECT);
+}
+
+static void add_reason(struct maker *maker, const struct lb_alert_event *event)
+{
+    lb_buffer_append(&maker->made, event->reason, event->reason_length);
+    add_made(maker, "reason", LB_VALUE_TEXT);
+}
+
 static void add_measure(struct maker *maker, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
 
-    if (event->judged)
+    if (event->judged && !lb_alert_is_condition(rule))
         add_number(maker, "value", event->value);
-    if (event->notice == LB_NOTICE_RESOLVED)
+    if (event->notice == LB_NOTICE_RESOLVED && !lb_alert_is_condition(rule))
         add_number(maker, "peak", event->peak);
+    if (rule->part_count > 0)
+        add_parts(maker, event);
     add(maker, "threshold", rule->threshold_texts[event->severity], LB_VALUE_TEXT);
     lb_alert_duration_write(&maker->made, rule->over_ns);
     add_made(maker, "over", LB_VALUE_CLEAN);
     lb_alert_key_write(&maker->made, rule, (struct lb_str){ event->key, event->key_length });
     add_made(maker, "key", LB_VALUE_OBJECT);
     add_number(maker, "count", (double)event->count);
+    if (event->held_back > 0)
+        add_number(maker, "held_back", event->held_back);
+    if (event->reason_length > 0)
+        add_reason(maker, event);
 }
 
 static void add_identity(struct maker *maker, const struct lb_alert_event *event)
@@ -275,7 +342,9 @@ static uint8_t level_of(const struct lb_alert_event *event)
     static const uint8_t levels[] = { LB_LEVEL_INFO, LB_LEVEL_NOTICE, LB_LEVEL_WARN, LB_LEVEL_ERROR,
                                       LB_LEVEL_CRITICAL };
 
-    return event->notice == LB_NOTICE_RESOLVED || event->summary ? LB_LEVEL_INFO : levels[event->severity];
+    return event->notice == LB_NOTICE_RESOLVED || event->notice == LB_NOTICE_KNOWN || event->summary
+               ? LB_LEVEL_INFO
+               : levels[event->severity];
 }
 
 /* The service of the key, if the rule has one alert for each service. */
@@ -311,7 +380,9 @@ bool lb_alert_event_record(const struct lb_alert_event *event, const struct lb_a
     record->message = lb_value_text(keep(&maker));
     record->service = service_of(&maker, event);
     add_what(&maker, event, alerting);
-    if (!event->summary)
+    if (lb_alert_is_blindness(event))
+        add_number(&maker, "unknown_keys", (double)event->blind);
+    else if (!event->summary)
         add_measure(&maker, event);
     add_identity(&maker, event);
     add_notes(&maker, event->rule);

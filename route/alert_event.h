@@ -25,9 +25,13 @@ struct lb_alert_event {
     int64_t started;
     double value;
     double peak;
-    bool judged; /* `value` means something */
+    double parts[LB_ALERT_PARTS_MAX]; /* of a rule with several functions; NAN: not known */
+    bool judged;                      /* `value` means something */
     uint64_t count;
     uint64_t alerts;
+    uint64_t blind;     /* keys that could not be judged */
+    uint32_t held_back; /* occurrences */
+    bool forgotten;
     uint64_t id;
     uint64_t fingerprint[2];
     uint32_t sequence;
@@ -36,8 +40,13 @@ struct lb_alert_event {
     uint8_t text_count;
     uint8_t text_lengths[LB_ALERT_TEXTS];
     char key[LB_KEY_BYTES_MAX];
+    uint8_t reason_length; /* of a detector; 0: none */
+    char reason[LB_ALERT_REASON_BYTES];
     char texts[LB_ALERT_TEXTS][LB_ALERT_TEXT_BYTES];
 };
+
+/* It tells that a rule cannot be judged, or can again. */
+bool lb_alert_is_blindness(const struct lb_alert_event *event);
 
 void lb_alert_event_fill(struct lb_alert_event *event, const struct lb_alert_report *report);
 

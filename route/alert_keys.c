@@ -27,7 +27,11 @@ void lb_alert_keys_init(struct lb_alert_keys *keys, uint32_t max)
 static void free_key(struct lb_alert_key *key)
 {
     lb_alert_window_free(&key->window);
+    for (uint32_t i = 0; i < key->part_count; i++)
+        lb_alert_window_free(&key->parts[i].window);
+    lb_free(key->parts);
     lb_free(key->texts);
+    lb_free(key->reason);
     lb_free(key);
 }
 
@@ -181,6 +185,8 @@ static bool evict(struct lb_alert_keys *keys)
 
     if (victim == NULL)
         victim = keys->lists[LB_ALERT_WATCHED].head;
+    while (victim != NULL && victim->pinned)
+        victim = victim->next;
     if (victim == NULL)
         return false;
     lb_alert_keys_remove(keys, victim);

@@ -10,6 +10,7 @@
 #ifndef LB_ALERT_KEYS_H
 #define LB_ALERT_KEYS_H
 
+#include "alert_detector.h"
 #include "alert_state.h"
 #include "alert_window.h"
 #include "lb_limits.h"
@@ -27,7 +28,30 @@ struct lb_alert_texts {
     char bytes[LB_ALERT_TEXTS][LB_ALERT_TEXT_BYTES];
 };
 
+/* Of the newest hit of a detector, for people. */
+struct lb_alert_reason {
+    int64_t time_ns;
+    uint8_t length;
+    char bytes[LB_ALERT_REASON_BYTES];
+};
+
 enum lb_alert_list { LB_ALERT_IDLE, LB_ALERT_WATCHED, LB_ALERT_FIRING, LB_ALERT_LISTS };
+
+/* Of `absent by 03:00`: what came since the last deadline. Times of records; LB_TIME_NONE: none. */
+struct lb_alert_daily {
+    int64_t next;   /* the first that is not judged yet */
+    int64_t first;  /* behind it: of the earliest record */
+    int64_t ended;  /* of the record that ends what is absent now */
+    bool met;       /* a record came for `next` */
+    bool known;     /* it was watched all the day before `next` */
+    bool is_absent; /* nothing came for the one before */
+};
+
+/* One of several things that the rule measures. */
+struct lb_alert_part {
+    struct lb_alert_window window;
+    double value; /* at the cursor; NAN: not known */
+};
 
 struct lb_alert_key {
     struct lb_alert_key *previous; /* in its list */
@@ -37,7 +61,9 @@ struct lb_alert_key {
     uint16_t length;
     char text[LB_KEY_BYTES_MAX];
 
-    struct lb_alert_window window;
+    struct lb_alert_window window; /* with parts: only its end, up to which all of them were walked */
+    struct lb_alert_part *parts;   /* NULL: the rule measures one thing */
+    uint32_t part_count;
     struct lb_alert_state state;
 
     /* Its time: that of the stream which brought its newest record. */
@@ -59,7 +85,12 @@ struct lb_alert_key {
     uint32_t sequence;
     bool summarised;
     uint64_t told_sinks;
-    struct lb_alert_texts *texts; /* NULL until first needed */
+    uint32_t held_back; /* of `each`: occurrences since the last notice that nobody was told of */
+    bool pinned;        /* configured: it is never forgotten */
+    bool forgotten;     /* why it ends */
+    struct lb_alert_daily deadline;
+    struct lb_alert_texts *texts;   /* NULL until first needed */
+    struct lb_alert_reason *reason; /* the same */
 };
 
 struct lb_alert_key_list {
@@ -84,8 +115,8 @@ void lb_alert_keys_free(struct lb_alert_keys *keys);
 struct lb_alert_key *lb_alert_keys_find(const struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
 
 /*
- * A new key, as the newest of the idle ones; all but its text and list is the caller's to set (window and texts keep
- * memory). `key->window` has to be initialised. NULL: all keys fire, or no memory; counted as refused.
+ * A new key, as the newest of the idle ones; all but its text and list is the caller's to set (window, texts and reason
+ * keep memory). `key->window` has to be initialised. NULL: all keys fire, or no memory; counted as refused.
  */
 struct lb_alert_key *lb_alert_keys_add(struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
 void lb_alert_keys_remove(struct lb_alert_keys *keys, struct lb_alert_key *key);

@@ -423,6 +423,11 @@ void lb_alert_memory_applied(struct lb_alert_memory *memory, const struct lb_bat
         lb_token_done(token, LB_DELIVERED, NULL);
 }
 
+void lb_alert_memory_touch(struct lb_alert_memory *memory)
+{
+    memory->dirty = true;
+}
+
 static void let_go(struct lb_alert_memory *memory)
 {
     for (uint32_t i = 0; i < memory->writing; i++)

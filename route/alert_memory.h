@@ -36,6 +36,9 @@ void lb_alert_memory_load(struct lb_alert_memory *memory, const struct lb_strs *
 /* True if what was loaded holds the record that ends there. */
 bool lb_alert_memory_holds(const struct lb_alert_memory *memory, const struct lb_stream *stream, uint64_t end);
 
+/* Time alone has changed what the rules know, or what was told: it has to be saved, as after records. */
+void lb_alert_memory_touch(struct lb_alert_memory *memory);
+
 /* The batch was applied. Takes over the token, which may be NULL. */
 void lb_alert_memory_applied(struct lb_alert_memory *memory, const struct lb_batch *batch, struct lb_token *token);
 

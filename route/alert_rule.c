@@ -36,11 +36,16 @@ struct rule_options {
     struct lb_alert_rule rule;
     const struct lb_node *levels[LEVEL_KEYS];
     struct lb_str value;
+    struct lb_str when;
+    int severity;
     const struct lb_node *clear;
     int mode;
 };
 
 enum { MODE_ACTIVE, MODE_SHADOW };
+
+static const char *const severity_words[] = { "info", "low", "medium", "high", "critical", "warning",
+                                              "P4",   "P3",  "P2",     "P1",   NULL };
 
 static const char *const modes[] = { "active", "shadow", NULL };
 
@@ -50,12 +55,33 @@ static const char *const modes[] = { "active", "shadow", NULL };
 static const struct lb_option rule_options[] = {
     { "where", LB_OPTION_WHERE, MEMBER(where), NULL, "Only records that match are looked at", 0, NULL, NULL, 0, 0 },
     { "value", LB_OPTION_STRING, offsetof(struct rule_options, value), NULL,
-      "What is measured: a function such as count(), ratio(level >= error) or p95(duration_ms)", LB_OPTION_REQUIRED,
+      "What is measured: a function such as count(), ratio(level >= error) or p95(duration_ms), or arithmetic with "
+      "them",
+      0, NULL, NULL, 0, 0 },
+    { "when", LB_OPTION_STRING, offsetof(struct rule_options, when), NULL,
+      "Instead of value and thresholds: conditions joined by and, or", 0, NULL, NULL, 0, 0 },
+    { "severity", LB_OPTION_CHOICE, offsetof(struct rule_options, severity), NULL, "The severity of \"when\"", 0,
+      severity_words, NULL, 0, 0 },
+    { "keys", LB_OPTION_STRINGS, MEMBER(keys), NULL,
+      "Of absent: values of \"by\" that are missed though they were never seen; of several fields such as \"a, b\"", 0,
       NULL, NULL, 0, 0 },
+    { "forget", LB_OPTION_DURATION, MEMBER(forget_ns), "24h",
+      "Of absent: a key without a record for so long is no more; 0 keeps it; 7d for absent by 03:00", 0, NULL, NULL, 0,
+      366 * DAYS },
+    { "unknown_after", LB_OPTION_DURATION, MEMBER(unknown_ns), "5m",
+      "Of absent: told when nothing can be said of its keys for so long, because their source is behind", 0, NULL, NULL,
+      0, 31 * DAYS },
+    { "zone", LB_OPTION_STRING, MEMBER(zone_name), NULL,
+      "Of absent by 03:00: the time zone, such as Europe/Berlin; that of TZ unless told otherwise", 0, NULL, NULL, 0,
+      0 },
     { "over", LB_OPTION_DURATION, MEMBER(over_ns), NULL,
       "How far the window goes back, such as 5m; last() and consecutive() look back 1h unless told otherwise", 0, NULL,
       NULL, LB_SECOND, 31 * DAYS },
     { "by", LB_OPTION_STRINGS, MEMBER(by), NULL, "Fields: one alert for each of their values", 0, NULL, NULL, 0, 0 },
+    { "learn", LB_OPTION_DURATION, MEMBER(learn_ns), "1h",
+      "Of new(): how long what a key brings is only learned, from its first record on", 0, NULL, NULL, 0, 31 * DAYS },
+    { "known", LB_OPTION_STRINGS, MEMBER(known), NULL,
+      "Of new(): values that are known from the start; of several fields such as \"a, b\"", 0, NULL, NULL, 0, 0 },
     { "info", LB_OPTION_NODE, LEVEL(0), NULL, "Threshold of severity info, such as above 5%", 0, NULL, NULL, 0, 0 },
     { "low", LB_OPTION_NODE, LEVEL(1), NULL, "Threshold of severity low", 0, NULL, NULL, 0, 0 },
     { "medium", LB_OPTION_NODE, LEVEL(2), NULL, "Threshold of severity medium", 0, NULL, NULL, 0, 0 },
@@ -266,12 +292,136 @@ static bool check_over(struct lb_alert_rule *rule, const struct lb_node *node, s
 {
     bool newest = rule->function == LB_ALERT_LAST || rule->function == LB_ALERT_CONSECUTIVE;
 
-    if (lb_node_get(node, "over") != NULL)
+    if (lb_node_get(node, "over") != NULL || rule->function == LB_ALERT_FORMULA)
         return true;
-    rule->over_ns = 3600 * LB_SECOND;
+    rule->over_ns = (rule->probe != LB_PROBE_NONE ? 60 : 3600) * LB_SECOND;
     if (!newest)
         lb_diag_error(diag, node->place, "missing \"over\": how far back it looks, such as over: 5m");
     return newest;
+}
+
+static bool is_written(const struct lb_node *node)
+{
+    return node != NULL && node->kind == LB_NODE_SCALAR && node->text.len > 0;
+}
+
+/* Keys that mean nothing without `absent`. */
+static bool check_absent(const struct lb_node *node, const struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    static const char *const words[] = { "keys", "forget", "unknown_after", "zone", NULL };
+    const struct lb_node *keys = lb_node_get(node, "keys");
+
+    for (int i = 0; words[i] != NULL; i++) {
+        const struct lb_node *value = lb_node_get(node, words[i]);
+
+        if (value == NULL || (rule->absent && (strcmp(words[i], "zone") != 0 || rule->zone != NULL)))
+            continue;
+        lb_diag_error(diag, value->place, "\"%s\" belongs to \"when: absent%s\"", words[i],
+                      strcmp(words[i], "zone") == 0 ? " by 03:00" : "");
+        return false;
+    }
+    if (keys == NULL || (rule->by.count > 0 && rule->part_count == 0))
+        return true;
+    lb_diag_error(diag, keys->place,
+                  rule->by.count == 0 ? "\"keys\" are values of the fields of \"by\": add it"
+                                      : "\"keys\" is for a rule with \"absent\" alone");
+    return false;
+}
+
+/* `value:` and its thresholds. */
+static bool read_value(struct lb_config *config, const struct lb_node *node, const struct rule_options *options,
+                       struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    const struct lb_node *value = lb_node_get(node, "value");
+    bool ok = true;
+
+    if (value == NULL)
+        lb_diag_error(diag, rule->place, "missing \"value\" (what is measured), or \"when\" (a condition)");
+    else if (is_written(value))
+        ok = lb_alert_value_read(config, value, rule, diag);
+    if (ok)
+        ok = check_over(rule, node, diag) && value != NULL;
+    if (lb_node_get(node, "severity") != NULL) {
+        lb_diag_error(diag, lb_node_get(node, "severity")->place,
+                      "\"severity\" belongs to \"when\"; write a threshold by its name, such as high: above 5");
+        ok = false;
+    }
+    ok = check_absent(node, rule, diag) && ok;
+    return read_levels(options, rule, diag) && ok;
+}
+
+static bool read_conditions(struct lb_config *config, const struct lb_node *node, const struct lb_node *when,
+                            enum lb_severity severity, struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    const struct lb_node *zone = lb_node_get(node, "zone");
+
+    if (!lb_alert_when_read(config, when, severity, zone != NULL ? zone->begin : when->begin, rule, diag) ||
+        !check_absent(node, rule, diag))
+        return false;
+    if (rule->each && lb_node_get(node, "cooldown") == NULL)
+        rule->cooldown_ns = 60 * LB_SECOND;
+    if (rule->zone != NULL && lb_node_get(node, "forget") == NULL)
+        rule->forget_ns = 7 * DAYS;
+    return true;
+}
+
+/* `when:` and its severity. */
+static bool read_when(struct lb_config *config, const struct lb_node *node, const struct rule_options *options,
+                      struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    const struct lb_node *when = lb_node_get(node, "when");
+    bool ok = true;
+
+    for (size_t i = 0; i < LEVEL_KEYS; i++) {
+        if (options->levels[i] == NULL)
+            continue;
+        lb_diag_error(diag, options->levels[i]->place, "\"when\" has its own limits; write severity: %s instead",
+                      level_keys[i].name);
+        ok = false;
+    }
+    if (lb_node_get(node, "value") != NULL) {
+        lb_diag_error(diag, lb_node_get(node, "value")->place,
+                      "a rule has \"value\" with thresholds, or \"when\" with a severity, not both");
+        ok = false;
+    }
+    if (lb_node_get(node, "severity") == NULL && ok) {
+        lb_diag_error(diag, rule->place, "missing \"severity\" beside \"when\": info, low, medium, high or critical");
+        ok = false;
+    }
+    return is_written(when) &&
+           read_conditions(config, node, when, level_keys[options->severity].severity, rule, diag) && ok;
+}
+
+/* Who asks logboom itself asks for no records. */
+static bool check_probe(const struct lb_node *node, const struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    static const char *const words[] = { "by", "where", NULL };
+    bool probes = rule->probe != LB_PROBE_NONE;
+    bool records = rule->part_count == 0 && !probes;
+
+    for (uint32_t i = 0; i < rule->part_count; i++) {
+        probes = probes || rule->parts[i].probe != LB_PROBE_NONE;
+        records = records || rule->parts[i].probe == LB_PROBE_NONE;
+    }
+    for (int i = 0; probes && words[i] != NULL; i++) {
+        const struct lb_node *value = lb_node_get(node, words[i]);
+
+        if (value == NULL || (records && i == 1))
+            continue;
+        lb_diag_error(diag, value->place, "lag() and queue() are of no record: \"%s\" means nothing here", words[i]);
+        return false;
+    }
+    return true;
+}
+
+static bool read_way_back(const struct rule_options *options, struct lb_alert_rule *rule, struct lb_diag *diag)
+{
+    if (options->clear == NULL)
+        return true;
+    if (rule->part_count == 0 || rule->when_text.len == 0)
+        return read_clear(options->clear, rule, diag);
+    lb_diag_error(diag, options->clear->place, "\"clear\" is for a rule that measures one value");
+    return false;
 }
 
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
@@ -279,25 +429,20 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
 {
     struct rule_options options = { 0 };
     bool filled = lb_options_fill(config, rule_options, node, &options, diag);
-    const struct lb_node *value;
-    bool ok;
+    bool ok = true;
 
     *rule = options.rule;
     rule->name = name->text;
     rule->place = name->place;
     if (node->kind != LB_NODE_MAP)
         return false;
-    value = lb_node_get(node, "value");
-    ok = value == NULL || value->kind != LB_NODE_SCALAR || value->text.len == 0 ||
-         lb_alert_value_read(config, value, rule, diag);
-    ok = check_over(rule, node, diag) && ok;
+    rule->shadow = options.mode == MODE_SHADOW;
     if (rule->by.count > 0)
-        ok = check_by(rule, lb_node_get(node, "by"), diag) && ok;
+        ok = check_by(rule, lb_node_get(node, "by"), diag);
     if (rule->text.len > 0)
         ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;
-    rule->shadow = options.mode == MODE_SHADOW;
-    if (!read_levels(&options, rule, diag))
+    if (!(lb_node_get(node, "when") != NULL ? read_when : read_value)(config, node, &options, rule, diag))
         return false;
-    ok = (options.clear == NULL || read_clear(options.clear, rule, diag)) && ok;
-    return ok && filled;
+    ok = check_probe(node, rule, diag) && ok;
+    return read_way_back(&options, rule, diag) && ok && filled;
 }

@@ -10,13 +10,25 @@
 #include "alert_snapshot.h"
 
 #include "alert_distinct.h"
+#include "alert_parts.h"
 #include "lb_alloc.h"
 #include "lb_expr.h"
 
 #include <msgpack.h>
 #include <xxhash.h>
 
-enum { VERSION = 1, RULE_MEMBERS = 4, KEY_MEMBERS = 22, DETAIL_MEMBERS = 11, SKETCH_MEMBERS = 6 };
+/* Version 1 knew neither detectors nor parts. */
+enum {
+    VERSION = 2,
+    RULE_MEMBERS = 5,
+    RULE_MEMBERS_FIRST = 4,
+    KEY_MEMBERS = 25,
+    ABSENCE_MEMBERS = 5,
+    KEY_MEMBERS_FIRST = 22,
+    WINDOW_MEMBERS = 6,
+    DETAIL_MEMBERS = 11,
+    SKETCH_MEMBERS = 6
+};
 
 /* --- meaning ----------------------------------------------------------------- */
 
@@ -30,18 +42,34 @@ static uint64_t mix_number(uint64_t hash, double number)
     return mix(hash, (struct lb_str){ (const char *)&number, sizeof(number) });
 }
 
-uint64_t lb_alert_rule_meaning(const struct lb_alert_rule *rule)
+/* What one function measures. */
+static uint64_t mix_measure(uint64_t hash, const struct lb_alert_rule *rule)
 {
-    uint64_t hash = mix_number(0, rule->function);
+    hash = mix_number(hash, rule->function);
 
     hash = mix_number(hash, rule->quantile);
     hash = mix_number(hash, (double)rule->over_ns);
     hash = mix(hash, rule->field);
     hash = mix(hash, rule->where != NULL ? lb_expr_text(rule->where) : LB_STR(""));
     hash = mix(hash, rule->inner != NULL ? lb_expr_text(rule->inner) : LB_STR(""));
+    return rule->detector != NULL || rule->probe != LB_PROBE_NONE ? mix(hash, rule->value_text) : hash;
+}
+
+uint64_t lb_alert_rule_meaning(const struct lb_alert_rule *rule)
+{
+    uint64_t hash = mix_measure(0, rule);
+
+    if (rule->falling)
+        hash = mix_number(hash, 1 + (rule->zone != NULL ? rule->deadline_s : 0));
+    for (uint32_t i = 0; i < rule->part_count; i++)
+        hash = mix_measure(hash, &rule->parts[i]);
     for (size_t i = 0; i < rule->by.count; i++)
         hash = mix(hash, rule->by.items[i]);
-    return hash;
+    if (rule->detector == NULL)
+        return hash;
+    hash = mix(hash, lb_str_from(rule->detector->name));
+    hash = mix(hash, rule->second != NULL ? lb_expr_text(rule->second) : LB_STR(""));
+    return mix(hash, rule->detector_text);
 }
 
 /* --- writing ----------------------------------------------------------------- */
@@ -112,9 +140,39 @@ static void pack_slots(msgpack_packer *packer, const struct lb_alert_window *win
         pack_detail(packer, &window->details[i]);
 }
 
+static void pack_window(msgpack_packer *packer, const struct lb_alert_window *window,
+                        const struct lb_alert_shape *shape)
+{
+    pack_bytes(packer, &window->cursor, sizeof(window->cursor));
+    msgpack_pack_int64(packer, window->dropped);
+    msgpack_pack_int64(packer, window->slot_newest);
+    pack_samples(packer, window);
+    pack_slots(packer, window, shape);
+}
+
+static void pack_parts(msgpack_packer *packer, const struct lb_alert_runner *runner, const struct lb_alert_key *key)
+{
+    msgpack_pack_array(packer, key->part_count);
+    for (uint32_t i = 0; i < key->part_count; i++) {
+        msgpack_pack_array(packer, WINDOW_MEMBERS);
+        pack_window(packer, &key->parts[i].window, &runner->part_shapes[i]);
+    }
+}
+
+static void pack_absence(msgpack_packer *packer, const struct lb_alert_key *key)
+{
+    const struct lb_alert_daily *deadline = &key->deadline;
+
+    msgpack_pack_array(packer, ABSENCE_MEMBERS);
+    msgpack_pack_uint32(packer, key->held_back);
+    msgpack_pack_int64(packer, deadline->next);
+    msgpack_pack_int64(packer, deadline->first);
+    msgpack_pack_int64(packer, deadline->ended);
+    msgpack_pack_uint8(packer, (uint8_t)(deadline->met | deadline->known << 1 | deadline->is_absent << 2));
+}
+
 static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runner, const struct lb_alert_key *key)
 {
-    const struct lb_alert_window *window = &key->window;
 
     msgpack_pack_array(packer, KEY_MEMBERS);
     pack_bytes(packer, key->text, key->length);
@@ -132,12 +190,25 @@ static void pack_key(msgpack_packer *packer, const struct lb_alert_runner *runne
     msgpack_pack_uint8(packer, key->summarised);
     msgpack_pack_uint64(packer, key->told_sinks);
     pack_bytes(packer, &key->state, sizeof(key->state));
-    pack_bytes(packer, &window->cursor, sizeof(window->cursor));
-    msgpack_pack_int64(packer, window->dropped);
-    msgpack_pack_int64(packer, window->slot_newest);
-    pack_samples(packer, window);
-    pack_slots(packer, window, &runner->shape);
+    pack_window(packer, &key->window, &runner->shape);
     pack_bytes(packer, key->texts, key->texts != NULL ? sizeof(*key->texts) : 0);
+    pack_parts(packer, runner, key);
+    pack_absence(packer, key);
+    pack_bytes(packer, key->reason, key->reason != NULL ? sizeof(*key->reason) : 0);
+}
+
+/* What the detector knows, as one binary; too much for the buffer fails that, and so the whole. */
+static void pack_detector(msgpack_packer *packer, const struct lb_alert_runner *runner, size_t bytes_max)
+{
+    struct lb_buffer bytes;
+
+    lb_buffer_init(&bytes, bytes_max);
+    if (runner->detector.state != NULL)
+        runner->rule->detector->write(&runner->detector, &bytes);
+    if (bytes.failed)
+        lb_buffer_reset(&bytes);
+    pack_bytes(packer, bytes.ptr, bytes.len);
+    lb_buffer_free(&bytes);
 }
 
 /* Stands before the knowledge of each rule. Unpacking allocates what a count says, so damage must be found before. */
@@ -163,6 +234,7 @@ void lb_alert_snapshot_write(struct lb_buffer *out, const struct lb_alert_runner
     for (int list = 0; list < LB_ALERT_LISTS; list++)
         for (const struct lb_alert_key *key = runner->keys.lists[list].head; key != NULL; key = key->next)
             pack_key(&packer, runner, key);
+    pack_detector(&packer, runner, out->bytes_max);
     if (out->failed)
         return;
     head.length = out->len - start - sizeof(head);
@@ -184,6 +256,14 @@ static struct reader open_array(const msgpack_object *object, uint32_t members)
     if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size != members)
         return (struct reader){ .bad = true };
     return (struct reader){ object->via.array.ptr, members, false };
+}
+
+/* The same of a rule or key, which had fewer members in version 1. */
+static struct reader open_members(const msgpack_object *object, uint32_t members, uint32_t first)
+{
+    bool less = object->type == MSGPACK_OBJECT_ARRAY && object->via.array.size == first;
+
+    return open_array(object, less ? first : members);
 }
 
 static const msgpack_object *take(struct reader *reader)
@@ -403,6 +483,57 @@ static void take_texts(struct reader *reader, struct lb_alert_key *key)
         reader->bad = reader->bad || key->texts->lengths[i] > LB_ALERT_TEXT_BYTES;
 }
 
+static void take_parts(struct reader *reader, const struct lb_alert_runner *runner, struct lb_alert_key *key)
+{
+    struct reader parts = open_array(take(reader), runner->rule->part_count);
+
+    reader->bad = reader->bad || parts.bad;
+    if (reader->bad || parts.left == 0)
+        return;
+    key->parts = lb_alloc(parts.left * sizeof(*key->parts));
+    reader->bad = key->parts == NULL;
+    if (reader->bad)
+        return;
+    key->part_count = parts.left;
+    for (uint32_t i = 0; i < key->part_count; i++) {
+        struct reader window = open_array(take(&parts), WINDOW_MEMBERS);
+
+        take_window(&window, &key->parts[i].window, &runner->part_shapes[i]);
+        /* They are walked in step. */
+        reader->bad = reader->bad || window.bad || key->parts[i].window.cursor.end != key->window.cursor.end;
+    }
+}
+
+static void take_reason(struct reader *reader, struct lb_alert_key *key)
+{
+    struct lb_str bytes = take_bytes(reader);
+
+    if (reader->bad || bytes.len == 0)
+        return;
+    key->reason = lb_alloc(sizeof(*key->reason));
+    reader->bad = key->reason == NULL || bytes.len != sizeof(*key->reason);
+    if (reader->bad)
+        return;
+    memcpy(key->reason, bytes.ptr, bytes.len);
+    reader->bad = key->reason->length > LB_ALERT_REASON_BYTES;
+}
+
+static void take_absence(struct reader *reader, struct lb_alert_key *key)
+{
+    struct reader members = open_array(take(reader), ABSENCE_MEMBERS);
+    uint64_t flags;
+
+    key->held_back = (uint32_t)take_unsigned(&members);
+    key->deadline.next = take_signed(&members);
+    key->deadline.first = take_signed(&members);
+    key->deadline.ended = take_signed(&members);
+    flags = take_unsigned(&members);
+    key->deadline.met = (flags & 1) != 0;
+    key->deadline.known = (flags & 2) != 0;
+    key->deadline.is_absent = (flags & 4) != 0;
+    reader->bad = reader->bad || members.bad;
+}
+
 /* The members behind text, hash and list into a key without any memory. */
 static void take_members(struct reader *reader, const struct lb_alert_runner *runner, struct lb_alert_key *key)
 {
@@ -420,14 +551,27 @@ static void take_members(struct reader *reader, const struct lb_alert_runner *ru
     take_struct(reader, &key->state, sizeof(key->state));
     take_window(reader, &key->window, &runner->shape);
     take_texts(reader, key);
+    if (reader->left > 0 || runner->rule->part_count > 0)
+        take_parts(reader, runner, key);
+    if (reader->left > 0)
+        take_absence(reader, key);
+    if (reader->left > 0)
+        take_reason(reader, key);
     reader->bad = reader->bad || !state_is_sound(&key->state);
 }
 
 static void free_memory(struct lb_alert_key *key)
 {
     lb_alert_window_free(&key->window);
+    for (uint32_t i = 0; i < key->part_count; i++)
+        lb_alert_window_free(&key->parts[i].window);
+    lb_free(key->parts);
     lb_free(key->texts);
+    key->parts = NULL;
+    key->part_count = 0;
+    lb_free(key->reason);
     key->texts = NULL;
+    key->reason = NULL;
 }
 
 /* Everything but its place among the others. */
@@ -440,6 +584,7 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     key->previous = place.previous;
     key->next = place.next;
     key->list = place.list;
+    key->pinned = place.pinned;
     key->hash = place.hash;
     key->length = place.length;
     memcpy(key->text, place.text, sizeof(key->text));
@@ -447,6 +592,12 @@ static void adopt(struct lb_alert_runner *runner, struct lb_alert_key *key, stru
     key->arrival = runner->now;
     key->totals = key->window.cursor.totals;
     key->value = lb_alert_window_value(&key->window, &runner->shape);
+    if (key->parts != NULL) {
+        struct lb_alert_segment now = lb_alert_parts_now(runner, key);
+
+        key->totals = now.totals;
+        key->value = now.value;
+    }
     (void)lb_alert_judge(runner->rule, key->totals.count, key->value, &key->judged);
 }
 
@@ -461,7 +612,7 @@ static uint64_t map_sinks(uint64_t before, const uint64_t sinks[64])
 
 static bool read_key(struct lb_alert_runner *runner, const msgpack_object *object, const uint64_t sinks[64])
 {
-    struct reader reader = open_array(object, KEY_MEMBERS);
+    struct reader reader = open_members(object, KEY_MEMBERS, KEY_MEMBERS_FIRST);
     struct lb_str text = take_bytes(&reader);
     uint64_t hash = take_unsigned(&reader);
     uint64_t list = take_unsigned(&reader);
@@ -489,14 +640,14 @@ static bool read_key(struct lb_alert_runner *runner, const msgpack_object *objec
 static bool read_rule(const msgpack_object *object, const uint64_t sinks[64],
                       struct lb_alert_runner *(*find)(void *context, struct lb_str rule), void *context)
 {
-    struct reader reader = open_array(object, RULE_MEMBERS);
+    struct reader reader = open_members(object, RULE_MEMBERS, RULE_MEMBERS_FIRST);
     uint64_t version = take_unsigned(&reader);
     struct lb_str name = take_bytes(&reader);
     uint64_t meaning = take_unsigned(&reader);
     const msgpack_object *keys = take(&reader);
     struct lb_alert_runner *runner;
 
-    if (reader.bad || version != VERSION || keys->type != MSGPACK_OBJECT_ARRAY)
+    if (reader.bad || version == 0 || version > VERSION || keys->type != MSGPACK_OBJECT_ARRAY)
         return false;
     runner = find(context, name);
     if (runner == NULL || lb_alert_rule_meaning(runner->rule) != meaning)
@@ -504,7 +655,9 @@ static bool read_rule(const msgpack_object *object, const uint64_t sinks[64],
     for (uint32_t i = 0; i < keys->via.array.size; i++)
         if (!read_key(runner, &keys->via.array.ptr[i], sinks))
             return false;
-    return true;
+    if (reader.left > 0)
+        lb_alert_runner_restore(runner, take_bytes(&reader));
+    return !reader.bad;
 }
 
 enum lb_err lb_alert_snapshot_read(struct lb_str *bytes, const uint64_t sinks[64],

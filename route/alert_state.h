@@ -56,6 +56,8 @@ enum lb_alert_notice {
     LB_NOTICE_UPDATED,  /* another severity */
     LB_NOTICE_REPEATED, /* it still fires */
     LB_NOTICE_RESOLVED,
+    LB_NOTICE_UNKNOWN, /* of a rule: what its source has not read yet may change everything */
+    LB_NOTICE_KNOWN,   /* and it is read again */
 };
 
 void lb_alert_state_init(struct lb_alert_state *state, int64_t time);

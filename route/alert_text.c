@@ -150,7 +150,74 @@ static void write_own_text(struct lb_buffer *out, const struct lb_alert_event *e
 
 /* --- sentences ------------------------------------------------------------ */
 
-static void write_firing(struct lb_buffer *out, const struct lb_alert_event *event)
+/* What a detector found says more than that it was found once. */
+static void write_reason(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    lb_buffer_append(out, event->reason, event->reason_length);
+    if (event->value <= 1)
+        return;
+    lb_buffer_append(out, ", the last of ", 14);
+    lb_alert_value_write(out, event->rule, event->value);
+    lb_buffer_append(out, " within ", 8);
+    lb_alert_duration_write(out, event->rule->over_ns);
+}
+
+bool lb_alert_is_condition(const struct lb_alert_rule *rule)
+{
+    return rule->when_text.len > 0 && (rule->part_count > 0 || rule->absent || rule->each);
+}
+
+/* ": count() is 12, p95(duration_ms) is 810" */
+static void write_parts(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    const char *before = ": ";
+
+    for (uint32_t i = 0; i < event->rule->part_count; i++) {
+        const struct lb_alert_rule *part = &event->rule->parts[i];
+
+        if (isnan(event->parts[i]))
+            continue;
+        lb_buffer_print(out, "%s" LB_STR_FMT " is ", before, LB_STR_ARG(part->value_text));
+        lb_alert_value_write(out, part, event->parts[i]);
+        before = ", ";
+    }
+}
+
+/* An occurrence is what the record says. */
+static void write_newest_text(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    int newest = event->text_count - 1;
+
+    if (newest >= 0)
+        lb_buffer_append(out, event->texts[newest], event->text_lengths[newest]);
+    else
+        lb_buffer_append_str(out, LB_STR("a record"));
+}
+
+/* What holds, before the key. */
+static void write_condition(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    const struct lb_alert_rule *rule = event->rule;
+
+    if (rule->part_count > 0) {
+        lb_buffer_append_str(out, rule->when_text);
+    } else if (rule->each) {
+        write_newest_text(out, event);
+    } else if (rule->zone != NULL) {
+        lb_buffer_print(out, "no record by %02d:%02d", rule->deadline_s / 3600, rule->deadline_s / 60 % 60);
+    } else {
+        lb_buffer_append_str(out, LB_STR("no record for "));
+        lb_alert_duration_write(out, rule->over_ns);
+    }
+}
+
+static void write_held_back(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    if (event->held_back > 0)
+        lb_buffer_print(out, "; %u more %s held back", event->held_back, event->held_back == 1 ? "was" : "were");
+}
+
+static void write_measure(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     const struct lb_alert_rule *rule = event->rule;
 
@@ -159,14 +226,33 @@ static void write_firing(struct lb_buffer *out, const struct lb_alert_event *eve
     lb_alert_value_write(out, rule, event->value);
     lb_buffer_print(out, " (" LB_STR_FMT ") over ", LB_STR_ARG(rule->threshold_texts[event->severity]));
     lb_alert_duration_write(out, rule->over_ns);
+}
+
+static void write_firing(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    if (event->reason_length > 0 && event->rule->part_count == 0)
+        write_reason(out, event);
+    else if (lb_alert_is_condition(event->rule))
+        write_condition(out, event);
+    else
+        write_measure(out, event);
     write_key(out, event);
     lb_buffer_append(out, ", since ", 8);
     write_time(out, event->started, event->at);
-    if (event->notice == LB_NOTICE_REPEATED)
+    if (event->notice == LB_NOTICE_REPEATED && !event->rule->each)
         lb_buffer_append_str(out, LB_STR(", still firing"));
     if (event->notice == LB_NOTICE_UPDATED)
         lb_buffer_print(out, ", now %s, was %s", lb_severity_names[event->severity],
                         lb_severity_names[event->previous]);
+    if (event->rule->when_text.len > 0)
+        write_parts(out, event);
+    write_held_back(out, event);
+}
+
+static void write_reason_ended(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    lb_buffer_append(out, "the last was ", 13);
+    lb_buffer_append(out, event->reason, event->reason_length);
 }
 
 static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *event)
@@ -176,7 +262,18 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
     lb_buffer_append(out, "resolved after ", 15);
     lb_alert_duration_write(out, event->at - event->started);
     write_key(out, event);
+    if (lb_alert_is_condition(rule)) {
+        write_parts(out, event);
+        write_held_back(out, event);
+        if (event->forgotten)
+            lb_buffer_append_str(out, LB_STR(": forgotten, nothing has come for so long"));
+        return;
+    }
     lb_buffer_append(out, ": ", 2);
+    if (event->reason_length > 0) {
+        write_reason_ended(out, event);
+        return;
+    }
     lb_buffer_append_str(out, rule->value_text);
     if (event->judged) {
         lb_buffer_append(out, " is ", 4);
@@ -200,6 +297,20 @@ static void write_summary(struct lb_buffer *out, const struct lb_alert_event *ev
     lb_buffer_print(out, ", highest %s: they came too late to be told one by one", lb_severity_names[event->severity]);
 }
 
+/* No record came, and some were not read: nobody knows. */
+static void write_blindness(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    if (event->notice == LB_NOTICE_KNOWN) {
+        lb_buffer_append_str(out, LB_STR("known again: what had come is read"));
+        return;
+    }
+    lb_buffer_print(out,
+                    "unknown for %llu key%s: the source is behind, and what it has not read may be what is missing",
+                    (unsigned long long)event->blind, event->blind == 1 ? "" : "s");
+    lb_buffer_append(out, ", since ", 8);
+    write_time(out, event->started, event->at);
+}
+
 void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *event,
                             const struct lb_alerting *alerting)
 {
@@ -211,6 +322,10 @@ void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *
     lb_buffer_append(out, ": ", 2);
     if (event->summary) {
         write_summary(out, event);
+        return;
+    }
+    if (lb_alert_is_blindness(event)) {
+        write_blindness(out, event);
         return;
     }
     write_own_text(out, event);

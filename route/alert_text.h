@@ -21,4 +21,7 @@ void lb_alert_duration_write(struct lb_buffer *out, int64_t duration_ns);
 void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *event,
                             const struct lb_alerting *alerting);
 
+/* True of conditions that have no value which would say something: they hold, or not. */
+bool lb_alert_is_condition(const struct lb_alert_rule *rule);
+
 #endif

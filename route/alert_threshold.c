@@ -140,7 +140,7 @@ static bool read_unit(const struct lb_alert_rule *rule, struct lb_str unit, doub
         return read_per(unit, number);
     if (unit.len == 0)
         return true;
-    if (rule->function != LB_ALERT_RATIO || !lb_str_is(unit, "%"))
+    if ((rule->function != LB_ALERT_RATIO && rule->function != LB_ALERT_FORMULA) || !lb_str_is(unit, "%"))
         return false;
     *number /= 100;
     return true;
@@ -148,7 +148,7 @@ static bool read_unit(const struct lb_alert_rule *rule, struct lb_str unit, doub
 
 static const char *units_of(const struct lb_alert_rule *rule)
 {
-    if (rule->function == LB_ALERT_RATIO)
+    if (rule->function == LB_ALERT_RATIO || rule->function == LB_ALERT_FORMULA)
         return "% or nothing";
     if (rule->function == LB_ALERT_RATE)
         return "/s, /m or /h";
@@ -194,7 +194,8 @@ static bool read_amount(struct lb_str text, const struct lb_alert_rule *rule, do
 static void range_of(const struct lb_alert_rule *rule, double *least, double *most)
 {
     *most = rule->function == LB_ALERT_RATIO ? 1 : INFINITY;
-    *least = has_units(rule) && rule->function != LB_ALERT_STDDEV ? -INFINITY : 0;
+    *least =
+        (has_units(rule) && rule->function != LB_ALERT_STDDEV) || rule->function == LB_ALERT_FORMULA ? -INFINITY : 0;
 }
 
 static bool check_reach(const struct lb_threshold *threshold, const struct lb_alert_rule *rule, struct lb_place place,

@@ -505,24 +505,38 @@ double lb_alert_window_value(struct lb_alert_window *window, const struct lb_ale
 
 /* --- walking --------------------------------------------------------------- */
 
+/* Moves to the first end behind the cursor; the end at which something changes next. */
+static int64_t step(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                    struct lb_alert_cursor *cursor)
+{
+    int64_t from = cursor->end + 1;
+
+    if (window->slotted) {
+        step_slots(window, shape, cursor, from);
+        return slot_change(window, shape, cursor);
+    }
+    step_exact(window, shape, cursor, from);
+    return exact_change(window, shape, cursor);
+}
+
 bool lb_alert_cursor_next(struct lb_alert_window *window, const struct lb_alert_shape *shape,
                           struct lb_alert_cursor *cursor, int64_t limit, struct lb_alert_segment *segment)
 {
     int64_t from = cursor->end + 1;
-    int64_t change;
 
     if (cursor->end >= limit)
         return false;
-    if (window->slotted) {
-        step_slots(window, shape, cursor, from);
-        change = slot_change(window, shape, cursor);
-    } else {
-        step_exact(window, shape, cursor, from);
-        change = exact_change(window, shape, cursor);
-    }
-    cursor->end = min_time(limit, change - 1);
+    cursor->end = min_time(limit, step(window, shape, cursor) - 1);
     *segment = (struct lb_alert_segment){ from, cursor->end, cursor->totals, value_at(window, shape, cursor) };
     return true;
+}
+
+int64_t lb_alert_cursor_change(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                               const struct lb_alert_cursor *cursor)
+{
+    struct lb_alert_cursor probe = *cursor;
+
+    return step(window, shape, &probe) - 1;
 }
 
 bool lb_alert_window_settled(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t time)
@@ -531,13 +545,18 @@ bool lb_alert_window_settled(const struct lb_alert_window *window, const struct 
     return window->slotted && floor_div(time, shape->slot_ns) == floor_div(window->cursor.end, shape->slot_ns);
 }
 
+void lb_alert_window_refresh(struct lb_alert_window *window, const struct lb_alert_shape *shape)
+{
+    if (!window->slotted || window->dropped > horizon(window, shape))
+        return;
+    window->slotted = false;
+    place_exact(window, shape, &window->cursor);
+}
+
 bool lb_alert_window_next(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t limit,
                           struct lb_alert_segment *segment)
 {
-    if (window->slotted && window->dropped <= horizon(window, shape)) {
-        window->slotted = false;
-        place_exact(window, shape, &window->cursor);
-    }
+    lb_alert_window_refresh(window, shape);
     return lb_alert_cursor_next(window, shape, &window->cursor, limit, segment);
 }
 

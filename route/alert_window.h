@@ -105,6 +105,13 @@ struct lb_alert_cursor lb_alert_window_seek(const struct lb_alert_window *window
 bool lb_alert_cursor_next(struct lb_alert_window *window, const struct lb_alert_shape *shape,
                           struct lb_alert_cursor *cursor, int64_t limit, struct lb_alert_segment *segment);
 
+/* The last end of the segment that begins behind the cursor; what a window measures is constant up to there. */
+int64_t lb_alert_cursor_change(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                               const struct lb_alert_cursor *cursor);
+
+/* Goes back from slots to exact samples if they cover all again; lb_alert_window_next() does it by itself. */
+void lb_alert_window_refresh(struct lb_alert_window *window, const struct lb_alert_shape *shape);
+
 /* True if a sample at `time` changes no window that ends before the cursor: it lies in the cursor's own slot. */
 bool lb_alert_window_settled(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t time);
 

@@ -130,6 +130,15 @@ static double measure(const struct lb_alert_rule *rule, const struct lb_record *
     return number;
 }
 
+static uint8_t bits_of(const struct lb_alert_rule *rule, const struct lb_record *record, struct lb_scratch *scratch)
+{
+    unsigned bits = rule->inner == NULL || lb_expr_match(rule->inner, record, scratch) ? 1 : 0;
+
+    if (rule->second != NULL && lb_expr_match(rule->second, record, scratch))
+        bits |= 2;
+    return (uint8_t)bits;
+}
+
 static void feed_rule(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t index, uint16_t rule_index,
                       struct lb_scratch *scratch)
 {
@@ -157,9 +166,9 @@ static void feed_rule(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t
         feeder->lost++;
         return;
     }
-    bool holds = rule->inner == NULL || lb_expr_match(rule->inner, record, scratch);
-    *feed =
-        (struct lb_feed){ .record = index, .rule = rule_index, .bits = holds ? 1 : 0, .number = number, .key = kept };
+    *feed = (struct lb_feed){
+        .record = index, .rule = rule_index, .bits = bits_of(rule, record, scratch), .number = number, .key = kept
+    };
 }
 
 void lb_feeder_add(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t record, struct lb_scratch *scratch)
@@ -167,7 +176,8 @@ void lb_feeder_add(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t re
     if (feeder->keys == NULL)
         return;
     for (uint32_t i = 0; i < feeder->alerting->rule_count; i++)
-        feed_rule(feeder, batch, record, (uint16_t)i, scratch);
+        if (feeder->alerting->rules[i].part_count == 0 && feeder->alerting->rules[i].probe == LB_PROBE_NONE)
+            feed_rule(feeder, batch, record, (uint16_t)i, scratch);
 }
 
 void lb_feeder_end(struct lb_feeder *feeder)

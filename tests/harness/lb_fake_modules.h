@@ -83,7 +83,6 @@ struct fake_source {
     struct lb_strs exclude;
     int read_from;
     int64_t ignore_older_ns;
-    const struct lb_node *multiline;
     struct lb_str cert;
     struct lb_str key;
     bool verify;
@@ -133,7 +132,6 @@ static const struct lb_option fake_file_options[] = {
       .offset = FAKE_AT(fake_source, ignore_older_ns),
       .max = INT64_C(365) * 86400 * 1000000000,
       .help = "age of files to skip" },
-    { .name = "multiline", .kind = LB_OPTION_NODE, .offset = FAKE_AT(fake_source, multiline), .help = "events" },
     { .name = "tls", .kind = LB_OPTION_GROUP, .group = fake_tls_options, .help = "encryption" },
     { 0 },
 };

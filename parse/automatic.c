@@ -1,0 +1,246 @@
+/*
+ * automatic.c - the candidates in a fixed order, the strictest first.
+ *
+ * Each has a look of its own: the first byte, and something that must stand
+ * near the front. So prose costs a few comparisons, and only what may well be
+ * right is tried. A parser that accepts too much has no place here.
+ */
+#include "automatic.h"
+
+#include "leading.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define LB_PARSER(name) extern const struct lb_parser_type lb_parser_##name;
+#include "parsers.def"
+#undef LB_PARSER
+
+enum { FRONT_BYTES = 256, ESCAPES_MAX = 32 };
+
+static const max_align_t zeroes[32]; /* the state of a parser without settings */
+
+/* What a line begins with, seen once for all candidates. */
+struct look {
+    struct lb_str front;
+    char first;
+    bool quoted;  /* a quotation mark */
+    bool bracket; /* `[` */
+    bool equals;
+    bool tab;
+};
+
+static bool has(struct lb_str text, const char *what)
+{
+    return memmem(text.ptr, text.len, what, strlen(what)) != NULL;
+}
+
+static bool begins(struct lb_str text, const char *with)
+{
+    size_t len = strlen(with);
+
+    return text.len >= len && memcmp(text.ptr, with, len) == 0;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* --- looks ------------------------------------------------------------------- */
+
+static bool looks_cef(const struct look *look)
+{
+    return look->first == 'C' && begins(look->front, "CEF:");
+}
+
+static bool looks_leef(const struct look *look)
+{
+    return look->first == 'L' && begins(look->front, "LEEF:");
+}
+
+static bool looks_syslog(const struct look *look)
+{
+    return look->first == '<' && look->front.len > 2 && is_digit(look->front.ptr[1]);
+}
+
+/* `Mar  1 10:00:00 host`, `2026-03-01T10:00:00+01:00 host program: …` */
+static bool looks_old_syslog(const struct look *look)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    if (look->front.len < 16)
+        return false;
+    if (isupper((unsigned char)look->first))
+        for (size_t i = 0; i < sizeof(months) - 1; i += 3)
+            if (memcmp(look->front.ptr, months + i, 3) == 0 && look->front.ptr[3] == ' ')
+                return look->front.ptr[6] == ' ' && is_digit(look->front.ptr[5]) && look->front.ptr[9] == ':';
+    return false;
+}
+
+/* `2026-03-01T10:00:00.123456+01:00 host program[7]: …` as rsyslog writes files. */
+static bool looks_new_syslog(const struct look *look)
+{
+    if (!is_digit(look->first) || look->front.len < 24 || look->front.ptr[10] != 'T' || look->front.ptr[4] != '-')
+        return false;
+    const char *blank = memchr(look->front.ptr, ' ', look->front.len);
+    if (blank == NULL || (blank[-1] != 'Z' && blank[-3] != ':'))
+        return false;
+    struct lb_str rest = { blank + 1, look->front.len - (size_t)(blank + 1 - look->front.ptr) };
+    const char *second = memchr(rest.ptr, ' ', rest.len);
+    const char *colon = memmem(rest.ptr, rest.len, ": ", 2);
+    if (second == NULL || colon == NULL || colon < second + 2 || *rest.ptr == '[')
+        return false;
+    return memchr(second + 1, ' ', (size_t)(colon - second) - 1) == NULL;
+}
+
+static bool looks_access(const struct look *look)
+{
+    return look->bracket && look->quoted && (has(look->front, "] \"") || look->first == '[');
+}
+
+static bool looks_apache_error(const struct look *look)
+{
+    return look->first == '[' && look->front.len > 20 && has(look->front, "] [");
+}
+
+static bool looks_nginx_error(const struct look *look)
+{
+    return is_digit(look->first) && look->front.len > 22 && look->front.ptr[4] == '/' && look->front.ptr[20] == '[';
+}
+
+static bool looks_postgres(const struct look *look)
+{
+    return is_digit(look->first) && look->bracket && has(look->front, ":  ");
+}
+
+static bool looks_mysql(const struct look *look)
+{
+    return is_digit(look->first) && look->bracket && has(look->front, "Z ") && has(look->front, " [");
+}
+
+static bool looks_redis(const struct look *look)
+{
+    const char *colon = memchr(look->front.ptr, ':', look->front.len < 9 ? look->front.len : 9);
+
+    return is_digit(look->first) && colon != NULL && colon + 2 < look->front.ptr + look->front.len && colon[2] == ' ' &&
+           strchr("MSCX", colon[1]) != NULL;
+}
+
+static bool looks_klog(const struct look *look)
+{
+    return memchr("IWEFDV", look->first, 6) != NULL && look->front.len > 20 && is_digit(look->front.ptr[1]) &&
+           is_digit(look->front.ptr[4]);
+}
+
+static bool looks_cri(const struct look *look)
+{
+    return is_digit(look->first) && (has(look->front, " stdout ") || has(look->front, " stderr "));
+}
+
+static bool looks_haproxy(const struct look *look)
+{
+    return look->bracket && has(look->front, "/") && (has(look->front, "] ") && !has(look->front, "] \""));
+}
+
+/* A time or a level in front. */
+static bool looks_text(const struct look *look)
+{
+    return is_digit(look->first) || look->first == '[' || look->first == '\x1b' ||
+           isupper((unsigned char)look->first) || (islower((unsigned char)look->first) && !look->equals);
+}
+
+static bool looks_logfmt(const struct look *look)
+{
+    return look->equals && (isalpha((unsigned char)look->first) || look->first == '@' || look->first == '_');
+}
+
+static bool looks_ltsv(const struct look *look)
+{
+    return look->tab && isalpha((unsigned char)look->first);
+}
+
+struct candidate {
+    const struct lb_parser_type *type;
+    bool (*looks)(const struct look *look);
+};
+
+static const struct candidate candidates[] = {
+    { &lb_parser_syslog, looks_syslog },     { &lb_parser_cef, looks_cef },
+    { &lb_parser_leef, looks_leef },         { &lb_parser_cri, looks_cri },
+    { &lb_parser_klog, looks_klog },         { &lb_parser_redis, looks_redis },
+    { &lb_parser_nginx, looks_nginx_error }, { &lb_parser_apache, looks_apache_error },
+    { &lb_parser_nginx, looks_access },      { &lb_parser_apache, looks_access },
+    { &lb_parser_mysql, looks_mysql },       { &lb_parser_postgres, looks_postgres },
+    { &lb_parser_haproxy, looks_haproxy },   { &lb_parser_syslog, looks_old_syslog },
+    { &lb_parser_syslog, looks_new_syslog }, { &lb_parser_text, looks_text },
+    { &lb_parser_ltsv, looks_ltsv },         { &lb_parser_logfmt, looks_logfmt },
+};
+
+/* --- one line -------------------------------------------------------------------- */
+
+static bool tried(const struct lb_parser_type *type, const void *state, struct lb_record *record,
+                  struct lb_parse_context *context)
+{
+    context->reason = NULL;
+    context->reason_at = 0;
+    return type->parse(state, record, context) == LB_OK;
+}
+
+/* Where the JSON object of a text begins: behind blanks, or CEE's cookie. NULL: it is none. */
+static const char *json_of(struct lb_str text)
+{
+    while (text.len > 0 && (*text.ptr == ' ' || *text.ptr == '\t')) {
+        text.ptr++;
+        text.len--;
+    }
+    if (begins(text, "@cee:"))
+        return memchr(text.ptr, '{', text.len < 16 ? text.len : 16);
+    return text.len > 0 && *text.ptr == '{' ? text.ptr : NULL;
+}
+
+static const struct lb_parser_type *read_json(struct lb_record *record, struct lb_parse_context *context)
+{
+    struct lb_value whole = record->message;
+    const char *object = json_of((struct lb_str){ whole.ptr, whole.len });
+
+    if (object == NULL)
+        return NULL;
+    record->message.len -= (uint32_t)(object - whole.ptr);
+    record->message.ptr = object;
+    if (tried(&lb_parser_json, &leading_plain, record, context))
+        return &lb_parser_json;
+    record->message = whole;
+    return NULL;
+}
+
+static void look_at(struct lb_str text, struct look *look)
+{
+    struct lb_str front = { text.ptr, text.len < FRONT_BYTES ? text.len : FRONT_BYTES };
+
+    *look = (struct look){ .front = front,
+                           .first = *front.ptr,
+                           .quoted = memchr(front.ptr, '"', front.len) != NULL,
+                           .bracket = memchr(front.ptr, '[', front.len) != NULL,
+                           .equals = memchr(front.ptr, '=', front.len) != NULL,
+                           .tab = memchr(front.ptr, '\t', front.len) != NULL };
+}
+
+const struct lb_parser_type *automatic_apply(struct lb_record *record, struct lb_parse_context *context)
+{
+    const struct lb_parser_type *taken = read_json(record, context);
+    struct look look;
+
+    if (taken != NULL || record->message.len == 0 || *record->message.ptr == '{')
+        return taken;
+    look_at((struct lb_str){ record->message.ptr, record->message.len }, &look);
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+        if (!candidates[i].looks(&look) || !tried(candidates[i].type, zeroes, record, context))
+            continue;
+        /* What stands inside a line of syslog may be an object in turn. */
+        if (candidates[i].type == &lb_parser_syslog && lb_value_is_string(record->message))
+            (void)read_json(record, context);
+        return candidates[i].type;
+    }
+    return NULL;
+}

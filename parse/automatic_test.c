@@ -1,0 +1,112 @@
+/* automatic_test.c - which parser a line is taken for; what is left alone. */
+#include "automatic.c"
+
+#include "lb_test.h"
+#include "lb_test_batch.h"
+
+static struct lb_batch batch;
+static struct lb_scratch scratch;
+
+static const char *taken_of(const char *line)
+{
+    struct lb_record record = { .message = lb_value_text(lb_str_from(line)),
+                                .level = LB_LEVEL_NONE,
+                                .flags = LB_RECORD_NO_TIME };
+    struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
+    const struct lb_parser_type *taken = automatic_apply(&record, &context);
+
+    if (taken == NULL)
+        assert_text(((struct lb_str){ record.message.ptr, record.message.len }), line);
+    return taken != NULL ? taken->module.name : "none";
+}
+
+static void a_line_is_known_by_its_look(void **unused)
+{
+    static const char *const cases[][2] = {
+        { "{\"level\":\"info\",\"msg\":\"m\"}", "json" },
+        { "  {\"level\":\"info\"}", "json" },
+        { "@cee: {\"level\":\"info\"}", "json" },
+        { "<34>1 2026-03-01T10:00:00Z h app 7 - - m", "syslog" },
+        { "<34>Mar  1 10:00:00 h app[7]: m", "syslog" },
+        { "Mar  1 10:00:00 h app[7]: m", "syslog" },
+        { "2026-03-01T10:00:00.123456+01:00 h app[7]: m", "syslog" },
+        { "CEF:0|A|B|1|2|scan|8|src=192.0.2.1", "cef" },
+        { "LEEF:2.0|A|B|1|2|^|src=192.0.2.1", "leef" },
+        { "2026-03-01T10:00:00Z stderr F it broke", "cri" },
+        { "E20260301 10:00:00.000000 7 a.go:70] gone", "klog" },
+        { "1:M 01 Mar 2026 10:00:00.000 # no", "redis" },
+        { "2026/03/01 11:00:00 [error] 1#2: *3 broken, client: 192.0.2.1", "nginx" },
+        { "[Sun Mar 01 10:00:00.000000 2026] [core:error] [pid 4] m", "apache" },
+        { "192.0.2.1 - al [01/Mar/2026:11:00:00 +0100] \"GET /a HTTP/1.1\" 200 612 \"-\" \"curl\"", "nginx" },
+        { "2026-03-01T10:00:00.000000Z 8 [Warning] [MY-010926] [Server] no", "mysql" },
+        { "2026-03-01 11:00:00 CET [42] al@shop LOG:  duration: 1.50 ms  statement: select 1", "postgres" },
+        { "192.0.2.1:9 [01/Mar/2026:10:00:00.123] in out/s1 1/2/3/4/5 200 7 - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"",
+          "haproxy" },
+        { "2026-03-01 10:00:00,000 [main] ERROR c.a.Shop - it broke", "text" },
+        { "time=2026-03-01T10:00:00Z level=warn msg=\"a b\"", "logfmt" },
+        { "time:2026-03-01T10:00:00Z\tlevel:warn\tmessage:m", "ltsv" },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (strcmp(taken_of(cases[i][0]), cases[i][1]) != 0)
+            fail_msg("%s: taken for %s, expected %s", cases[i][0], taken_of(cases[i][0]), cases[i][1]);
+}
+
+static void prose_is_left_alone(void **unused)
+{
+    static const char *const lines[] = {
+        "",
+        "hello",
+        "the server has started",
+        "x = y",
+        "Mar",
+        "[",
+        "[1] done",
+        "12",
+        "{not json",
+        "{\"a\":1} x",
+        "<b>bold</b>",
+        "connection to db lost err=timeout",
+        "I am here",
+        "May be",
+        "1. first",
+        "\t\tindented",
+        "CEF: yes",
+        "key:\tvalue",
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (strcmp(taken_of(lines[i]), "none") != 0)
+            fail_msg("\"%s\" was taken for %s", lines[i], taken_of(lines[i]));
+}
+
+static void an_object_inside_of_syslog_is_read_too(void **unused)
+{
+    struct lb_record record = { .message = lb_value_text(
+                                    LB_STR("<14>Mar  1 10:00:00 h app[7]: @cee: {\"msg\":\"m\",\"n\":1}")),
+                                .level = LB_LEVEL_NONE };
+    struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
+
+    (void)unused;
+    assert_ptr_equal(automatic_apply(&record, &context), &lb_parser_syslog);
+    assert_text(((struct lb_str){ record.message.ptr, record.message.len }), "m");
+    assert_non_null(lb_record_field(&record, LB_STR("n")));
+}
+
+int main(void)
+{
+    static char memory[4096];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_is_known_by_its_look),
+        cmocka_unit_test(prose_is_left_alone),
+        cmocka_unit_test(an_object_inside_of_syslog_is_read_too),
+    };
+
+    scratch = (struct lb_scratch){ memory, sizeof(memory), 0 };
+    lb_arena_init(&batch.arena, 1024 * 1024);
+    int failed = cmocka_run_group_tests_name("parse/automatic", tests, NULL, NULL);
+    lb_arena_free(&batch.arena);
+    return failed;
+}
