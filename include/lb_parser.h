@@ -30,6 +30,7 @@ struct lb_envelope {
 
 extern const struct lb_envelope lb_envelope_lines;
 extern const struct lb_envelope lb_envelope_docker;
+extern const struct lb_envelope lb_envelope_cri;
 extern const struct lb_envelope lb_envelope_syslog;
 
 struct lb_parser_type;

@@ -22,6 +22,7 @@
 struct lb_source_type;
 struct lb_intake;    /* lb_intake.h */
 struct lb_multiline; /* lb_multiline.h */
+struct lb_encoding;  /* lb_encoding.h */
 
 enum lb_add { LB_ADD_SOURCE = 1, LB_ADD_FILE = 2, LB_ADD_OFFSET = 4 };
 
@@ -42,9 +43,10 @@ struct lb_source {
     struct lb_section section; /* section.name is the source's name */
     void *state;
     struct lb_source_options options;
-    unsigned add;                   /* enum lb_add, from options.add */
-    uint64_t intake_max;            /* bytes on disk, from options.durable; 0: it is not durable */
-    struct lb_multiline *multiline; /* from options.multiline; NULL: each line is an event. The configuration's */
+    unsigned add;                       /* enum lb_add, from options.add */
+    uint64_t intake_max;                /* bytes on disk, from options.durable; 0: it is not durable */
+    const struct lb_encoding *encoding; /* NULL: UTF-8; set by its check() and open() */
+    struct lb_multiline *multiline;     /* from options.multiline; NULL: each line is an event. The configuration's */
     bool intake_later; /* at open(): the instance before has the journal; the intake is started when that is gone */
 
     /* Set before open(). */

@@ -3,18 +3,17 @@
  * writes them, with what Docker knows of each container.
  *
  * A line whose `log` does not end in an escaped newline is a part of a longer
- * one. Ingest only keeps parts together: it cuts a batch where neither stdout
- * nor stderr has an open part, found backwards from the end; the envelope
- * joins them. A line that is not surely a part counts as whole.
+ * one. Ingest only keeps parts together (container_lines.h); the envelope joins
+ * them. A line that is not surely a part counts as whole.
  *
  * Facts stand beside the log in config.v2.json, and the container's id is the
  * name of its directory. They are read once, when the stream is opened.
  */
+#include "container_lines.h"
 #include "tail.h"
 
 #include "lb_alloc.h"
 #include "lb_json.h"
-#include "lb_multiline.h"
 #include "lb_scan.h"
 
 #include <fcntl.h>
@@ -27,12 +26,9 @@ enum {
     MEMBERS_MAX = 128, /* Docker writes about 40 */
     TAIL_WINDOW = 128, /* `","stream":"stdout","time":"…"}` fits */
     FACTS_BYTES_MAX = 16 * 1024,
-    TEXT_BYTES = 4096, /* of a line, for the patterns of `multiline:` */
 };
 
 /* --- parts ------------------------------------------------------------------------- */
-
-enum line_kind { LINE_WHOLE, LINE_PART_OUT, LINE_PART_ERR, LINE_WHOLE_OUT, LINE_WHOLE_ERR };
 
 /* Does the inside of a JSON string end in an escaped newline? */
 static bool ends_line(const char *text, size_t len)
@@ -80,71 +76,29 @@ static bool find_log(const char *line, size_t len, size_t *start, size_t *end)
     return *end < len;
 }
 
-static enum line_kind kind_of(const char *line, size_t len)
+static enum lb_container_line kind_of(const char *line, size_t len)
 {
     size_t start;
     size_t end;
 
     if (!find_log(line, len, &start, &end))
-        return LINE_WHOLE;
+        return LB_LINE_WHOLE;
     bool err = memmem(line + end, len - end < TAIL_WINDOW ? len - end : TAIL_WINDOW, "\"stderr\"", 8) != NULL;
     if (ends_line(line + start, end - start))
-        return err ? LINE_WHOLE_ERR : LINE_WHOLE_OUT;
-    return err ? LINE_PART_ERR : LINE_PART_OUT;
+        return err ? LB_LINE_WHOLE_ERR : LB_LINE_WHOLE_OUT;
+    return err ? LB_LINE_PART_ERR : LB_LINE_PART_OUT;
 }
-
-static enum line_kind kind_of_event(const struct lb_batch *batch, uint32_t i)
-{
-    const struct lb_event *event = lb_batch_event(batch, i);
-
-    return event->truncated ? LINE_WHOLE : kind_of(batch->bytes + event->start, event->length);
-}
-
-/*
- * The last line of each stream must be whole. Backwards: a part moves the cut before itself, and what was seen of
- * the other stream behind the cut does not count.
- */
-static uint32_t count_whole_lines(const struct lb_batch *batch)
-{
-    uint32_t whole = batch->event_count;
-    bool out = false;
-    bool err = false;
-
-    for (uint32_t i = batch->event_count; i-- > 0 && !(out && err);) {
-        enum line_kind line = kind_of_event(batch, i);
-
-        if ((line == LINE_PART_OUT && !out) || (line == LINE_PART_ERR && !err)) {
-            whole = i;
-            out = err = false;
-        }
-        out |= line == LINE_WHOLE_OUT;
-        err |= line == LINE_WHOLE_ERR;
-    }
-    return whole;
-}
-
-/* --- events of several lines --------------------------------------------------------- */
-
-/* What ingest follows of one stream: the event that is open in it. */
-struct sequence {
-    struct lb_multiline_state state;
-    uint32_t first; /* line of that event */
-    bool any;
-    bool in_parts;
-};
 
 /* The front of what the application wrote, unescaped into `text`. */
-static struct lb_str text_of(const struct lb_batch *batch, uint32_t i, char text[TEXT_BYTES])
+static struct lb_str text_of(const char *line, size_t length, char *text)
 {
-    const struct lb_event *event = lb_batch_event(batch, i);
-    const char *line = batch->bytes + event->start;
     size_t start;
     size_t end;
 
-    if (!find_log(line, event->length, &start, &end))
-        return (struct lb_str){ line, event->length };
-    if (end - start > TEXT_BYTES) {
-        end = start + TEXT_BYTES;
+    if (!find_log(line, length, &start, &end))
+        return (struct lb_str){ line, length };
+    if (end - start > LB_CONTAINER_TEXT_BYTES) {
+        end = start + LB_CONTAINER_TEXT_BYTES;
         /* Not within an escape, of which the longest has six bytes. */
         const char *escape = memrchr(line + end - 6, '\\', 6);
         if (escape != NULL)
@@ -156,53 +110,11 @@ static struct lb_str text_of(const struct lb_batch *batch, uint32_t i, char text
     return (struct lb_str){ text, len };
 }
 
-/* Notes in `first`, for each of the lines, which line its event begins with. */
-static void find_firsts(const struct lb_batch *batch, uint32_t lines, const struct lb_multiline *rule,
-                        struct sequence sequences[2], uint32_t *first)
-{
-    char text[TEXT_BYTES];
-
-    for (uint32_t i = 0; i < lines; i++) {
-        enum line_kind kind = kind_of_event(batch, i);
-        struct sequence *self = &sequences[kind == LINE_PART_ERR || kind == LINE_WHOLE_ERR];
-
-        if (kind == LINE_WHOLE) { /* none of Docker's: it stands alone */
-            first[i] = i;
-            continue;
-        }
-        if (!self->in_parts && !(lb_multiline_joins(rule, &self->state, text_of(batch, i, text)) && self->any))
-            self->first = i;
-        first[i] = self->first;
-        self->any = true;
-        self->in_parts = kind == LINE_PART_OUT || kind == LINE_PART_ERR;
-    }
-}
-
-/* The last line of each stream may go on with what is not read yet; no event of the other may span the cut. */
-static uint32_t count_whole_events(const struct lb_batch *batch, uint32_t lines, const struct lb_multiline *rule,
-                                   uint32_t *first)
-{
-    struct sequence sequences[2] = { 0 };
-    uint32_t whole = lines;
-
-    find_firsts(batch, lines, rule, sequences, first);
-    for (int i = 0; i < 2; i++)
-        if (sequences[i].any && !sequences[i].state.closed && sequences[i].first < whole)
-            whole = sequences[i].first;
-    for (uint32_t i = whole; i < lines; i++) {
-        if (first[i] >= whole)
-            continue;
-        whole = first[i];
-        i = whole;
-    }
-    return whole;
-}
+static const struct lb_container_format format = { kind_of, text_of };
 
 static uint32_t count_whole(const struct lb_batch *batch, const struct lb_multiline *rule, uint32_t *scratch)
 {
-    uint32_t lines = count_whole_lines(batch);
-
-    return rule != NULL ? count_whole_events(batch, lines, rule, scratch) : lines;
+    return lb_container_whole(&format, batch, rule, scratch);
 }
 
 /* --- facts ---------------------------------------------------------------------------- */

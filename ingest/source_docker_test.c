@@ -1,4 +1,5 @@
 /* source_docker_test.c - where batches may be cut, and what is read of a container. */
+#include "container_lines.c"
 #include "source_docker.c"
 
 #include "lb_conf.h"
@@ -55,8 +56,8 @@ static void cuts_where_no_run_is_open(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct lb_batch batch = batch_of(cases[i].lines);
 
-        if (count_whole_lines(&batch) != cases[i].whole)
-            fail_msg("%s: %u whole, expected %u", cases[i].what, count_whole_lines(&batch), cases[i].whole);
+        if (count_whole_lines(&format, &batch) != cases[i].whole)
+            fail_msg("%s: %u whole, expected %u", cases[i].what, count_whole_lines(&format, &batch), cases[i].whole);
     }
 }
 
@@ -67,10 +68,11 @@ static uint32_t count_forward(const struct lb_batch *batch)
     uint32_t whole = 0;
 
     for (uint32_t i = 0; i < batch->event_count; i++) {
-        enum line_kind line = kind_of_event(batch, i);
+        enum lb_container_line line = kind_of_event(&format, batch, i);
 
-        if (line != LINE_WHOLE)
-            open[line == LINE_PART_ERR || line == LINE_WHOLE_ERR] = line == LINE_PART_OUT || line == LINE_PART_ERR;
+        if (line != LB_LINE_WHOLE)
+            open[line == LB_LINE_PART_ERR || line == LB_LINE_WHOLE_ERR] =
+                line == LB_LINE_PART_OUT || line == LB_LINE_PART_ERR;
         if (!open[0] && !open[1])
             whole = i + 1;
     }
@@ -89,8 +91,8 @@ static void looking_back_finds_what_looking_forward_finds(void **state)
         for (unsigned n = lb_random(&random) % 20; n > 0; n--)
             strcat(text, lines[lb_random(&random) % 5]);
         struct lb_batch batch = batch_of(text);
-        if (count_whole_lines(&batch) != count_forward(&batch))
-            fail_msg("seed %llu: %u, not %u, in\n%s", (unsigned long long)lb_seed(), count_whole_lines(&batch),
+        if (count_whole_lines(&format, &batch) != count_forward(&batch))
+            fail_msg("seed %llu: %u, not %u, in\n%s", (unsigned long long)lb_seed(), count_whole_lines(&format, &batch),
                      count_forward(&batch), text);
     }
 }
@@ -116,7 +118,7 @@ static void no_event_is_cut(void **state)
             strcat(text, lines[lb_random(&random) % 7]);
         struct lb_batch batch = batch_of(text);
         uint32_t count = batch.event_count;
-        find_firsts(&batch, count, rule, sequences, first);
+        find_firsts(&format, &batch, count, rule, sequences, first);
         for (batch.event_count = 0; batch.event_count <= count; batch.event_count++) {
             uint32_t whole = count_whole(&batch, rule, scratch);
 

@@ -11,15 +11,51 @@ static const struct lb_option options[] = {
       .help = "patterns of the files to read; * and ? match within a name, ** any number of directories; a compressed "
               "file (.gz, .zst, ...) only where the pattern ends as it does",
       .flags = LB_OPTION_REQUIRED },
+    { .name = "encoding",
+      .kind = LB_OPTION_STRING,
+      .offset = offsetof(struct lb_tail_state, encoding_name),
+      .help = "how the text is encoded, where that is not UTF-8: utf-16 (-le, -be), latin1, windows-1252, shift_jis "
+              "and what "
+              "else iconv knows" },
     LB_TAIL_OPTIONS,
     { .name = NULL },
 };
 
 static const struct lb_tail_kind kind;
 
+static enum lb_err find_encoding(struct lb_source *source, struct lb_diag *diag)
+{
+    struct lb_tail_state *state = source->state;
+
+    if (state->encoding_name.len == 0)
+        return LB_OK;
+    if (!lb_encoding_find(state->encoding_name, &state->encoding)) {
+        lb_diag_error(diag, lb_section_place(&source->section, "encoding"),
+                      "unknown encoding \"%.60s\"; `iconv -l` lists those that this machine has",
+                      state->encoding_name.ptr);
+        return LB_BAD_CONF;
+    }
+    if (state->encoding.width > 1 && source->multiline != NULL) {
+        lb_diag_error(diag, lb_section_place(&source->section, "multiline"),
+                      "lines of %s cannot be put together; remove `multiline`", state->encoding.name);
+        return LB_BAD_CONF;
+    }
+    source->encoding = &state->encoding;
+    return LB_OK;
+}
+
+static enum lb_err check_source(struct lb_source *source, struct lb_diag *diag)
+{
+    enum lb_err err = lb_tail_source_check(source, diag);
+
+    return err == LB_OK ? find_encoding(source, diag) : err;
+}
+
 static enum lb_err open_source(struct lb_source *source, struct lb_diag *diag)
 {
-    return lb_tail_source_open(source, &kind, diag);
+    enum lb_err err = find_encoding(source, diag);
+
+    return err == LB_OK ? lb_tail_source_open(source, &kind, diag) : err;
 }
 
 const struct lb_source_type lb_source_file = {
@@ -31,7 +67,7 @@ const struct lb_source_type lb_source_file = {
     .multiline = true,
     .envelope = &lb_envelope_lines,
     .parse = "auto",
-    .check = lb_tail_source_check,
+    .check = check_source,
     .reads = lb_tail_source_reads,
     .open = open_source,
     .stop = lb_tail_source_stop,

@@ -20,6 +20,7 @@
 #ifndef LB_TAIL_H
 #define LB_TAIL_H
 
+#include "lb_encoding.h"
 #include "lb_limits.h"
 #include "lb_metrics.h"
 #include "lb_source.h"
@@ -392,6 +393,10 @@ size_t lb_lines_slab(size_t bytes); /* the slab to ask for so that `bytes` fit *
  */
 size_t lb_lines_note(struct lb_batch *batch, size_t length, size_t max_line, uint32_t *ends, bool *full);
 
+/* The same where line ends are two or four bytes wide. */
+size_t lb_lines_note_wide(struct lb_batch *batch, size_t length, size_t max_line, const struct lb_encoding *encoding,
+                          bool *full);
+
 /* Notes bytes[start, start + length), which no newline ends, as one event; nothing if it is empty. */
 void lb_lines_note_rest(struct lb_batch *batch, size_t start, size_t length, size_t max_line);
 
@@ -408,6 +413,8 @@ size_t lb_lines_cut(const char *line, size_t max_line);
 
 struct lb_tail_state {
     struct lb_tail_options options;
+    struct lb_str encoding_name; /* of text files; empty: UTF-8 */
+    struct lb_encoding encoding;
     struct lb_tail_runner *runner;
 };
 

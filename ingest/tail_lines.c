@@ -70,6 +70,39 @@ size_t lb_lines_note(struct lb_batch *batch, size_t length, size_t max_line, uin
     return start;
 }
 
+static bool is_unit(const char *at, const struct lb_encoding *encoding, char c)
+{
+    size_t place = encoding->big ? encoding->width - 1U : 0;
+
+    for (size_t i = 0; i < encoding->width; i++)
+        if (at[i] != (i == place ? c : '\0'))
+            return false;
+    return true;
+}
+
+size_t lb_lines_note_wide(struct lb_batch *batch, size_t length, size_t max_line, const struct lb_encoding *encoding,
+                          bool *full)
+{
+    uint32_t max = lb_lines_max(batch->capacity);
+    size_t width = encoding->width;
+    size_t start = 0;
+
+    *full = false;
+    for (size_t at = 0; at + width <= length && !*full; at += width) {
+        size_t line = at - start;
+
+        if (!is_unit(batch->bytes + at, encoding, '\n'))
+            continue;
+        if (line >= width && is_unit(batch->bytes + at - width, encoding, '\r'))
+            line -= width;
+        if (line > 0)
+            note(batch, start, line, max_line);
+        start = at + width;
+        *full = batch->event_count == max;
+    }
+    return start;
+}
+
 void lb_lines_note_rest(struct lb_batch *batch, size_t start, size_t length, size_t max_line)
 {
     if (length > 0 && batch->bytes[start + length - 1] == '\r')

@@ -212,7 +212,12 @@ static void find_events(struct lb_tail *self, struct lb_tail_file *file, struct 
 {
     size_t max_line = self->source->options.max_line;
 
-    reading->consumed = lb_lines_note(reading->batch, reading->length, max_line, self->ends, &reading->full);
+    const struct lb_encoding *encoding = self->source->encoding;
+
+    if (encoding != NULL && encoding->width > 1)
+        reading->consumed = lb_lines_note_wide(reading->batch, reading->length, max_line, encoding, &reading->full);
+    else
+        reading->consumed = lb_lines_note(reading->batch, reading->length, max_line, self->ends, &reading->full);
     size_t rest = reading->length - reading->consumed;
     if (reading->full)
         return;

@@ -1,7 +1,8 @@
 /*
- * envelope_docker.c - the records of a container's json-file log.
+ * envelope_docker.c - the records of a container's log, as Docker's json-file
+ * driver or a runtime of Kubernetes (CRI) writes it.
  *
- * A `log` without a newline is a part: what follows in the same stream
+ * A `log` without a newline (or a line tagged P) is a part: what follows in the same stream
  * (stdout and stderr take turns as they like) is joined to it. Records stand
  * in the order in which they were completed, so their ends rise, as marks
  * need it; a joined one begins where its first part does. Batches end where
@@ -11,6 +12,7 @@
  * event is known to be over when the next one begins, so the records are put
  * in the order of their ends when all is read.
  */
+#include "cri_line.h"
 #include "docker_line.h"
 #include "lb_limits.h"
 #include "lb_multiline.h"
@@ -39,8 +41,12 @@ struct open_event {
     struct open_record text;
 };
 
+/* Reads a line; lines come in the order in which they stand. False: it is none. */
+typedef bool read_line(struct docker_reader *reader, char *line, size_t len, struct docker_line *out);
+
 struct envelope {
     struct lb_batch *batch;
+    read_line *read;
     const struct lb_multiline *rule; /* NULL: each line is an event */
     struct lb_field *stream_fields;  /* one for each event */
     size_t max_line;
@@ -230,7 +236,7 @@ static void take_event(struct envelope *self, uint32_t i)
     struct docker_line line;
 
     begin_record(batch, i, &record);
-    if (!docker_read_line(&self->reader, batch->bytes + event->start, event->length, &line)) {
+    if (!self->read(&self->reader, batch->bytes + event->start, event->length, &line)) {
         record.flags |= LB_RECORD_PARSE_ERROR;
         record.reason = lb_str_from(line.reason);
         put(self, &record);
@@ -290,12 +296,12 @@ static void finish_events(struct envelope *self)
     sort_by_end(self->batch);
 }
 
-static enum lb_err open_docker(struct lb_batch *batch)
+static enum lb_err open_with(struct lb_batch *batch, read_line *read)
 {
     const struct lb_source *source = source_of(batch);
-    struct envelope self = { .batch = batch,
-                             .rule = source != NULL ? source->multiline : NULL,
-                             .max_line = max_line_of(batch) };
+    struct envelope self = {
+        .batch = batch, .read = read, .rule = source != NULL ? source->multiline : NULL, .max_line = max_line_of(batch)
+    };
 
     batch->record_count = 0;
     if (batch->event_count == 0)
@@ -313,4 +319,34 @@ static enum lb_err open_docker(struct lb_batch *batch)
     return LB_OK;
 }
 
+static enum lb_err open_docker(struct lb_batch *batch)
+{
+    return open_with(batch, docker_read_line);
+}
+
+/* A runtime's line in the words of Docker's. */
+static bool read_cri(struct docker_reader *reader, char *line, size_t len, struct docker_line *out)
+{
+    struct cri_line cri;
+
+    (void)reader;
+    *out = (struct docker_line){ 0 };
+    if (!cri_read_line((struct lb_str){ line, len }, &cri)) {
+        out->reason = cri.reason;
+        return false;
+    }
+    out->log = lb_value_text(cri.text);
+    out->whole = !cri.partial;
+    out->stream = lb_value_of(cri.stream, LB_VALUE_CLEAN);
+    out->timed = true;
+    out->time_ns = cri.time_ns;
+    return true;
+}
+
+static enum lb_err open_cri(struct lb_batch *batch)
+{
+    return open_with(batch, read_cri);
+}
+
 const struct lb_envelope lb_envelope_docker = { "docker", open_docker };
+const struct lb_envelope lb_envelope_cri = { "cri", open_cri };

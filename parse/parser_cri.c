@@ -4,7 +4,7 @@
  * The text inside is read by the parsers of `then`, as the source's own chain would; unless told otherwise by `auto`. A
  * runtime cuts long lines into parts; one that is not the last of its line is marked `partial`.
  */
-#include "cut.h"
+#include "cri_line.h"
 #include "fill.h"
 
 struct cri_state {
@@ -15,28 +15,15 @@ extern const struct lb_parser_type lb_parser_cri;
 
 static enum lb_err read_line(struct fill *fill)
 {
-    struct lb_str text = fill->text;
-    struct lb_str stamp, stream, tag;
-    bool partial;
-    int64_t time_ns;
+    struct cri_line line;
 
-    if (!cut_until(&text, ' ', &stamp) || !lb_time_rfc3339(stamp, &time_ns))
-        return fill_refuse(fill, "expected a time such as 2006-01-02T15:04:05.000000000Z", fill->text.ptr);
-    if (!cut_until(&text, ' ', &stream) || (!lb_str_is(stream, "stdout") && !lb_str_is(stream, "stderr")))
-        return fill_refuse(fill, "expected stdout or stderr", stamp.ptr + stamp.len + 1);
-    if (!cut_until(&text, ' ', &tag)) {
-        tag = text;
-        text = cut_from(text, text.len);
-    }
-    /* More tags may follow the first, with colons between them. */
-    partial = tag.len > 0 && *tag.ptr == 'P';
-    if (tag.len == 0 || (!partial && *tag.ptr != 'F') || (tag.len > 1 && tag.ptr[1] != ':'))
-        return fill_refuse(fill, "expected F or P", stream.ptr + stream.len + 1);
-    fill_time(fill, time_ns);
-    fill_text(fill, LB_STR("stream"), stream);
-    if (partial)
+    if (!cri_read_line(fill->text, &line))
+        return fill_refuse(fill, line.reason, line.at);
+    fill_time(fill, line.time_ns);
+    fill_text(fill, LB_STR("stream"), line.stream);
+    if (line.partial)
         fill_value(fill, LB_STR("partial"), lb_value_of(LB_STR("true"), LB_VALUE_BOOL));
-    fill_message(fill, text);
+    fill_message(fill, line.text);
     return LB_OK;
 }
 

@@ -267,3 +267,30 @@ def test_a_docker_run_that_never_ends_goes_out_after_a_while(logboom):
     container(daemon, {}).write_text(docker_line("prompt> "))
     daemon.start().ready()
     wait_for(lambda: messages(daemon) == ["prompt> "], seconds=20)
+
+
+def test_other_encodings_become_utf8_and_go_on_where_they_stopped(logboom):
+    daemon = tail(logboom, options=", encoding: utf-16, parse: none")
+    path = daemon.dir / "log" / "a.log"
+    path.write_bytes("\ufeffa 1 \u00e9\r\na 2 \u0a0a".encode("utf-16-le"))
+    daemon.start().ready()
+    expect(daemon, "a 1 \u00e9")
+    daemon.kill()
+    with open(path, "ab") as out:
+        out.write("\U0001f600\na 3\n".encode("utf-16-le"))
+    daemon.start().ready()
+    expect(daemon, "a 1 \u00e9", "a 2 \u0a0a\U0001f600", "a 3")
+
+
+def test_the_mark_of_utf8_is_no_text(logboom):
+    daemon = tail(logboom)
+    (daemon.dir / "log" / "a.log").write_bytes(b"\xef\xbb\xbfa 1\na 2\n")
+    daemon.start().ready()
+    expect(daemon, "a 1", "a 2")
+
+
+def test_an_unknown_encoding_is_told(tmp_path):
+    (tmp_path / "logboom.yaml").write_text("data_dir: ./data\nsources: {in: {type: file, include: ['./x'], encoding: klingon}}\n"
+                                           "routes: [{to: out}]\nsinks: {out: {type: stdout}}\n")
+    done = subprocess.run([BIN, "check", "-c", "logboom.yaml"], cwd=tmp_path, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 1 and 'unknown encoding "klingon"' in done.stderr, done.stderr
