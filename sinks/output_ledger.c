@@ -123,15 +123,11 @@ enum cut { CUT_OK, CUT_GONE, CUT_FAILED };
 
 /*
  * A data_dir that was copied finds its files under other inodes. Only then: otherwise another inode is a sealed file,
- * or somebody else's, in the place of ours. Where nothing was committed nothing tells whose a file is. A name with a
- * number is hardly anybody else's, and what was not committed must not stay in an archive; a plain file that holds
- * something is not emptied, it is continued.
+ * or somebody else's, in the place of ours.
  */
-static bool is_copy(const struct output *self, const struct output_file *file, int fd, uint64_t size)
+static bool is_copy(const struct output *self, const struct output_file *file, int fd)
 {
-    if (!self->sink->moved)
-        return false;
-    return file->length > 0 ? self->kind->is_ours(fd, file->length) : self->kind->numbered || size == 0;
+    return self->sink->moved && (file->length == 0 || self->kind->is_ours(fd, file->length));
 }
 
 /*
@@ -148,7 +144,7 @@ static bool is_the_one(const struct output *self, struct output_file *file, int 
 {
     if (S_ISREG(status->st_mode) && status->st_ino == file->inode)
         return true;
-    if (!S_ISREG(status->st_mode) || !is_copy(self, file, fd, (uint64_t)status->st_size)) {
+    if (!S_ISREG(status->st_mode) || !is_copy(self, file, fd)) {
         LB_WARN("sink", "another file stands where one was being written, it is left alone path=%s", file->path);
         return false;
     }
@@ -159,12 +155,13 @@ static bool is_the_one(const struct output *self, struct output_file *file, int 
 }
 
 /* Cuts an open file to what was committed. */
-static enum cut cut_open(const struct output *self, struct output_file *file, int fd)
+static enum cut cut_open(struct output *self, struct output_file *file, int fd)
 {
     struct stat status;
 
     if (fstat(fd, &status) != 0)
         return CUT_FAILED;
+    bool is_moved = status.st_ino != file->inode;
     if (!is_the_one(self, file, fd, &status))
         return CUT_GONE;
     if ((uint64_t)status.st_size < file->length) {
@@ -174,10 +171,13 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
     }
     if (file->length == 0 && self->kind->numbered)
         return output_unlink_at(self, file->path) ? surely_gone(self, file) : CUT_FAILED;
+    /* Of a plain file of which nothing was committed nothing tells whose it is. */
+    if (file->length == 0 && is_moved && status.st_size > 0)
+        return output_set_aside(self, file) ? surely_gone(self, file) : CUT_FAILED;
     return self->kind->cut(file, fd, (uint64_t)status.st_size) ? CUT_OK : CUT_FAILED;
 }
 
-static enum cut cut(const struct output *self, struct output_file *file)
+static enum cut cut(struct output *self, struct output_file *file)
 {
     int fd = output_open_at(self, file->path, O_RDWR, false);
 
