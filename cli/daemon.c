@@ -554,7 +554,7 @@ static void close_sinks(struct lb_daemon *daemon)
     for (uint32_t i = 0; i < daemon->retired_count; i++) {
         close_sink(daemon->retired[i].sink);
         lb_delivery_free(daemon->retired[i].sink);
-        lb_generation_unref(&daemon->retired[i].owner->base);
+        lb_generation_unref(&daemon->retired[i].owner->parts);
     }
 }
 

@@ -3,7 +3,8 @@
  *
  * A generation is a configuration in use, with the instances that serve it:
  * its own, and those of generations before that had not changed. The current
- * one is swapped by a reload; each lives until its last batch is gone.
+ * one is swapped by a reload; each lives until its last batch is gone, and
+ * then only what others still use of it: its own parts, with their options.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
@@ -38,7 +39,8 @@ struct sink_part {
 };
 
 struct generation {
-    struct lb_generation base; /* the first member: one is the other */
+    struct lb_generation base;  /* the first member: one is the other. Who uses all of it: batches, the daemon */
+    struct lb_generation parts; /* who uses what lives in its configuration: later generations, streams, `base` */
     struct lb_daemon *daemon;
     struct lb_config *config;
     uint32_t number;             /* 1, 2, 3 … */

@@ -4,7 +4,9 @@
  * The tricky thing: the last reference goes on any thread, maybe under a lock
  * (a sink lets go of a batch, a stream is removed), where freeing a whole
  * configuration is out of place. So the dead are put on a list and the main
- * thread buries them.
+ * thread buries them, in two steps. When nobody uses a generation as a whole,
+ * it lets go of the parts it kept from others; its own stay while others have
+ * kept them. Else each would keep those before it, and none would ever go.
  */
 #include "daemon.h"
 
@@ -12,10 +14,9 @@
 
 #include <string.h>
 
-/* On any thread. */
-static void release(struct lb_generation *base)
+/* On any thread, twice: `base` holds a reference to `parts`. */
+static void put_on_list(struct generation *self)
 {
-    struct generation *self = (struct generation *)(void *)base;
     struct lb_daemon *daemon = self->daemon;
 
     self->next_dead = atomic_load(&daemon->dead);
@@ -24,22 +25,39 @@ static void release(struct lb_generation *base)
     wake_main(daemon);
 }
 
-/* Parts that were kept are references; freeing one generation may make another die. */
-static void free_generation(struct generation *self)
+static void release(struct lb_generation *base)
 {
-    struct lb_config *config = self->config;
+    put_on_list((struct generation *)(void *)base);
+}
+
+static void release_parts(struct lb_generation *parts)
+{
+    put_on_list((struct generation *)(void *)((char *)parts - offsetof(struct generation, parts)));
+}
+
+/* Nobody uses it as a whole: parts that were kept are references, and may have been the last. */
+static void let_parts_go(struct generation *self)
+{
+    const struct lb_config *config = self->config;
 
     for (uint32_t i = 0; self->sources != NULL && i < config->source_count; i++) {
         if (self->sources[i].owner != self)
-            lb_generation_unref(&self->sources[i].owner->base);
+            lb_generation_unref(&self->sources[i].owner->parts);
     }
     for (uint32_t i = 0; self->sinks != NULL && i < config->sink_count; i++) {
         if (self->sinks[i].owner != self)
-            lb_generation_unref(&self->sinks[i].owner->base);
+            lb_generation_unref(&self->sinks[i].owner->parts);
     }
+    self->sources = NULL;
+    self->sinks = NULL;
     lb_alert_change_free(self->change);
+    self->change = NULL;
+}
+
+static void free_generation(struct generation *self)
+{
     lb_judge_free(self->judge);
-    lb_config_free(config);
+    lb_config_free(self->config);
     lb_free(self);
 }
 
@@ -51,7 +69,12 @@ void generation_bury(struct lb_daemon *daemon)
         while (dead != NULL) {
             struct generation *next = dead->next_dead;
 
-            free_generation(dead);
+            if (atomic_load(&dead->parts.references) == 0) {
+                free_generation(dead);
+            } else {
+                let_parts_go(dead);
+                lb_generation_unref(&dead->parts); /* if it was the last, it comes on the list again */
+            }
             dead = next;
         }
     }
@@ -77,7 +100,7 @@ static bool fill_sources(struct generation *self)
         struct lb_source *source = &config->sources[i];
 
         self->sources[i] = (struct source_part){ source, self, lb_config_source_print(config, i) };
-        source->generation = &self->base;
+        source->generation = &self->parts;
     }
     return self->sources != NULL;
 }
@@ -130,12 +153,15 @@ struct generation *generation_new(struct lb_daemon *daemon, struct lb_config *co
     }
     atomic_init(&self->base.references, 1);
     self->base.release = release;
+    atomic_init(&self->parts.references, 1);
+    self->parts.release = release_parts;
     self->daemon = daemon;
     self->config = config;
     self->number = number;
     atomic_init(&self->marker.references, 1);
     if (fill_sources(self) && fill_sinks(self) && fill_rules(self) && make_judge(self))
         return self;
+    let_parts_go(self);
     free_generation(self);
     return NULL;
 }
@@ -145,7 +171,7 @@ struct generation *generation_new(struct lb_daemon *daemon, struct lb_config *co
 static void keep_alive(const struct generation *self, struct generation *owner)
 {
     if (owner != self)
-        lb_generation_ref(&owner->base);
+        lb_generation_ref(&owner->parts);
 }
 
 void generation_keep_source(struct generation *self, uint32_t index, const struct source_part *part)

@@ -9,14 +9,13 @@
 
 #include "lb_crc32c.h"
 #include "lb_alloc.h"
+#include "lb_directories.h"
 #include "lb_ledger.h"
 #include "lb_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -113,22 +112,6 @@ enum lb_err lb_ledger_file_append(struct lb_ledger_file *file, char *record, siz
     return LB_OK;
 }
 
-/* A new name in a directory is durable only when the directory is. */
-static bool sync_directory(const char *path)
-{
-    char copy[PATH_MAX];
-
-    snprintf(copy, sizeof(copy), "%s", path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool synced = fsync(fd) == 0;
-    int cause = errno;
-    close(fd);
-    errno = cause;
-    return synced;
-}
-
 static bool write_temporary(int fd, char *first, size_t first_len, char *second, size_t second_len)
 {
     char header[LB_LEDGER_HEADER_BYTES];
@@ -162,7 +145,7 @@ enum lb_err lb_ledger_file_rewrite(struct lb_ledger_file *file, char *first, siz
     file->fd = fd;
     file->length = LB_LEDGER_HEADER_BYTES + first_len + second_len;
     /* Which of both files a crash would leave is open now: neither is good until a rewrite succeeds. */
-    file->must_rewrite = !sync_directory(file->path);
+    file->must_rewrite = !lb_directories_sync(file->path);
     return file->must_rewrite ? LB_IO : LB_OK;
 }
 

@@ -4,7 +4,9 @@
  * The tricky thing is the end: the last reference may go (file closed, all
  * delivered) before the marks are in the ledger. Such a stream stays in the
  * registry, without references, until the commit that follows has held; if
- * its source opens it again before that, its marks are taken over.
+ * its source opens it again before that, its marks are taken over. Marks come
+ * from the ledger first, which takes a while when others commit, and then it
+ * may have gone: what was read is then older than what is there.
  */
 #include "stream.h"
 
@@ -278,8 +280,9 @@ static void take_over(struct lb_streams *streams, struct lb_stream_entry *entry,
 }
 
 /*
- * A consumer that came while the marks were loaded has none here yet: the caller tries again. All marks of a new
- * stream are 0, whoever comes.
+ * A consumer that came while the marks were loaded has none here yet: the caller tries again. So does who opens one
+ * that `went`: it had ended and has left the registry meanwhile, so its marks are in the ledger, but only now. All
+ * marks of a new stream are 0, whoever comes.
  */
 static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity, bool is_new)
 {
@@ -288,9 +291,11 @@ static enum lb_err join(struct lb_streams *streams, struct lb_stream_entry *entr
     pthread_mutex_lock(&streams->lock);
     struct lb_stream **link = find_link(streams, entry->stream.id);
     struct lb_stream_entry *old = *link != NULL ? lb_stream_entry(*link) : NULL;
+    entry->went = old == NULL && entry->follows;
     if (old != NULL && old->forgotten)
         err = LB_END;
-    else if ((old != NULL && old->stream.references > 0) || (!is_new && entry->adopted != streams->changes))
+    else if ((old != NULL && old->stream.references > 0) || (!is_new && entry->adopted != streams->changes) ||
+             entry->went)
         err = LB_AGAIN;
     else if (!lb_stream_grow(streams, entry))
         err = LB_NOMEM;
@@ -326,7 +331,7 @@ static void note_resume(struct lb_streams *streams, struct lb_stream_entry *entr
 }
 
 /* Whether it may be opened at all, before anything is written. */
-static enum lb_err check_known(struct lb_streams *streams, const struct lb_stream_entry *entry, struct lb_str identity,
+static enum lb_err check_known(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity,
                                bool *changed)
 {
     enum lb_err err = LB_OK;
@@ -335,27 +340,37 @@ static enum lb_err check_known(struct lb_streams *streams, const struct lb_strea
     const struct lb_stream *old = *find_link(streams, entry->stream.id);
     if (old != NULL && old->references > 0)
         err = LB_AGAIN;
+    entry->follows = old != NULL;
     pthread_mutex_unlock(&streams->lock);
     if (err != LB_OK)
         return err;
     return lb_stream_look_up(streams, entry->stream.id, lb_source_name(entry->stream.source), identity, changed);
 }
 
-static enum lb_err open_entry(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity,
-                              bool is_new)
+static enum lb_err open_known(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity)
 {
-    bool changed = is_new;
-    enum lb_err err = is_new ? LB_OK : check_known(streams, entry, identity, &changed);
+    enum lb_err err;
 
-    if (err != LB_OK)
-        return err;
-    if (changed)
-        err = write_identity(streams, entry, identity, is_new);
-    if (err != LB_OK)
-        return err;
-    if (!is_new)
+    do {
+        bool changed = true;
+
+        entry->went = false;
+        err = check_known(streams, entry, identity, &changed);
+        if (err == LB_OK && changed)
+            err = write_identity(streams, entry, identity, false);
+        if (err != LB_OK)
+            return err;
         lb_stream_load_marks(streams, entry);
-    return join(streams, entry, identity, is_new);
+        err = join(streams, entry, identity, false);
+    } while (err == LB_AGAIN && entry->went);
+    return err;
+}
+
+static enum lb_err open_new(struct lb_streams *streams, struct lb_stream_entry *entry, struct lb_str identity)
+{
+    enum lb_err err = write_identity(streams, entry, identity, true);
+
+    return err == LB_OK ? join(streams, entry, identity, true) : err;
 }
 
 enum lb_err lb_stream_open(struct lb_streams *streams, const struct lb_source *source, uint64_t id,
@@ -366,7 +381,7 @@ enum lb_err lb_stream_open(struct lb_streams *streams, const struct lb_source *s
     if (entry == NULL)
         return LB_NOMEM;
     entry->stream.durable = true;
-    enum lb_err err = open_entry(streams, entry, identity, id == 0);
+    enum lb_err err = id == 0 ? open_new(streams, entry, identity) : open_known(streams, entry, identity);
     if (err != LB_OK) {
         free_entry(entry);
         return err;

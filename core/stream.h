@@ -57,6 +57,8 @@ struct lb_stream_entry {
 
     struct lb_generation *generation; /* a reference: the source lives in it */
     uint32_t adopted;                 /* streams->changes when its marks were loaded */
+    bool follows;                     /* the same stream had ended and was still there when it was looked for, */
+    bool went;                        /* and was not any more when this one took its place */
     uint32_t track_capacity;
     struct lb_track *tracks; /* one per consumer; moves, under both locks, when consumers are added */
 };

@@ -247,8 +247,25 @@ static void note_known(void *context, struct lb_str key, struct lb_str value)
     lb_buffer_append(&known->found, value.ptr + name + 1, head[1]);
 }
 
-/* What was changed or forgotten in this run counts more than what the ledger has. `identity` is replaced by a copy. */
-static bool look_at_pending(struct lb_streams *streams, uint64_t id, struct lb_buffer *copy, struct lb_str *identity)
+/* One that has ended may have left the registry since the ledger was read: then that has its last words now. */
+static bool read_again(struct lb_streams *streams, uint64_t id, struct lb_str source, struct lb_buffer *copy,
+                       struct lb_str *identity)
+{
+    char key[LB_STREAM_KEY_SIZE];
+    enum lb_err err = lb_ledger_get(streams->ledger, stream_key(id, key), copy);
+    struct lb_str value = lb_buffer_str(copy);
+
+    if (err == LB_OK && value.len > source.len && value.ptr[source.len] == '\n' && lb_str_starts(value, source))
+        *identity = (struct lb_str){ value.ptr + source.len + 1, value.len - source.len - 1 };
+    return err != LB_END;
+}
+
+/*
+ * What was changed or forgotten in this run counts more than what was read of the ledger. `identity` is replaced by a
+ * copy. False: nobody knows it any more.
+ */
+static bool look_at_pending(struct lb_streams *streams, uint64_t id, struct lb_str source, struct lb_buffer *copy,
+                            struct lb_str *identity)
 {
     bool forgotten = false;
 
@@ -265,7 +282,7 @@ static bool look_at_pending(struct lb_streams *streams, uint64_t id, struct lb_b
         *identity = lb_buffer_str(copy);
     }
     pthread_mutex_unlock(&streams->lock);
-    return !forgotten;
+    return entry != NULL ? !forgotten : read_again(streams, id, source, copy, identity);
 }
 
 /* The visitor may open streams, so it is called without a lock, on a copy. */
@@ -287,7 +304,7 @@ void lb_streams_each_known(struct lb_streams *streams, struct lb_str source,
         memcpy(head, known.found.ptr + at, sizeof(head));
         struct lb_str identity = { known.found.ptr + at + sizeof(head), head[1] };
         at += sizeof(head) + head[1];
-        if (look_at_pending(streams, head[0], &copy, &identity))
+        if (look_at_pending(streams, head[0], source, &copy, &identity))
             visit(context, head[0], identity);
     }
     lb_buffer_free(&copy);

@@ -1,7 +1,11 @@
 /* stream_known_test.c - what a run takes over from the ledger when sinks and files have come and gone. */
 #include "stream_test.h"
 
+static void each_and_then(struct lb_ledger *ledger, struct lb_str prefix,
+                          void (*visit)(void *context, struct lb_str key, struct lb_str value), void *context);
+#define lb_ledger_each each_and_then
 #include "stream_known.c"
+#undef lb_ledger_each
 
 #define ID_A "00000000000000aa"
 #define ID_B "00000000000000bb"
@@ -121,6 +125,20 @@ struct visits {
     struct lb_stream *opened;
 };
 
+/* A consumer's commits come between the reading of the ledger and what follows. */
+static struct run *committing;
+
+static void each_and_then(struct lb_ledger *ledger, struct lb_str prefix,
+                          void (*visit)(void *context, struct lb_str key, struct lb_str value), void *context)
+{
+    lb_ledger_each(ledger, prefix, visit, context);
+    if (committing == NULL)
+        return;
+    commit(committing, UINT32_MAX);
+    commit(committing, UINT32_MAX); /* now they are durable, and what has ended leaves the registry */
+    committing = NULL;
+}
+
 static void visit(void *context, uint64_t id, struct lb_str identity)
 {
     struct visits *visits = context;
@@ -157,6 +175,23 @@ static void known_streams_are_told_as_this_run_has_changed_them(void **state)
     lb_stream_unref(b);
 }
 
+static void what_changes_while_the_ledger_is_read_is_told_as_it_is_then(void **state)
+{
+    struct visits visits = { .run = *state };
+
+    put_fact(visits.run, "stream/" ID_A, "app\nx");
+    put_fact(visits.run, "stream/" ID_B, "app\ny");
+    struct lb_stream *a = open_stream(visits.run, 0xaa, "x");
+    struct lb_stream *b = open_stream(visits.run, 0xbb, "y");
+    lb_stream_identify(a, LB_STR("renamed"));
+    lb_stream_forget(b);
+    lb_stream_unref(a);
+    lb_stream_unref(b);
+    committing = visits.run;
+    lb_streams_each_known(visits.run->streams, LB_STR("app"), visit, &visits);
+    assert_string_equal(visits.text, "aa=renamed;");
+}
+
 static void open_it(void *context, uint64_t id, struct lb_str identity)
 {
     struct visits *visits = context;
@@ -186,6 +221,7 @@ int main(void)
         STREAM_TEST(a_mark_that_is_no_number_reads_again),
         STREAM_TEST(known_streams_are_told_to_their_own_source_only),
         STREAM_TEST(known_streams_are_told_as_this_run_has_changed_them),
+        STREAM_TEST(what_changes_while_the_ledger_is_read_is_told_as_it_is_then),
         STREAM_TEST(a_visitor_may_open_what_it_is_told_of),
     };
 

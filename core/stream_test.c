@@ -1,7 +1,10 @@
 /* stream_test.c - opening, ending, opening again, and what is in the ledger meanwhile. */
 #include "stream_test.h"
 
+static void load_marks_slowly(struct lb_streams *streams, struct lb_stream_entry *entry);
+#define lb_stream_load_marks load_marks_slowly
 #include "stream.c"
+#undef lb_stream_load_marks
 
 #include <inttypes.h>
 
@@ -33,6 +36,21 @@ static void a_new_stream_is_in_the_ledger_with_a_mark_for_each_consumer(void **s
     expect_ledger(run, expected);
     lb_stream_unref(stream);
     assert_int_equal(count_streams(run), 0);
+}
+
+/* What happens while the marks of a stream are on their way from the ledger. */
+static struct run *slow_run;
+static unsigned loads;
+
+static void load_marks_slowly(struct lb_streams *streams, struct lb_stream_entry *entry)
+{
+    loads++;
+    lb_stream_load_marks(streams, entry);
+    if (slow_run == NULL)
+        return;
+    commit(slow_run, UINT32_MAX); /* what a consumer has done before becomes durable, */
+    commit(slow_run, UINT32_MAX); /* and the next commit lets the ended stream go */
+    slow_run = NULL;
 }
 
 static void an_ephemeral_stream_leaves_no_trace(void **state)
@@ -144,6 +162,26 @@ static void a_stream_that_is_opened_again_takes_over_marks_that_are_not_durable_
     lb_stream_unref(stream);
 }
 
+/* The marks that were read are then older than the commit, and nobody is left to take them over from. */
+static void a_stream_that_goes_while_it_is_opened_again_is_not_opened_at_old_marks(void **state)
+{
+    struct run *run = *state;
+    struct lb_stream *stream = open_stream(run, 0, "x");
+    struct lb_stream *again = NULL;
+    uint64_t id = stream->id;
+
+    deliver(run, stream, 50);
+    lb_stream_unref(stream);
+    slow_run = run;
+    loads = 0;
+    enum lb_err err = lb_stream_open(run->streams, &run->source, id, LB_STR("x"), &again);
+    assert_int_equal(err, LB_OK);
+    assert_int_equal(loads, 2);
+    assert_int_equal(again->resume, 50);
+    assert_int_equal(lb_stream_mark(again, 0), 50);
+    lb_stream_unref(again);
+}
+
 static void a_token_keeps_its_stream(void **state)
 {
     struct run *run = *state;
@@ -237,6 +275,7 @@ int main(void)
         STREAM_TEST(after_a_restart_a_stream_resumes_at_its_lowest_mark),
         STREAM_TEST(a_stream_that_ended_stays_until_its_marks_are_durable),
         STREAM_TEST(a_stream_that_is_opened_again_takes_over_marks_that_are_not_durable_yet),
+        STREAM_TEST(a_stream_that_goes_while_it_is_opened_again_is_not_opened_at_old_marks),
         STREAM_TEST(a_token_keeps_its_stream),
         STREAM_TEST(a_changed_identity_goes_with_the_next_commit_of_sink_0),
         STREAM_TEST(a_known_stream_with_another_identity_is_durable_when_it_is_open),

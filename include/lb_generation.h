@@ -3,8 +3,8 @@
  *
  * A batch belongs to the generation that was current when it was queued, and
  * keeps it alive: workers, sinks and the alert engine may point into its arena
- * for as long as they have the batch. A stream keeps that of its source. When
- * the last reference goes, release() is called, from any thread, once.
+ * for as long as they have the batch. A stream keeps what its source lives in.
+ * When the last reference goes, release() is called, from any thread, once.
  */
 #ifndef LB_GENERATION_H
 #define LB_GENERATION_H

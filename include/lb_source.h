@@ -56,6 +56,7 @@ struct lb_source {
     struct lb_intake *intake; /* or here, when it is not NULL: lb_source_push() knows. The daemon's */
     struct lb_streams *streams;
     struct lb_generation *generation; /* that it is of; streams keep it alive. NULL: nobody's */
+    bool provisional;                 /* at open(): it may be taken back, see there */
     struct lb_source *before;         /* at open() and resume(): stopped, not closed, see there; or NULL */
     bool replaced;                    /* at stop(): keep what is open, another one takes it over or resume() comes */
     bool exit_at_eof;                 /* read what is there, then call lb_source_finished() */
@@ -79,7 +80,8 @@ struct lb_source_type {
     /*
      * While the loop has not started, or is held: binds, opens, registers events and timers with source->loop. From
      * `before`, an instance of the same type and name that was stopped, it takes over sockets and connections that both
-     * want; if it fails it gives them back.
+     * want; if it fails it gives them back. Of one that is provisional the loop is held, and if that runs again without
+     * its having been stopped, it stays; until then it leaves nothing behind, in the ledger least of all.
      */
     enum lb_err (*open)(struct lb_source *source, struct lb_diag *diag);
 

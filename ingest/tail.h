@@ -36,6 +36,7 @@ enum {
     LB_TAIL_FDS_MAX = 512,     /* descriptors held, but for files that only a descriptor can reach */
     LB_TAIL_EVENTS_MAX = LB_SLAB_LARGE / 64 + 16,
     LB_TAIL_SCRATCH_BYTES = 64 * 1024,
+    LB_TAIL_FIND_TRIES = 10, /* of a file that is renamed while it is looked for */
 };
 
 enum lb_tail_from { LB_TAIL_FROM_HEAD, LB_TAIL_FROM_END };

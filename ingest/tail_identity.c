@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { IDENTITY_BYTES = PATH_MAX + 128, HOLD_SECONDS = 5, FIND_TRIES = 10 };
+enum { IDENTITY_BYTES = PATH_MAX + 128, HOLD_SECONDS = 5 };
 
 /* --- text -------------------------------------------------------------------- */
 
@@ -267,7 +267,7 @@ static bool is_surely_gone(const char *path)
 /* Where its inode is now, and whether it begins as it did. */
 static bool find_inode(const struct lb_tail_known *known, char found[PATH_MAX], struct stat *status)
 {
-    for (unsigned tries = 0; tries < FIND_TRIES; tries++) {
+    for (unsigned tries = 0; tries < LB_TAIL_FIND_TRIES; tries++) {
         if (lb_tail_leads_to(known->path, &known->identity))
             snprintf(found, PATH_MAX, "%s", known->path);
         else if (!lb_tail_find_inode(known->path, &known->identity, found))

@@ -29,14 +29,26 @@ void lb_tail_renamed(struct lb_tail *self, struct lb_tail_file *file, const char
     lb_tail_watch_search(self, file->path);
 }
 
+/* Where it is now. A rotation may be under way, and what was found and looked at be two files: then once more. */
+static bool find_renamed(const struct lb_tail_file *file, char found[PATH_MAX])
+{
+    for (unsigned tries = 0; tries < LB_TAIL_FIND_TRIES; tries++) {
+        if (!lb_tail_find_inode(file->path, &file->identity, found))
+            return false;
+        bool same = file->fd >= 0 || lb_tail_match_path(&file->identity, found) != LB_TAIL_OTHER;
+        if (lb_tail_leads_to(found, &file->identity))
+            return same;
+    }
+    return false;
+}
+
 void lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file)
 {
     char found[PATH_MAX];
 
     if (file->gone)
         return;
-    if (lb_tail_find_inode(file->path, &file->identity, found) &&
-        (file->fd >= 0 || lb_tail_match_path(&file->identity, found) != LB_TAIL_OTHER)) {
+    if (find_renamed(file, found)) {
         lb_tail_renamed(self, file, found);
         return;
     }

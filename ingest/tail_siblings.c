@@ -22,7 +22,6 @@
 #include <xxhash.h>
 
 enum {
-    FIND_TRIES = 10,
     COPY_HEAD_MIN = 16, /* what begins alike for less may be chance, unless it is all that was read */
 };
 
@@ -157,7 +156,7 @@ bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identit
     bool hit = visit_siblings(&visit);
 
     /* A file that is renamed while its directory is read may be passed over. */
-    for (unsigned tries = 0; !hit && tries < FIND_TRIES && is_restless(path); tries++)
+    for (unsigned tries = 0; !hit && tries < LB_TAIL_FIND_TRIES && is_restless(path); tries++)
         hit = visit_siblings(&visit);
     if (!hit)
         return false;

@@ -5,6 +5,11 @@
  * event after a quiet time starts a turn at once; then inotify is left alone
  * for some milliseconds, so that a writer of one line at a time costs a few
  * hundred turns a second and each turn finds more than one line.
+ *
+ * Starting a tail writes to the ledger: the streams of files that are new. A
+ * source that may be taken back must not, or the one that goes on would have
+ * a stream of its own for the same file, and who comes next reads the file
+ * from its head. So it starts with its first turn, when it is sure to stay.
  */
 #include "tail.h"
 
@@ -25,6 +30,7 @@ struct lb_tail_runner {
     struct event *changed; /* inotify has something */
     struct event *turn;
     struct event *tick;
+    bool started;
     bool waiting; /* for credit */
     bool stopped;
     bool finished;
@@ -59,18 +65,6 @@ static void take_turn(struct lb_tail_runner *self)
     }
 }
 
-static void on_turn(evutil_socket_t fd, short what, void *context)
-{
-    struct lb_tail_runner *self = context;
-
-    (void)fd, (void)what;
-    if (self->stopped || self->waiting)
-        return;
-    if (self->changed != NULL)
-        event_add(self->changed, NULL);
-    take_turn(self);
-}
-
 static void on_changed(evutil_socket_t fd, short what, void *context)
 {
     struct lb_tail_runner *self = context;
@@ -84,6 +78,33 @@ static void on_changed(evutil_socket_t fd, short what, void *context)
         take_turn(self);
     else
         lb_tail_watch_drain(self->tail); /* or the kernel's queue overflows while we wait */
+}
+
+/* False: out of memory. Without inotify there is no such event. */
+static bool start(struct lb_tail_runner *self)
+{
+    self->started = true;
+    lb_tail_start(self->tail);
+    if (self->tail->watch.fd < 0)
+        return true;
+    self->changed =
+        event_new(lb_loop_base(self->source->loop), self->tail->watch.fd, EV_READ | EV_PERSIST, on_changed, self);
+    return self->changed != NULL;
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *context)
+{
+    struct lb_tail_runner *self = context;
+
+    (void)fd, (void)what;
+    if (self->stopped || self->waiting)
+        return;
+    if (!self->started && !start(self)) /* scans find what events would have told */
+        LB_ERROR("source.file", "no memory for events, files are polled source=" LB_STR_FMT,
+                 LB_STR_ARG(self->source->section.name));
+    if (self->changed != NULL)
+        event_add(self->changed, NULL);
+    take_turn(self);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -129,13 +150,8 @@ static bool add_events(struct lb_tail_runner *self)
 
     self->turn = evtimer_new(base, on_turn, self);
     self->tick = event_new(base, -1, EV_PERSIST, on_tick, self);
-    if (self->turn == NULL || self->tick == NULL || event_add(self->tick, &second) != 0 ||
-        evtimer_add(self->turn, &now) != 0)
-        return false;
-    if (self->tail->watch.fd < 0)
-        return true;
-    self->changed = event_new(base, self->tail->watch.fd, EV_READ | EV_PERSIST, on_changed, self);
-    return self->changed != NULL;
+    return self->turn != NULL && self->tick != NULL && event_add(self->tick, &second) == 0 &&
+           evtimer_add(self->turn, &now) == 0;
 }
 
 static void free_runner(struct lb_tail_runner *self)
@@ -161,8 +177,7 @@ enum lb_err lb_tail_source_open(struct lb_source *source, const struct lb_tail_k
     self->tail = lb_tail_new(source, &state->options, kind);
     if (self->tail == NULL)
         goto out_of_memory;
-    lb_tail_start(self->tail);
-    if (!add_events(self))
+    if ((!source->provisional && !start(self)) || !add_events(self))
         goto out_of_memory;
     lb_share_on_credit(source->share, wake, self);
     state->runner = self;

@@ -238,6 +238,7 @@ static enum lb_err check_block(struct archive_terms *terms, struct lb_str text, 
         return LB_BAD_INPUT;
     archive_words_clear(&terms->words);
     terms->ids.count = 0;
+    terms->ids.streaks = terms->segment->streaks;
     enum lb_err err = archive_terms_add(&terms->words, &terms->ids, text, 0, &full);
     if (err != LB_OK)
         return err;

@@ -15,7 +15,7 @@ enum { SLOTS = 2 * ARCHIVE_IDS_MAX };
 
 bool archive_ids_open(struct archive_ids *ids)
 {
-    *ids = (struct archive_ids){ .slots = lb_alloc(SLOTS * sizeof(*ids->slots)) };
+    *ids = (struct archive_ids){ .slots = lb_alloc(SLOTS * sizeof(*ids->slots)), .streaks = true };
     return ids->slots != NULL;
 }
 
@@ -61,7 +61,7 @@ enum lb_err archive_ids_add(struct archive_ids *ids, struct lb_str id)
     struct archive_winnow winnow;
     enum lb_err err = LB_OK;
 
-    archive_winnow_begin(&winnow, id);
+    archive_winnow_begin(&winnow, id, ids->streaks);
     for (uint32_t hash; err == LB_OK && (hash = archive_winnow_next(&winnow)) != 0;)
         err = add_hash(ids, hash);
     return err;
@@ -129,6 +129,7 @@ enum lb_err archive_ids_write(struct archive_ids *ids, uint64_t bytes_max, struc
     uint64_t most = bytes_max * 8 / segment->block_count;
     uint64_t wanted = count * ARCHIVE_ID_BITS < most ? count * ARCHIVE_ID_BITS : most;
 
+    segment->streaks = ids->streaks;
     if (ids->count > 0) {
         segment->rows = wanted > 0 ? (uint32_t)wanted : 1;
         segment->hashes = best_hashes(segment->rows, count > 0 ? count : 1);

@@ -17,6 +17,7 @@ enum {
 };
 
 struct archive_ids {
+    bool streaks;    /* are noted; archives from before there were any are checked without */
     uint32_t *slots; /* the hashes of the block that is read */
     uint32_t *hashes;
     size_t hashes_size; /* bytes */

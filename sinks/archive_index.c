@@ -129,6 +129,7 @@ void archive_segment_put(const struct archive_segment *segment, unsigned char *b
     put_u32(bytes + 48, segment->ids_offset);
     put_u32(bytes + 52, segment->ids_bytes);
     put_u32(bytes + 56, segment->hashes);
+    put_u32(bytes + 60, segment->streaks);
 }
 
 /* --- reading ------------------------------------------------------------------- */
@@ -193,6 +194,7 @@ static bool read_segments(struct archive_index *self, const unsigned char *bytes
         segment->ids_offset = get_u32(bytes + 48);
         segment->ids_bytes = get_u32(bytes + 52);
         segment->hashes = get_u32(bytes + 56);
+        segment->streaks = (get_u32(bytes + 60) & 1) != 0;
         uint64_t bits = (uint64_t)segment->rows * segment->block_count;
         uint64_t pages = (bits + ARCHIVE_PAGE_BITS - 1) / ARCHIVE_PAGE_BITS;
         uint64_t ids_bytes = (bits + 7) / 8 + 4 * pages;

@@ -74,6 +74,7 @@ struct archive_segment {
     uint32_t ids_offset; /* pages */
     uint32_t ids_bytes;
     uint32_t hashes; /* rows that an id stands in */
+    bool streaks;    /* they are noted; not so in archives from before there were any */
 };
 
 struct archive_index {

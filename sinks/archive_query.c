@@ -87,7 +87,7 @@ static enum lb_err read_row(struct pages *pages, uint32_t row, struct archive_se
 }
 
 /* The hashes of all ids in the literal that every line with it has noted. */
-static size_t hashes_of(struct lb_str literal, uint32_t *hashes)
+static size_t hashes_of(struct lb_str literal, bool streaks, uint32_t *hashes)
 {
     struct archive_winnow winnow;
     struct lb_str run;
@@ -97,7 +97,7 @@ static size_t hashes_of(struct lb_str literal, uint32_t *hashes)
     for (size_t at = 0; archive_next_run(literal, &at, &run, &classes);) {
         if (!archive_is_id(run, classes))
             continue;
-        archive_winnow_begin(&winnow, run);
+        archive_winnow_begin(&winnow, run, streaks);
         for (uint32_t hash; count < HASHES_MAX && (hash = archive_winnow_next(&winnow)) != 0;)
             hashes[count++] = hash;
     }
@@ -110,7 +110,7 @@ enum lb_err archive_query_ids(const struct archive_index *index, const struct ar
     struct archive_set always = blocks_with(index, segment, ARCHIVE_BLOCK_IDS);
     struct pages pages = { .index = index, .segment = segment };
     uint32_t hashes[HASHES_MAX];
-    size_t count = hashes_of(literal, hashes);
+    size_t count = hashes_of(literal, segment->streaks, hashes);
 
     uint32_t each = segment->rows > 0 ? segment->hashes : 1;
 

@@ -8,6 +8,11 @@
  * are winnowed, that is, of every 7 pieces of 6 bytes in a row the one with
  * the smallest hash is noted. So a literal that holds 12 such bytes holds a
  * whole window, whose smallest piece every block with it has noted.
+ *
+ * A piece that is the smallest of 5 windows in a row is noted a second time,
+ * in another way. A quarter of the ids of 16 bytes have one such piece and no
+ * other, and would be found in many blocks in vain. Not where one of the 16
+ * bytes is - or _: of long ids, as UUIDs are, enough is noted anyway.
  */
 #ifndef ARCHIVE_TERMS_H
 #define ARCHIVE_TERMS_H
@@ -22,7 +27,8 @@ enum {
     ARCHIVE_ID_MIN = 12,
     ARCHIVE_GRAM = 6,
     ARCHIVE_WINDOW = ARCHIVE_ID_MIN - ARCHIVE_GRAM + 1,
-    ARCHIVE_SLACK = 8, /* bytes behind a text that may be read */
+    ARCHIVE_STREAK = 5, /* of windows with the same smallest piece */
+    ARCHIVE_SLACK = 8,  /* bytes behind a text that may be read */
 };
 
 enum archive_class { ARCHIVE_LETTER = 1, ARCHIVE_BEYOND_F = 2, ARCHIVE_DIGIT = 4, ARCHIVE_ID = 8 };
@@ -125,13 +131,16 @@ static inline void archive_fold(struct lb_str word, uint64_t *folded)
 /* The hashes noted of an id, one at least; the same may come twice. Takes `run` from `*at` on; 0 at the end. */
 struct archive_winnow {
     struct lb_str run;
-    size_t at; /* of the next gram */
+    bool streaks; /* note them */
+    size_t at;    /* of the next gram */
+    size_t clean; /* there is neither - nor _ from there on */
     uint64_t gram;
     uint32_t ring[ARCHIVE_WINDOW];
-    uint32_t last; /* what was noted last; 0: nothing */
+    uint32_t last;   /* what was noted last; 0: nothing */
+    uint32_t streak; /* windows in a row that have it, and neither - nor _ */
 };
 
-void archive_winnow_begin(struct archive_winnow *winnow, struct lb_str run);
+void archive_winnow_begin(struct archive_winnow *winnow, struct lb_str run, bool streaks);
 
 /* The next hash, never 0; 0: no more. */
 uint32_t archive_winnow_next(struct archive_winnow *winnow);

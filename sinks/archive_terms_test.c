@@ -78,7 +78,7 @@ static size_t winnow(const char *text, size_t len, uint32_t *hashes)
     size_t count = 0;
     uint32_t hash;
 
-    archive_winnow_begin(&self, (struct lb_str){ text, len });
+    archive_winnow_begin(&self, (struct lb_str){ text, len }, true);
     while ((hash = archive_winnow_next(&self)) != 0)
         hashes[count++] = hash;
     return count;
@@ -117,7 +117,9 @@ static void the_hashes_of_a_piece_are_among_those_of_the_whole(void **state)
                 fail_msg("seed %llu: a piece has a hash that the whole has not", (unsigned long long)lb_seed());
         }
     }
-    assert_true(winnow("aaaaaaaaaaaaaaaaaaaaaaaa", 24, whole) == 1);
+    assert_int_equal(winnow("aaaaaaaaaaaaaaa", 15, whole), 1);
+    assert_int_equal(winnow("aaaaaaaaaaaaaaaaaaaaaaaa", 24, whole), 2); /* the piece, and that it is a streak */
+    assert_int_not_equal(whole[0], whole[1]);
 }
 
 int main(void)

@@ -73,7 +73,7 @@ static enum lb_err renew_spool(struct lb_delivery *self)
     pthread_mutex_unlock(&self->lock);
     if (self->current.batch != NULL && self->current.from == FROM_SPOOL)
         self->current.batch = NULL;
-    if (self->spool != NULL)
+    if (self->spool != NULL && self->spool->stream != NULL) /* an instance before it could not open it */
         lb_stream_drop(self->spool->stream, self->sink->index);
     delivery_spool_free(self);
     enum lb_err err = delivery_spool_open(self, spools);

@@ -314,13 +314,43 @@ static void a_batch_taken_in_part_goes_on_where_it_was(void **state)
 
     (void)state;
     fake->dribble = 3; /* of the first batch, which then goes to the spool with the others */
-    push_many(&rig, 0, 100, 10);
+    push_many(&rig, 0, 1, 10);
+    WAIT_FOR(count_of(fake) == 3); /* else all might be spooled before the sink sees any */
+    push_many(&rig, 10, 99, 10);
     WAIT_FOR(mark_of(&rig) >= 980);
     assert_int_equal(count_of(fake), 3);
     fake->dribble = UINT_MAX;
     WAIT_FOR(count_of(fake) == 1000);
     assert_true(stop(&rig, 20 * LB_SECOND));
     assert_got(fake, 0, 1000);
+    rig_close(&rig);
+}
+
+/* As a reload does: another instance takes the sink's place. Whatever of it fails, the next one finds all. */
+static void a_spool_that_cannot_be_opened_for_a_new_instance_is_opened_for_the_next(void **state)
+{
+    struct rig rig;
+    struct fake *fake = open_run(&rig, &network, LB_FULL_SPOOL, 500);
+    struct lb_sink *sink = &rig.sinks[0];
+    unsigned failed = 0;
+
+    (void)state;
+    fake->refuse = true;
+    push_many(&rig, 0, 20, 10);
+    for (long n = 1; n < 40; n++) {
+        assert_true(lb_delivery_pause(sink->delivery, lb_clock_monotonic() + 60 * LB_SECOND));
+        lb_alloc_fail_at = n;
+        enum lb_err err = lb_delivery_resume(sink->delivery, sink, true, 20 * LB_MILLISECOND);
+        lb_alloc_fail_at = 0;
+        failed += err != LB_OK;
+        if (err != LB_OK)
+            assert_int_equal(lb_delivery_resume(sink->delivery, sink, true, 20 * LB_MILLISECOND), LB_OK);
+    }
+    assert_true(failed > 3);
+    fake->refuse = false;
+    WAIT_FOR(count_of(fake) == 200);
+    assert_true(stop(&rig, 20 * LB_SECOND));
+    assert_got(fake, 0, 200);
     rig_close(&rig);
 }
 
@@ -632,6 +662,7 @@ int main(void)
         TEST(what_waits_too_long_goes_to_disk_however_little),
         TEST(one_large_batch_does_not_stay_in_memory),
         TEST(a_batch_taken_in_part_goes_on_where_it_was),
+        TEST(a_spool_that_cannot_be_opened_for_a_new_instance_is_opened_for_the_next),
         TEST(a_stop_in_an_outage_leaves_the_rest_in_the_spool),
         TEST(without_a_deadline_a_stop_waits_for_all),
         TEST(a_backlog_is_delivered_whatever_the_policy_is_now),

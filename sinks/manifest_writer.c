@@ -7,6 +7,7 @@
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
+#include "lb_directories.h"
 #include "lb_json.h"
 #include "lb_time.h"
 
@@ -28,7 +29,6 @@ enum {
 
 struct manifest_file {
     int fd;
-    bool made;     /* it was not there before */
     uint64_t size; /* of whole lines */
     char prev[MANIFEST_HEX_SIZE];
 };
@@ -110,35 +110,15 @@ static void close_file(struct manifest_file *file)
     errno = err;
 }
 
-static bool open_file(const char *root, bool make, struct manifest_file *file)
+static bool open_file(const char *path, bool make, struct manifest_file *file)
 {
-    char path[PATH_MAX];
-
-    if (!path_of(root, path, sizeof(path)))
-        return false;
-    file->fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    file->made = file->fd < 0 && errno == ENOENT && make;
-    if (file->made)
-        file->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+    file->fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | (make ? O_CREAT : 0), FILE_MODE);
     if (file->fd < 0)
         return false;
     if (lock_file(file->fd) && find_end(file))
         return true;
     close_file(file);
     return false;
-}
-
-static bool sync_directory(const char *root)
-{
-    int fd = open(*root != '\0' ? root : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return false;
-    bool ok = fsync(fd) == 0;
-    int err = errno;
-    close(fd);
-    errno = err;
-    return ok;
 }
 
 static bool write_line(const struct manifest_file *file, struct lb_str line)
@@ -166,14 +146,16 @@ bool manifest_append(const char *root, struct lb_str line)
 {
     struct manifest_file file;
     struct lb_buffer whole;
+    char path[PATH_MAX];
 
-    if (!open_file(root, true, &file))
+    if (!path_of(root, path, sizeof(path)) || !open_file(path, true, &file))
         return false;
     lb_buffer_init(&whole, LINE_BYTES_MAX);
     lb_buffer_append_str(&whole, line);
     lb_buffer_print(&whole, ",\"prev\":\"%s\"}\n", file.prev);
     errno = ENOMEM;
-    bool ok = !whole.failed && write_line(&file, lb_buffer_str(&whole)) && (!file.made || sync_directory(root));
+    /* Its name too, each time: who made the file may have been killed before it was on disk. */
+    bool ok = !whole.failed && write_line(&file, lb_buffer_str(&whole)) && lb_directories_sync(path);
 
     lb_buffer_free(&whole);
     close_file(&file);
@@ -183,8 +165,11 @@ bool manifest_append(const char *root, struct lb_str line)
 bool manifest_mend(const char *root)
 {
     struct manifest_file file;
+    char path[PATH_MAX];
 
-    if (!open_file(root, false, &file))
+    if (!path_of(root, path, sizeof(path)))
+        return false;
+    if (!open_file(path, false, &file))
         return errno == ENOENT;
     close_file(&file);
     return true;

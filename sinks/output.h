@@ -253,6 +253,7 @@ void output_file_unhide(struct output *self, struct output_file *file); /* remov
 bool output_publish(struct output *self);                                    /* hidden files get their names */
 void output_file_rename_full(struct output *self, struct output_file *file); /* path → the next free number */
 bool output_file_move_aside(struct output *self, struct output_file *file);  /* that too, before its commit */
+bool output_set_aside(struct output *self, const struct output_file *file);  /* what stands under its path */
 bool output_commit_intentions(struct output *self);
 bool output_sync_directories(struct output *self);
 

@@ -155,12 +155,13 @@ static bool is_the_one(const struct output *self, struct output_file *file, int 
 }
 
 /* Cuts an open file to what was committed. */
-static enum cut cut_open(const struct output *self, struct output_file *file, int fd)
+static enum cut cut_open(struct output *self, struct output_file *file, int fd)
 {
     struct stat status;
 
     if (fstat(fd, &status) != 0)
         return CUT_FAILED;
+    bool is_moved = status.st_ino != file->inode;
     if (!is_the_one(self, file, fd, &status))
         return CUT_GONE;
     if ((uint64_t)status.st_size < file->length) {
@@ -170,10 +171,13 @@ static enum cut cut_open(const struct output *self, struct output_file *file, in
     }
     if (file->length == 0 && self->kind->numbered)
         return output_unlink_at(self, file->path) ? surely_gone(self, file) : CUT_FAILED;
+    /* Of a plain file of which nothing was committed nothing tells whose it is. */
+    if (file->length == 0 && is_moved && status.st_size > 0)
+        return output_set_aside(self, file) ? surely_gone(self, file) : CUT_FAILED;
     return self->kind->cut(file, fd, (uint64_t)status.st_size) ? CUT_OK : CUT_FAILED;
 }
 
-static enum cut cut(const struct output *self, struct output_file *file)
+static enum cut cut(struct output *self, struct output_file *file)
 {
     int fd = output_open_at(self, file->path, O_RDWR, false);
 

@@ -173,6 +173,21 @@ bool output_file_move_aside(struct output *self, struct output_file *file)
     return true;
 }
 
+bool output_set_aside(struct output *self, const struct output_file *file)
+{
+    struct output_file other = { .path = NULL };
+    bool done = choose_name_behind_all(self, &other, lb_str_from(file->path), 2) &&
+                output_rename_at(self, file->path, other.path);
+    int err = errno;
+
+    if (done)
+        LB_WARN("sink", "what stands where nothing was safe yet may be somebody else's and is kept path=%s now=%s",
+                file->path, other.path);
+    lb_free(other.path);
+    errno = err;
+    return done;
+}
+
 /* --- hidden files ------------------------------------------------------------------ */
 
 static bool name_hidden(struct output *self)

@@ -286,6 +286,31 @@ static void after_a_failed_fsync_what_is_not_safe_goes_to_a_new_file(void **stat
     end();
 }
 
+/* The crash came between the note and the file; data_dir was moved to a host where the path is somebody else's. */
+static void what_stands_under_a_noted_name_on_another_host_is_not_emptied(void **state)
+{
+    char key[160];
+    char command[256];
+    struct lb_ledger_txn txn;
+
+    (void)state;
+    snprintf(command, sizeof(command), "echo of somebody else >%s", path);
+    assert_int_equal(system(command), 0);
+    begin();
+    lb_ledger_txn_init(&txn);
+    snprintf(key, sizeof(key), "file/problems/%s", path);
+    lb_ledger_put(&txn, lb_str_from(key), LB_STR("0 7 1 0"));
+    assert_int_equal(lb_ledger_commit(rig.ledger, &txn), LB_OK);
+    lb_ledger_txn_free(&txn);
+    sink->moved = true;
+    open_sink();
+    write_some(0, 5);
+    assert_true(commit_all());
+    end();
+    assert_int_equal(line_count("problems.log"), 5);
+    assert_int_equal(line_count("problems.2.log"), 1);
+}
+
 /* Whatever the moment: before or after the new name, before or after the new file. */
 static void a_crash_after_a_file_was_given_up_leaves_what_was_committed(void **state)
 {
@@ -343,6 +368,7 @@ int main(void)
         TEST(a_file_whose_date_is_over_is_forgotten),
         TEST(after_a_failed_fsync_what_is_not_safe_goes_to_a_new_file),
         TEST(a_crash_after_a_file_was_given_up_leaves_what_was_committed),
+        TEST(what_stands_under_a_noted_name_on_another_host_is_not_emptied),
         TEST(writes_may_be_short_interrupted_or_fail),
     };
 

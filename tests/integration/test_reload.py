@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import threading
@@ -264,6 +265,33 @@ def test_a_source_that_cannot_open_undoes_everything(logboom, tmp_path):
     assert sorted(archived(tmp_path)) == sorted(expected)
 
 
+def test_a_refused_reload_leaves_no_position_behind(logboom, tmp_path):
+    """The new source sees files that the old one, which goes on, has not begun: they look like copies, and wait for 5 s."""
+    config = BASE.replace("in.log']", "in*.log']")
+    daemon = start(logboom, tmp_path, config, port=free_port(), hook=Receiver().url)
+    lines = [f"the line of number {n}" for n in range(3)]
+    (tmp_path / "in.log").write_text("".join(line + "\n" for line in lines))
+    wait_for(lambda: plain(tmp_path) == lines, 20, "the first lines")
+    for n in range(10):
+        shutil.copy(tmp_path / "in.log", tmp_path / f"in.{n}.log")
+    wait_for(lambda: daemon.metric("logboom_tail_files", source="lines") == 11, 20, "the copies")
+    changed = config.replace("in*.log']", "in*.log'], service: x")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        write(daemon, changed.replace("tcp://", "udp://127.0.0.1:{taken}', 'tcp://"), taken=taken.getsockname()[1])
+        refused(daemon)
+    wait_for(lambda: len(plain(tmp_path)) == 33, 60, "the copies read")
+    write(daemon, changed)
+    assert reloaded(daemon)["sources"]["changed"] == 1
+    with open(tmp_path / "in.log", "a") as log:
+        log.write("the last line\n")
+    wait_for(lambda: plain(tmp_path)[-1] == "the last line", 20, "the last line")
+    assert daemon.stop() == 0
+    expected = sorted(lines * 11 + ["the last line"])
+    assert sorted(archived(tmp_path)) == expected
+    assert sorted(plain(tmp_path)) == expected
+
+
 def test_two_sinks_never_write_to_one_path(logboom, tmp_path):
     daemon = start(logboom, tmp_path, BASE, port=free_port(), hook=Receiver().url)
     write(daemon, BASE.replace("plain", "renamed").replace("renamed.jsonl", "plain.jsonl"))
@@ -434,6 +462,26 @@ def test_many_reloads_under_load(logboom, tmp_path):
     assert sorted(plain(tmp_path)) == sorted(expected)
     assert set(receiver.messages) == expected
     print(f"reloads={3 * RELOADS} lines={len(expected)} fds={len(before)}")
+
+
+def test_configurations_before_the_current_one_go_though_parts_of_them_stay(logboom, tmp_path):
+    """Each reload changes one of two sinks and keeps the other: an old configuration must not keep those before it."""
+    daemon = start(logboom, tmp_path, BASE, port=free_port(), hook=Receiver().url)
+    big = BASE + "# a remark of some length\n" * 40000  # 1 MiB, which is kept with the configuration
+    sinks = ("all.jsonl.zst', flush: ", "json, flush: ")
+    numbers = [100, 100]
+    for i in range(60):
+        numbers[i % 2] += 1
+        config = big
+        for sink, number in zip(sinks, numbers):
+            config = config.replace(f"{sink}100ms", f"{sink}{number}ms")
+        write(daemon, config)
+        assert reloaded(daemon)["sinks"]["changed"] == 1
+        if i == 19:
+            memory = memory_kib(daemon.process.pid)
+    if "asan" not in daemon_binary() and "tsan" not in daemon_binary():
+        assert memory_kib(daemon.process.pid) < memory + 16 * 1024, "memory grows"
+    assert daemon.stop() == 0
 
 
 def daemon_binary():
