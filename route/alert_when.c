@@ -248,6 +248,7 @@ static bool take_detector(struct when *self, const struct lb_alert_detector_type
         return false;
     part->function = LB_ALERT_COUNT;
     part->detector = type;
+    part->min_count = self->rule->min_count;
     (void)lb_alert_window_take(&call.arguments, &part->over_ns);
     part->detector_text = call.arguments;
     part->threshold_texts[0] = LB_STR("once");

@@ -19,6 +19,7 @@
 #include "alert_keys.h"
 #include "lb_alloc.h"
 #include "lb_clock.h"
+#include "lb_expr.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -67,6 +68,15 @@ static const struct options *options_of(const struct lb_alert_detector *detector
     return detector->rule->detector_options;
 }
 
+/* Of a measure that is not kept; nobody else will. */
+static void free_expressions(const struct lb_alert_rule *measured)
+{
+    if (measured->inner != NULL)
+        lb_expr_free((struct lb_expr *)measured->inner);
+    for (uint32_t i = 0; i < measured->part_count; i++)
+        free_expressions(&measured->parts[i]);
+}
+
 static bool read_measure(struct lb_config *config, struct lb_alert_argument argument, struct options *options,
                          struct lb_alert_rule *rule, struct lb_diag *diag)
 {
@@ -75,14 +85,17 @@ static bool read_measure(struct lb_config *config, struct lb_alert_argument argu
     };
     struct lb_alert_rule measured = { 0 };
 
-    if (!lb_alert_value_read(config, &node, &measured, diag))
-        return false;
-    rule->field = measured.field;
-    rule->inner = measured.inner;
-    options->function = measured.function;
-    options->value_text = argument.text;
-    if (lb_alert_cells_measure(options->function))
+    bool read = lb_alert_value_read(config, &node, &measured, diag);
+    if (read && lb_alert_cells_measure(measured.function)) {
+        rule->field = measured.field;
+        rule->inner = measured.inner;
+        options->function = measured.function;
+        options->value_text = argument.text;
         return true;
+    }
+    free_expressions(&measured);
+    if (!read)
+        return false;
     lb_diag_error(diag, argument.place, "spike and drop compare count, rate, ratio, sum, avg, min or max");
     return false;
 }

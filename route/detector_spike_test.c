@@ -189,6 +189,8 @@ static void what_is_written_wrong_is_told(void **state)
     refuses("spike(p95(ms), 5x)");
     refuses("spike(max(ms), 5x vs usual)");
     refuses("spike(nothing(), 5x)");
+    refuses("spike(count(message ~ \"a.*b\") / count(message ~ \"c.*d\"), 5x)");
+    refuses("spike(count(message ~ \"a.*b\") / nothing(), 5x)");
     refuses("drop(count(level >), 5x)");
     lb_arena_free(&detector_config.arena);
     detector_config = (struct lb_config){ 0 };
