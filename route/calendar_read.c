@@ -274,7 +274,7 @@ static bool read_instant(struct reader *self, struct calendar_cursor *at, int64_
 
     calendar_skip_blanks(at);
     if (!calendar_date_time(at, &civil, &zoned))
-        return fault(self, at, "expected a date, or a date and a time");
+        return fault(self, at, "expected a date, or a date and a time, from 1970 to 2199");
     *time_ns = (zoned ? civil : lb_time_zone_to_utc(self->calendar->zone, civil)) * LB_SECOND;
     return true;
 }

@@ -359,6 +359,7 @@ static void refuses_what_makes_no_sense(void **state)
         { { .every = "2026-12-24 18:00" }, "expected \"/\"", 17 },
         { { .every = "2026-12-24 18:00 / 2026-12-24 17:00" }, "ends before it begins", 36 },
         { { .every = "2026-02-30 / 2026-03-01" }, "expected a date", 11 },
+        { { .every = "4026-12-24 / 4026-12-25" }, "expected a date", 5 },
         { { .from = "2026-12-24" }, "when?", 1 },
         { { .from = "2026-12-24", .until = "2026-12-23" }, "`until` must be after `from`", 1 },
         { { .weekly = "Sun", .zone = "Europe/Pariss" }, "time zone 'Europe/Pariss' is not in", 1 },

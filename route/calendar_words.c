@@ -7,6 +7,9 @@
 
 enum { NUMBER_MAX = 9999, NAME_LETTERS_MIN = 3, HOUR_SECONDS = 3600 };
 
+/* Nanoseconds since 1970 go as far as 2262. */
+enum { YEAR_FIRST = 1970, YEAR_LAST = 2199 };
+
 void calendar_skip_blanks(struct calendar_cursor *at)
 {
     while (at->ptr < at->end && (*at->ptr == ' ' || *at->ptr == '\t' || *at->ptr == '\n'))
@@ -116,8 +119,8 @@ static bool date(struct calendar_cursor *at, int64_t *civil)
     int day;
     int back[3];
 
-    if (!calendar_number(at, &year) || year < 1970 || !take_here(at, '-') || !part(at, false, 12, &month) ||
-        !take_here(at, '-') || !part(at, false, 31, &day) || month < 1 || day < 1)
+    if (!calendar_number(at, &year) || year < YEAR_FIRST || year > YEAR_LAST || !take_here(at, '-') ||
+        !part(at, false, 12, &month) || !take_here(at, '-') || !part(at, false, 31, &day) || month < 1 || day < 1)
         return false;
     int64_t days = lb_time_days(year, month, day);
 
