@@ -49,8 +49,8 @@ static void expect_states(const struct fixture *self, uint64_t sinks, const char
     assert_string_equal(states, expected);
 }
 
-/* The engine ends, another goes on with what this one's notifier knew. */
-static void begin_again(struct fixture *self)
+/* The engine ends, another with so many rules goes on with what this one's notifier knew. */
+static void begin_again_with(struct fixture *self, uint32_t rule_count)
 {
     static const uint64_t same_sinks[64] = { 1, 2 };
     struct lb_buffer known;
@@ -58,10 +58,16 @@ static void begin_again(struct fixture *self)
     lb_buffer_init(&known, 1024 * 1024);
     lb_alert_notifier_write(&known, &self->engine->notifier);
     lb_alert_engine_free(self->engine);
+    self->alerting.rule_count = rule_count;
     start(self);
     assert_true(lb_alert_notifier_read(&self->engine->notifier, lb_buffer_str(&known), same_sinks));
     lb_alert_notifier_begin(&self->engine->notifier, lb_clock_now());
     lb_buffer_free(&known);
+}
+
+static void begin_again(struct fixture *self)
+{
+    begin_again_with(self, self->alerting.rule_count);
 }
 
 /* --- mutes ---------------------------------------------------------------- */
@@ -510,8 +516,7 @@ static void a_rule_that_is_gone_after_a_restart_calls_off_whoever_was_called(voi
     (void)state;
     start(self);
     hit(self, 0);
-    self->alerting.rule_count = 0;
-    begin_again(self);
+    begin_again_with(self, 0);
     idle(self, LB_SECOND, 2 * LB_SECOND);
     expect_states(self, 1 << ARCHIVE, "firing resolved");
     assert_non_null(strstr(self->told[1].message, "ip=10.0.0.1"));
