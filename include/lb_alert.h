@@ -209,7 +209,7 @@ struct lb_alerting {
     uint32_t part_count;     /* of them */
     struct lb_route *routes; /* alerting.routes: over alert records */
     uint32_t route_count;
-    struct lb_alert_manner *manners;             /* one for each route; NULL: all tell at once */
+    struct lb_alert_manner *manners; /* one for each route; NULL: all tell at once */
     struct lb_maintenance *maintenance;
     uint32_t maintenance_count;
     struct lb_str severities[LB_SEVERITY_COUNT]; /* the words people use: P1 … */
