@@ -26,7 +26,7 @@ MODE.fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize
 MODE := $(MODE.$(BUILD))
 $(if $(MODE),,$(error BUILD=$(BUILD) is not one of release debug asan tsan cov fuzz))
 
-PACKAGES := libevent libevent_pthreads libcurl rdkafka libpcre2-8 libzstd yaml-0.1 libxxhash libcrypto libssl msgpack libsystemd zlib
+PACKAGES := libevent libevent_pthreads libevent_openssl libcurl rdkafka libpcre2-8 libzstd yaml-0.1 libxxhash libcrypto libssl msgpack libsystemd zlib
 STD      := -std=c17 -D_GNU_SOURCE -Iinclude
 ALL_CFLAGS = $(STD) -pthread $(WARN) $(MODE) $(shell pkg-config --cflags $(PACKAGES)) $(CFLAGS)
 LDLIBS   := $(shell pkg-config --libs $(PACKAGES)) -lm

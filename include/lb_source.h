@@ -96,6 +96,12 @@ struct lb_source_type {
     void (*resume)(struct lb_source *source);
 
     void (*close)(struct lb_source *source); /* on its loop, or after that has ended; frees what open() made */
+
+    /*
+     * Optional: all up to the batch that lb_intake_put() called `number` is on disk; for a source that answers its
+     * peers. On the intake's thread, until that has ended: after close() too.
+     */
+    void (*safe)(struct lb_source *source, uint64_t number);
 };
 
 const struct lb_source_type *lb_source_find(struct lb_str name);
