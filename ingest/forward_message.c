@@ -5,6 +5,8 @@
  */
 #include "forward.h"
 
+#define SECONDS_MAX (UINT64_MAX / 2 / LB_SECOND) /* of which nanoseconds are an int64_t */
+
 static uint64_t big_endian(const char *bytes, size_t size)
 {
     uint64_t number = 0;
@@ -17,7 +19,7 @@ static uint64_t big_endian(const char *bytes, size_t size)
 /* Seconds as nanoseconds, within what those can say. */
 static bool from_seconds(uint64_t seconds, uint64_t nanoseconds, int64_t *time_ns)
 {
-    if (seconds >= (uint64_t)(INT64_MAX / LB_SECOND / 10))
+    if (seconds >= SECONDS_MAX)
         return false;
     *time_ns = (int64_t)seconds * LB_SECOND + (int64_t)nanoseconds;
     return true;
@@ -29,7 +31,7 @@ static bool time_of(const struct msgpack_item *item, int64_t *time_ns)
     case MSGPACK_UNSIGNED: return from_seconds(item->number, 0, time_ns);
     case MSGPACK_INT: return item->integer >= 0 && from_seconds((uint64_t)item->integer, 0, time_ns);
     case MSGPACK_FLOAT:
-        if (!(item->real >= 0 && item->real < (double)(INT64_MAX / LB_SECOND / 10)))
+        if (!(item->real >= 0 && item->real < (double)SECONDS_MAX))
             return false;
         *time_ns = (int64_t)(item->real * 1e6) * 1000;
         return true;
@@ -98,7 +100,15 @@ static const char *read_options(struct forward_message *message, struct msgpack_
     return problem;
 }
 
-/* `second`: what follows the tag, and where that begins. Leaves the reader behind the entries. */
+/* Of an array behind the tag: it holds entries, and is not the time of one with metadata. */
+static bool holds_entries(struct msgpack_reader reader, uint32_t count)
+{
+    struct msgpack_item first;
+
+    return count == 0 || (msgpack_next(&reader, &first) == LB_OK && first.kind == MSGPACK_ARRAY);
+}
+
+/* Leaves the reader behind the entries. */
 static const char *find_entries(struct forward_message *message, struct msgpack_reader *reader, const char *base)
 {
     struct msgpack_reader start = *reader;
@@ -108,7 +118,7 @@ static const char *find_entries(struct forward_message *message, struct msgpack_
     if (err == LB_OK && second.kind == MSGPACK_TEXT) {
         message->mode = FORWARD_PACKED;
         message->at = (size_t)(second.bytes.ptr - base);
-    } else if (err == LB_OK && second.kind == MSGPACK_ARRAY) {
+    } else if (err == LB_OK && second.kind == MSGPACK_ARRAY && holds_entries(*reader, second.count)) {
         message->mode = FORWARD_MANY;
         message->at = (size_t)(reader->at - base);
         message->left = second.count;
@@ -118,7 +128,8 @@ static const char *find_entries(struct forward_message *message, struct msgpack_
         message->mode = FORWARD_ONE;
         message->at = (size_t)(start.at - base);
         message->left = 1;
-        if (err == LB_OK)
+        *reader = start;
+        for (int i = 0; i < 2 && err == LB_OK; i++)
             err = msgpack_skip(reader);
     }
     message->end = (size_t)(reader->at - base);

@@ -16,15 +16,15 @@ static const struct leading_settings settings = { .keys[LEADING_TIME] = { "\x01"
 /* False: it is no event of ours. */
 static bool read_time(struct lb_str *text, int64_t *time_ns)
 {
-    int64_t number = 0;
-    size_t i = text->len > 0 && text->ptr[0] == '-';
-    size_t digits = i + 18; /* all that fits for sure */
+    enum { DIGITS_MAX = 19 };
+    uint64_t number = 0;
+    size_t i = 0;
 
-    for (; i < text->len && i <= digits && text->ptr[i] >= '0' && text->ptr[i] <= '9'; i++)
-        number = number * 10 + (text->ptr[i] - '0');
-    if (i == 0 || i >= text->len || text->ptr[i] != ' ')
+    for (; i < text->len && i < DIGITS_MAX && text->ptr[i] >= '0' && text->ptr[i] <= '9'; i++)
+        number = number * 10 + (uint64_t)(text->ptr[i] - '0');
+    if (i == 0 || i >= text->len || text->ptr[i] != ' ' || number > INT64_MAX)
         return false;
-    *time_ns = text->ptr[0] == '-' ? -number : number;
+    *time_ns = (int64_t)number;
     *text = (struct lb_str){ text->ptr + i + 1, text->len - i - 1 };
     return true;
 }
