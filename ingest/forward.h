@@ -17,11 +17,11 @@
 #include <zlib.h>
 
 enum {
-    FORWARD_PARTS_MAX = 16,      /* messages of Docker that are open, of one connection */
-    FORWARD_PART_ID = 128,       /* bytes of their id */
-    FORWARD_NONCE = 16,          /* of the handshake */
-    FORWARD_CHUNK_MAX = 4096,    /* bytes of a chunk's name */
-    FORWARD_INFLATE = 64 * 1024, /* bytes at once */
+    FORWARD_PARTS_MAX = 16,       /* messages of Docker that are open, of one connection */
+    FORWARD_PART_ID = 128,        /* bytes of their id */
+    FORWARD_NONCE = 16,           /* of the handshake */
+    FORWARD_CHUNK_MAX = 4096,     /* bytes of a chunk's name */
+    FORWARD_INFLATE = 64 * 1024,  /* bytes at once */
     FORWARD_GREETING = 16 * 1024, /* of a PING */
 };
 
@@ -43,8 +43,8 @@ struct forward_part {
     size_t id_len; /* 0: free */
     bool whole;    /* the last one was added */
     bool truncated;
-    int64_t time_ns;    /* of the first */
-    int64_t since;      /* monotonic */
+    int64_t time_ns;       /* of the first */
+    int64_t since;         /* monotonic */
     struct lb_buffer head; /* the other members, written */
     struct lb_buffer text;
 };
@@ -67,7 +67,7 @@ struct forward_peer {
     struct peer peer;
     bool in_message;
     char nonce[FORWARD_NONCE];
-    char salt[FORWARD_NONCE]; /* of the user's password */
+    char salt[FORWARD_NONCE];     /* of the user's password */
     struct msgpack_extent extent; /* of the message that comes, or of the entry in `plain` */
     struct forward_message message;
 

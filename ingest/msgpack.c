@@ -2,7 +2,8 @@
  * msgpack.c - items of MessagePack, where a value ends, and values as JSON.
  *
  * The tricky thing is trust: a length or a count is what the peer claims. A length is compared with the bytes that are
- * there before it is used; a count is only ever counted down, and depth has a bound because JSON is written by recursion.
+ * there before it is used; a count is only ever counted down, and depth has a bound because JSON is written by
+ * recursion.
  */
 #include "msgpack.h"
 

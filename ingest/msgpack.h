@@ -67,8 +67,8 @@ struct msgpack_extent {
 enum lb_err msgpack_extend(struct msgpack_extent *extent, const char *bytes, size_t len) LB_MUST_USE;
 
 /*
- * One value as JSON: bytes as text, a timestamp of Fluentd as seconds, other extensions, NaN and infinity as null. Where
- * `out` has no room it has failed.
+ * One value as JSON: bytes as text, a timestamp of Fluentd as seconds, other extensions, NaN and infinity as null.
+ * Where `out` has no room it has failed.
  */
 enum lb_err msgpack_write_json(struct msgpack_reader *reader, struct lb_buffer *out) LB_MUST_USE;
 
@@ -79,7 +79,7 @@ enum lb_err msgpack_write_item(struct msgpack_reader *reader, const struct msgpa
 /* Writing: what answers are made of. */
 void msgpack_put_array(struct lb_buffer *out, uint8_t count); /* below 16, as is */
 void msgpack_put_map(struct lb_buffer *out, uint8_t count);
-void msgpack_put_text(struct lb_buffer *out, struct lb_str text); /* below 64 KiB */
+void msgpack_put_text(struct lb_buffer *out, struct lb_str text);   /* below 64 KiB */
 void msgpack_put_bytes(struct lb_buffer *out, struct lb_str bytes); /* bin, below 256 bytes */
 void msgpack_put_bool(struct lb_buffer *out, bool value);
 

@@ -28,9 +28,8 @@ enum { LENGTH_COUNT = sizeof(lengths) / sizeof(lengths[0]) };
 
 static void test_reads_what_the_library_packs(void **state)
 {
-    static const int64_t numbers[] = { 0,     1,      127,    128,     255,       256,       65535,    65536,
-                                       -1,    -32,    -33,    -128,    -129,      -32768,    -32769,   INT32_MAX,
-                                       INT32_MIN, INT64_MAX, INT64_MIN };
+    static const int64_t numbers[] = { 0,   1,    127,  128,    255,    256,       65535,     65536,     -1,       -32,
+                                       -33, -128, -129, -32768, -32769, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN };
     msgpack_sbuffer buffer;
     msgpack_packer packer;
     struct msgpack_item item;
@@ -240,12 +239,9 @@ static void test_what_is_reserved_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_what_the_library_packs),
-        cmocka_unit_test(test_reads_every_length),
-        cmocka_unit_test(test_finds_the_end_whatever_comes_at_once),
-        cmocka_unit_test(test_writes_json),
-        cmocka_unit_test(test_a_count_of_billions_costs_nothing),
-        cmocka_unit_test(test_depth_has_a_bound),
+        cmocka_unit_test(test_reads_what_the_library_packs),         cmocka_unit_test(test_reads_every_length),
+        cmocka_unit_test(test_finds_the_end_whatever_comes_at_once), cmocka_unit_test(test_writes_json),
+        cmocka_unit_test(test_a_count_of_billions_costs_nothing),    cmocka_unit_test(test_depth_has_a_bound),
         cmocka_unit_test(test_what_is_reserved_is_refused),
     };
 

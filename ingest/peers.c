@@ -542,8 +542,8 @@ static void register_metrics(struct peers *self)
         .connections = lb_metric(LB_GAUGE, "logboom_peer_connections", "Open connections of such sources", labels),
         .refused = lb_metric(LB_COUNTER, "logboom_peer_refused_connections_total",
                              "Connections refused because max_connections were open", labels),
-        .errors = lb_metric(LB_COUNTER, "logboom_peer_errors_total",
-                            "Connections closed because of what they sent", labels),
+        .errors =
+            lb_metric(LB_COUNTER, "logboom_peer_errors_total", "Connections closed because of what they sent", labels),
     };
 }
 

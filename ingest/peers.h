@@ -22,7 +22,7 @@
 enum {
     PEERS_LISTEN_MAX = 32,
     PEERS_UNFINISHED_BYTES = 64 * 1024 * 1024, /* in the buffers of all peers of a source */
-    PEERS_OWED_BYTES = 256 * 1024,             /* of answers that wait, or that the peer does not take: it is not read */
+    PEERS_OWED_BYTES = 256 * 1024, /* of answers that wait, or that the peer does not take: it is not read */
 };
 
 #define PEERS_STALL (60 * LB_SECOND) /* in mid-message, or in the handshake, without a byte; or answers not taken */
@@ -46,7 +46,7 @@ struct peers_protocol {
     size_t peer_size;   /* of a structure that begins with struct peer */
     size_t read_bytes;  /* it is given so many bytes at least before the peer has to wait for its turn */
 
-    bool (*open)(struct peer *peer); /* optional; false: no memory */
+    bool (*open)(struct peer *peer);  /* optional; false: no memory */
     void (*close)(struct peer *peer); /* optional */
 
     /* Reads peer->bytes from peer->used on, which it moves behind what is done. */
@@ -106,9 +106,9 @@ struct peer {
     struct peer **link; /* what points to it */
     struct peer *next_waiter;
     bool waiting;
-    bool ended; /* the peer has closed */
-    bool last;  /* closes when it has its answers */
-    bool slow;  /* encrypted, and nothing has come yet: it may never end the handshake */
+    bool ended;    /* the peer has closed */
+    bool last;     /* closes when it has its answers */
+    bool slow;     /* encrypted, and nothing has come yet: it may never end the handshake */
     bool greeting; /* the protocol's: it has not said who it is */
     struct lb_stream *stream;
     struct bufferevent *transport;

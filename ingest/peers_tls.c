@@ -68,11 +68,13 @@ static bool load(SSL_CTX *ssl, const struct peers_tls *tls, const struct lb_sect
 struct ssl_ctx_st *peers_tls_open(const struct peers_tls *tls, const struct lb_section *section, struct lb_diag *diag)
 {
     if (tls->cert.len == 0 || tls->key.len == 0) {
-        lb_diag_error(diag, lb_section_place(section, "tls"), "tls:// needs a certificate: tls: {cert: FILE, key: FILE}");
+        lb_diag_error(diag, lb_section_place(section, "tls"),
+                      "tls:// needs a certificate: tls: {cert: FILE, key: FILE}");
         return NULL;
     }
     if (tls->verify_client && tls->ca.len == 0) {
-        lb_diag_error(diag, lb_section_place(section, "tls"), "\"verify_client\" needs \"ca\": whose certificates are good");
+        lb_diag_error(diag, lb_section_place(section, "tls"),
+                      "\"verify_client\" needs \"ca\": whose certificates are good");
         return NULL;
     }
     SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());

@@ -21,7 +21,8 @@ struct relp_frame {
     size_t length; /* of the whole frame */
 };
 
-/* The frame that `bytes` begins with. LB_AGAIN: it is not whole; at least `needed` bytes are. LB_BAD_INPUT: it is none. */
+/* The frame that `bytes` begins with. LB_AGAIN: it is not whole; at least `needed` bytes are. LB_BAD_INPUT: it is none.
+ */
 enum lb_err relp_frame_read(struct lb_str bytes, struct relp_frame *frame, size_t *needed) LB_MUST_USE;
 
 #endif

@@ -48,8 +48,18 @@ static void test_a_frame_is_none_before_it_is_whole(void **state)
 static void test_refuses_what_is_no_frame(void **state)
 {
     static const char *const cases[] = {
-        "",           " 1 open 1 x\n", "x open 1 x\n",          "1  1 x\n",          "1 op3n 1 x\n", "1 open x\n",
-        "1 open 1\n", "1 open 1 xx\n", "1234567890 open 1 x\n", "1 open 1234567890", "1\nopen 1 x\n", "\n",
+        "",
+        " 1 open 1 x\n",
+        "x open 1 x\n",
+        "1  1 x\n",
+        "1 op3n 1 x\n",
+        "1 open x\n",
+        "1 open 1\n",
+        "1 open 1 xx\n",
+        "1234567890 open 1 x\n",
+        "1 open 1234567890",
+        "1\nopen 1 x\n",
+        "\n",
         "1 abcdefghijklmnopqrstuvwxyzabcdefgh 1 x\n",
     };
 

@@ -1,8 +1,8 @@
 /*
  * source_forward.c - what Fluentd, Fluent Bit and Docker's fluentd driver send.
  *
- * Here: the way through a message, entry by entry, and the answer behind it. The tricky thing is that it can stop at any
- * entry for want of credit: where it was stands in the peer, and the line is written again when it goes on.
+ * Here: the way through a message, entry by entry, and the answer behind it. The tricky thing is that it can stop at
+ * any entry for want of credit: where it was stands in the peer, and the line is written again when it goes on.
  */
 #include "forward.h"
 #include "lb_limits.h"
@@ -16,7 +16,8 @@
 enum { ENTRIES_PER_READ = 8192, LINE_EXTRA = 64 * 1024 };
 
 static const struct lb_option forward_options[] = {
-    PEERS_OPTIONS("24224", "16MiB", "The longest message (chunk) that is taken; a connection that sends a longer one is closed"),
+    PEERS_OPTIONS("24224", "16MiB",
+                  "The longest message (chunk) that is taken; a connection that sends a longer one is closed"),
     { .name = "shared_key",
       .kind = LB_OPTION_STRING,
       .offset = MEMBER(shared_key),
@@ -117,8 +118,7 @@ static enum peer_outcome take_next(struct forward_peer *self)
     struct forward_message *message = &self->message;
     struct lb_str bytes = part_of(self, message->at, message->end - message->at);
     struct msgpack_reader reader = { bytes.ptr, bytes.ptr + bytes.len };
-    enum peer_outcome outcome =
-        message->mode == FORWARD_ONE ? take_entry(self, &reader) : take_pair(self, &reader);
+    enum peer_outcome outcome = message->mode == FORWARD_ONE ? take_entry(self, &reader) : take_pair(self, &reader);
 
     if (outcome != PEER_AGAIN)
         return outcome;

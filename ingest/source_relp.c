@@ -1,8 +1,9 @@
 /*
  * source_relp.c - syslog over RELP, as rsyslog's omrelp sends it.
  *
- * The protocol is spoken here and not by librelp, whose receiver answers as soon as its callback returns: it cannot wait
- * until many messages are on disk at once. A message is answered `200 OK` when it is safe, in the order of messages.
+ * The protocol is spoken here and not by librelp, whose receiver answers as soon as its callback returns: it cannot
+ * wait until many messages are on disk at once. A message is answered `200 OK` when it is safe, in the order of
+ * messages.
  */
 #include "lb_limits.h"
 #include "peers.h"
