@@ -208,13 +208,15 @@ enum lb_err msgpack_extend(struct msgpack_extent *extent, const char *bytes, siz
 
 enum lb_err msgpack_skip(struct msgpack_reader *reader)
 {
-    struct msgpack_extent extent;
+    struct msgpack_reader start = *reader;
+    struct msgpack_item item;
+    enum lb_err err = msgpack_next(reader, &item);
 
-    extent.at = 0;
-    extent.depth = 0;
-    enum lb_err err = msgpack_extend(&extent, reader->at, (size_t)(reader->end - reader->at));
-    if (err == LB_OK)
-        reader->at += extent.at;
+    if (err != LB_OK || (item.kind != MSGPACK_ARRAY && item.kind != MSGPACK_MAP))
+        return err;
+    struct msgpack_extent extent = { .at = 0 };
+    err = msgpack_extend(&extent, start.at, (size_t)(start.end - start.at));
+    reader->at = err == LB_OK ? start.at + extent.at : start.at;
     return err;
 }
 

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -326,6 +327,41 @@ def test_a_silent_peer_is_closed_after_idle_timeout(logboom):
     receiver.wait_for(1)
 
 
+def test_peers_that_stall_in_mid_message_cost_bounded_memory_and_hinder_nobody(logboom):
+    receiver = Receiver(logboom)
+    stalled = []
+    for _ in range(12):  # 12 × 15 MiB, of which 64 MiB may be held
+        sender = receiver.sender()
+        stalled.append(sender)
+        try:
+            sender.send(b"\x93\xa1t\xc6\x00\xf0\x00\x00" + b"x" * (15 * 1024 * 1024 - 100))
+        except OSError:
+            pass  # closed, as it should
+    wait_for(lambda: receiver.daemon.metric("logboom_peer_errors_total") >= 6, what="those that are too many")
+    with receiver.sender() as good:
+        good.send(one("t", AT, {"message": "good"}, chunk="g"))
+        assert good.answer() == {"ack": "g"}
+    status = open(f"/proc/{receiver.daemon.process.pid}/status").read()
+    assert int(status.split("VmHWM:")[1].split()[0]) < 250 * 1024
+    assert receiver.daemon.metric("logboom_peer_connections") >= 2
+    for sender in stalled:
+        sender.close()
+    wait_for(lambda: receiver.daemon.metric("logboom_peer_connections") == 0, what="no connection")
+
+
+def test_a_peer_that_does_not_take_its_answers_gets_all_of_them_in_the_end(receiver):
+    count = 3000
+    chunks = [f"{n} ".ljust(4000, "c") for n in range(count)]
+    with receiver.sender() as sender:
+        writing = threading.Thread(target=lambda: [sender.send(one("t", AT, {"message": "m"}, chunk=c)) for c in chunks],
+                                   daemon=True)
+        writing.start()
+        wait_for(lambda: receiver.daemon.metric("logboom_peer_records_total") > 10, what="the first records")
+        assert [sender.answer()["ack"] for _ in chunks] == chunks
+        writing.join()
+    receiver.wait_for(count)
+
+
 # --- reload and crash ---------------------------------------------------------------------------
 
 
@@ -343,6 +379,24 @@ def test_a_reload_keeps_the_port_and_the_connection(logboom, more):
     records = receiver.wait_for(2)
     assert [r["message"] for r in records] == ["before", "after"]
     assert records[1]["service"] == "changed"
+
+
+def test_a_reload_that_cannot_be_gives_the_port_and_the_connection_back(logboom):
+    receiver = Receiver(logboom)
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken, receiver.sender() as sender:
+        sender.send(one("t", AT, {"message": "before"}, chunk="1"))
+        assert sender.answer() == {"ack": "1"}
+        other = f"', 'tcp://127.0.0.1:{taken.getsockname()[1]}"
+        receiver.daemon.write_config(CONFIG.format(port=f"{receiver.port}{other}", scheme="tcp", more=""))
+        receiver.daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "Address already in use" in receiver.daemon.log(), what="the refusal")
+        sender.send(one("t", AT, {"message": "after"}, chunk="2"))
+        assert sender.answer() == {"ack": "2"}
+        with receiver.sender() as second:
+            second.send(one("t", AT, {"message": "new"}, chunk="3"))
+            assert second.answer() == {"ack": "3"}
+    assert [r["message"] for r in receiver.wait_for(3)] == ["before", "after", "new"]
 
 
 ARCHIVE = """
