@@ -16,7 +16,7 @@
 #include "parsers.def"
 #undef LB_PARSER
 
-enum { FRONT_BYTES = 256, ESCAPES_MAX = 32 };
+enum { FRONT_BYTES = 256, PREFIX_BYTES = 48 };
 
 static const max_align_t zeroes[32]; /* the state of a parser without settings */
 
@@ -68,13 +68,17 @@ static bool looks_syslog(const struct look *look)
 static bool looks_old_syslog(const struct look *look)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const char *text = look->front.ptr;
+    size_t at = 4;
 
-    if (look->front.len < 16)
+    if (look->front.len < 16 || text[3] != ' ' || !isupper((unsigned char)look->first))
         return false;
-    if (isupper((unsigned char)look->first))
-        for (size_t i = 0; i < sizeof(months) - 1; i += 3)
-            if (memcmp(look->front.ptr, months + i, 3) == 0 && look->front.ptr[3] == ' ')
-                return look->front.ptr[6] == ' ' && is_digit(look->front.ptr[5]) && look->front.ptr[9] == ':';
+    at += text[at] == ' '; /* the day is padded, or not */
+    while (is_digit(text[at]) && at < 7)
+        at++;
+    for (size_t i = 0; i < sizeof(months) - 1; i += 3)
+        if (memcmp(text, months + i, 3) == 0)
+            return at > 4 && text[at] == ' ' && is_digit(text[at + 1]) && text[at + 3] == ':';
     return false;
 }
 
@@ -160,21 +164,38 @@ static bool looks_ltsv(const struct look *look)
     return look->tab && isalpha((unsigned char)look->first);
 }
 
+/* `type=SYSCALL msg=audit(1772359200.123:4711): …` */
+static bool looks_auditd(const struct look *look)
+{
+    return look->equals && (begins(look->front, "type=") || begins(look->front, "node=")) &&
+           has(look->front, "msg=audit(");
+}
+
 struct candidate {
     const struct lb_parser_type *type;
     bool (*looks)(const struct look *look);
 };
 
 static const struct candidate candidates[] = {
-    { &lb_parser_syslog, looks_syslog },     { &lb_parser_cef, looks_cef },
-    { &lb_parser_leef, looks_leef },         { &lb_parser_cri, looks_cri },
-    { &lb_parser_klog, looks_klog },         { &lb_parser_redis, looks_redis },
-    { &lb_parser_nginx, looks_nginx_error }, { &lb_parser_apache, looks_apache_error },
-    { &lb_parser_nginx, looks_access },      { &lb_parser_apache, looks_access },
-    { &lb_parser_mysql, looks_mysql },       { &lb_parser_postgres, looks_postgres },
-    { &lb_parser_haproxy, looks_haproxy },   { &lb_parser_syslog, looks_old_syslog },
-    { &lb_parser_syslog, looks_new_syslog }, { &lb_parser_text, looks_text },
-    { &lb_parser_ltsv, looks_ltsv },         { &lb_parser_logfmt, looks_logfmt },
+    { &lb_parser_syslog, looks_syslog },
+    { &lb_parser_auditd, looks_auditd },
+    { &lb_parser_cef, looks_cef },
+    { &lb_parser_leef, looks_leef },
+    { &lb_parser_cri, looks_cri },
+    { &lb_parser_klog, looks_klog },
+    { &lb_parser_redis, looks_redis },
+    { &lb_parser_nginx, looks_nginx_error },
+    { &lb_parser_apache, looks_apache_error },
+    { &lb_parser_nginx, looks_access },
+    { &lb_parser_apache, looks_access },
+    { &lb_parser_mysql, looks_mysql },
+    { &lb_parser_postgres, looks_postgres },
+    { &lb_parser_haproxy, looks_haproxy },
+    { &lb_parser_syslog, looks_old_syslog },
+    { &lb_parser_syslog, looks_new_syslog },
+    { &lb_parser_text, looks_text },
+    { &lb_parser_ltsv, looks_ltsv },
+    { &lb_parser_logfmt, looks_logfmt },
 };
 
 /* --- one line -------------------------------------------------------------------- */
@@ -226,6 +247,56 @@ static void look_at(struct lb_str text, struct look *look)
                            .tab = memchr(front.ptr, '\t', front.len) != NULL };
 }
 
+/* A letter or a level in front: `(W) 2026-…`, `E [01/Mar/2026…`. */
+static uint8_t level_of_prefix(struct lb_str prefix)
+{
+    static const char letters[] = "DIWEFC";
+    static const uint8_t levels[] = { LB_LEVEL_DEBUG, LB_LEVEL_INFO,     LB_LEVEL_WARN,
+                                      LB_LEVEL_ERROR, LB_LEVEL_CRITICAL, LB_LEVEL_CRITICAL };
+
+    bool enclosed = prefix.len > 0 && strchr("([<", *prefix.ptr) != NULL;
+
+    while (prefix.len > 0 && strchr(" ([<", *prefix.ptr) != NULL) {
+        prefix.ptr++;
+        prefix.len--;
+    }
+    while (prefix.len > 0 && strchr(" )]>:,-[(", prefix.ptr[prefix.len - 1]) != NULL)
+        prefix.len--;
+    const char *letter = prefix.len == 1 ? memchr(letters, *prefix.ptr, sizeof(letters) - 1) : NULL;
+    if (letter != NULL)
+        return levels[letter - letters];
+    if (prefix.len < 3 || (!enclosed && !isupper((unsigned char)*prefix.ptr)))
+        return LB_LEVEL_NONE; /* "http" may be a level, and is none here */
+    return lb_level_parse(prefix);
+}
+
+/*
+ * A few words of the application's own stand before the time: `[GIN] 2026/…`. The time and the level are taken, the
+ * text stays whole. Only where the line has neither.
+ */
+static const struct lb_parser_type *find_time(struct lb_record *record, struct lb_parse_context *context,
+                                              struct lb_str front)
+{
+    for (size_t at = 1; at + 10 < front.len && at < PREFIX_BYTES; at++) {
+        struct lb_record within = *record;
+
+        if (!is_digit(front.ptr[at]) || strchr(" [(|", front.ptr[at - 1]) == NULL)
+            continue;
+        within.message.ptr += at;
+        within.message.len -= (uint32_t)at;
+        if (!tried(&lb_parser_text, zeroes, &within, context) || (within.flags & LB_RECORD_NO_TIME) != 0)
+            continue;
+        record->time_ns = within.time_ns;
+        record->flags &= (uint16_t)~LB_RECORD_NO_TIME;
+        if (record->level == LB_LEVEL_NONE)
+            record->level = level_of_prefix((struct lb_str){ front.ptr, at });
+        if (record->level == LB_LEVEL_NONE)
+            record->level = within.level;
+        return &lb_parser_text;
+    }
+    return NULL;
+}
+
 const struct lb_parser_type *automatic_apply(struct lb_record *record, struct lb_parse_context *context)
 {
     const struct lb_parser_type *taken = read_json(record, context);
@@ -242,5 +313,7 @@ const struct lb_parser_type *automatic_apply(struct lb_record *record, struct lb
             (void)read_json(record, context);
         return candidates[i].type;
     }
-    return NULL;
+    return (record->flags & LB_RECORD_NO_TIME) != 0 || record->level == LB_LEVEL_NONE
+               ? find_time(record, context, look.front)
+               : NULL;
 }

@@ -15,9 +15,10 @@ struct unit {
     double factor;
 };
 
-static const struct unit durations[] = { { "ns", 1e-9 }, { "us", 1e-6 }, { "\xc2\xb5s", 1e-6 }, { "ms", 1e-3 },
-                                         { "s", 1 },     { "m", 60 },    { "min", 60 },         { "h", 3600 },
-                                         { "d", 86400 }, { NULL, 0 } };
+static const struct unit durations[] = { { "ns", 1e-9 },  { "us", 1e-6 }, { "\xc2\xb5s", 1e-6 },
+                                         { "ms", 1e-3 },  { "s", 1 },     { "m", 60 },
+                                         { "min", 60 },   { "h", 3600 },  { "d", 86400 },
+                                         { "w", 604800 }, { NULL, 0 } };
 static const struct unit sizes[] = { { "B", 1 },
                                      { "K", 1024 },
                                      { "KB", 1e3 },

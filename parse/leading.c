@@ -125,6 +125,9 @@ static void take_nested(struct leading *self, const struct lb_field *field)
         member = lb_value_member(field->value, LB_STR("name"));
         if (member.kind == LB_VALUE_NONE && role == LEADING_HOST)
             member = lb_value_member(field->value, LB_STR("hostname"));
+    } else if (lb_str_is(key, "t")) { /* MongoDB: {"t":{"$date":…}} */
+        role = LEADING_TIME;
+        member = lb_value_member(field->value, LB_STR("$date"));
     } else if (lb_str_is(key, "fields")) {
         role = LEADING_MESSAGE;
         member = lb_value_member(field->value, LB_STR("message"));

@@ -45,6 +45,7 @@ static const struct alias aliases[] = {
     { "priority", LEADING_LEVEL, true },
     { "datetime", LEADING_TIME, false },
     { "app_name", LEADING_SERVICE, true },
+    { "unixTime", LEADING_TIME, true },
     { "timestamp", LEADING_TIME, false },
     { "eventTime", LEADING_TIME, false },
     { "levelname", LEADING_LEVEL, false },
@@ -53,6 +54,7 @@ static const struct alias aliases[] = {
     { "host.name", LEADING_HOST, false },
     { "_hostname", LEADING_HOST, false },
     { "@timestamp", LEADING_TIME, false },
+    { "start_time", LEADING_TIME, true },
     { "level_name", LEADING_LEVEL, false },
     { "timeMillis", LEADING_TIME, false },
     { "application", LEADING_SERVICE, true },
@@ -79,9 +81,9 @@ static const uint32_t letters[LENGTH_MAX + 1] = {
     [5] = LETTER('l') | LETTER('e'),
     [6] = LETTER('f'),
     [7] = LETTER('m') | LETTER('s') | LETTER('a'),
-    [8] = LETTER('h') | LETTER('s') | LETTER('l') | LETTER('p') | LETTER('d') | LETTER('a'),
+    [8] = LETTER('h') | LETTER('s') | LETTER('l') | LETTER('p') | LETTER('d') | LETTER('a') | LETTER('u'),
     [9] = LETTER('t') | LETTER('e') | LETTER('l') | LETTER('h') | LETTER('_'),
-    [10] = LETTER('@') | LETTER('l') | LETTER('t'),
+    [10] = LETTER('@') | LETTER('s') | LETTER('l') | LETTER('t'),
     [11] = LETTER('a') | LETTER('s'),
     [12] = LETTER('s'),
     [13] = LETTER('s'),
@@ -92,7 +94,7 @@ static const uint32_t letters[LENGTH_MAX + 1] = {
 
 /* Where the names of a length begin; those of one length end where the next begin. */
 static const uint8_t first_of_length[LENGTH_MAX + 2] = {
-    0, 0, 1, 5, 10, 16, 18, 19, 22, 28, 35, 38, 40, 43, 44, 45, 45, 45, 46, 46, 46, ALIAS_COUNT,
+    0, 0, 1, 5, 10, 16, 18, 19, 22, 29, 36, 40, 42, 45, 46, 47, 47, 47, 48, 48, 48, ALIAS_COUNT,
 };
 
 static inline uint32_t load4(const char *ptr)

@@ -55,6 +55,24 @@ static void fill_context(struct fill *fill, struct lb_str text)
     }
 }
 
+/* "limiting requests, excess: 50.416 by zone "api"" */
+static void fill_limit(struct fill *fill, struct lb_str text)
+{
+    const char *found = memmem(text.ptr, text.len, ", excess: ", 10);
+    struct lb_str excess;
+    struct lb_str zone;
+
+    if (found == NULL)
+        return;
+    text = cut_from(text, (size_t)(found - text.ptr) + 10);
+    if (!cut_token(&text, &excess) || !cut_word(&text, "by zone \"") || !cut_until(&text, '"', &zone))
+        return;
+    while (excess.len > 0 && excess.ptr[excess.len - 1] == ',')
+        excess.len--;
+    fill_number(fill, LB_STR("excess"), excess);
+    fill_text(fill, LB_STR("zone"), zone);
+}
+
 /* 2021/06/03 09:30:50 [error] 32#32: *6 message, client: … */
 static enum lb_err read_error(struct fill *fill, const struct zoned *zone)
 {
@@ -82,6 +100,7 @@ static enum lb_err read_error(struct fill *fill, const struct zoned *zone)
         fill_context(fill, cut_from(text, (size_t)(context - text.ptr)));
         text.len = (size_t)(context - text.ptr);
     }
+    fill_limit(fill, text);
     fill_message(fill, cut_trimmed(text));
     return LB_OK;
 }

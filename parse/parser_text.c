@@ -78,14 +78,30 @@ static bool take_level(struct header *self, struct lb_str word)
 
 /* --- time -------------------------------------------------------------------------- */
 
-/* "15:04" at `at`. */
+/* "15:04" at `at`; not the year and hour of "01/Mar/2026:15:04". */
 static bool is_clock(struct lb_str text, size_t at)
 {
+    if (at > 0 && cut_is_digit(text.ptr[at - 1]))
+        return false;
     return at + 5 <= text.len && cut_is_digit(text.ptr[at]) && cut_is_digit(text.ptr[at + 1]) &&
            text.ptr[at + 2] == ':' && cut_is_digit(text.ptr[at + 3]) && cut_is_digit(text.ptr[at + 4]);
 }
 
-/* Behind the seconds and their fraction; 0: there is no clock near. "3:04:05 PM" has one digit only. */
+/* Behind the fraction of the seconds, which end at `at`. */
+static size_t fraction_end(struct lb_str text, size_t at)
+{
+    if (at + 1 < text.len && (text.ptr[at] == '.' || text.ptr[at] == ',') && cut_is_digit(text.ptr[at + 1]))
+        at += 1 + cut_count_digits(cut_from(text, at + 1));
+    return at;
+}
+
+/* "3:04:05" with one digit in front, where "04:05" was found at `at`. */
+static bool is_short_clock(struct lb_str text, size_t at)
+{
+    return at >= 2 && cut_is_digit(text.ptr[at - 2]) && (at == 2 || !cut_is_digit(text.ptr[at - 3]));
+}
+
+/* Behind the seconds and their fraction; 0: there is no clock near. */
 static size_t clock_end(struct lb_str text)
 {
     size_t max = text.len < TIME_BYTES_MAX ? text.len : TIME_BYTES_MAX;
@@ -93,14 +109,18 @@ static size_t clock_end(struct lb_str text)
 
     while (at < max && !is_clock(text, at))
         at++;
-    if (at == max || (at > 0 && text.ptr[at - 1] == ':'))
+    if (at == max)
         return 0;
+    if (at > 0 && text.ptr[at - 1] == ':') {
+        if (is_short_clock(text, at))
+            return fraction_end(text, at + 5);
+        if (at < 5 || cut_count_digits(cut_from(text, at - 5)) != 4) /* the year of "01/Mar/2026:15:04" */
+            return 0;
+    }
     at += 5;
     if (at + 2 < text.len && text.ptr[at] == ':' && cut_is_digit(text.ptr[at + 1]) && cut_is_digit(text.ptr[at + 2]))
         at += 3;
-    if (at + 1 < text.len && (text.ptr[at] == '.' || text.ptr[at] == ',') && cut_is_digit(text.ptr[at + 1]))
-        at += 1 + cut_count_digits(cut_from(text, at + 1));
-    return at;
+    return fraction_end(text, at);
 }
 
 /* The longest zone that could follow first: the reader of times says whether it is one. */
@@ -113,7 +133,7 @@ static size_t zone_end(struct lb_str text, size_t at)
         len++;
         while (len < text.len && (cut_is_digit(text.ptr[len]) || text.ptr[len] == ':'))
             len++;
-        return len;
+        return text.ptr[len - 1] == ':' ? len - 1 : len;
     }
     while (len < text.len && cut_is_letter(text.ptr[len]))
         len++;

@@ -168,6 +168,13 @@ static bool read_date(struct time_cursor *at, struct time_parts *parts)
     if (digits == 8 || digits == 14)
         return time_read_number(at, 4, 4, &parts->year) && time_read_number(at, 2, 2, &parts->month) &&
                time_read_number(at, 2, 2, &parts->day);
+    if (digits == 6) { /* "260301 10:00:00" of older MySQL */
+        if (!time_read_number(at, 2, 2, &first) || !time_read_number(at, 2, 2, &parts->month) ||
+            !time_read_number(at, 2, 2, &parts->day) || !time_at(at, ' '))
+            return false;
+        parts->year = full_year(first, 2);
+        return true;
+    }
     if (digits > 4 || !time_read_number(at, digits, digits, &first) || at->ptr == at->end)
         return false;
     separator = *at->ptr++;
@@ -226,7 +233,7 @@ static void skip_between(struct time_cursor *at)
         return;
     time_take(at, ',');
     time_skip_blanks(at);
-    if (time_read_weekday(at))
+    if (time_take(at, '-') || time_read_weekday(at))
         time_skip_blanks(at);
 }
 

@@ -38,6 +38,8 @@ CASES = [
     ("text", "2026-03-01 10:00:00 [main] ERROR c.a.Shop - it broke", {"level": "error", "thread": "main", "logger": "c.a.Shop"}),
     ("java", "2026-03-01 10:00:00,000 WARN  [pool-1] x: y", {"level": "warn", "message": "[pool-1] x: y"}),
     ("python", "2026-03-01 10:00:00,000 - my.module - ERROR - m", {"level": "error", "logger": "my.module", "message": "m"}),
+    ("auditd", "type=USER_LOGIN msg=audit(1772359200.000:7): pid=1 msg='op=login acct=\"al\" res=failed'",
+     {"type": "USER_LOGIN", "sequence": 7, "acct": "al", "res": "failed"}),
     ("cef", "CEF:0|A|B|1|2|scan|8|rt=1772359200000 src=192.0.2.1 msg=a b", {"level": "error", "message": "scan", "msg": "a b"}),
     ("leef", "LEEF:2.0|A|B|1|2|^|devTime=2026-03-01T10:00:00Z^src=192.0.2.1", {"event_id": "2", "src": "192.0.2.1"}),
     ("pods", "2026-03-01T10:00:00Z stderr F error: it broke", {"level": "error", "stream": "stderr", "message": "it broke"}),
