@@ -211,6 +211,33 @@ static bool ask_about(struct alerts_talk *talk, struct lb_str alert, struct lb_s
     return ok;
 }
 
+/* Sinks that fail now, with what they were answered: a notice may still be on its way there. */
+static void print_failing(struct alerts_talk *talk)
+{
+    struct lb_str health;
+    struct lb_value element;
+    size_t at = 1;
+
+    if (!alerts_get(talk, "/api/v1/status", &health))
+        return;
+    struct lb_str components = member(health, "components");
+
+    while (components.len > 0 && lb_json_next_element(components, &at, &element) == LB_OK) {
+        struct lb_str each = { element.ptr, element.len };
+        struct lb_str reason = alerts_text(&talk->arena, each, "problem");
+        struct lb_str refused = alerts_text(&talk->arena, each, "dead_letter_last");
+        struct lb_str name = alerts_text(&talk->arena, each, "name");
+
+        if (lb_str_is(alerts_text(&talk->arena, each, "kind"), "sink") &&
+            !lb_str_is(alerts_text(&talk->arena, each, "state"), "ok"))
+            printf("sink " LB_STR_FMT " cannot deliver now, what it has waits: " LB_STR_FMT "\n", LB_STR_ARG(name),
+                   LB_STR_ARG(reason));
+        if (refused.len > 0)
+            printf("sink " LB_STR_FMT " had something refused for good, the last: " LB_STR_FMT "\n", LB_STR_ARG(name),
+                   LB_STR_ARG(refused));
+    }
+}
+
 static int explain(struct alerts_talk *talk, const char *id, bool as_json)
 {
     struct lb_str alert = { "", 0 };
@@ -239,6 +266,7 @@ static int explain(struct alerts_talk *talk, const char *id, bool as_json)
         printf("the rule is in `mode: shadow`: nobody is told\n");
     if (alerts_print_notices(talk, notices, id) == 0)
         printf("nobody was told of it yet\n");
+    print_failing(talk);
     return EXIT_OK;
 }
 
@@ -265,7 +293,7 @@ const struct alerts_command alerts_explain = {
     .help =
         "logboom alerts explain ID [--json] [-c FILE]\n\n"
         "The window's value now against each threshold, since when which was crossed, what holds notices back, and\n"
-        "whom each notice went to. What a sink answered is in /health and in the log.\n\n"
+        "whom each notice went to; sinks that cannot deliver now, and what they were answered.\n\n"
         "Exit: 0 explained, 1 there is no such alert, 2 nobody answers.\n",
     .run = run_explain,
 };

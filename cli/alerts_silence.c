@@ -362,7 +362,7 @@ static int run_unsilence(int argc, char **argv)
     const struct alerts_option options[] = { { NULL, NULL, NULL } };
     struct alerts_line line;
     struct alerts_talk talk;
-    struct lb_str id;
+    struct lb_str id = LB_STR("");
     int code = EXIT_USAGE;
 
     if (!alerts_read_line(argc, argv, options, &line))

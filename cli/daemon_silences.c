@@ -82,6 +82,8 @@ static bool read_silence(struct api_request *request, const struct lb_str *value
     return false;
 }
 
+static const struct lb_diag none;
+
 static int refuse(struct api_request *request, enum lb_err err, const struct lb_diag *diag)
 {
     int cause = errno;
@@ -212,7 +214,7 @@ static int end(struct api_request *request)
         lb_mutes_end(request->daemon->mutes, api_id(request), lb_str_from(request->who.name), lb_clock_now());
 
     if (err != LB_OK)
-        return refuse(request, err, NULL);
+        return refuse(request, err, &none);
     snprintf(id, sizeof(id), LB_STR_FMT, LB_STR_ARG(api_id(request)));
     return answer_with(request, HTTP_OK, id, "silence.end");
 }
@@ -225,5 +227,5 @@ int api_silence(struct api_request *request)
         return api_fault(request, HTTP_BADMETHOD, "expected GET or DELETE");
     if (lb_mutes_write_one(request->daemon->mutes, api_id(request), lb_clock_now(), request->out))
         return HTTP_OK;
-    return refuse(request, LB_END, NULL);
+    return refuse(request, LB_END, &none);
 }

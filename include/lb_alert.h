@@ -194,6 +194,7 @@ struct lb_alert_manner {
     int64_t repeat_ns;       /* 0: as the rule says */
     bool digest;             /* a group of all, that lists what was and has no end */
     struct lb_alert_escalation escalate;
+    const struct lb_calendar *hours; /* the route counts only then; NULL: always */
     uint64_t print; /* hash of all that makes it this one, 0: it has no manner of its own, and tells at once */
 };
 

@@ -92,6 +92,40 @@ static void reads_a_rule_whole(void **state)
     lb_diag_free(&diag);
 }
 
+static void reads_how_routes_tell(void **state)
+{
+    struct lb_diag diag;
+    struct lb_config *config =
+        parse("  routes:\n"
+              "    - to: out\n"
+              "    - {to: pager, group_by: [rule, ip], group_wait: 0s, repeat: 4h}\n"
+              "    - {to: out, digest: 1h}\n"
+              "    - {to: out, escalate: [{after: 1m, to: pager}, {after: 2m, to: [out, pager]}]}\n"
+              "    - {to: out, escalate: [{after: 1m, to: pager}, {after: 2m, to: [out, pager]}]}\n"
+              "    - {to: out, hours: 'Mon-Fri 09:00-17:00', zone: Europe/Paris}\n",
+              &diag);
+    const struct lb_alert_manner *manners;
+
+    (void)state;
+    if (config == NULL)
+        lb_diag_print(&diag, stdout);
+    assert_non_null(config);
+    manners = config->alerting.manners;
+    assert_int_equal(manners[0].print, 0);
+    assert_true(manners[1].grouped && !manners[1].digest && manners[1].wait_ns == 0);
+    assert_int_equal(manners[1].interval_ns, 60 * LB_SECOND);
+    assert_int_equal(manners[1].repeat_ns, 4 * 3600 * LB_SECOND);
+    assert_true(manners[2].grouped && manners[2].digest && manners[2].interval_ns == 3600 * LB_SECOND);
+    assert_int_equal(manners[3].escalate.count, 2);
+    assert_int_equal(manners[3].escalate.items[1].sinks, 3);
+    assert_non_null(manners[5].hours);
+    for (int i = 1; i < 6; i++)
+        for (int j = 0; j < i; j++)
+            assert_int_not_equal(manners[i].print, manners[j].print);
+    lb_config_free(config);
+    lb_diag_free(&diag);
+}
+
 static void without_a_section_there_are_no_rules_but_fallbacks(void **state)
 {
     struct lb_diag diag = { 0 };
@@ -162,6 +196,20 @@ static void says_what_is_wrong_and_where(void **state)
           "did you mean \"pager\"" },
         { "  routes: [{to: out, stop: true}, {to: pager}]\n", 5, 0, "never reached" },
         { "  routes: [{where: severity >= hihg, to: out}]\n", 5, 0, "" },
+        { "  routes: [{to: out, digest: 1h, group_by: rule}]\n", 5, 0, "\"digest\" is one list of all" },
+        { "  routes: [{to: out, group_wait: 1m}]\n", 5, 0, "add \"group_by\"" },
+        { "  routes: [{to: out, digest: 1h, escalate: [{after: 1m, to: pager}]}]\n", 5, 0, "without digest" },
+        { "  routes: [{to: out, escalate: [{after: 2m, to: pager}, {after: 1m, to: out}]}]\n", 5, 0,
+          "each step comes later" },
+        { "  routes: [{to: out, escalate: {after: 2m, to: pager}}]\n", 5, 0, "expected a list of steps" },
+        { "  routes: [{to: out, hours: 'Mon-Fry 09:00-17:00'}]\n", 5, 0, "" },
+        { "  routes: [{to: out, zone: Europe/Paris}]\n", 5, 0, "add \"hours\"" },
+        { RULE("      value: count()\n      over: 1m\n      high: above 5\n      inhibits: nobody\n"), 6, 5,
+          "there is no such rule" },
+        { RULE("      value: count()\n      over: 1m\n      high: above 5\n      inhibits: r\n"), 6, 5,
+          "names the rule itself" },
+        { RULE("      value: count()\n      over: 1m\n      high: above 5\n      by: a\n      equal: b\n"), 12, 14,
+          "not in \"by\"" },
         { "  ruels: {}\n", 5, 3, "did you mean \"rules\"" },
         { "  rules: [x]\n", 5, 0, "expected a map" },
         { "  max_keys: 0\n", 5, 13, "at least 1" },
@@ -297,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_rule_whole),
         cmocka_unit_test(without_a_section_there_are_no_rules_but_fallbacks),
+        cmocka_unit_test(reads_how_routes_tell),
         cmocka_unit_test(says_what_is_wrong_and_where),
         cmocka_unit_test(all_faults_are_told_in_one_run),
         cmocka_unit_test(reads_thresholds),

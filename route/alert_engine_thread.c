@@ -18,15 +18,17 @@ enum { ANSWER_SECONDS = 2 };
 
 static bool read_id(struct lb_str text, uint64_t *id)
 {
+    static const char digits[] = "0123456789abcdef";
+
     *id = 0;
     if (text.len != 16)
         return false;
     for (size_t i = 0; i < text.len; i++) {
-        const char *digit = memchr("0123456789abcdef", text.ptr[i], 16);
+        const char *digit = text.ptr[i] != '\0' ? strchr(digits, text.ptr[i]) : NULL;
 
         if (digit == NULL)
             return false;
-        *id = *id << 4 | (uint64_t)(digit - "0123456789abcdef");
+        *id = *id << 4 | (uint64_t)(digit - digits);
     }
     return true;
 }

@@ -9,6 +9,7 @@
 #include "alert_notifier_parts.h"
 
 #include "alert_text.h"
+#include "calendar.h"
 #include "lb_clock.h"
 #include "lb_log.h"
 #include "lb_route.h"
@@ -143,9 +144,21 @@ static void leave_out(struct lb_notifier_ways *ways, uint64_t sinks)
         ways->items[i].sinks &= ~sinks;
 }
 
+/* The route counts now. Otherwise the alert is looked at again when it does. */
+static bool is_open(const struct lb_alert_notifier *self, struct lb_incident *incident, const struct lb_calendar *hours)
+{
+    struct lb_span span;
+
+    if (hours == NULL || lb_calendar_find(hours, self->now, NULL))
+        return true;
+    if (lb_calendar_next(hours, self->now, &span))
+        lb_notifier_due(incident, span.from);
+    return false;
+}
+
 /* A sink that several routes lead to is told by the first of them. */
-void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident *incident,
-                       const struct lb_record *record, struct lb_notifier_ways *ways)
+void lb_notifier_match(struct lb_alert_notifier *self, struct lb_incident *incident, const struct lb_record *record,
+                       struct lb_notifier_ways *ways)
 {
     const struct lb_alerting *alerting = self->alerting;
     uint64_t claimed = 0;
@@ -154,7 +167,7 @@ void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident 
         self->scratch.used = 0;
         uint64_t sinks = lb_route_match(&alerting->routes[i], 1, record, &self->scratch);
 
-        if (sinks == 0)
+        if (sinks == 0 || (alerting->manners != NULL && !is_open(self, incident, alerting->manners[i].hours)))
             continue;
         add_way(ways, alerting->manners != NULL ? alerting->manners[i].print : 0, sinks & ~claimed);
         claimed |= sinks;

@@ -57,11 +57,11 @@ struct lb_alert_policy lb_notifier_policy(struct lb_alert_notifier *self, const 
 
 /* The record as it would be told now, in self->arena. False: no memory. */
 bool lb_notifier_record(struct lb_alert_notifier *self, const struct lb_incident *incident, struct lb_record *record);
-void lb_notifier_match(struct lb_alert_notifier *self, const struct lb_incident *incident,
-                       const struct lb_record *record, struct lb_notifier_ways *ways);
+void lb_notifier_match(struct lb_alert_notifier *self, struct lb_incident *incident, const struct lb_record *record,
+                       struct lb_notifier_ways *ways);
 
-/* Tells what is due by that lane; `wanted`: where its routes lead now. */
-void lb_notifier_lane(struct lb_alert_notifier *self, struct lb_incident *incident, uint32_t lane, uint64_t wanted);
+/* Tells what is due by the lane of that index; `wanted`: where its routes lead now. */
+void lb_notifier_lane(struct lb_alert_notifier *self, struct lb_incident *incident, uint32_t index, uint64_t wanted);
 
 /* It comes and goes: true while nobody is told at once of its changes. */
 bool lb_notifier_flaps(struct lb_alert_notifier *self, struct lb_incident *incident,

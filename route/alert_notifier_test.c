@@ -1,6 +1,8 @@
 /* alert_notifier_test.c - who is told what of an alert, and when: on a clock that the tests set. */
 #include "alert_ground.h"
 
+#include "calendar.h"
+
 /* --- the ground ----------------------------------------------------------- */
 
 static struct lb_alert_manner manners[2];
@@ -47,8 +49,8 @@ static void expect_states(const struct fixture *self, uint64_t sinks, const char
     assert_string_equal(states, expected);
 }
 
-/* The engine ends, another goes on with what this one's notifier knew. */
-static void begin_again(struct fixture *self)
+/* The engine ends, another with so many rules goes on with what this one's notifier knew. */
+static void begin_again_with(struct fixture *self, uint32_t rule_count)
 {
     static const uint64_t same_sinks[64] = { 1, 2 };
     struct lb_buffer known;
@@ -56,10 +58,16 @@ static void begin_again(struct fixture *self)
     lb_buffer_init(&known, 1024 * 1024);
     lb_alert_notifier_write(&known, &self->engine->notifier);
     lb_alert_engine_free(self->engine);
+    self->alerting.rule_count = rule_count;
     start(self);
     assert_true(lb_alert_notifier_read(&self->engine->notifier, lb_buffer_str(&known), same_sinks));
     lb_alert_notifier_begin(&self->engine->notifier, lb_clock_now());
     lb_buffer_free(&known);
+}
+
+static void begin_again(struct fixture *self)
+{
+    begin_again_with(self, self->alerting.rule_count);
 }
 
 /* --- mutes ---------------------------------------------------------------- */
@@ -441,6 +449,32 @@ static void a_route_repeats_for_its_own_people(void **state)
     close_ground(self);
 }
 
+static void a_route_counts_within_its_hours(void **state)
+{
+    static struct lb_str hours[] = { { "00:02-01:00", 11 } };
+    const struct lb_calendar_text text = { .every = { hours, 1 }, .zone = LB_STR("UTC") };
+    struct fixture *self = ground();
+    struct lb_diag diag = { 0 };
+    struct lb_arena arena;
+
+    (void)state;
+    lb_arena_init(&arena, 64 * 1024);
+    self->rules[0].over_ns = 10 * MINUTE;
+    route_all(self, (struct lb_alert_manner){ .hours = lb_calendar_new(&arena, &text, &diag) });
+    assert_non_null(manners[0].hours);
+    self->rules[0].sinks = 1 << ARCHIVE;
+    start(self);
+    hit(self, 0);
+    idle(self, LB_SECOND, 119 * LB_SECOND);
+    expect_states(self, 1 << ARCHIVE, "firing");
+    expect_states(self, 1 << PAGER, "");
+    idle(self, 2 * MINUTE, 20 * MINUTE);
+    expect_states(self, 1 << ARCHIVE, "firing resolved");
+    expect_states(self, 1 << PAGER, "firing resolved");
+    close_ground(self);
+    lb_arena_free(&arena);
+}
+
 /* Other rules and routes from now on, with the same sinks. `kept`: of rule 0. */
 static void change(struct fixture *self, const struct lb_alerting *after, int32_t kept)
 {
@@ -482,8 +516,7 @@ static void a_rule_that_is_gone_after_a_restart_calls_off_whoever_was_called(voi
     (void)state;
     start(self);
     hit(self, 0);
-    self->alerting.rule_count = 0;
-    begin_again(self);
+    begin_again_with(self, 0);
     idle(self, LB_SECOND, 2 * LB_SECOND);
     expect_states(self, 1 << ARCHIVE, "firing resolved");
     assert_non_null(strstr(self->told[1].message, "ip=10.0.0.1"));
@@ -566,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_digest_lists_what_came_and_went),
         cmocka_unit_test(a_digest_of_a_day_forgets_nothing),
         cmocka_unit_test(a_route_repeats_for_its_own_people),
+        cmocka_unit_test(a_route_counts_within_its_hours),
         cmocka_unit_test(a_rule_that_is_no_more_calls_off_whoever_was_called),
         cmocka_unit_test(a_rule_that_is_gone_after_a_restart_calls_off_whoever_was_called),
         cmocka_unit_test(a_route_that_tells_in_another_way_leaves_nobody_behind),

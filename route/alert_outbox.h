@@ -71,7 +71,7 @@ void lb_alert_outbox_replay(struct lb_alert_outbox *outbox, uint64_t position,
                             void (*visit)(void *context, struct lb_alert_read *notice), void *context);
 
 /* Copies an entry as lb_alert_notice_write() makes it. */
-void lb_alert_outbox_add(struct lb_alert_outbox *outbox, struct lb_str entry);
+void lb_alert_outbox_add(struct lb_alert_outbox *outbox, struct lb_str bytes);
 
 /* What comes is by other numbers of sinks. */
 void lb_alert_outbox_turn(struct lb_alert_outbox *outbox, const struct lb_alerting *alerting, uint32_t sink_count);

@@ -9,6 +9,7 @@
  */
 #include "alert_conf.h"
 
+#include "calendar.h"
 #include "lb_clock.h"
 #include "lb_expr.h"
 
@@ -72,6 +73,7 @@ struct route_options {
     struct lb_alert_manner manner;
     int64_t digest_ns;
     const struct lb_node *escalate;
+    struct lb_calendar_text hours;
 };
 
 #define MEMBER(name) offsetof(struct route_options, name)
@@ -94,6 +96,12 @@ static const struct lb_option route_options[] = {
       "Told again so often while it fires; as the rule says unless set", 0, NULL, NULL, LB_SECOND, 31 * DAYS },
     { "digest", LB_OPTION_DURATION, MEMBER(digest_ns), NULL,
       "One list of all that came and went, so often, instead of notices", 0, NULL, NULL, LB_SECOND, 31 * DAYS },
+    { "hours", LB_OPTION_STRINGS, MEMBER(hours.every), NULL,
+      "The route counts only then, such as Mon-Fri 09:00-17:00; what still fires when they begin is told then", 0, NULL,
+      NULL, 0, 0 },
+    { "zone", LB_OPTION_STRING, MEMBER(hours.zone), NULL,
+      "Whose clocks `hours` are: an IANA name or +02:00; those of the machine unless told otherwise", 0, NULL, NULL, 0,
+      0 },
     { "escalate", LB_OPTION_NODE, MEMBER(escalate), NULL,
       "Who is told too while nobody acknowledges it: a list of after and to", 0, NULL, NULL, 0, 0 },
     { 0 },
@@ -148,12 +156,14 @@ static uint64_t mix_sinks(uint64_t hash, const struct lb_alerting *alerting, uin
 }
 
 static uint64_t print_of(const struct lb_alerting *alerting, const struct lb_route *route,
-                         const struct lb_alert_manner *manner)
+                         const struct lb_alert_manner *manner, const struct lb_calendar_text *hours)
 {
     uint64_t hash = mix(0, route->where != NULL ? lb_expr_text(route->where) : LB_STR(""));
 
-    if (!manner->grouped && manner->repeat_ns == 0 && manner->escalate.count == 0)
+    if (!manner->grouped && manner->repeat_ns == 0 && manner->escalate.count == 0 && hours->every.count == 0)
         return 0;
+    for (size_t i = 0; i < hours->every.count; i++)
+        hash = mix(hash, hours->every.items[i]);
     hash = mix_sinks(hash, alerting, route->sinks);
     hash = mix_number(hash, manner->grouped | manner->digest << 1);
     hash = mix_number(hash, manner->repeat_ns);
@@ -169,6 +179,20 @@ static uint64_t print_of(const struct lb_alerting *alerting, const struct lb_rou
     return hash | 1;
 }
 
+static bool read_hours(struct lb_config *config, const struct lb_node *node, struct route_options *options,
+                       struct lb_diag *diag)
+{
+    if (options->hours.every.count == 0) {
+        if (options->hours.zone.len > 0)
+            lb_diag_error(diag, lb_node_get(node, "zone")->place,
+                          "\"zone\" says whose clocks \"hours\" are; add \"hours\"");
+        return options->hours.zone.len == 0;
+    }
+    options->hours.place = lb_node_get(node, "hours")->place;
+    options->manner.hours = lb_calendar_new(&config->arena, &options->hours, diag);
+    return options->manner.hours != NULL;
+}
+
 static bool read_route(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
                        struct lb_diag *diag)
 {
@@ -178,6 +202,7 @@ static bool read_route(struct lb_config *config, const struct lb_node *node, str
 
     ok = node->kind == LB_NODE_MAP && check_manner(node, &options, diag) && ok;
     ok = lb_alert_steps_read(config, options.escalate, &manner->escalate, diag) && ok;
+    ok = ok && read_hours(config, node, &options, diag);
     if (!ok) {
         lb_alert_free_where(options.route.where);
         return false;
@@ -187,7 +212,7 @@ static bool read_route(struct lb_config *config, const struct lb_node *node, str
     if (manner->digest)
         manner->wait_ns = manner->interval_ns = options.digest_ns;
     options.route.place = node->place;
-    manner->print = print_of(alerting, &options.route, manner);
+    manner->print = print_of(alerting, &options.route, manner, &options.hours);
     alerting->routes[alerting->route_count] = options.route;
     alerting->manners[alerting->route_count++] = *manner;
     return true;
@@ -200,9 +225,11 @@ bool lb_alert_leads_nowhere(const struct lb_route *route)
     return route->where != NULL && lb_expr_constant(route->where) == LB_EXPR_NEVER;
 }
 
-static bool ends_the_list(const struct lb_route *route)
+/* One with hours ends it within them only. */
+static bool ends_the_list(const struct lb_route *route, const struct lb_alert_manner *manner)
 {
-    return route->stop && (route->where == NULL || lb_expr_constant(route->where) == LB_EXPR_ALWAYS);
+    return route->stop && manner->hours == NULL &&
+           (route->where == NULL || lb_expr_constant(route->where) == LB_EXPR_ALWAYS);
 }
 
 static bool check_reachable(const struct lb_alerting *alerting, struct lb_diag *diag)
@@ -210,7 +237,7 @@ static bool check_reachable(const struct lb_alerting *alerting, struct lb_diag *
     bool ok = true;
 
     for (uint32_t i = 0; i < alerting->route_count; i++) {
-        if (i > 0 && ends_the_list(&alerting->routes[i - 1])) {
+        if (i > 0 && ends_the_list(&alerting->routes[i - 1], &alerting->manners[i - 1])) {
             lb_diag_error(diag, alerting->routes[i].place,
                           "this route is never reached: the one before takes every alert and stops");
             return false;

@@ -151,6 +151,18 @@ def test_one_alert_shown_and_explained(daemon):
     assert json.loads(alerts(daemon, "explain", which, "--json")[0])["alert_id"] == which
 
 
+def test_it_is_said_that_a_sink_cannot_deliver(logboom):
+    daemon = logboom(CONFIG.replace("routes: [{to: alerts}]", "routes: [{to: [alerts, hook]}]").replace(
+        "      alerts: {type", "      hook: {type: webhook, url: 'http://127.0.0.1:1/'}\n      alerts: {type"))
+    (daemon.dir / "app.log").write_text("".join(line(f"Failed {i}", client_ip="10.0.0.1") for i in range(6)))
+    daemon.start().ready()
+    which = wait_for(lambda: json.loads(daemon.get("/api/v1/alerts")[1]), what="the alert")[0]["alert_id"]
+    out = wait_for(lambda: (text := alerts(daemon, "explain", which)[0]) and "cannot deliver" in text and text,
+                   what="the failing sink")
+    row = next(row for row in out.splitlines() if "cannot deliver" in row)
+    assert row.startswith("sink hook cannot deliver now, what it has waits: ") and "connect" in row
+
+
 def test_why_not_says_what_was_missing(daemon):
     out = alerts(daemon, "why-not", "logins", "client_ip=10.0.0.3")[0]
     assert "records 1" in out and "it was not judged: the window held fewer records than min_count" in out
@@ -222,6 +234,22 @@ def test_the_audit_log_is_shown_and_checked(daemon):
     path.write_text(path.read_text().replace('"comment":"c"', '"comment":"d"'))
     _, err = alerts(daemon, "audit", "--verify", code=1)
     assert f"{path}:3: `prev` is not the hash of the line before" in err and "broken in 1 place" in err
+
+
+def test_what_commands_do_by_themselves_is_in_the_audit_log(daemon):
+    daemon.config.write_text(daemon.config.read_text().replace(
+        "  all: {type: file,", "  hook: {type: webhook, url: 'http://127.0.0.1:1/', retry: {first: 100ms}}\n  all: {type: file,", 1))
+    run = subprocess.run([BIN, "channels", "test", "hook", "-c", str(daemon.config), "--timeout", "1s"],
+                         capture_output=True, text=True)
+    assert run.returncode == 1, run.stderr
+    (daemon.dir / "letters.jsonl").write_text("")
+    for more in (["--dry-run"], []):
+        subprocess.run([BIN, "replay", "-c", str(daemon.config), *more, str(daemon.dir / "letters.jsonl")], check=True,
+                       capture_output=True)
+    entries = [json.loads(row) for row in alerts(daemon, "audit", "--json")[0].splitlines()]
+    assert [(e["action"], e["who"]["via"]) for e in entries[1:]] == [("channels.test", "command"), ("replay", "command")]
+    assert entries[1]["details"] == {"what": "hook", "exit": 1}
+    assert alerts(daemon, "audit", "--verify")[0].startswith("whole: 3 entries")
 
 
 def test_it_says_when_nobody_answers(daemon):
