@@ -74,7 +74,7 @@ static bool looks_old_syslog(const struct look *look)
     if (look->front.len < 16 || text[3] != ' ' || !isupper((unsigned char)look->first))
         return false;
     at += text[at] == ' '; /* the day is padded, or not */
-    while (is_digit(text[at]) && at < 7)
+    while (at < 7 && is_digit(text[at]))
         at++;
     for (size_t i = 0; i < sizeof(months) - 1; i += 3)
         if (memcmp(text, months + i, 3) == 0)
