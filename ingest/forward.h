@@ -55,6 +55,7 @@ enum forward_mode { FORWARD_NOTHING, FORWARD_ONE, FORWARD_MANY, FORWARD_PACKED }
 struct forward_message {
     enum forward_mode mode;
     bool compressed;
+    bool foreign; /* metrics or traces of Fluent Bit */
     size_t length;
     size_t tag, tag_len;
     size_t chunk, chunk_len;
@@ -113,7 +114,7 @@ struct forward_entry {
 };
 
 /* Writes the record that `reader` is at, a map, and moves behind it. */
-enum forward_record forward_write(struct forward_peer *self, const struct forward_entry *entry,
+enum forward_record forward_write(struct forward_peer *self, const struct forward_entry *from,
                                   struct msgpack_reader *reader, struct forward_line *line);
 
 /* A part that waits no longer, as a record of its own; NULL: there is none. `all`: however young. */
@@ -127,7 +128,7 @@ void forward_parts_free(struct forward_peer *self);
 /* With a shared key: says HELO. False: no randomness. */
 bool forward_greet(struct forward_peer *self);
 
-/* Reads PING, says PONG. NULL: the peer is known; or why it is refused. */
-const char *forward_admit(struct forward_peer *self, struct lb_str ping);
+/* Reads PING in `bytes`, says PONG. NULL: the peer is known; or why it is refused. */
+const char *forward_admit(struct forward_peer *self, struct lb_str bytes);
 
 #endif

@@ -72,6 +72,8 @@ static const char *read_option(struct forward_message *message, struct lb_str na
         message->chunk_len = value->bytes.len;
         return value->bytes.len <= FORWARD_CHUNK_MAX ? NULL : "the name of its chunk is too long";
     }
+    if (lb_str_is(name, "fluent_signal") && value->kind == MSGPACK_UNSIGNED)
+        message->foreign = value->number != 0;
     if (!lb_str_is(name, "compressed") || !text || lb_str_is(value->bytes, "text"))
         return NULL;
     message->compressed = true;
@@ -162,5 +164,7 @@ const char *forward_read_message(struct forward_message *message, struct lb_str 
         problem = read_options(message, &reader, bytes.ptr);
     if (problem == NULL && message->compressed && message->mode != FORWARD_PACKED)
         problem = "only packed entries can be compressed";
+    if (message->foreign)
+        message->mode = FORWARD_NOTHING;
     return problem;
 }

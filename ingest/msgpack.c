@@ -128,7 +128,7 @@ static enum lb_err next_small(struct msgpack_reader *reader, struct msgpack_item
         item->number = first;
     } else if (first >= 0xe0) {
         item->kind = MSGPACK_INT;
-        item->integer = (int8_t)first;
+        item->integer = (int64_t)first - 256;
     } else {
         item->kind = first < 0x90 ? MSGPACK_MAP : MSGPACK_ARRAY;
         item->count = first & 0x0f;

@@ -26,7 +26,7 @@ static void pack_text(msgpack_packer *packer, const char *text)
 static const size_t lengths[] = { 0, 1, 15, 16, 31, 32, 255, 256, 65535, 65536 };
 enum { LENGTH_COUNT = sizeof(lengths) / sizeof(lengths[0]) };
 
-static void test_reads_what_the_library_packs(void **state)
+static void reads_what_the_library_packs(void **state)
 {
     static const int64_t numbers[] = { 0,   1,    127,  128,    255,    256,       65535,     65536,     -1,       -32,
                                        -33, -128, -129, -32768, -32769, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN };
@@ -68,7 +68,7 @@ static void test_reads_what_the_library_packs(void **state)
     msgpack_sbuffer_destroy(&buffer);
 }
 
-static void test_reads_every_length(void **state)
+static void reads_every_length(void **state)
 {
     char *text = malloc(65536);
     msgpack_sbuffer buffer;
@@ -124,7 +124,7 @@ static void pack_nested(msgpack_packer *packer)
     msgpack_pack_nil(packer);
 }
 
-static void test_finds_the_end_whatever_comes_at_once(void **state)
+static void finds_the_end_whatever_comes_at_once(void **state)
 {
     msgpack_sbuffer buffer;
     msgpack_packer packer;
@@ -151,7 +151,7 @@ static void test_finds_the_end_whatever_comes_at_once(void **state)
     msgpack_sbuffer_destroy(&buffer);
 }
 
-static void test_writes_json(void **state)
+static void writes_json(void **state)
 {
     static const struct {
         const char *bytes;
@@ -187,7 +187,7 @@ static void test_writes_json(void **state)
     lb_buffer_free(&out);
 }
 
-static void test_a_count_of_billions_costs_nothing(void **state)
+static void a_count_of_billions_costs_nothing(void **state)
 {
     static const char bytes[] = "\xdd\xff\xff\xff\xff\x01\x02";
     struct msgpack_reader reader = { bytes, bytes + sizeof(bytes) - 1 };
@@ -203,7 +203,7 @@ static void test_a_count_of_billions_costs_nothing(void **state)
     lb_buffer_free(&out);
 }
 
-static void test_depth_has_a_bound(void **state)
+static void depth_has_a_bound(void **state)
 {
     char bytes[MSGPACK_DEPTH_MAX + 2];
     struct msgpack_extent extent = { .at = 0 };
@@ -225,7 +225,7 @@ static void test_depth_has_a_bound(void **state)
     assert_int_equal(msgpack_skip(&reader), LB_LIMIT);
 }
 
-static void test_what_is_reserved_is_refused(void **state)
+static void what_is_reserved_is_refused(void **state)
 {
     char byte = '\xc1';
     struct msgpack_reader reader = { &byte, &byte + 1 };
@@ -239,10 +239,10 @@ static void test_what_is_reserved_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_what_the_library_packs),         cmocka_unit_test(test_reads_every_length),
-        cmocka_unit_test(test_finds_the_end_whatever_comes_at_once), cmocka_unit_test(test_writes_json),
-        cmocka_unit_test(test_a_count_of_billions_costs_nothing),    cmocka_unit_test(test_depth_has_a_bound),
-        cmocka_unit_test(test_what_is_reserved_is_refused),
+        cmocka_unit_test(reads_what_the_library_packs),         cmocka_unit_test(reads_every_length),
+        cmocka_unit_test(finds_the_end_whatever_comes_at_once), cmocka_unit_test(writes_json),
+        cmocka_unit_test(a_count_of_billions_costs_nothing),    cmocka_unit_test(depth_has_a_bound),
+        cmocka_unit_test(what_is_reserved_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,7 +205,7 @@ static inline struct lb_str peer_bytes(const struct peer *self)
 /* NULL with an error in `diag`. */
 struct ssl_ctx_st *peers_tls_open(const struct peers_tls *tls, const struct lb_section *section, struct lb_diag *diag);
 void peers_tls_close(struct ssl_ctx_st *ssl); /* may be NULL */
-struct bufferevent *peers_tls_accept(struct ssl_ctx_st *ssl, struct lb_loop *loop, int fd);
+struct bufferevent *peers_tls_accept(struct ssl_ctx_st *context, struct lb_loop *loop, int fd);
 
 /* --- peers_listen.c ----------------------------------------------------------------------- */
 
@@ -219,6 +219,6 @@ bool peers_address_fits(const struct lb_section *section, struct lb_str text, st
 
 /* A connection that was accepted; owns `fd`. `tls`: of its listener. */
 struct sockaddr_storage;
-void peers_accept(struct peers *self, int fd, const struct sockaddr_storage *address, bool tls);
+void peers_accept(struct peers *owner, int fd, const struct sockaddr_storage *address, bool tls);
 
 #endif

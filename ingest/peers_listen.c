@@ -54,7 +54,8 @@ static bool read_address(struct syslog_address *address, const struct lb_section
         return false;
     }
     memcpy(plain, text.ptr, text.len);
-    memcpy(plain, "tcp", 3);
+    for (int i = 0; i < 3; i++)
+        plain[i] = "tcp"[i];
     return syslog_address_read(address, (struct lb_str){ plain, text.len }, section, diag);
 }
 

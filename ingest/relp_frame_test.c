@@ -3,7 +3,7 @@
 
 #include "relp_frame.c"
 
-static void test_reads_frames(void **state)
+static void reads_frames(void **state)
 {
     static const struct {
         const char *bytes;
@@ -31,7 +31,7 @@ static void test_reads_frames(void **state)
     }
 }
 
-static void test_a_frame_is_none_before_it_is_whole(void **state)
+static void a_frame_is_none_before_it_is_whole(void **state)
 {
     static const char bytes[] = "12 syslog 11 hello\nworld\n";
     struct relp_frame frame;
@@ -45,7 +45,7 @@ static void test_a_frame_is_none_before_it_is_whole(void **state)
     assert_int_equal(needed, sizeof(bytes) - 1);
 }
 
-static void test_refuses_what_is_no_frame(void **state)
+static void refuses_what_is_no_frame(void **state)
 {
     static const char *const cases[] = {
         "",
@@ -76,9 +76,9 @@ static void test_refuses_what_is_no_frame(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_frames),
-        cmocka_unit_test(test_a_frame_is_none_before_it_is_whole),
-        cmocka_unit_test(test_refuses_what_is_no_frame),
+        cmocka_unit_test(reads_frames),
+        cmocka_unit_test(a_frame_is_none_before_it_is_whole),
+        cmocka_unit_test(refuses_what_is_no_frame),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

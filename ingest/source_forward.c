@@ -158,9 +158,11 @@ static const char *inflate_more(struct forward_peer *self)
     struct lb_buffer *plain = &self->plain;
     int result;
 
-    plain->len -= self->plain_used;
-    memmove(plain->ptr, plain->ptr + self->plain_used, plain->len);
-    self->plain_used = 0;
+    if (self->plain_used > 0) {
+        plain->len -= self->plain_used;
+        memmove(plain->ptr, plain->ptr + self->plain_used, plain->len);
+        self->plain_used = 0;
+    }
     if (plain->len > self->peer.owner->message_max || !lb_buffer_reserve(plain, FORWARD_INFLATE))
         return "an entry is longer than max_message";
     self->inflate.next_in = (unsigned char *)(uintptr_t)rest.ptr;
@@ -225,6 +227,10 @@ static void end_message(struct forward_peer *self)
 {
     if (self->message.chunk_len > 0)
         answer(self);
+    if (self->message.foreign)
+        LB_WARN("source.forward",
+                "passing over metrics or traces, they are no logs source=" LB_STR_FMT " peer=" LB_STR_FMT,
+                LB_STR_ARG(self->peer.owner->source->section.name), LB_STR_ARG(self->peer.stream->name));
     if (self->message.compressed)
         end_inflating(self);
     self->peer.used += self->message.length;

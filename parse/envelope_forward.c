@@ -29,22 +29,37 @@ static bool read_time(struct lb_str *text, int64_t *time_ns)
     return true;
 }
 
+/* Parsers of text read what the application wrote. In place, for nobody else looks at these bytes again. */
+static void unescape(const struct lb_batch *batch, struct lb_value *message)
+{
+    if (message->kind != LB_VALUE_ESCAPED)
+        return;
+    char *bytes = batch->bytes + (message->ptr - batch->bytes);
+    message->len = (uint32_t)lb_json_unescape((struct lb_str){ bytes, message->len }, bytes);
+    message->kind = LB_VALUE_TEXT;
+    message->flags = 0;
+}
+
 static bool read_event(struct lb_str text, struct lb_parse_context *context, struct lb_record *record)
 {
     struct lb_field fields[LB_RECORD_FIELDS_MAX];
     struct lb_json_object object = { &context->shape, fields, LB_RECORD_FIELDS_MAX, 0, { NULL, 0 }, 0, NULL, 0 };
     struct leading leading = { .settings = &settings, .context = context, .shape = &context->shape, .fields = fields };
     int64_t time_ns;
+    bool timed = read_time(&text, &time_ns); /* who explains a record may leave the time out */
 
-    if (!read_time(&text, &time_ns) || lb_json_read_object(text, &object) != LB_OK)
+    if (lb_json_read_object(text, &object) != LB_OK)
         return false;
     leading.field_count = object.field_count;
     if (leading_done(&leading, record) != LB_OK)
         return false;
-    record->time_ns = time_ns;
-    record->flags &= (uint16_t)~LB_RECORD_NO_TIME;
+    if (timed) {
+        record->time_ns = time_ns;
+        record->flags &= (uint16_t)~LB_RECORD_NO_TIME;
+    }
     if (object.rest.len > 0)
         record->rest = object.rest;
+    unescape(context->batch, &record->message);
     return true;
 }
 

@@ -1,6 +1,7 @@
 """The Forward protocol: every mode, answers, the handshake, TLS, Docker's parts, limits, reloads and kill -9."""
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -12,7 +13,7 @@ import pytest
 msgpack = pytest.importorskip("msgpack", reason="python3-msgpack is not installed")
 
 from forward_sender import Sender, compressed, event_time, many, one, pack, packed  # noqa: E402
-from harness import archive_records, free_port, wait_for  # noqa: E402
+from harness import BIN, archive_records, free_port, wait_for  # noqa: E402
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
 AT = 1767225600  # 2026-01-01T00:00:00Z
@@ -132,6 +133,16 @@ def test_a_chunk_larger_than_the_pool(logboom):
         sender.send(packed("t", [(AT, {"message": f"{n} {text}"}) for n in range(12000)], chunk="big"))
         assert sender.answer() == {"ack": "big"}
     assert [r["message"] for r in receiver.wait_for(12000)] == [f"{n} {text}" for n in range(12000)]
+
+
+def test_metrics_of_fluent_bit_are_answered_and_passed_over(receiver):
+    with receiver.sender() as sender:
+        sender.send(pack(["cpu", b"\x81\xa4meta\x80", {"fluent_signal": 1, "chunk": "m"}]))
+        assert sender.answer() == {"ack": "m"}
+        sender.send(packed("t", entries(1), fluent_signal=0, chunk="l"))
+        assert sender.answer() == {"ack": "l"}
+    assert receiver.wait_for(1)[0]["message"] == "m0"
+    assert "no logs" in receiver.daemon.log()
 
 
 # --- Docker --------------------------------------------------------------------------
@@ -341,8 +352,9 @@ def test_peers_that_stall_in_mid_message_cost_bounded_memory_and_hinder_nobody(l
     with receiver.sender() as good:
         good.send(one("t", AT, {"message": "good"}, chunk="g"))
         assert good.answer() == {"ack": "g"}
-    status = open(f"/proc/{receiver.daemon.process.pid}/status").read()
-    assert int(status.split("VmHWM:")[1].split()[0]) < 250 * 1024
+    if not re.search("asan|tsan", BIN):  # a sanitizer keeps what was freed
+        status = open(f"/proc/{receiver.daemon.process.pid}/status").read()
+        assert int(status.split("VmHWM:")[1].split()[0]) < 250 * 1024
     assert receiver.daemon.metric("logboom_peer_connections") >= 2
     for sender in stalled:
         sender.close()
