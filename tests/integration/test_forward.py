@@ -1,4 +1,5 @@
 """The Forward protocol: every mode, answers, the handshake, TLS, Docker's parts, limits, reloads and kill -9."""
+import collections
 import json
 import os
 import re
@@ -453,6 +454,37 @@ class Stubborn(threading.Thread):
         self.number += 1
 
 
+def check_answered(daemon, sender):
+    """All that was answered is in the archive, and only what was sent again is there twice."""
+    sender.ending.set()
+    sender.join()
+
+    def caught_up():
+        status = json.loads(daemon.get("/api/v1/status")[1])
+        return not next(c for c in status["components"] if c["kind"] == "source")["reading_back"]
+    wait_for(caught_up, 60, "the end of reading back")
+    assert daemon.stop() == 0
+    messages = collections.Counter(r["message"] for r in archive_records(daemon.dir / "archive"))
+    answered = {f"{n} {i}" for n in sender.answered for i in range(10)}
+    assert answered <= set(messages), sorted(answered - set(messages))[:5]
+    doubled = {int(message.split()[0]) for message, count in messages.items() if count > 1}
+    assert doubled <= sender.sent_again
+
+
+def test_reloads_while_answers_are_owed_lose_nothing_that_was_answered(logboom):
+    port = free_port()
+    daemon = logboom(ARCHIVE.format(port=port)).start().ready()
+    sender = Stubborn(port)
+    sender.start()
+    for n in range(6):
+        reached = len(sender.answered) + 3
+        wait_for(lambda: len(sender.answered) >= reached, 60, "three more answers")
+        daemon.write_config(ARCHIVE.format(port=port).replace("durable", f"max_connections: {10 + n}, durable"))
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: daemon.log().count("reloaded") > n, what="the reload")
+    check_answered(daemon, sender)
+
+
 def test_kill_9_loses_nothing_that_was_answered(logboom):
     port = free_port()
     daemon = logboom(ARCHIVE.format(port=port)).start().ready()
@@ -463,16 +495,4 @@ def test_kill_9_loses_nothing_that_was_answered(logboom):
         wait_for(lambda: len(sender.answered) >= reached, 60, "three more answers")
         daemon.kill()
         daemon.start().ready()
-    sender.ending.set()
-    sender.join()
-
-    def caught_up():
-        status = json.loads(daemon.get("/api/v1/status")[1])
-        return not next(c for c in status["components"] if c["kind"] == "source")["reading_back"]
-    wait_for(caught_up, 60, "the end of reading back")
-    assert daemon.stop() == 0
-    messages = [r["message"] for r in archive_records(daemon.dir / "archive")]
-    answered = {f"{n} {i}" for n in sender.answered for i in range(10)}
-    assert answered <= set(messages), sorted(answered - set(messages))[:5]
-    doubled = {int(m.split()[0]) for m in messages if messages.count(m) > 1}
-    assert doubled <= sender.sent_again
+    check_answered(daemon, sender)
