@@ -157,6 +157,8 @@ static void put_long_text(struct writer *writer, struct lb_str key, struct lb_st
     if (!is_over(writer))
         return;
     take_back(writer, before);
+    if (text.len == 0)
+        return;
     for (size_t len = room < text.len ? room : text.len - 1; len >= SMALLEST_CUT; len -= len / 8) {
         put_text(writer->out, key, cut(text, len));
         if (!is_over(writer))
