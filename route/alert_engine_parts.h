@@ -41,6 +41,7 @@ struct lb_alert_engine {
     int64_t now;       /* the clock, never back */
     int64_t ticked;    /* when rules were last ticked */
     int64_t ahead_max; /* a record may be so far ahead of its arrival */
+    int64_t ahead_time; /* by which time those of this batch that are further ahead are judged */
     struct lb_scratch scratch;
     struct lb_alert_outbox outbox;
     struct lb_alert_outside outside;
