@@ -164,6 +164,10 @@ enum lb_expr_node_kind {
     LB_EXPR_NODE_TEST,
 };
 
+/* The text that the test compares, in the record or the scratch. False: the record has no such field. */
+bool lb_expr_test_text(const struct lb_expr_test *test, const struct lb_record *record, struct lb_scratch *scratch,
+                       struct lb_str *text);
+
 struct lb_expr_node {
     enum lb_expr_node_kind kind;
     struct lb_expr_node *last; /* child; the program is made from its end */

@@ -1,0 +1,208 @@
+/*
+ * rule_index.c - one table of texts for each field that rules ask for.
+ *
+ * A test of an expression must hold when the program rejects as soon as it
+ * fails, and so must those that are reached only behind it. Of these the first
+ * that compares a field with texts is the rule's gate. Texts that are numbers
+ * also equal other spellings of the same number, so they make no gate.
+ */
+#include "rule_index.h"
+
+#include "expr.h"
+#include "lb_alloc.h"
+
+#include <xxhash.h>
+
+enum { LEVELS = LB_LEVEL_COUNT + 1 };
+
+/* A text, and the rules that it opens. */
+struct entry {
+    struct lb_str text; /* ptr NULL: free */
+    uint64_t *rules;
+};
+
+struct lb_rule_gate {
+    const struct lb_expr_test *test; /* the first that asks for this field */
+    struct entry *table;
+    uint32_t capacity;
+    uint32_t count;
+};
+
+static void set_bit(uint64_t *words, uint32_t bit)
+{
+    words[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+/* --- what a rule asks for --------------------------------------------------- */
+
+/* The test behind `test` if that must hold; LB_EXPR_ACCEPT or more: none. */
+static uint16_t behind(const struct lb_expr_test *test)
+{
+    if (test->when_false == LB_EXPR_REJECT)
+        return test->when_true;
+    return test->when_true == LB_EXPR_REJECT ? test->when_false : LB_EXPR_REJECT;
+}
+
+static bool is_gate(const struct lb_expr_test *test)
+{
+    return test->op == LB_EXPR_OP_EQUAL && !test->negated && !test->numbers && test->when_false == LB_EXPR_REJECT;
+}
+
+static const struct lb_expr_test *gate_of(const struct lb_expr *where)
+{
+    uint16_t at = where != NULL ? where->entry : LB_EXPR_REJECT;
+
+    while (at < LB_EXPR_REJECT && !is_gate(&where->tests[at]))
+        at = behind(&where->tests[at]);
+    return at < LB_EXPR_REJECT ? &where->tests[at] : NULL;
+}
+
+/* The levels that may pass, as bits; a record without one is the last of them. */
+static unsigned levels_of(const struct lb_expr *where)
+{
+    unsigned levels = (1U << LEVELS) - 1;
+    uint16_t at = where != NULL ? where->entry : LB_EXPR_REJECT;
+
+    for (; at < LB_EXPR_REJECT; at = behind(&where->tests[at])) {
+        const struct lb_expr_test *test = &where->tests[at];
+
+        if (test->op != LB_EXPR_OP_LEVEL)
+            continue;
+        unsigned holds = test->mask & ((1U << LB_LEVEL_COUNT) - 1);
+        if (test->when_false == LB_EXPR_REJECT)
+            levels &= holds;
+        else if (test->when_true == LB_EXPR_REJECT)
+            levels &= ~holds;
+    }
+    return levels;
+}
+
+/* --- making it -------------------------------------------------------------- */
+
+static struct lb_rule_gate *gate_for(struct lb_rule_index *index, const struct lb_expr_test *test)
+{
+    for (uint32_t i = 0; i < index->gate_count; i++)
+        if (index->gates[i].test->field == test->field && lb_str_equal(index->gates[i].test->name, test->name))
+            return &index->gates[i];
+    struct lb_rule_gate *gate = &index->gates[index->gate_count++]; /* there is room for one of each rule */
+    gate->test = test;
+    return gate;
+}
+
+/* The place of that text, or the free one where it belongs. */
+static struct entry *place(const struct lb_rule_gate *gate, struct lb_str text)
+{
+    uint32_t at = (uint32_t)XXH3_64bits(text.ptr, text.len) & (gate->capacity - 1);
+
+    while (gate->table[at].text.ptr != NULL && !lb_str_equal(gate->table[at].text, text))
+        at = (at + 1) & (gate->capacity - 1);
+    return &gate->table[at];
+}
+
+static bool grow(struct lb_rule_gate *gate)
+{
+    struct lb_rule_gate bigger = { gate->test, NULL, gate->capacity > 0 ? 2 * gate->capacity : 16, gate->count };
+
+    if ((gate->count + 1) * 2 <= gate->capacity)
+        return true;
+    bigger.table = lb_alloc(bigger.capacity * sizeof(*bigger.table));
+    if (bigger.table == NULL)
+        return false;
+    for (uint32_t i = 0; i < gate->capacity; i++)
+        if (gate->table[i].text.ptr != NULL)
+            *place(&bigger, gate->table[i].text) = gate->table[i];
+    lb_free(gate->table);
+    *gate = bigger;
+    return true;
+}
+
+static bool add_texts(struct lb_rule_index *index, const struct lb_expr_test *test, uint32_t rule)
+{
+    struct lb_rule_gate *gate = gate_for(index, test);
+
+    for (uint32_t i = 0; i < test->literal_count; i++) {
+        struct entry *entry = grow(gate) ? place(gate, test->literals[i].text) : NULL;
+
+        if (entry == NULL)
+            return false;
+        if (entry->text.ptr == NULL) {
+            entry->rules = lb_alloc(index->words * sizeof(*entry->rules));
+            if (entry->rules == NULL)
+                return false;
+            entry->text = test->literals[i].text.len > 0 ? test->literals[i].text : LB_STR("");
+            gate->count++;
+        }
+        set_bit(entry->rules, rule);
+    }
+    return true;
+}
+
+static bool add_rule(struct lb_rule_index *index, const struct lb_alert_rule *rule, uint32_t number)
+{
+    const struct lb_expr_test *gate;
+    unsigned levels;
+
+    if (rule->part_count > 0 || rule->probe != LB_PROBE_NONE)
+        return true; /* its parts are fed, or nothing is */
+    gate = gate_of(rule->where);
+    levels = levels_of(rule->where);
+    for (uint32_t level = 0; level < LEVELS; level++)
+        if ((levels >> level & 1) != 0)
+            set_bit(index->by_level + (size_t)level * index->words, number);
+    if (gate != NULL)
+        return add_texts(index, gate, number);
+    set_bit(index->always, number);
+    return true;
+}
+
+bool lb_rule_index_init(struct lb_rule_index *index, const struct lb_alerting *alerting)
+{
+    *index = (struct lb_rule_index){ .words = (alerting->rule_count + 63) / 64 };
+    index->always = lb_alloc(index->words * sizeof(*index->always));
+    index->by_level = lb_alloc((size_t)LEVELS * index->words * sizeof(*index->by_level));
+    index->gates = lb_alloc(alerting->rule_count * sizeof(*index->gates));
+    if (index->always == NULL || index->by_level == NULL || index->gates == NULL)
+        return false;
+    for (uint32_t i = 0; i < alerting->rule_count; i++)
+        if (!add_rule(index, &alerting->rules[i], i))
+            return false;
+    return true;
+}
+
+void lb_rule_index_free(struct lb_rule_index *index)
+{
+    for (uint32_t i = 0; i < index->gate_count; i++) {
+        for (uint32_t k = 0; k < index->gates[i].capacity; k++)
+            lb_free(index->gates[i].table[k].rules);
+        lb_free(index->gates[i].table);
+    }
+    lb_free(index->gates);
+    lb_free(index->always);
+    lb_free(index->by_level);
+    *index = (struct lb_rule_index){ 0 };
+}
+
+/* --- asking it -------------------------------------------------------------- */
+
+void lb_rule_index_ask(const struct lb_rule_index *index, const struct lb_record *record, struct lb_scratch *scratch,
+                       uint64_t *live)
+{
+    uint32_t level = record->level < LB_LEVEL_COUNT ? record->level : LB_LEVEL_COUNT;
+    const uint64_t *allowed = index->by_level + (size_t)level * index->words;
+
+    memcpy(live, index->always, index->words * sizeof(*live));
+    for (uint32_t i = 0; i < index->gate_count; i++) {
+        size_t used = scratch->used;
+        struct lb_str text;
+
+        if (lb_expr_test_text(index->gates[i].test, record, scratch, &text)) {
+            const struct entry *entry = place(&index->gates[i], text);
+
+            for (uint32_t word = 0; word < index->words && entry->text.ptr != NULL; word++)
+                live[word] |= entry->rules[word];
+        }
+        scratch->used = used;
+    }
+    for (uint32_t word = 0; word < index->words; word++)
+        live[word] &= allowed[word];
+}
