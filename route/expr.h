@@ -115,6 +115,9 @@ enum lb_expr_found lb_expr_regex_find(const struct lb_expr_regex *regex, struct 
  */
 bool lb_expr_regex_literal(struct lb_arena *arena, struct lb_str pattern, struct lb_str *literal, bool *anchored);
 
+/* Bytes that stand in every text that the pattern matches, letters in either case. Empty: none are known. */
+struct lb_str lb_expr_regex_needed(struct lb_str pattern);
+
 /* --- tests and trees ------------------------------------------------------- */
 
 enum lb_expr_field {

@@ -29,6 +29,11 @@ static const char *const atoms[] = {
     "host == payments",
     "level < critical",
     "message == \"x refused\"",
+    "message startswith \"x r\"",
+    "message ~ \"(?i)re(f|x)used by\"",
+    "message contains \"\"",
+    "message endswith \"y m\"",
+    "message !~ \"fine\"",
 };
 
 static const char *const services[] = { NULL, "payments", "auth", "search", "mailer", "", "other" };
@@ -38,7 +43,9 @@ static const char *const more[] = {
     "\"status\":500", "\"status\":\"500\"",          "\"status\":\"ok\"",    "\"status\":404",
     "\"a\":1",        "\"http\":{\"kind\":\"get\"}", "\"host\":\"payments\""
 };
-static const char *const messages[] = { "x refused", "REFUSED", "fine", "payments" };
+static const char *const messages[] = {
+    "x refused", "REFUSED", "fine", "payments", "x\\tRefused By m\\u0065", "", "f"
+};
 
 #define PICK(random, list) ((list)[lb_random(random) % (sizeof(list) / sizeof((list)[0]))])
 
