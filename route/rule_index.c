@@ -82,13 +82,15 @@ static struct lb_str needle_of(const struct lb_expr *where, const struct lb_expr
     struct lb_str longest = LB_STR("");
     uint16_t at = where != NULL ? where->entry : LB_EXPR_REJECT;
 
-    for (; at < LB_EXPR_REJECT; at = behind(&where->tests[at])) {
-        struct lb_str needle = needle_in(&where->tests[at]);
+    while (at < LB_EXPR_REJECT) {
+        const struct lb_expr_test *test = &where->tests[at];
+        struct lb_str needle = needle_in(test);
 
-        if (needle.len <= longest.len)
-            continue;
-        longest = needle;
-        *owner = &where->tests[at];
+        if (needle.len > longest.len) {
+            longest = needle;
+            *owner = test;
+        }
+        at = behind(test);
     }
     return longest;
 }
@@ -99,16 +101,15 @@ static unsigned levels_of(const struct lb_expr *where)
     unsigned levels = (1U << LEVELS) - 1;
     uint16_t at = where != NULL ? where->entry : LB_EXPR_REJECT;
 
-    for (; at < LB_EXPR_REJECT; at = behind(&where->tests[at])) {
+    while (at < LB_EXPR_REJECT) {
         const struct lb_expr_test *test = &where->tests[at];
-
-        if (test->op != LB_EXPR_OP_LEVEL)
-            continue;
         unsigned holds = test->mask & ((1U << LB_LEVEL_COUNT) - 1);
-        if (test->when_false == LB_EXPR_REJECT)
+
+        if (test->op == LB_EXPR_OP_LEVEL && test->when_false == LB_EXPR_REJECT)
             levels &= holds;
-        else if (test->when_true == LB_EXPR_REJECT)
+        else if (test->op == LB_EXPR_OP_LEVEL && test->when_true == LB_EXPR_REJECT)
             levels &= ~holds;
+        at = behind(test);
     }
     return levels;
 }
