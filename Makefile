@@ -85,7 +85,7 @@ $(OUT)/%.o: %.c Makefile
 
 PYTHON ?= /usr/bin/python3
 
-.PHONY: run test unit tests bench bench-archive bench-grep bench-peers conformance crash crash-faults crash-power losses fuzz fuzz-run lint fmt
+.PHONY: run test unit tests bench bench-alerts bench-archive bench-grep bench-peers conformance crash crash-faults crash-power losses fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
 	@tests/deps.sh build && $(MAKE) --no-print-directory all && tests/demo.sh $(BIN)
 
@@ -110,6 +110,8 @@ bench-archive: all bench-programs   ## SIZE (256MiB) of realistic lines sealed: 
 bench-peers: all bench-programs   ## the same work by rsyslog and syslog-ng (and fluent-bit, vector on PATH), with ratios
 	tests/peers.sh >/dev/null
 	$(PYTHON) tests/bench/peers.py
+bench-alerts: all bench-programs   ## how soon people are told of an alert at 50,000 lines/s, and what 200 rules and a million keys cost
+	$(PYTHON) tests/bench/alerts.py
 bench-grep: all bench-programs   ## logboom grep, zstdcat | grep and rg -z over the same archive, with ratios
 	$(PYTHON) tests/bench/grep.py
 

@@ -88,11 +88,17 @@ static void tick(struct lb_alert_engine *engine, bool last)
     lb_engine_show_metrics(engine);
 }
 
-/* Nothing comes from the future: such a record is judged by its arrival. */
-static int64_t time_of(struct lb_alert_engine *engine, const struct lb_batch *batch, const struct lb_record *record)
+static bool is_ahead(const struct lb_alert_engine *engine, const struct lb_batch *batch, const struct lb_record *record)
 {
-    if (record->time_ns > batch->arrival_ns + engine->ahead_max)
-        return batch->arrival_ns;
+    return record->time_ns > batch->arrival_ns + engine->ahead_max;
+}
+
+/* Nothing comes from the future: such a record is judged by `ahead_time`. */
+static int64_t time_of(const struct lb_alert_engine *engine, const struct lb_batch *batch,
+                       const struct lb_record *record)
+{
+    if (is_ahead(engine, batch, record))
+        return engine->ahead_time;
     return record->time_ns > 0 ? record->time_ns : 0;
 }
 
@@ -135,28 +141,39 @@ static bool was_applied(const struct lb_alert_engine *engine, const struct lb_ba
            lb_alert_memory_holds(engine->memory, batch->stream, batch->position + batch->records[feed->record].end);
 }
 
-/* The time of the newest record; INT64_MIN: there is none. */
+/*
+ * The time of the newest record that is not ahead (INT64_MIN: there is none),
+ * and by which time those ahead are judged. That is their arrival; but where
+ * the stream is being caught up on it would hurry the stream past all that is
+ * still to be read, so there it is the time of the stream.
+ */
 static int64_t newest_of(struct lb_alert_engine *engine, const struct lb_batch *batch)
 {
     int64_t newest = INT64_MIN;
     int64_t ahead = 0;
 
     for (uint32_t i = 0; i < batch->record_count; i++) {
-        int64_t time = time_of(engine, batch, &batch->records[i]);
+        const struct lb_record *record = &batch->records[i];
 
-        ahead += batch->records[i].time_ns > batch->arrival_ns + engine->ahead_max;
-        if (time > newest)
-            newest = time;
+        if (is_ahead(engine, batch, record))
+            ahead++;
+        else if (record->time_ns > newest)
+            newest = record->time_ns > 0 ? record->time_ns : 0;
     }
-    if (ahead > 0)
-        lb_metric_add(engine->ahead, ahead);
-    return newest;
+    engine->ahead_time = batch->arrival_ns;
+    if (ahead == 0)
+        return newest;
+    int64_t time = newest;
+    bool known = newest != INT64_MIN || lb_alert_clocks_time(&engine->clocks, batch->stream->id, engine->now, &time);
+    if (known && time < batch->arrival_ns - engine->ahead_max)
+        engine->ahead_time = time;
+    lb_metric_add(engine->ahead, ahead);
+    return engine->ahead_time > newest ? engine->ahead_time : newest;
 }
 
 /* True if the batch moves its stream's time by a second, or from where nobody knew it. */
-static bool see_stream(struct lb_alert_engine *engine, const struct lb_batch *batch)
+static bool see_stream(struct lb_alert_engine *engine, const struct lb_batch *batch, int64_t newest)
 {
-    int64_t newest = newest_of(engine, batch);
     int64_t before;
     bool known = lb_alert_clocks_time(&engine->clocks, batch->stream->id, engine->now, &before);
 
@@ -176,18 +193,20 @@ static void begin_once(struct lb_alert_engine *engine)
 
 void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch *batch)
 {
+    int64_t newest;
     bool moved;
 
     pthread_mutex_lock(&engine->state_lock);
     begin_once(engine);
     advance(engine, batch->arrival_ns);
+    newest = newest_of(engine, batch);
     for (uint32_t i = 0; i < batch->feed_count; i++) {
         if (!was_applied(engine, batch, &batch->feeds[i]))
             apply_feed(engine, batch, &batch->feeds[i]);
         settle_parts(engine, batch, i);
     }
     (void)lb_alert_room_cap(engine->runners, engine->alerting->rule_count, engine->alerting->memory_max);
-    moved = see_stream(engine, batch);
+    moved = see_stream(engine, batch, newest);
     if (moved || engine->now >= engine->ticked + LB_ENGINE_TICK_NS)
         tick(engine, false);
     pthread_mutex_unlock(&engine->state_lock);

@@ -37,10 +37,11 @@ struct lb_alert_engine {
     struct lb_alert_runner *runners; /* one for each rule */
     struct lb_alert_clocks clocks;
     struct lb_alert_notifier notifier;
-    bool begun;        /* the notifier knows all that an earlier run knew */
-    int64_t now;       /* the clock, never back */
-    int64_t ticked;    /* when rules were last ticked */
-    int64_t ahead_max; /* a record may be so far ahead of its arrival */
+    bool begun;         /* the notifier knows all that an earlier run knew */
+    int64_t now;        /* the clock, never back */
+    int64_t ticked;     /* when rules were last ticked */
+    int64_t ahead_max;  /* a record may be so far ahead of its arrival */
+    int64_t ahead_time; /* by which time those of this batch that are further ahead are judged */
     struct lb_scratch scratch;
     struct lb_alert_outbox outbox;
     struct lb_alert_outside outside;

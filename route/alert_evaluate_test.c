@@ -385,6 +385,28 @@ static void one_record_from_the_future_blinds_nobody(void **state)
     close_ground(self);
 }
 
+/* Read at once, an hour behind: what is still to be read is not late for it, wherever among it that record stands. */
+static void one_record_from_the_future_hurries_no_stream_that_is_behind(void **state)
+{
+    (void)state;
+    for (int place = 0; place < 5; place++) {
+        struct fixture *self = open_ground();
+
+        self->rules[0] = count_rule("logins", 10 * MINUTE, "at least 4");
+        start(self);
+        for (int i = 0; i < 5; i++) {
+            int64_t at = i == place ? 24 * 60 * MINUTE : i * MINUTE;
+            struct shot pair[] = { { at, "ip=10.0.0.1", false, 0 }, { i * MINUTE, "ip=10.0.0.2", false, 0 } };
+
+            send(self, pair, 2, 60 * MINUTE);
+        }
+        assert_int_equal(self->told_count, 2);
+        for (uint32_t i = 0; i < 2; i++)
+            assert_non_null(strstr(self->told[i].line, " firing critical"));
+        close_ground(self);
+    }
+}
+
 static void a_clock_that_was_wrong_for_a_while_blinds_nobody(void **state)
 {
     struct fixture *self = open_ground();
@@ -524,6 +546,7 @@ int main(void)
         cmocka_unit_test(a_value_that_is_there_is_judged_before_a_whole_window_was_watched),
         cmocka_unit_test(a_late_heartbeat_is_no_silence),
         cmocka_unit_test(one_record_from_the_future_blinds_nobody),
+        cmocka_unit_test(one_record_from_the_future_hurries_no_stream_that_is_behind),
         cmocka_unit_test(a_clock_that_was_wrong_for_a_while_blinds_nobody),
         cmocka_unit_test(a_burst_that_is_completed_late_is_found),
         cmocka_unit_test(what_is_too_late_is_counted_and_ignored),

@@ -158,6 +158,11 @@ void lb_alert_group_note(struct lb_alert_notifier *self, struct lb_incident *inc
 {
     struct lb_alert_group *group = lb_alert_groups_find(&self->groups, lane->group);
 
+    /* What is held back before anybody was told of it waits for nothing any more. */
+    if (group != NULL && incident->held && lane->told.severity == LB_ALERT_QUIET) {
+        lane->group = 0;
+        return;
+    }
     if (group != NULL)
         group->wanted |= wanted;
     if (!has_news(self, incident, lane, manner) || (group == NULL && wanted == 0))

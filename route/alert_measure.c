@@ -165,26 +165,64 @@ static int by_number(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The numbers, sorted. */
-static size_t sorted(const struct lb_alert_samples *samples, double *numbers)
+static size_t copy_numbers(const struct lb_alert_samples *samples, double *numbers)
 {
     size_t count = 0;
 
     for (int piece = 0; piece < 2; piece++)
         for (size_t i = 0; i < samples->counts[piece]; i++)
             numbers[count++] = samples->pieces[piece][i].number;
+    return count;
+}
+
+/* The numbers, sorted. */
+static size_t sorted(const struct lb_alert_samples *samples, double *numbers)
+{
+    size_t count = copy_numbers(samples, numbers);
+
     if (count > 1)
         qsort(numbers, count, sizeof(*numbers), by_number);
     return count;
 }
 
+/* The number that would stand at `place` if they were sorted (Hoare's FIND): asked for at every record. */
+static double number_at(double *numbers, size_t count, size_t place)
+{
+    size_t low = 0;
+    size_t high = count - 1;
+
+    while (low < high) {
+        double middle = numbers[low + (high - low) / 2];
+        size_t left = low;
+        size_t right = high;
+
+        for (;;) {
+            while (numbers[left] < middle)
+                left++;
+            while (middle < numbers[right])
+                right--;
+            if (left >= right)
+                break;
+            double number = numbers[left];
+            numbers[left++] = numbers[right];
+            numbers[right--] = number;
+        }
+        /* What lies before `left` is at most the middle one, and what lies behind `right` at least. */
+        if (place <= right)
+            high = right;
+        else
+            low = right + 1;
+    }
+    return numbers[low];
+}
+
 static double quantile_of(const struct lb_alert_samples *samples, double quantile)
 {
     double numbers[LB_ALERT_EXACT_MAX];
-    size_t count = sorted(samples, numbers);
+    size_t count = copy_numbers(samples, numbers);
     size_t rank = (size_t)ceil(quantile * (double)count);
 
-    return count == 0 ? 0 : numbers[rank > 0 ? rank - 1 : 0];
+    return count == 0 ? 0 : number_at(numbers, count, rank > 0 ? rank - 1 : 0);
 }
 
 static double distinct_of(const struct lb_alert_samples *samples)

@@ -375,6 +375,33 @@ static void what_ended_while_the_group_waited_is_told_all_the_same(void **state)
     close_ground(self);
 }
 
+/* A mute that begins while the group waits, before anybody was told; what outlasts it is told at its end. */
+static void what_is_held_back_while_its_group_waits_is_not_told(void **state)
+{
+    struct lb_mutes mutes = { BEGIN + 5 * LB_SECOND, BEGIN + 3 * MINUTE };
+    struct fixture *self = ground();
+
+    (void)state;
+    for (int64_t over = MINUTE; over <= 10 * MINUTE; over += 9 * MINUTE) {
+        self->rules[0].over_ns = over;
+        route_all(self, grouped());
+        start(self);
+        mute(self, &mutes);
+        hit(self, 0);
+        idle(self, LB_SECOND, 179 * LB_SECOND);
+        assert_int_equal(self->told_count, 0);
+        idle(self, 180 * LB_SECOND, 20 * MINUTE);
+        assert_int_equal(self->told_count, over == MINUTE ? 0 : 2);
+        if (over == MINUTE) {
+            close_ground(self);
+            self = ground();
+        }
+    }
+    assert_string_equal(self->told[0].line, "group {} firing critical");
+    assert_string_equal(self->told[1].line, "group {} resolved critical");
+    close_ground(self);
+}
+
 static void a_group_is_repeated_until_all_of_it_is_acknowledged(void **state)
 {
     struct lb_alert_manner manner = grouped();
@@ -595,6 +622,7 @@ int main(void)
         cmocka_unit_test(what_comes_together_is_told_together),
         cmocka_unit_test(groups_are_by_the_values_of_fields),
         cmocka_unit_test(what_ended_while_the_group_waited_is_told_all_the_same),
+        cmocka_unit_test(what_is_held_back_while_its_group_waits_is_not_told),
         cmocka_unit_test(a_group_is_repeated_until_all_of_it_is_acknowledged),
         cmocka_unit_test(a_digest_lists_what_came_and_went),
         cmocka_unit_test(a_digest_of_a_day_forgets_nothing),

@@ -112,15 +112,31 @@ void lb_alert_sketch_subtract(struct lb_alert_sketch *sketch, const struct lb_al
     sketch->total -= other->total;
 }
 
-double lb_alert_sketch_quantile(const struct lb_alert_sketch *sketch, double q)
+/* From the greatest value on, which is where most of what is asked for lies: `rank` 1 is the greatest. */
+static double from_above(const struct lb_alert_sketch *sketch, uint64_t rank)
 {
-    uint64_t rank = (uint64_t)ceil(q * (double)sketch->total);
     uint64_t seen = 0;
 
-    if (sketch->total == 0)
+    for (uint32_t i = sketch->positive.size; i > 0; i--) {
+        seen += sketch->positive.counts[i - 1];
+        if (seen >= rank)
+            return value_of(sketch->positive.first + (int32_t)i - 1);
+    }
+    seen += sketch->zeros;
+    if (seen >= rank)
         return 0;
-    if (rank == 0)
-        rank = 1;
+    for (uint32_t i = 0; i < sketch->negative.size; i++) {
+        seen += sketch->negative.counts[i];
+        if (seen >= rank)
+            return -value_of(sketch->negative.first + (int32_t)i);
+    }
+    return 0;
+}
+
+static double from_below(const struct lb_alert_sketch *sketch, uint64_t rank)
+{
+    uint64_t seen = 0;
+
     for (uint32_t i = sketch->negative.size; i > 0; i--) {
         seen += sketch->negative.counts[i - 1];
         if (seen >= rank)
@@ -135,6 +151,17 @@ double lb_alert_sketch_quantile(const struct lb_alert_sketch *sketch, double q)
             return value_of(sketch->positive.first + (int32_t)i);
     }
     return 0;
+}
+
+double lb_alert_sketch_quantile(const struct lb_alert_sketch *sketch, double q)
+{
+    uint64_t rank = (uint64_t)ceil(q * (double)sketch->total);
+
+    if (sketch->total == 0)
+        return 0;
+    if (rank == 0)
+        rank = 1;
+    return q > 0.5 ? from_above(sketch, sketch->total - rank + 1) : from_below(sketch, rank);
 }
 
 static void reset_bins(struct lb_alert_bins *bins)

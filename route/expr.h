@@ -115,6 +115,9 @@ enum lb_expr_found lb_expr_regex_find(const struct lb_expr_regex *regex, struct 
  */
 bool lb_expr_regex_literal(struct lb_arena *arena, struct lb_str pattern, struct lb_str *literal, bool *anchored);
 
+/* Bytes that stand in every text that the pattern matches, letters in either case. Empty: none are known. */
+struct lb_str lb_expr_regex_needed(struct lb_str pattern);
+
 /* --- tests and trees ------------------------------------------------------- */
 
 enum lb_expr_field {
@@ -163,6 +166,10 @@ enum lb_expr_node_kind {
     LB_EXPR_NODE_FALSE,
     LB_EXPR_NODE_TEST,
 };
+
+/* The text that the test compares, in the record or the scratch. False: the record has no such field. */
+bool lb_expr_test_text(const struct lb_expr_test *test, const struct lb_record *record, struct lb_scratch *scratch,
+                       struct lb_str *text);
 
 struct lb_expr_node {
     enum lb_expr_node_kind kind;

@@ -34,6 +34,17 @@ static struct lb_str text_of(struct lb_value value, struct lb_scratch *scratch)
     return value.len > 0 ? (struct lb_str){ value.ptr, value.len } : LB_STR("");
 }
 
+bool lb_expr_test_text(const struct lb_expr_test *test, const struct lb_record *record, struct lb_scratch *scratch,
+                       struct lb_str *text)
+{
+    struct lb_value value = fetch(test, record, scratch);
+
+    if (value.kind == LB_VALUE_NONE)
+        return false;
+    *text = text_of(value, scratch);
+    return true;
+}
+
 static bool equals_any(const struct lb_expr_test *test, struct lb_value value, struct lb_str text)
 {
     double number;

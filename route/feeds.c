@@ -29,11 +29,17 @@ bool lb_feeder_init(struct lb_feeder *feeder, const struct lb_alerting *alerting
     feeder->lost_total = lb_metric(LB_COUNTER, "logboom_alert_feeds_lost_total",
                                    "Records that a rule did not see because their batch had no memory left", NULL);
     feeder->keys = lb_alloc(alerting->rule_count * sizeof(*feeder->keys));
-    return feeder->keys != NULL;
+    if (feeder->keys == NULL || !lb_rule_index_init(&feeder->index, alerting))
+        return false;
+    feeder->live = lb_alloc(feeder->index.words * sizeof(*feeder->live));
+    return feeder->live != NULL;
 }
 
 void lb_feeder_free(struct lb_feeder *feeder)
 {
+    lb_rule_index_free(&feeder->index);
+    lb_free(feeder->live);
+    feeder->live = NULL;
     lb_free(feeder->keys);
     feeder->keys = NULL;
 }
@@ -175,9 +181,10 @@ void lb_feeder_add(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t re
 {
     if (feeder->keys == NULL)
         return;
-    for (uint32_t i = 0; i < feeder->alerting->rule_count; i++)
-        if (feeder->alerting->rules[i].part_count == 0 && feeder->alerting->rules[i].probe == LB_PROBE_NONE)
-            feed_rule(feeder, batch, record, (uint16_t)i, scratch);
+    lb_rule_index_ask(&feeder->index, &batch->records[record], scratch, feeder->live);
+    for (uint32_t word = 0; word < feeder->index.words; word++)
+        for (uint64_t bits = feeder->live[word]; bits != 0; bits &= bits - 1)
+            feed_rule(feeder, batch, record, (uint16_t)(word * 64 + (uint32_t)__builtin_ctzll(bits)), scratch);
 }
 
 void lb_feeder_end(struct lb_feeder *feeder)

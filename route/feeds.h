@@ -9,9 +9,12 @@
 
 #include "lb_alert.h"
 #include "lb_metrics.h"
+#include "rule_index.h"
 
 struct lb_feeder {
     const struct lb_alerting *alerting;
+    struct lb_rule_index index;
+    uint64_t *live;         /* rules that may look at the record, as bits */
     struct lb_str *keys;    /* of each rule, the last one in this batch; in its arena */
     uint32_t feed_capacity; /* of batch->feeds */
     uint64_t keyless;       /* records without a field of `by` */

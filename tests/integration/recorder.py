@@ -9,6 +9,9 @@ class Recorder:
     def __init__(self, port=0):
         self.rows = []  # (time of the answer, monotonic; record)
         self.status = 200
+        self.headers = {}   # of answers that are not 200
+        self.refused = []   # times of those
+        self.answers = []   # statuses of the next requests, before `status` counts
         recorder = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -16,11 +19,15 @@ class Recorder:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                status = recorder.status
-                if status == 200:
+                status = recorder.answers.pop(0) if recorder.answers else recorder.status
+                if status != 200:
+                    recorder.refused.append(time.monotonic())
+                else:
                     now = time.monotonic()
                     recorder.rows.extend((now, record) for record in (body if isinstance(body, list) else [body]))
                 self.send_response(status)
+                for name, value in recorder.headers.items() if status != 200 else ():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -1,4 +1,5 @@
 """A real Alertmanager takes what logboom posts: it shows the alert, tells its receivers, and ends it."""
+import datetime
 import json
 import shutil
 import subprocess
@@ -41,6 +42,19 @@ receivers: [{{name: hook, webhook_configs: [{{url: '{receiver.url}', send_resolv
     def alerts(self):
         with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=5) as answer:
             return json.load(answer)
+
+    def silence(self, alertname):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        body = {"matchers": [{"name": "alertname", "value": alertname, "isRegex": False, "isEqual": True}],
+                "startsAt": (now - datetime.timedelta(seconds=1)).isoformat(), "createdBy": "test", "comment": "known",
+                "endsAt": (now + datetime.timedelta(hours=1)).isoformat()}
+        request = urllib.request.Request(f"{self.url}/api/v2/silences", json.dumps(body).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)["silenceID"]
+
+    def unsilence(self, which):
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/api/v2/silence/{which}", method="DELETE"), timeout=5)
 
     def stop(self):
         self.process.terminate()
@@ -116,3 +130,17 @@ def test_what_fires_is_told_again_after_both_have_lost_it(logboom, alertmanager,
     (alert,) = wait_for(alertmanager.alerts, 60, "the alert again")
     assert alert["labels"]["alertname"] == "logins"
     daemon.kill()
+
+
+def test_its_silences_hold_back_what_logboom_posts(logboom, alertmanager, receiver):
+    """Silenced there: shown as suppressed, and nobody is told; when that is over they are, and of the end too."""
+    silence = alertmanager.silence("logins")
+    text = config(f"  am: {{type: alertmanager, url: '{alertmanager.url}'}}", ["am"]).replace("over: 2s", "over: 8s")
+    daemon = started(logboom(text))
+    raise_alert(daemon)
+    wait_for(lambda: [a for a in alertmanager.alerts() if a["status"]["silencedBy"] == [silence]], 60, "it is silenced")
+    assert alertmanager.alerts()[0]["status"]["state"] == "suppressed" and receiver.requests == []
+    alertmanager.unsilence(silence)
+    wait_for(lambda: told(receiver, "firing"), 60, "the receiver told that it fires")
+    wait_for(lambda: told(receiver, "resolved"), 60, "the receiver told that it is over")
+    assert daemon.stop() == 0 and not letters(daemon, "am")

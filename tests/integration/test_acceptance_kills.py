@@ -1,0 +1,109 @@
+"""F1, F2, F3 and F7 under kill -9 at random moments: no alert is lost, told twice or left open.
+
+LB_ALERT_KILLS says how many kills (8); LB_SEED which moments. Each burst has a key of its own, in a group of its own,
+so that kills come while it waits for its group, between its end and the next flush of the group, and just after it was
+told. Each slow key has 60 records in an hour with a threshold of 50, so its window must be kept over many kills.
+"""
+import json
+import os
+import random
+import time
+
+from harness import wait_for
+from recorder import Recorder
+from test_acceptance import CONFIG, line
+from test_alert_crash import check_incidents, check_repeats
+
+KILLS = int(os.environ.get("LB_ALERT_KILLS", "8"))
+SEED = int(os.environ.get("LB_SEED", "1"))
+SLOW, PORTION = 60, 6  # records of a slow key, and how many of them between two kills
+
+RULES = """
+      routes:
+        - {where: rule == "bursts", to: hook, group_by: [ip], group_wait: 200ms, group_interval: 600ms}
+        - {where: rule == "slow", to: second}
+      rules:
+        bursts: {where: kind == burst, value: count(), over: 1s, by: ip, high: at least 3}
+        slow: {where: kind == slow, value: count(), over: 1h, by: user, high: at least 50}
+"""
+
+
+class Slow:
+    """Keys that get some records between each two kills, one after the other."""
+
+    def __init__(self):
+        self.written = []
+
+    def lines(self):
+        if not self.written or self.written[-1] >= SLOW:
+            self.written.append(0)
+        self.written[-1] += PORTION
+        return [line(kind="slow", user=f"s{len(self.written) - 1}") for _ in range(PORTION)]
+
+    def full(self):
+        return [f"s{i}" for i, count in enumerate(self.written) if count >= 50]
+
+
+def check_groups(rows, keys):
+    """Of each key one incident of its group, with its notices in order, the same one where it came again."""
+    by_key = {}
+    for record in rows:
+        by_key.setdefault(record["key"]["ip"], []).append(record)
+    assert sorted(by_key) == sorted(keys)
+    for key, notices in by_key.items():
+        assert len({notice["alert_id"] for notice in notices}) == 1, (key, notices)
+        unique = {notice["sequence"]: notice for notice in notices}
+        assert all(notice == unique[notice["sequence"]] for notice in notices), "two notices of one number"
+        states = [unique[number]["state"] for number in sorted(unique)]
+        assert sorted(unique) == list(range(1, len(unique) + 1)), (key, sorted(unique))
+        assert states[-1] == "resolved" and states.count("resolved") == 1 and states.count("firing") <= 1, (key, states)
+
+
+def check_slow(rows, keys):
+    unique = {(record["alert_id"], record["sequence"]): record for record in rows}
+    assert all(record == unique[record["alert_id"], record["sequence"]] for record in rows)
+    told = sorted((record["key"]["user"], record["state"], record["value"]) for record in unique.values())
+    assert told == sorted((key, "firing", 50) for key in keys)
+
+
+def over(hook, keys):
+    return {record["key"]["ip"] for record in hook.told(state="resolved")} >= set(keys)
+
+
+def test_f1_f2_f3_f7_over_kills(logboom):
+    rng = random.Random(SEED)
+    hook, second = Recorder(), Recorder()
+    daemon = logboom(CONFIG.format(hook=hook.url, second=second.url, lateness="200ms") + RULES)
+    keys, kills, slow = [], [], Slow()
+    try:
+        with open(daemon.dir / "app.log", "w") as log:
+            for _ in range(KILLS):
+                daemon.start()
+                if rng.random() < 0.8:
+                    daemon.ready()
+                for _ in range(rng.randrange(1, 4)):
+                    keys.append(f"k{len(keys)}")
+                    log.writelines(line(kind="burst", ip=keys[-1]) for _ in range(rng.choice([3, 4, 7])))
+                    log.flush()
+                    time.sleep(rng.uniform(0.0, 0.6))  # the moment is random on purpose
+                log.writelines(slow.lines())
+                log.flush()
+                time.sleep(rng.uniform(0.0, 2.5))
+                kills.append(time.monotonic())
+                daemon.kill()
+            while len(slow.full()) < 1 or slow.written[-1] < SLOW:
+                log.writelines(slow.lines())
+        daemon.start().ready()
+        wait_for(lambda: over(hook, keys), 90, "the end of every burst")
+        wait_for(lambda: {row["key"]["user"] for row in second.told()} >= set(slow.full()), 60, "every slow one")
+        assert daemon.stop() == 0, daemon.log()
+        (daemon.dir / "told.json").write_text("\n".join(json.dumps([at, row]) for at, row in hook.rows + second.rows))
+        check_groups(hook.told(), keys)
+        check_slow(second.told(), slow.full())
+        repeats = check_repeats(hook.rows, kills) + check_repeats(second.rows, kills)
+        print(f"kills={KILLS} bursts={len(keys)} slow={len(slow.full())} notices={len(hook.rows) + len(second.rows)} "
+              f"repeats={repeats}")
+    finally:
+        daemon.kill()
+        hook.close()
+        second.close()
