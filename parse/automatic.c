@@ -133,8 +133,10 @@ static bool looks_redis(const struct look *look)
 
 static bool looks_klog(const struct look *look)
 {
-    return memchr("IWEFDV", look->first, 6) != NULL && look->front.len > 20 && is_digit(look->front.ptr[1]) &&
-           is_digit(look->front.ptr[4]);
+    static const char letters[] = { 'I', 'W', 'E', 'F', 'D', 'V' };
+
+    return memchr(letters, look->first, sizeof(letters)) != NULL && look->front.len > 20 &&
+           is_digit(look->front.ptr[1]) && is_digit(look->front.ptr[4]);
 }
 
 static bool looks_cri(const struct look *look)
