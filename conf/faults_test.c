@@ -228,7 +228,7 @@ static void tells_faults_of_sinks(void **state)
           "a.yaml:4:89: error: sink \"bus\": \"retries\": expected at least 1, got 0\n"
           "a.yaml:4:98: error: sink \"bus\": \"else\": a sink cannot name itself\n" },
         { NO_SINKS "sinks: {archive: {type: archive, path: /a, dead_letter: {topic: refused}}}\n",
-          "a.yaml:4:61: error: sink \"archive\": \"dead_letter.topic\": only a kafka sink has topics, this one is of "
+          "a.yaml:4:57: error: sink \"archive\": \"dead_letter.topic\": only a kafka sink has topics, this one is of "
           "type "
           "archive; use dead_letter.path\n" },
         { NO_SINKS "sinks: {archive: {type: archiv, path: /a}}\n",
