@@ -231,6 +231,7 @@ const struct command command_replay = {
         "Exit: 0 all delivered, 1 some were refused again or not sent, 2 usage or I/O.\n\n"
         "  jq -r .reason /var/lib/logboom/dead-letters/hook.jsonl | sort | uniq -c\n"
         "  logboom replay --dry-run /var/lib/logboom/dead-letters/hook.jsonl\n"
-        "  logboom replay /var/lib/logboom/dead-letters/hook.jsonl\n",
+        "  logboom replay /var/lib/logboom/dead-letters/hook.jsonl\n"
+        "  kcat -C -b k1:9092 -t refused -e -q | logboom replay - > left.jsonl    (letters of a topic)\n",
     .run = run,
 };

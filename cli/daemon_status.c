@@ -46,6 +46,8 @@ static void write_dead_letters(struct lb_buffer *out, const struct lb_sink *sink
     lb_dead_letter_path(sink, path);
     lb_buffer_print(out, ",\"dead_letters\":%llu", (unsigned long long)letters->count);
     write_text(out, "dead_letter_path", lb_str_from(path));
+    if (sink->options.dead_letter_topic.len > 0)
+        write_text(out, "dead_letter_topic", sink->options.dead_letter_topic);
     write_text(out, "dead_letter_last", lb_str_from(letters->last));
     if (!letters->ok)
         write_text(out, "dead_letter_problem", lb_str_from(letters->text));

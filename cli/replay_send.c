@@ -168,6 +168,7 @@ static bool open_sink(struct replay *self, struct lb_sink *sink, struct lb_diag 
     sink->options.when_full = LB_FULL_BLOCK;
     sink->options.dead_letter_max = 0;
     sink->options.dead_letter_then = LB_SPOOL_BLOCK;
+    sink->options.dead_letter_topic = (struct lb_str){ NULL, 0 }; /* what is refused again stays where it came from */
     if (sink->type->open != NULL && sink->type->open(sink, diag) != LB_OK)
         return false;
     self->opened |= UINT64_C(1) << sink->index;

@@ -30,6 +30,8 @@ static const struct lb_option spool_options[] = {
 static const struct lb_option dead_letter_options[] = {
     { "path", LB_OPTION_STRING, AT(dead_letter), NULL,
       .help = "the file; dead-letters/SINK.jsonl below data_dir unless set" },
+    { "topic", LB_OPTION_STRING, AT(dead_letter_topic), NULL,
+      .help = "of a kafka sink: the topic that they go to; what it does not take goes to the file" },
     { "max_size", LB_OPTION_SIZE, AT(dead_letter_max), "256MiB", "the most that it holds", .min = 64 * 1024,
       .max = INT64_C(1) << 46 },
     { "then", LB_OPTION_CHOICE, AT(dead_letter_then), "block",
@@ -79,6 +81,15 @@ void lb_loading_name_sinks(struct lb_loading *self)
     }
 }
 
+static void check_topic(struct lb_loading *self, const struct lb_sink *sink)
+{
+    if (sink->options.dead_letter_topic.len > 0 && !sink->type->topics)
+        lb_diag_error(self->diag, lb_section_place(&sink->section, "dead_letter"),
+                      "sink \"%s\": \"dead_letter.topic\": only a kafka sink has topics, this one is of type %s; use "
+                      "dead_letter.path",
+                      sink->section.name.ptr, sink->type->module.name);
+}
+
 struct itself {
     struct lb_loading *loading;
     const struct lb_sink *sink;
@@ -109,6 +120,7 @@ void lb_loading_sinks(struct lb_loading *self)
         lb_instance_fill(self, &kind, &instance, lb_sink_common, &sink->options);
         if (sink->options.when_full == LB_FULL_BY_TYPE)
             sink->options.when_full = sink->type->network ? LB_FULL_SPOOL : LB_FULL_BLOCK;
+        check_topic(self, sink);
         lb_options_walk(sink->type->module.options, sink->state, &visitor);
         lb_options_walk(lb_sink_common, &sink->options, &visitor);
     }

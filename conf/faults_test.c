@@ -227,6 +227,10 @@ static void tells_faults_of_sinks(void **state)
           "sinks: {archive: {type: archive, path: /a}, bus: {type: kafka, brokers: [k:1], retries: 0, else: bus}}\n",
           "a.yaml:4:89: error: sink \"bus\": \"retries\": expected at least 1, got 0\n"
           "a.yaml:4:98: error: sink \"bus\": \"else\": a sink cannot name itself\n" },
+        { NO_SINKS "sinks: {archive: {type: archive, path: /a, dead_letter: {topic: refused}}}\n",
+          "a.yaml:4:57: error: sink \"archive\": \"dead_letter.topic\": only a kafka sink has topics, this one is of "
+          "type "
+          "archive; use dead_letter.path\n" },
         { NO_SINKS "sinks: {archive: {type: archiv, path: /a}}\n",
           "a.yaml:4:25: error: sink \"archive\": unknown type \"archiv\"; did you mean \"archive\"?\n" },
         { NO_SINKS "sinks: {archive: {type: archive, path: /a/x}, archive: {type: archive, path: /b/x}}\n",

@@ -39,16 +39,18 @@ enum lb_spool_then { LB_SPOOL_BLOCK, LB_SPOOL_DROP_OLDEST };
 
 /* What every sink takes; filled by options before open(). */
 struct lb_sink_options {
-    int when_full;             /* enum lb_when_full; after loading never BY_TYPE */
-    uint64_t spool_max;        /* bytes on disk */
-    int spool_then;            /* enum lb_spool_then */
-    struct lb_str dead_letter; /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
-    uint64_t dead_letter_max;  /* bytes of that file */
-    int dead_letter_then;      /* enum lb_spool_then; BLOCK: such records are tried again until there is room */
-    uint64_t otherwise;        /* `else`: sinks (bits) that alerts go to as well */
-    int64_t otherwise_ns;      /* when it has failed for so long */
+    int when_full;                   /* enum lb_when_full; after loading never BY_TYPE */
+    uint64_t spool_max;              /* bytes on disk */
+    int spool_then;                  /* enum lb_spool_then */
+    struct lb_str dead_letter;       /* path of the file; empty: data_dir/dead-letters/SINK.jsonl */
+    uint64_t dead_letter_max;        /* bytes of that file */
+    int dead_letter_then;            /* enum lb_spool_then; BLOCK: such records are tried again until there is room */
+    struct lb_str dead_letter_topic; /* where they go instead, if the sink's type has topics; empty: the file only */
+    uint64_t otherwise;              /* `else`: sinks (bits) that alerts go to as well */
+    int64_t otherwise_ns;            /* when it has failed for so long */
 };
 
+struct lb_buffer;
 struct lb_dead_letters;
 
 struct lb_sink {
@@ -68,6 +70,7 @@ struct lb_sink {
 struct lb_sink_type {
     struct lb_module module;
     bool network; /* what is behind it may be away for hours: spools unless told otherwise */
+    bool topics;  /* it can send its dead letters to a topic, and falls back to the file by itself */
 
     /* Optional; for `check`: certificates, directories, patterns. Leaves nothing open. */
     enum lb_err (*check)(struct lb_sink *sink, struct lb_diag *diag);
@@ -191,6 +194,15 @@ struct lb_letter {
  */
 enum lb_err lb_delivery_dead_letter(struct lb_sink *sink, const struct lb_letter *letter,
                                     struct lb_token *token) LB_MUST_USE;
+
+/*
+ * For a sink that keeps its letters elsewhere than in the file: the same line of JSON behind what is in `out`, with a
+ * newline (false: no memory, nothing was added); and, once it is safe there, to have it counted and shown like the
+ * others. The hold of the token is the sink's to let go. Any thread.
+ */
+bool lb_dead_letter_write(const struct lb_sink *sink, const struct lb_letter *letter,
+                          struct lb_buffer *out) LB_MUST_USE;
+void lb_dead_letter_note(struct lb_sink *sink, const char *kind, const char *reason);
 
 /* Waits until all letters so far are on disk, at most until `deadline` (monotonic). */
 void lb_dead_letters_flush(struct lb_sink *sink, int64_t deadline);

@@ -315,7 +315,7 @@ static void count_kind(struct lb_dead_letters *self, const char *word)
         kind->name = copy;
         snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(self->sink->section.name));
         kind->count = lb_metric(LB_COUNTER, "logboom_dead_letters_total",
-                                "Records that a sink's peer refused for good, kept in a file",
+                                "Records that a sink's peer refused for good, kept as dead letters",
                                 lb_metric_labels(labels, sizeof(labels), "sink", name, "reason", word, (char *)NULL));
     }
     lb_metric_add(kind->count, 1);
@@ -329,7 +329,7 @@ static void append_text(struct lb_buffer *out, const char *key, struct lb_str te
 }
 
 /* The order of the first keys is what dead_letter_file.c looks for. */
-static bool append_line(const struct lb_dead_letters *self, struct lb_buffer *out, const struct lb_letter *letter)
+bool lb_dead_letter_write(const struct lb_sink *sink, const struct lb_letter *letter, struct lb_buffer *out)
 {
     char time[LB_TIME_TEXT_SIZE];
     size_t before = out->len;
@@ -339,7 +339,7 @@ static bool append_line(const struct lb_dead_letters *self, struct lb_buffer *ou
         record.len--;
     size_t time_len = lb_time_write(lb_clock_now(), time);
     lb_buffer_print(out, "{\"timestamp\":\"%.*s\"", (int)time_len, time);
-    append_text(out, "sink", self->sink->section.name);
+    append_text(out, "sink", sink->section.name);
     append_text(out, "id", letter->id);
     append_text(out, "kind", lb_str_from(letter->kind));
     append_text(out, "reason", lb_str_from(letter->reason));
@@ -366,6 +366,25 @@ static bool reserve_token(struct letters *letters)
     return true;
 }
 
+/* Under the lock. */
+static void note(struct lb_dead_letters *self, const char *kind, const char *reason)
+{
+    self->count++;
+    snprintf(self->last, sizeof(self->last), "%s", reason);
+    count_kind(self, kind);
+}
+
+void lb_dead_letter_note(struct lb_sink *sink, const char *kind, const char *reason)
+{
+    struct lb_dead_letters *self = letters_of(sink);
+
+    if (self == NULL)
+        return;
+    pthread_mutex_lock(&self->lock);
+    note(self, kind, reason);
+    pthread_mutex_unlock(&self->lock);
+}
+
 enum lb_err lb_delivery_dead_letter(struct lb_sink *sink, const struct lb_letter *letter, struct lb_token *token)
 {
     struct lb_dead_letters *self = letters_of(sink);
@@ -375,12 +394,10 @@ enum lb_err lb_delivery_dead_letter(struct lb_sink *sink, const struct lb_letter
     pthread_mutex_lock(&self->lock);
     struct letters *waiting = &self->waiting;
     bool room = waiting->count == 0 || waiting->lines.len + letter->record.len <= DEAD_LETTER_WAITING_MAX;
-    bool taken = room && reserve_token(waiting) && append_line(self, &waiting->lines, letter);
+    bool taken = room && reserve_token(waiting) && lb_dead_letter_write(sink, letter, &waiting->lines);
     if (taken) {
         waiting->tokens[waiting->count++] = token;
-        self->count++;
-        snprintf(self->last, sizeof(self->last), "%s", letter->reason);
-        count_kind(self, letter->kind);
+        note(self, letter->kind, letter->reason);
         pthread_cond_broadcast(&self->changed);
     }
     pthread_mutex_unlock(&self->lock);

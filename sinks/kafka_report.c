@@ -15,7 +15,7 @@
 
 #include <stdio.h>
 
-enum { REASON_BYTES = 256, GROUP_MAX = 64 };
+enum { GROUP_MAX = 64 };
 
 #define LETTER_PAUSE LB_SECOND /* where dead letters are not taken now */
 
@@ -62,44 +62,23 @@ static const char *advice(rd_kafka_resp_err_t code)
     }
 }
 
+static bool is_given_up(const struct sink_kafka *self, const struct kafka_topic *topic, int64_t now)
+{
+    return topic->stuck_since != 0 && now - topic->stuck_since >= self->topic_timeout_ns;
+}
+
 void kafka_topic_trouble(struct lb_sink *sink, struct kafka_topic *topic, rd_kafka_resp_err_t code, int64_t now)
 {
     struct sink_kafka *self = sink->state;
 
     kafka_topic_stuck(&self->topics, topic, code, now);
     self->failing = true;
-    lb_delivery_problem(sink, "topic %.60s: %s; %s; %s", topic->name, rd_kafka_err2name(code), advice(code),
-                        now - topic->stuck_since < self->topic_timeout_ns ? "its records wait"
-                                                                          : "its records become dead letters");
-}
-
-static bool is_given_up(const struct sink_kafka *self, const struct kafka_topic *topic, int64_t now)
-{
-    return topic->stuck_since != 0 && now - topic->stuck_since >= self->topic_timeout_ns;
-}
-
-/* --- dead letters ------------------------------------------------------------------------- */
-
-bool kafka_bury(struct lb_sink *sink, struct kafka_message *message, struct lb_str value, rd_kafka_resp_err_t code)
-{
-    struct sink_kafka *self = sink->state;
-    char reason[REASON_BYTES];
-    struct lb_letter letter = { .id = lb_str_from(message->id),
-                                .record = message->record != NULL
-                                              ? (struct lb_str){ message->record, message->record_len }
-                                              : value,
-                                .kind = rd_kafka_err2name(code),
-                                .reason = reason,
-                                .attempts = message->attempts,
-                                .alert = message->alert };
-
-    snprintf(reason, sizeof(reason), "topic %.100s: %.120s",
-             message->topic != NULL ? message->topic->name : "no topic can have this name, or it would be the 513th",
-             rd_kafka_err2str(code));
-    if (lb_delivery_dead_letter(sink, &letter, message->token) != LB_OK)
-        return false;
-    kafka_message_free(&self->topics, message);
-    return true;
+    const char *then = "its records wait";
+    if (kafka_is_letter_topic(sink, topic))
+        then = "dead letters are kept in the file meanwhile";
+    else if (is_given_up(self, topic, now))
+        then = "its records become dead letters";
+    lb_delivery_problem(sink, "topic %.60s: %s; %s; %s", topic->name, rd_kafka_err2name(code), advice(code), then);
 }
 
 /* --- reports ---------------------------------------------------------------------------------- */
@@ -121,6 +100,7 @@ static void wait_again(struct lb_sink *sink, struct kafka_message *message, cons
     }
     if (headers != NULL)
         rd_kafka_headers_destroy(headers);
+    kafka_letter_end(self, message);
     kafka_message_free(&self->topics, message);
     self->failing = true;
     lb_delivery_problem(sink, "out of memory: a record that Kafka gave back is sent again after a restart");
@@ -135,8 +115,12 @@ static void note_delivered(struct lb_sink *sink, struct kafka_message *message, 
     kafka_topic_fine(&self->topics, message->topic);
     self->renew_pause = 0;
     kafka_be_fine(sink);
-    lb_delivery_count(sink, message->state ? 0 : 1, report->len + report->key_len);
-    lb_token_done(message->token, LB_DELIVERED, NULL);
+    if (message->letter.is) {
+        kafka_letter_delivered(sink, message);
+    } else {
+        lb_delivery_count(sink, message->state ? 0 : 1, report->len + report->key_len);
+        lb_token_done(message->token, LB_DELIVERED, NULL);
+    }
     kafka_message_free(&self->topics, message);
 }
 
@@ -146,10 +130,12 @@ static void note_failed(struct lb_sink *sink, struct kafka_message *message, con
     rd_kafka_resp_err_t code = report->err;
     bool message_fault = is_message_fault(code);
 
-    if (!message_fault) {
+    if (!message_fault)
         kafka_topic_trouble(sink, message->topic, code, lb_clock_monotonic());
-    } else if (message->group == 1) {
-        if (kafka_bury(sink, message, (struct lb_str){ report->payload, report->len }, code))
+    if (message_fault ? message->group == 1 : message->letter.is) {
+        struct lb_str key = { report->key, report->key_len };
+
+        if (kafka_bury(sink, message, key, (struct lb_str){ report->payload, report->len }, code))
             return;
         message->refused = code;
     }
@@ -221,6 +207,23 @@ static bool begin_group(struct kafka_topic *topic)
     return true;
 }
 
+/* True: it is with the dead letters. */
+static bool bury_first(struct lb_sink *sink, struct kafka_topic *topic, int64_t now)
+{
+    struct sink_kafka *self = sink->state;
+    struct kafka_message *message = kafka_topic_take(&self->topics, topic);
+    struct lb_str key = { message->has_key ? message->bytes : NULL, message->key_len };
+
+    if (kafka_bury(sink, message, key, kafka_message_value(message), message->refused))
+        return true;
+    /* Where the file does not take a letter, whatever of the two is mended first shall have it. */
+    if (message->letter.is && topic->stuck_since != 0)
+        message->refused = 0;
+    kafka_topic_wait(&self->topics, message);
+    topic->retry_at = now + LETTER_PAUSE;
+    return false;
+}
+
 /* The first one that waits. True: it went somewhere, the next may follow. */
 static bool move_first(struct lb_sink *sink, struct kafka_topic *topic, int64_t now)
 {
@@ -228,14 +231,10 @@ static bool move_first(struct lb_sink *sink, struct kafka_topic *topic, int64_t 
     struct kafka_message *message = topic->first;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
 
-    if (message->refused != 0) {
-        kafka_topic_take(&self->topics, topic);
-        if (kafka_bury(sink, message, kafka_message_value(message), message->refused))
-            return true;
-        kafka_topic_wait(&self->topics, message);
-        topic->retry_at = now + LETTER_PAUSE;
-        return false;
-    }
+    if (message->letter.is && topic->stuck_since != 0)
+        message->refused = topic->stuck_code;
+    if (message->refused != 0)
+        return bury_first(sink, topic, now);
     if (message->suspect && topic->group_left == 0 && !begin_group(topic))
         return false;
     message->group = message->suspect ? topic->group_size : 0;
@@ -244,7 +243,7 @@ static bool move_first(struct lb_sink *sink, struct kafka_topic *topic, int64_t 
         message->attempts--;
         if (kafka_is_topic_fault(code))
             kafka_topic_trouble(sink, topic, code, now);
-        else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || (message->letter.is && topic->stuck_since != 0))
             message->refused = code;
         return message->refused != 0;
     }
@@ -293,7 +292,11 @@ static bool may_move(struct lb_sink *sink, struct kafka_topic *topic, int64_t no
         return due;
     if (due && *probes > 0) {
         (*probes)--;
-        if (ask_for_topic(sink, topic, now))
+        bool there = ask_for_topic(sink, topic, now);
+
+        if (there && topic->first->letter.is)
+            kafka_topic_fine(&self->topics, topic);
+        if (there || topic->first->letter.is)
             return true;
     }
     if (!is_given_up(self, topic, now))

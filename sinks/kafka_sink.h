@@ -2,9 +2,10 @@
  * kafka_sink.h - what the files of the kafka sink share: its state.
  *
  * sink_kafka.c renders records and gives them to librdkafka; kafka_report.c
- * says what becomes of a message that comes back; kafka_producer.c makes the
- * producer, and makes it anew after a fatal error. All of it runs on the
- * sink's thread, librdkafka's callbacks too.
+ * says what becomes of a message that comes back, kafka_letter.c of one that
+ * is refused for good; kafka_producer.c makes the producer, and makes it anew
+ * after a fatal error. All of it runs on the sink's thread, librdkafka's
+ * callbacks too.
  */
 #ifndef KAFKA_SINK_H
 #define KAFKA_SINK_H
@@ -50,6 +51,9 @@ struct sink_kafka {
     int64_t probe_at;                   /* monotonic */
     char last_error[KAFKA_ERROR_BYTES]; /* of one broker */
 
+    size_t letter_bytes;              /* of letters on their way to dead_letter.topic */
+    rd_kafka_resp_err_t letter_fault; /* why that topic refused the last one; 0: it took it */
+
     bool fatal;          /* the producer has ended; what it had waits, or is being given back */
     bool purged;         /* and all of it has been given back */
     int64_t renew_at;    /* monotonic: when the next one is made */
@@ -81,16 +85,28 @@ bool kafka_producer_mend(struct lb_sink *sink, int64_t now);
 
 void kafka_be_fine(struct lb_sink *sink);
 
+/* --- kafka_letter.c ---------------------------------------------------------------------- */
+
+/*
+ * The record goes to the dead letters: to their topic, where it waits as a letter until it is sent, or to the file. A
+ * letter that its topic refused goes to the file. `value` is the record's JSON, unless the message has one of its own,
+ * or the letter. True: the message is taken care of. False: they do not take it now, nothing has changed.
+ */
+bool kafka_bury(struct lb_sink *sink, struct kafka_message *message, struct lb_str key, struct lb_str value,
+                rd_kafka_resp_err_t code);
+
+bool kafka_is_letter_topic(const struct lb_sink *sink, const struct kafka_topic *topic);
+
+/* The letter is acknowledged: its record is safe. The message is still the caller's. */
+void kafka_letter_delivered(struct lb_sink *sink, struct kafka_message *message);
+
+/* It is not on its way any more. */
+void kafka_letter_end(struct sink_kafka *self, struct kafka_message *message);
+
 /* --- kafka_report.c ---------------------------------------------------------------------- */
 
 /* librdkafka's delivery report. */
 void kafka_on_report(rd_kafka_t *producer, const rd_kafka_message_t *report, void *opaque);
-
-/*
- * The record goes to the dead letters; `value` is its JSON unless the message has one of its own. True: it did, the
- * message is freed. False: they do not take it now.
- */
-bool kafka_bury(struct lb_sink *sink, struct kafka_message *message, struct lb_str value, rd_kafka_resp_err_t code);
 
 /* Is it the topic that is at fault (missing, forbidden), and not the message? */
 bool kafka_is_topic_fault(rd_kafka_resp_err_t code);

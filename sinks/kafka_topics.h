@@ -20,6 +20,16 @@
 
 enum { KAFKA_TOPICS_MAX = 512, KAFKA_TOPIC_SLOTS = 2 * KAFKA_TOPICS_MAX, KAFKA_TOPIC_BYTES_MAX = 249 };
 
+/* Of a message that is a dead letter on its way to a topic: what the file needs if that topic does not take it. */
+struct kafka_letter {
+    bool is;
+    rd_kafka_resp_err_t cause;
+    uint32_t attempts;
+    const struct kafka_topic *origin; /* NULL: there could be none of that name */
+    size_t record_at;                 /* of the record's JSON, in the value */
+    size_t bytes;                     /* of the value */
+};
+
 /* One record on its way. With librdkafka as the opaque of its message, or waiting. */
 struct kafka_message {
     struct kafka_message *next;
@@ -36,6 +46,7 @@ struct kafka_message {
     char id[LB_RECORD_ID_SIZE];
     char *record; /* its JSON where the value is none, on the heap; or NULL */
     size_t record_len;
+    struct kafka_letter letter;
 
     /* While it waits. */
     char *bytes; /* key, then value; on the heap */

@@ -96,6 +96,23 @@ static const struct lb_option options[] = {
 
 /* --- open ------------------------------------------------------------------------ */
 
+/* The name of one topic, or none. */
+static bool check_name(const struct lb_sink *sink, const char *option, struct lb_str name, struct lb_diag *diag)
+{
+    bool good = name.len <= KAFKA_TOPIC_BYTES_MAX;
+
+    for (size_t i = 0; i < name.len && good; i++) {
+        char c = name.ptr[i];
+
+        good = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' || c == '_' || c == '-';
+    }
+    if (!good)
+        lb_diag_error(diag, lb_section_place(&sink->section, option),
+                      "%s: expected the name of a topic: up to %d letters, digits and ._-", option,
+                      KAFKA_TOPIC_BYTES_MAX);
+    return good;
+}
+
 static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
 {
     const struct sink_kafka *self = sink->state;
@@ -106,18 +123,8 @@ static enum lb_err check(struct lb_sink *sink, struct lb_diag *diag)
                       self->headers.count);
         good = false;
     }
-    for (size_t i = 0; i < self->state_topic.len; i++) {
-        char c = self->state_topic.ptr[i];
-        bool word =
-            (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' || c == '_' || c == '-';
-
-        if (word && self->state_topic.len <= KAFKA_TOPIC_BYTES_MAX)
-            continue;
-        lb_diag_error(diag, lb_section_place(&sink->section, "state_topic"),
-                      "state_topic: expected the name of a topic: up to %d letters, digits and ._-",
-                      KAFKA_TOPIC_BYTES_MAX);
-        return LB_BAD_CONF;
-    }
+    good = check_name(sink, "state_topic", self->state_topic, diag) && good;
+    good = check_name(sink, "dead_letter", sink->options.dead_letter_topic, diag) && good;
     return good ? LB_OK : LB_BAD_CONF;
 }
 
@@ -148,8 +155,12 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
         lb_diag_error(diag, lb_section_place(&sink->section, "brokers"), "out of memory at start");
         return LB_NOMEM;
     }
-    if (kafka_producer_make(sink, diag))
+    if (kafka_producer_make(sink, diag)) {
+        /* Before 512 others are there. */
+        if (sink->options.dead_letter_topic.len > 0)
+            kafka_topics_find(&self->topics, self->producer, sink->options.dead_letter_topic);
         return LB_OK;
+    }
     lb_free(self->scratch.ptr);
     return LB_BAD_CONF;
 }
@@ -300,6 +311,15 @@ static bool wait_behind(struct lb_sink *sink, struct kafka_message *message, con
     return true;
 }
 
+static bool bury(struct lb_sink *sink, struct kafka_message *message, const rd_kafka_vu_t *key,
+                 const rd_kafka_vu_t *value, rd_kafka_resp_err_t code)
+{
+    struct lb_str key_text = { key->u.mem.ptr, key->u.mem.size };
+    struct lb_str value_text = { value->u.mem.ptr, value->u.mem.size };
+
+    return kafka_bury(sink, message, key_text, value_text, code);
+}
+
 static enum lb_err send_message(struct lb_sink *sink, struct kafka_message *message, const rd_kafka_vu_t *key,
                                 const rd_kafka_vu_t *value, rd_kafka_headers_t *headers)
 {
@@ -326,7 +346,7 @@ static enum lb_err send_message(struct lb_sink *sink, struct kafka_message *mess
         kafka_topic_trouble(sink, topic, code, lb_clock_monotonic());
         return LB_OK;
     }
-    if (!kafka_bury(sink, message, (struct lb_str){ value->u.mem.ptr, value->u.mem.size }, code))
+    if (!bury(sink, message, key, value, code))
         return LB_AGAIN;
     rd_kafka_headers_destroy(headers);
     return LB_OK;
@@ -340,9 +360,7 @@ static enum lb_err pass_on(struct lb_sink *sink, struct kafka_message *message, 
     struct kafka_topic *topic = message->topic;
 
     if (topic == NULL) {
-        struct lb_str text = { value->u.mem.ptr, value->u.mem.size };
-
-        if (!kafka_bury(sink, message, text, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION))
+        if (!bury(sink, message, key, value, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION))
             return LB_AGAIN;
         rd_kafka_headers_destroy(headers);
         return LB_OK;
@@ -554,6 +572,7 @@ static void close_sink(struct lb_sink *sink)
 
 const struct lb_sink_type lb_sink_kafka = {
     .network = true,
+    .topics = true,
     .module = { .name = "kafka",
                 .help = "messages to Kafka, delivered when all in-sync replicas have them",
                 .state_size = sizeof(struct sink_kafka),

@@ -12,6 +12,7 @@
 
 #include <librdkafka/rdkafka_mock.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 /* librdkafka's mock cluster, in a handle of its own so that it outlives the sink's producer. */
 enum { PARTITIONS = 3, GOT_MAX = 4096, NO_VALUE = 999999 };
@@ -24,6 +25,7 @@ struct got {
     int32_t partition;
     int64_t timestamp;
     unsigned long number; /* the record's message */
+    bool letter;          /* the value is a dead letter of it */
 };
 
 struct bench {
@@ -190,8 +192,10 @@ static void note(struct bench *bench, const rd_kafka_message_t *message)
 
     struct lb_str text = { message->payload, message->len };
     got->number = NO_VALUE;
+    got->letter = false;
     if (text.ptr == NULL)
         return;
+    got->letter = memmem(text.ptr, text.len, "\"kind\":\"", 8) != NULL;
     assert_true(lb_json_valid(text));
     const char *at = memmem(text.ptr, text.len, "\"message\":\"", 11);
     assert_non_null(at);
@@ -582,6 +586,190 @@ static void what_is_too_large_for_kafka_is_refused_alone(void **state)
     close_bench(&bench);
 }
 
+/* --- letters to a topic -------------------------------------------------------------------- */
+
+/* The next `count` message sets are too large. */
+static void refuse_sets(struct bench *bench, size_t count)
+{
+    static const rd_kafka_resp_err_t codes[] = {
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+    };
+
+    assert_true(count <= sizeof(codes) / sizeof(codes[0]));
+    rd_kafka_mock_push_request_errors_array(bench->cluster, 0 /* Produce */, count, codes);
+}
+
+static void make_letter_bench(struct bench *bench)
+{
+    make_bench(bench, NULL);
+    bench->sink->options.dead_letter_topic = LB_STR("fixed");
+    rig_template(&bench->rig, bench->sink, "topic", "logs.auth");
+}
+
+static uint64_t noted(struct bench *bench)
+{
+    struct lb_dead_letter_state now;
+
+    lb_dead_letter_state(bench->sink, &now);
+    return now.count;
+}
+
+/* The letter is the record's, by key and id, and only when it is acknowledged the record is safe. */
+static void a_letter_goes_to_its_topic(void **state)
+{
+    static const int formats[] = { LB_FORMAT_JSON, LB_FORMAT_LOGFMT };
+    char id[LB_RECORD_ID_SIZE + 1];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct bench bench;
+
+        make_letter_bench(&bench);
+        bench.self->format = formats[i];
+        open_bus(&bench);
+        refuse_sets(&bench, 2);
+        push(&bench, 1);
+        while (bench.self->letter_bytes == 0)
+            tick(bench.sink, lb_clock_monotonic());
+        assert_int_equal(mark(&bench), 0);
+        assert_int_equal(noted(&bench), 0);
+        drain_within(&bench, 30 * LB_SECOND);
+        assert_int_equal(mark(&bench), 1);
+        assert_int_equal(noted(&bench), 1);
+        assert_int_equal(bench.self->letter_bytes, 0);
+        assert_int_equal(letter_count(), 0);
+        consume(&bench, 1);
+        assert_true(bench.got[0].letter);
+        assert_string_equal(bench.got[0].topic, "fixed");
+        assert_string_equal(bench.got[0].key, service_of(0));
+        assert_int_equal(bench.got[0].number, 0);
+        snprintf(id, sizeof(id), "%016llx-%x", (unsigned long long)bench.rig.stream->id, 0);
+        assert_string_equal(bench.got[0].id, id);
+        assert_true(bench.got[0].timestamp > RIG_TIME / LB_MILLISECOND);
+        assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 0);
+        close_bench(&bench);
+    }
+}
+
+static void a_letter_that_its_topic_refuses_is_in_the_file(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_letter_bench(&bench);
+    open_bus(&bench);
+    refuse_sets(&bench, 4); /* twice the record, twice the letter */
+    push(&bench, 1);
+    drain_within(&bench, 30 * LB_SECOND);
+    assert_int_equal(mark(&bench), 1);
+    assert_int_equal(letter_count(), 1);
+    assert_int_equal(noted(&bench), 1);
+    assert_int_equal(bench.self->letter_bytes, 0);
+    assert_true(lb_json_valid((struct lb_str){ last_letter, strlen(last_letter) - 1 }));
+    assert_non_null(strstr(last_letter, "\"reason\":\"topic logs.auth: "));
+    assert_non_null(strstr(last_letter, "\"attempts\":2,\"record\":{\"timestamp\":\"2026-01-01T"));
+    assert_null(strstr(last_letter + 2, "{\"timestamp\":\"2026-01-01T00:00:00Z\",\"sink\""));
+    push(&bench, 2);
+    drain_within(&bench, 30 * LB_SECOND);
+    assert_int_equal(mark(&bench), 3);
+    consume(&bench, 2);
+    close_bench(&bench);
+}
+
+/* librdkafka itself does not take such a message. */
+static void what_is_too_large_for_both_is_in_the_file(void **state)
+{
+    struct bench bench;
+    struct lb_pair limit = { LB_STR("message.max.bytes"), LB_STR("1000") };
+    static char padding[2000];
+
+    (void)state;
+    make_letter_bench(&bench);
+    memset(padding, 'x', sizeof(padding) - 1);
+    bench.self->settings.others = (struct lb_pairs){ &limit, 1 };
+    open_bus(&bench);
+    bench.rig.padding = padding;
+    push(&bench, 2);
+    bench.rig.padding = NULL;
+    push(&bench, 3);
+    drain_within(&bench, 30 * LB_SECOND);
+    assert_int_equal(mark(&bench), 5);
+    assert_int_equal(letter_count(), 2);
+    assert_false(bench.self->failing);
+    consume(&bench, 3);
+    close_bench(&bench);
+}
+
+static void tick_until_fine(struct bench *bench)
+{
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
+
+    while (bench->self->topics.stuck > 0 || bench->self->failing) {
+        assert_true(lb_clock_monotonic() < deadline);
+        tick(bench->sink, lb_clock_monotonic());
+        usleep(5000);
+    }
+}
+
+static void a_missing_topic_of_letters_is_told_and_noticed_when_it_is_mended(void **state)
+{
+    struct bench bench;
+    struct lb_pair soon = { LB_STR("topic.metadata.propagation.max.ms"), LB_STR("500") };
+
+    (void)state;
+    make_letter_bench(&bench);
+    bench.self->settings.others = (struct lb_pairs){ &soon, 1 };
+    rd_kafka_mock_topic_set_error(bench.cluster, "fixed", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    open_bus(&bench);
+    push(&bench, 1);
+    drain_within(&bench, 30 * LB_SECOND);
+    refuse_sets(&bench, 2);
+    push(&bench, 1);
+    step_until(&bench, 1, 2);
+    assert_true(bench.self->failing);
+    assert_int_equal(bench.self->topics.stuck, 1);
+    rd_kafka_mock_topic_set_error(bench.cluster, "fixed", RD_KAFKA_RESP_ERR_NO_ERROR);
+    tick_until_fine(&bench);
+    refuse_sets(&bench, 2);
+    push(&bench, 1);
+    step_until(&bench, 1, 3);
+    assert_int_equal(letter_count(), 1);
+    consume(&bench, 2);
+    close_bench(&bench);
+}
+
+/* Neither topic nor file takes it: its record waits until one of them does. */
+static void a_letter_that_nobody_takes_waits(void **state)
+{
+    struct bench bench;
+    struct lb_pair soon = { LB_STR("topic.metadata.propagation.max.ms"), LB_STR("500") };
+    struct lb_dead_letter_state now;
+
+    (void)state;
+    make_letter_bench(&bench);
+    assert_int_equal(mkdir(letters, 0700), 0);
+    bench.self->settings.others = (struct lb_pairs){ &soon, 1 };
+    rd_kafka_mock_topic_set_error(bench.cluster, "fixed", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    open_bus(&bench);
+    refuse_sets(&bench, 2);
+    push(&bench, 1);
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
+    do {
+        assert_true(lb_clock_monotonic() < deadline);
+        tick(bench.sink, lb_clock_monotonic());
+        usleep(5000);
+        lb_dead_letter_state(bench.sink, &now);
+    } while (now.ok);
+    assert_int_equal(lb_stream_mark(bench.rig.stream, 0), 0);
+    assert_int_equal(rmdir(letters), 0);
+    step_until(&bench, 1, 1);
+    assert_int_equal(lb_streams_outstanding(bench.rig.streams, 0), 0);
+    close_bench(&bench);
+}
+
 static void the_topics_are_bounded(void **state)
 {
     struct kafka_topics *topics = calloc(1, sizeof(*topics));
@@ -713,22 +901,35 @@ static void after_a_fatal_error_a_new_producer_sends_it_all(void **state)
     close_bench(&bench);
 }
 
+/* Refused until it is told otherwise, and the records come before anybody can be asked: no answer is too early. */
 static void without_the_right_to_write_it_goes_on_trying(void **state)
 {
+    enum { INIT_PRODUCER_ID = 22, REFUSALS = 100 };
+    rd_kafka_resp_err_t refusals[REFUSALS];
     struct bench bench;
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
 
     (void)state;
     make_bench(&bench, NULL);
-    rd_kafka_mock_push_request_errors(bench.cluster, 22 /* InitProducerId */, 2,
-                                      RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-                                      RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+    for (unsigned i = 0; i < REFUSALS; i++)
+        refusals[i] = RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    rd_kafka_mock_push_request_errors_array(bench.cluster, INIT_PRODUCER_ID, REFUSALS, refusals);
+    rd_kafka_mock_broker_set_down(bench.cluster, 1);
+    rd_kafka_mock_broker_set_down(bench.cluster, 2);
     open_bus(&bench);
     push(&bench, 5);
-    drain_within(&bench, 500 * LB_MILLISECOND);
-    assert_true(bench.self->fatal);
+    rd_kafka_mock_broker_set_up(bench.cluster, 1);
+    rd_kafka_mock_broker_set_up(bench.cluster, 2);
+    /* Two producers in a row end. */
+    while (bench.self->renew_pause < 2 * LB_SECOND) {
+        assert_true(lb_clock_monotonic() < deadline);
+        drain_within(&bench, 50 * LB_MILLISECOND);
+    }
+    assert_true(bench.self->failing);
     assert_int_equal(mark(&bench), 0);
+    rd_kafka_mock_clear_request_errors(bench.cluster, INIT_PRODUCER_ID);
     push_until_taken(&bench, 5);
-    drain_within(&bench, 30 * LB_SECOND);
+    drain_within(&bench, 60 * LB_SECOND);
     assert_int_equal(mark(&bench), 10);
     assert_false(bench.self->failing);
     expect_all_in_order(&bench, 10);
@@ -864,6 +1065,11 @@ int main(void)
         cmocka_unit_test(what_waits_stays_in_the_order_of_the_records),
         cmocka_unit_test(a_new_leader_is_followed),
         cmocka_unit_test(what_is_too_large_for_kafka_is_refused_alone),
+        cmocka_unit_test(a_letter_goes_to_its_topic),
+        cmocka_unit_test(a_letter_that_its_topic_refuses_is_in_the_file),
+        cmocka_unit_test(what_is_too_large_for_both_is_in_the_file),
+        cmocka_unit_test(a_missing_topic_of_letters_is_told_and_noticed_when_it_is_mended),
+        cmocka_unit_test(a_letter_that_nobody_takes_waits),
         cmocka_unit_test(the_topics_are_bounded),
         cmocka_unit_test(a_full_queue_goes_on_where_it_stopped),
         cmocka_unit_test(after_a_fatal_error_a_new_producer_sends_it_all),

@@ -1,13 +1,15 @@
 #!/bin/sh
-# A real Apache Kafka broker (KRaft, one node) for tests, from its Maven Central artifacts.
+# Real Apache Kafka brokers (KRaft, each a controller too) for tests, from their Maven Central artifacts.
 #
 #   tests/kafka.sh fetch               download the jars (kept in ~/.m2 by Maven)
 #   tests/kafka.sh start [DIR] [PORT]  format DIR (build/kafka) if it is new, start, wait until it answers
 #   tests/kafka.sh stop [DIR]          stop it in order        kill [DIR]  kill -9 it
-#   tests/kafka.sh topic DIR PORT create|delete NAME    create or delete a topic of one partition
+#   tests/kafka.sh topic DIR PORT create|delete|describe NAME [OPTION…]    of one partition; --config x=y, for example
 #   tests/kafka.sh consume DIR PORT TOPIC-REGEX COUNT   Kafka's own consumer: topic, partition, offset, key, value by tab
 #
 # KAFKA_AUTO_CREATE=false before the first start: topics come by `topic create` only.
+# KAFKA_NODES="PORT PORT PORT": one cluster of so many, each with a DIR of its own. Start them side by side, for a broker
+# answers when most of them are there. KAFKA_HEAP=256m: memory of each (512m).
 # Exit 3: the artifacts cannot be reached; tests then use librdkafka's mock cluster and say so.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,12 +28,26 @@ fetch() {
     touch "$jars/complete"
 }
 
+# The place of $port among the nodes, and all of them as controllers.
+find_node() {
+    node=0 voters='' nodes=0
+    for each in ${KAFKA_NODES:-$port}; do
+        nodes=$((nodes + 1))
+        [ "$each" = "$port" ] && node=$nodes
+        voters="$voters${voters:+,}$nodes@127.0.0.1:$((each + 1))"
+    done
+    [ $node -gt 0 ] || { echo "kafka.sh: port $port is not in KAFKA_NODES ($KAFKA_NODES)" >&2; exit 2; }
+    replicas=$nodes in_sync=1
+    [ $nodes -lt 3 ] || in_sync=2
+}
+
 configure() {
+    find_node
     mkdir -p "$dir"
     cat >"$dir/server.properties" <<CONF
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$((port + 1))
+node.id=$node
+controller.quorum.voters=$voters
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
 advertised.listeners=PLAINTEXT://127.0.0.1:$port
 controller.listener.names=CONTROLLER
@@ -39,9 +55,13 @@ inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs=$dir/data
 num.partitions=3
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor=$replicas
+default.replication.factor=$replicas
+min.insync.replicas=$in_sync
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor=$replicas
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=${KAFKA_AUTO_CREATE:-true}
@@ -70,7 +90,7 @@ PY
 start() {
     fetch
     configure
-    java -Xmx512m -Xms128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/*" kafka.Kafka "$dir/server.properties" \
+    java -Xmx${KAFKA_HEAP:-512m} -Xms128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/*" kafka.Kafka "$dir/server.properties" \
         >"$dir/broker.log" 2>&1 </dev/null &
     echo $! >"$dir/pid"
     tries=0
@@ -106,9 +126,12 @@ CONF
 }
 
 topic() {
+    where="--bootstrap-server 127.0.0.1:$port" what=$4 name=$5
+    shift 5
+    # shellcheck disable=SC2086
     java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/*" org.apache.kafka.tools.TopicCommand \
-        --bootstrap-server "127.0.0.1:$port" "--$4" --topic "$5" >"$dir/topic.log" 2>&1 ||
-        { cat "$dir/topic.log" >&2; exit 1; }
+        $where "--$what" --topic "$name" "$@" >"$dir/topic.log" 2>&1 || { cat "$dir/topic.log" >&2; exit 1; }
+    [ "$what" != describe ] || cat "$dir/topic.log"
 }
 
 case $command in
@@ -118,5 +141,5 @@ fetch) fetch ;;
 start) start ;;
 stop) finish TERM ;;
 kill) finish KILL ;;
-*) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

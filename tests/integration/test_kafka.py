@@ -1,10 +1,13 @@
 """The kafka sink with a real broker: complete, in order per key, over a killed broker; alerts in their own topic."""
 import collections
+import concurrent.futures
 import datetime
 import json
 import os
 import pathlib
+import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -17,29 +20,30 @@ SERVICES = ["auth", "payments", "search"]
 
 
 class Broker:
-    def __init__(self, directory):
-        self.directory, self.port = directory, two_free_ports()
+    def __init__(self, directory, port=None, **environment):
+        self.directory, self.port, self.environment = directory, port or two_free_ports(), environment
 
-    def call(self, *words, **options):
+    def call(self, *words, env=None):
         return subprocess.run([str(ROOT / "tests/kafka.sh"), words[0], str(self.directory), str(self.port), *words[1:]],
-                              capture_output=True, text=True, **options)
+                              capture_output=True, text=True, env={**os.environ, **self.environment, **(env or {})})
 
-    def topic(self, what, name):
-        run = self.call("topic", what, name)
+    def topic(self, what, name, *options):
+        run = self.call("topic", what, name, *options)
         assert run.returncode == 0, run.stderr
+        return run.stdout
 
     def start(self, **environment):
-        run = self.call("start", env=os.environ | environment)
+        run = self.call("start", env=environment)
         if run.returncode == 3:
             pytest.skip(f"no real Kafka broker: {run.stderr.strip()}")
         assert run.returncode == 0, run.stderr
 
-    def consume(self, topics, count):
-        """(topic-partition order) rows of partition, offset, headers, key, value."""
+    def consume(self, topics, count, idle_ms=20000):
+        """(topic-partition order) rows of partition, offset, headers, key, value; less than count: none for idle_ms."""
         out = self.directory / "consumed"
         with open(out, "w") as file:
             subprocess.run([str(ROOT / "tests/kafka.sh"), "consume", str(self.directory), str(self.port), topics,
-                            str(count)], stdout=file, check=True)
+                            str(count)], stdout=file, check=True, env={"LB_KAFKA_IDLE_MS": str(idle_ms), **os.environ})
         with open(out) as file:
             for line in file:
                 if line.startswith("Partition:"):
@@ -277,3 +281,246 @@ def test_alerts_are_cloudevents_and_a_topic_of_states(tmp_path, logboom, broker)
     for _, _, _, key, value in broker.consume(r"alerts\.state", 4):
         states[key].append(value and value["state"])
     assert dict(states) == {key: ["firing", None] for key in events}, "what is over is a tombstone"
+
+
+# --- dead letters to a topic --------------------------------------------------------------------------------------
+
+def letters_config(directory, port):
+    """Records of up to 100 kB; the topic of records takes 2 kB, the one of letters 50 kB."""
+    return f"""
+commit_every: 200ms
+sources:
+  app: {{type: file, include: ['{directory}/in.log'], parse: json}}
+routes: [{{to: bus}}]
+sinks:
+  bus:
+    type: kafka
+    brokers: ['127.0.0.1:{port}']
+    topic: logs
+    key: '{{service}}'
+    compression: none
+    dead_letter: {{topic: refused}}
+"""
+
+
+def sized_lines(path, first, count, size_of):
+    with open(path, "a") as out:
+        for i in range(first, first + count):
+            out.write(json.dumps({"level": "info", "service": SERVICES[i % 3], "seq": i, "message": "x" * size_of(i)}) + "\n")
+
+
+def large_or_huge(i):
+    """Every 30th is too large for its topic, every 150th for the letters' topic too."""
+    return 80000 if i % 150 == 149 else 5000 if i % 30 == 29 else 20
+
+
+def file_letters(daemon):
+    path = daemon.dir / "data/dead-letters/bus.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def letter_topics(tmp_path):
+    broker = Broker(tmp_path / "kafka")
+    broker.start(KAFKA_AUTO_CREATE="false")
+    broker.topic("create", "logs", "--config", "max.message.bytes=2000")
+    broker.topic("create", "refused", "--config", "max.message.bytes=50000")
+    return broker
+
+
+def check_letters(daemon, broker, lines, repeats):
+    """Each record is in its topic, in the letters' topic or in the file, by its size; repeats have the id of the first."""
+    arrived, lettered, ids = set(), {}, {}
+    for _, _, headers, _, value in broker.consume("logs", lines * 2, 6000):
+        arrived.add(value["seq"])
+        assert ids.setdefault(value["seq"], headers) == headers
+    letters = 0
+    for _, _, headers, key, value in broker.consume("refused", lines * 2, 6000):
+        letters += 1
+        seq = value["record"]["seq"]
+        assert lettered.setdefault(seq, value["id"]) == value["id"] and headers == f"logboom-id:{value['id']}"
+        assert key == value["record"]["service"] and value["sink"] == "bus" and value["kind"] == "MSG_SIZE_TOO_LARGE"
+        assert len(value["record"]["message"]) == large_or_huge(seq) and "topic logs: " in value["reason"]
+    filed = [x["record"]["seq"] for x in file_letters(daemon)]
+    assert arrived == {i for i in range(lines) if large_or_huge(i) == 20}
+    assert set(lettered) == {i for i in range(lines) if large_or_huge(i) == 5000}
+    assert sorted(filed) == [i for i in range(lines) if large_or_huge(i) == 80000], "in the file each has one"
+    assert repeats or letters == len(lettered)
+    return lettered
+
+
+def test_letters_go_to_their_topic_and_what_it_refuses_to_the_file(tmp_path, logboom):
+    broker, lines = letter_topics(tmp_path), 600
+    try:
+        sized_lines(tmp_path / "in.log", 0, lines, large_or_huge)
+        daemon = logboom(letters_config(tmp_path, broker.port)).start().ready()
+        wait_for(lambda: len(file_letters(daemon)) == 4 and
+                 daemon.metric("logboom_dead_letters_total", sink="bus", reason="MSG_SIZE_TOO_LARGE") == 20, 90, "letters")
+        assert daemon.metric("logboom_dead_letters_refused_total", sink="bus") == 4
+        assert daemon.log().count("a dead letter's topic does not take it") >= 1
+        health = next(c for c in json.loads(daemon.get("/health")[1])["components"] if c["name"] == "bus")
+        assert health["dead_letter_topic"] == "refused" and health["dead_letters"] == 20
+        wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="bus") == 580, 60, "the others")
+        assert daemon.stop() == 0, daemon.log()
+        check_letters(daemon, broker, lines, repeats=False)
+
+        # The topic is mended: a dump of the letters' topic is what replay reads.
+        broker.topic("delete", "logs")
+        broker.topic("create", "logs", "--config", "max.message.bytes=200000")
+        dump = "".join(json.dumps(row[4]) + "\n" for row in broker.consume("refused", 16))
+        run = subprocess.run([BIN, "replay", "-c", str(daemon.config), "-"], input=dump, capture_output=True, text=True,
+                             timeout=60)
+        assert run.returncode == 0 and "16 delivered" in run.stderr and run.stdout == "", run.stderr
+        rows = list(broker.consume("logs", 16))
+        assert sorted(row[4]["seq"] for row in rows) == [i for i in range(lines) if large_or_huge(i) == 5000]
+    finally:
+        broker.call("kill")
+
+
+def test_kill_9_between_refusal_and_letter_loses_nothing(tmp_path, logboom):
+    broker, lines = letter_topics(tmp_path), 3000
+    try:
+        sized_lines(tmp_path / "in.log", 0, lines, large_or_huge)
+        daemon = logboom(letters_config(tmp_path, broker.port)).start().ready()
+        for kills in range(1, 4):
+            wait_for(lambda: daemon.metric("logboom_dead_letters_total", sink="bus", reason="MSG_SIZE_TOO_LARGE") or
+                     len(file_letters(daemon)) >= 15, 60, "letters on their way")
+            daemon.kill()
+            daemon.start("--exit-at-eof") if kills == 3 else daemon.start().ready()
+        assert daemon.wait(120) == 0, daemon.log()
+        check_letters(daemon, broker, lines, repeats=True)
+    finally:
+        broker.call("kill")
+
+
+def test_without_its_topic_letters_are_in_the_file_until_it_is_there(tmp_path, logboom):
+    broker = Broker(tmp_path / "kafka")
+    broker.start(KAFKA_AUTO_CREATE="false")
+    try:
+        broker.topic("create", "logs", "--config", "max.message.bytes=2000")
+        text = letters_config(tmp_path, broker.port)
+        daemon = logboom(text + "    settings: {topic.metadata.propagation.max.ms: 1000}\n").start().ready()
+
+        def problem():
+            parts = json.loads(daemon.get("/health")[1])["components"]
+            return next(c for c in parts if c["name"] == "bus").get("problem", "")
+
+        sized_lines(tmp_path / "in.log", 0, 60, large_or_huge)
+        wait_for(lambda: len(file_letters(daemon)) == 2, 60, "letters in the file")
+        wait_for(lambda: "topic refused: " in problem() and "kept in the file" in problem(), 30, "health")
+        broker.topic("create", "refused")
+        wait_for(lambda: problem() == "", 90, "health is fine without a record")
+        sized_lines(tmp_path / "in.log", 60, 30, large_or_huge)
+        wait_for(lambda: daemon.metric("logboom_dead_letters_total", sink="bus", reason="MSG_SIZE_TOO_LARGE") == 3, 60,
+                 "a letter in the topic")
+        assert daemon.stop() == 0, daemon.log()
+        assert [row[4]["record"]["seq"] for row in broker.consume("refused", 1)] == [89]
+        assert len(file_letters(daemon)) == 2
+    finally:
+        broker.call("kill")
+
+
+# --- a cluster of three -------------------------------------------------------------------------------------------
+
+KILLS = int(os.environ.get("LB_KAFKA_LEADER_KILLS", "0"))
+
+
+class Cluster:
+    """Three brokers, each a controller too: one may be missing."""
+
+    def __init__(self, directory):
+        ports = []
+        while len(ports) < 3:
+            port = two_free_ports()
+            if all(abs(port - other) > 1 for other in ports):
+                ports.append(port)
+        nodes = " ".join(map(str, ports))
+        directory.mkdir()
+        self.nodes = [Broker(directory / str(port), port, KAFKA_NODES=nodes, KAFKA_HEAP="256m") for port in ports]
+
+    def start(self, *nodes):
+        """Side by side: none answers before most of them are there."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            runs = list(pool.map(lambda node: node.call("start"), nodes or self.nodes))
+        for run in runs:
+            if run.returncode == 3:
+                pytest.skip(f"no real Kafka brokers: {run.stderr.strip()}")
+            assert run.returncode == 0, run.stderr
+
+    def state(self, node, topic):
+        """The partition's leader, and how many replicas are in sync."""
+        text = node.topic("describe", topic)
+        leader = int(re.search(r"Leader: (-?\d+|none)", text).group(1).replace("none", "-1"))
+        return leader, len(re.search(r"Isr: ([\d,]*)", text).group(1).split(","))
+
+    def kill(self):
+        for node in self.nodes:
+            node.call("kill")
+
+
+def test_a_leader_that_is_killed_costs_nothing(tmp_path, logboom):
+    """Each kill is followed by a restart but for the last one."""
+    if KILLS == 0:
+        pytest.skip("three brokers take a minute: LB_KAFKA_LEADER_KILLS says how often the leader is killed")
+    cluster = Cluster(tmp_path / "kafka")
+    try:
+        cluster.start()
+        leaders_killed(tmp_path, logboom, cluster)
+    finally:
+        cluster.kill()
+
+
+def leaders_killed(tmp_path, logboom, cluster):
+    part, source = 10000, tmp_path / "in.log"
+    source.write_text("")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda at: at[0].topic("create", f"logs.{at[1]}", "--partitions", "1", "--replication-factor", "3"),
+                      zip(cluster.nodes, SERVICES)))
+    brokers = ", ".join(f"'127.0.0.1:{node.port}'" for node in cluster.nodes)
+    text = config(tmp_path, 0).replace("'127.0.0.1:0'", brokers).replace("lz4", "lz4, linger: 50ms, queue: 1MiB")
+    daemon = logboom(re.sub(r"(?ms)^alerting:.*|^  events:.*?\n", "", text)).start().ready()
+
+    def sent():
+        return daemon.metric("logboom_sink_records_total", sink="bus")
+
+    stop, written = threading.Event(), [0]
+
+    def write():
+        while not stop.is_set() or written[0] < part * (KILLS + 1):
+            append_input(source, written[0], 100)
+            written[0] += 100
+            stop.wait(0.02)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        alive = cluster.nodes[0]
+        for kill in range(KILLS):
+            wait_for(lambda: sent() > 2000, 60, "records that flow")
+            leader, _ = cluster.state(alive, "logs.auth")
+            victim = cluster.nodes[leader - 1]
+            alive = next(node for node in cluster.nodes if node is not victim)
+            before = sent()
+            victim.call("kill")
+            assert written[0] > before, "records were on their way"
+            wait_for(lambda: cluster.state(alive, "logs.auth")[0] not in (leader, -1), 60, "a new leader")
+            wait_for(lambda now=written[0]: sent() > now, 60, "what was written before is with the new leader")
+            if kill + 1 < KILLS:
+                cluster.start(victim)
+                wait_for(lambda: cluster.state(alive, "logs.auth")[1] == 3, 60, "all replicas are in sync again")
+    finally:
+        stop.set()
+        writer.join()
+    lines = written[0]
+    wait_for(lambda: sent() >= lines, 120, "all records delivered")
+    assert daemon.stop() == 0, daemon.log()
+
+    seen, ids, rows = collections.defaultdict(list), {}, 0
+    for _, _, headers, key, value in alive.consume(r"logs\..*", lines):
+        rows += 1
+        seen[key].append(value["seq"])
+        assert ids.setdefault(value["seq"], headers) == headers, "a repeat has the id of the first"
+    for index, service in enumerate(SERVICES):
+        assert list(dict.fromkeys(seen[service])) == list(range(index, lines, 3)), f"{service}: lost or out of order"
+    assert len(set(ids.values())) == lines
+    assert not (daemon.dir / "data/dead-letters").exists()
+    print(f"{lines} records over {KILLS} killed leaders, {rows - lines} repeated")
