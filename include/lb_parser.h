@@ -73,7 +73,7 @@ struct lb_parser_type {
 struct lb_parser_chain {
     const struct lb_parser *const *parsers; /* tried in order */
     uint32_t count;
-    bool automatic; /* `auto`: the parser that a line looks like, otherwise the text as it is; never an error */
+    bool automatic; /* `auto`, the last: the parser that a line looks like, else the text as it is; never an error */
     bool lenient;   /* that none accepts is no error here either */
 };
 

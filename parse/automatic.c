@@ -91,9 +91,11 @@ static bool looks_new_syslog(const struct look *look)
     if (blank == NULL || (blank[-1] != 'Z' && blank[-3] != ':'))
         return false;
     struct lb_str rest = { blank + 1, look->front.len - (size_t)(blank + 1 - look->front.ptr) };
+    /* `Db(167)` of ESXi is no host. */
     const char *second = memchr(rest.ptr, ' ', rest.len);
     const char *colon = memmem(rest.ptr, rest.len, ": ", 2);
-    if (second == NULL || colon == NULL || colon < second + 2 || *rest.ptr == '[')
+    if (second == NULL || colon == NULL || colon < second + 2 || *rest.ptr == '[' ||
+        memchr(rest.ptr, '(', (size_t)(second - rest.ptr)) != NULL)
         return false;
     return memchr(second + 1, ' ', (size_t)(colon - second) - 1) == NULL;
 }
@@ -113,14 +115,71 @@ static bool looks_nginx_error(const struct look *look)
     return is_digit(look->first) && look->front.len > 22 && look->front.ptr[4] == '/' && look->front.ptr[20] == '[';
 }
 
+/* `2026-03-01 10:00:00.123 UTC,"al","shop",42,…`: csvlog has 22 commas at least, five of them near. */
+static bool looks_postgres_csv(const struct look *look)
+{
+    const char *end = look->front.ptr + look->front.len;
+    const char *comma = look->front.ptr;
+    int count = 0;
+
+    if (!is_digit(look->first) || look->front.len < 64 || look->front.ptr[4] != '-' || look->front.ptr[13] != ':')
+        return false;
+    while (count < 5 && (comma = memchr(comma, ',', (size_t)(end - comma))) != NULL) {
+        comma++;
+        count++;
+    }
+    return count == 5 && memchr(look->front.ptr, ',', 40) != NULL;
+}
+
 static bool looks_postgres(const struct look *look)
 {
     return is_digit(look->first) && look->bracket && has(look->front, ":  ");
 }
 
+/*
+ * `2026-03-01T10:00:00.000000Z 8 [Warning] [MY-010926] …`, `260301 10:00:00 [Note] …`: levels that only MySQL writes
+ * so, or a number of a thread before it.
+ */
 static bool looks_mysql(const struct look *look)
 {
-    return is_digit(look->first) && look->bracket && has(look->front, "Z ") && has(look->front, " [");
+    static const char *const own[] = { "[Note] ", "[System] " };
+    const char *bracket = memchr(look->front.ptr, '[', look->front.len);
+    const char *at = bracket;
+
+    if (!is_digit(look->first) || bracket == NULL || bracket - look->front.ptr < 15 || bracket[-1] != ' ')
+        return false;
+    struct lb_str rest = { bracket, look->front.len - (size_t)(bracket - look->front.ptr) };
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (begins(rest, own[i]))
+            return true;
+    while (is_digit(at[-2]))
+        at--;
+    return at < bracket && at[-2] == ' ' && (begins(rest, "[Warning] ") || begins(rest, "[ERROR] "));
+}
+
+static bool looks_mysql_slow(const struct look *look)
+{
+    return look->first == '#' && (begins(look->front, "# Time: ") || begins(look->front, "# User@Host: "));
+}
+
+/* `05-26 14:57:03.870 …`, `2026-05-26 14:57:03.870 …`, `V/Tag( 1766): …` */
+static bool looks_logcat(const struct look *look)
+{
+    const char *text = look->front.ptr;
+
+    if (look->front.len < 12)
+        return false;
+    if (text[1] == '/')
+        return isupper((unsigned char)look->first) && has(look->front, "): ");
+    if (is_digit(look->first) && text[4] == '-' && look->front.len > 25)
+        text += 5;
+    return is_digit(*text) && text[2] == '-' && text[5] == ' ' && is_digit(text[6]) && text[8] == ':';
+}
+
+/* `(2026-03-01 10:00:00): [nss] [function] (0x0040): …` */
+static bool looks_sssd(const struct look *look)
+{
+    return look->first == '(' && look->bracket && has(look->front, "] (0x");
 }
 
 static bool looks_redis(const struct look *look)
@@ -189,7 +248,11 @@ static const struct candidate candidates[] = {
     { &lb_parser_nginx, looks_access },
     { &lb_parser_apache, looks_access },
     { &lb_parser_mysql, looks_mysql },
+    { &lb_parser_mysql, looks_mysql_slow },
+    { &lb_parser_logcat, looks_logcat },
+    { &lb_parser_sssd, looks_sssd },
     { &lb_parser_postgres, looks_postgres },
+    { &lb_parser_postgres, looks_postgres_csv },
     { &lb_parser_haproxy, looks_haproxy },
     { &lb_parser_syslog, looks_old_syslog },
     { &lb_parser_syslog, looks_new_syslog },

@@ -7,63 +7,59 @@
  */
 #include "grok_stock.h"
 
-#define TAB "\\t"
-#define OLD(name) "%{ZEEK_CELL:" name "}"
-#define COLUMN(type, name) "(?:-|%{" type ":" name "})"
-#define NUMBERED(name) "(?:-|%{INT:" name ":int})"
-#define CELL(name) "(?:-|\\(empty\\)|%{ZEEK_CELL:" name "})"
+#define OLD(name) "\\t%{ZEEK_CELL:" name "}"
+#define COLUMN(type, name) "\\t(?:-|%{" type ":" name "})"
+#define NUMBERED(name) "\\t(?:-|%{INT:" name ":int})"
+#define CELL(name) "\\t(?:-|\\(empty\\)|%{ZEEK_CELL:" name "})"
 
-#define CONNECTION_OLD                                                                                                 \
-    "%{NUMBER:ts}" TAB OLD("uid") TAB "%{IP:orig_h}" TAB "%{INT:orig_p}" TAB "%{IP:resp_h}" TAB "%{INT:resp_p}"
+#define CONNECTION_OLD "%{NUMBER:ts}" OLD("uid") "\\t%{IP:orig_h}\\t%{INT:orig_p}\\t%{IP:resp_h}\\t%{INT:resp_p}"
 #define CONNECTION_ECS                                                                                                 \
-    "%{NUMBER:timestamp}" TAB "%{ZEEK_CELL:[zeek][session_id]}" TAB "%{IP:[source][ip]}" TAB                           \
-    "%{INT:[source][port]:int}" TAB "%{IP:[destination][ip]}" TAB "%{INT:[destination][port]:int}"
+    "%{NUMBER:timestamp}\\t%{ZEEK_CELL:[zeek][session_id]}\\t%{IP:[source][ip]}\\t%{INT:[source][port]:int}\\t%{IP:["  \
+    "destination][ip]}\\t%{INT:[destination][port]:int}"
 
 #define HTTP_SIZES_ECS                                                                                                 \
     NUMBERED("[http][request][body][bytes]")                                                                           \
-    TAB NUMBERED("[http][response][body][bytes]") TAB NUMBERED("[http][response][status_code]")                        \
-        TAB CELL("[zeek][http][status_msg]") TAB NUMBERED("[zeek][http][info_code]")                                   \
-            TAB CELL("[zeek][http][info_msg]")
-#define HTTP_USER_ECS CELL("[url][username]") TAB CELL("[url][password]") TAB CELL("[zeek][http][proxied]")
+    NUMBERED("[http][response][body][bytes]") NUMBERED("[http][response][status_code]")                                \
+        CELL("[zeek][http][status_msg]") NUMBERED("[zeek][http][info_code]") CELL("[zeek][http][info_msg]")
+#define HTTP_USER_ECS CELL("[url][username]") CELL("[url][password]") CELL("[zeek][http][proxied]")
 
 #define CONN_BEGIN_ECS                                                                                                 \
-    CONNECTION_ECS TAB "%{WORD:[network][transport]}" TAB CELL("[network][protocol]") TAB                              \
-        "(?:-|%{NUMBER:[zeek][connection][duration]:float})" TAB NUMBERED("[zeek][connection][orig_bytes]")            \
-            TAB NUMBERED("[zeek][connection][resp_bytes]") TAB CELL("[zeek][connection][state]")                       \
-                TAB COLUMN("ZEEK_BOOL", "[zeek][connection][local_orig]")
+    CONNECTION_ECS "\\t%{WORD:[network][transport]}" CELL(                                                             \
+        "[network][protocol]") "\\t(?:-|%{NUMBER:[zeek][connection][duration]:float})" NUMBERED("[zeek][connection]["  \
+                                                                                                "orig_bytes]")         \
+        NUMBERED("[zeek][connection][resp_bytes]") CELL("[zeek][connection][state]")                                   \
+            COLUMN("ZEEK_BOOL", "[zeek][connection][local_orig]")
 #define CONN_END_ECS                                                                                                   \
     NUMBERED("[zeek][connection][missed_bytes]")                                                                       \
-    TAB CELL("[zeek][connection][history]") TAB NUMBERED("[source][packets]") TAB NUMBERED("[source][bytes]")          \
-        TAB NUMBERED("[destination][packets]") TAB NUMBERED("[destination][bytes]")                                    \
-            TAB CELL("[zeek][connection][tunnel_parents]")
+    CELL("[zeek][connection][history]") NUMBERED("[source][packets]") NUMBERED("[source][bytes]")                      \
+        NUMBERED("[destination][packets]") NUMBERED("[destination][bytes]") CELL("[zeek][connection][tunnel_parents]")
 
 /* Of several hosts the first is the one that ECS has room for. */
-#define HOSTS(list, first) "(?:-|(?=%{ZEEK_HOSTS:" list "}" TAB ")%{IP:" first "}[^" TAB "]*|%{IP:" first "})"
+#define HOSTS(list, first) "\\t(?:-|(?=%{ZEEK_HOSTS:" list "}\\t)%{IP:" first "}[^\\t]*|%{IP:" first "})"
 #define FILES_BEGIN_ECS                                                                                                \
-    "%{NUMBER:timestamp}" TAB "%{ZEEK_CELL:[zeek][files][fuid]}" TAB HOSTS("[zeek][files][tx_hosts]", "[server][ip]")  \
-        TAB HOSTS("[zeek][files][rx_hosts]", "[client][ip]") TAB CELL("[zeek][files][session_ids]")                    \
-            TAB CELL("[zeek][files][source]") TAB NUMBERED("[zeek][files][depth]")                                     \
-                TAB CELL("[zeek][files][analyzers]") TAB CELL("[file][mime_type]") TAB CELL("[file][name]") TAB        \
-        "(?:-|%{NUMBER:[zeek][files][duration]:float})" TAB COLUMN("ZEEK_BOOL", "[zeek][files][local_orig]")           \
-            TAB COLUMN("ZEEK_BOOL", "[zeek][files][is_orig]") TAB NUMBERED("[zeek][files][seen_bytes]")                \
-                TAB NUMBERED("[file][size]") TAB NUMBERED("[zeek][files][missing_bytes]")                              \
-                    TAB NUMBERED("[zeek][files][overflow_bytes]") TAB COLUMN("ZEEK_BOOL", "[zeek][files][timedout]")   \
-                        TAB CELL("[zeek][files][parent_fuid]") TAB CELL("[file][hash][md5]")                           \
-                            TAB CELL("[file][hash][sha1]") TAB CELL("[file][hash][sha256]")                            \
-                                TAB CELL("[zeek][files][extracted]")
+    "%{NUMBER:timestamp}\\t%{ZEEK_CELL:[zeek][files][fuid]}" HOSTS("[zeek][files][tx_hosts]", "[server][ip]")          \
+        HOSTS("[zeek][files][rx_hosts]", "[client][ip]") CELL("[zeek][files][session_ids]")                            \
+            CELL("[zeek][files][source]") NUMBERED("[zeek][files][depth]") CELL("[zeek][files][analyzers]")            \
+                CELL("[file][mime_type]")                                                                              \
+                    CELL("[file][name]") "\\t(?:-|%{NUMBER:[zeek][files][duration]:float})" COLUMN(                    \
+                        "ZEEK_BOOL", "[zeek][files][local_orig]") COLUMN("ZEEK_BOOL", "[zeek][files][is_orig]")        \
+                        NUMBERED("[zeek][files][seen_bytes]") NUMBERED("[file][size]")                                 \
+                            NUMBERED("[zeek][files][missing_bytes]") NUMBERED("[zeek][files][overflow_bytes]")         \
+                                COLUMN("ZEEK_BOOL", "[zeek][files][timedout]") CELL("[zeek][files][parent_fuid]")      \
+                                    CELL("[file][hash][md5]") CELL("[file][hash][sha1]") CELL("[file][hash][sha256]")  \
+                                        CELL("[zeek][files][extracted]")
 #define FILES_ZEEK_ECS                                                                                                 \
-    FILES_BEGIN_ECS TAB COLUMN("ZEEK_BOOL", "[zeek][files][extracted_cutoff]")                                         \
-        TAB NUMBERED("[zeek][files][extracted_size]")
+    FILES_BEGIN_ECS COLUMN("ZEEK_BOOL", "[zeek][files][extracted_cutoff]") NUMBERED("[zeek][files][extracted_size]")
 
-#define DNS_ECS CONNECTION_ECS TAB "%{WORD:[network][transport]}" TAB NUMBERED("[dns][id]")
+#define DNS_ECS CONNECTION_ECS "\\t%{WORD:[network][transport]}" NUMBERED("[dns][id]")
 #define DNS_QUESTION_ECS                                                                                               \
     CELL("[dns][question][name]")                                                                                      \
-    TAB NUMBERED("[zeek][dns][qclass]") TAB CELL("[zeek][dns][qclass_name]") TAB NUMBERED("[zeek][dns][qtype]")        \
-        TAB CELL("[dns][question][type]") TAB NUMBERED("[zeek][dns][rcode]") TAB CELL("[dns][response_code]")          \
-            TAB COLUMN("ZEEK_BOOL", "[zeek][dns][AA]") TAB COLUMN("ZEEK_BOOL", "[zeek][dns][TC]")                      \
-                TAB COLUMN("ZEEK_BOOL", "[zeek][dns][RD]") TAB COLUMN("ZEEK_BOOL", "[zeek][dns][RA]")                  \
-                    TAB NUMBERED("[zeek][dns][Z]") TAB CELL("[zeek][dns][answers]") TAB CELL("[zeek][dns][TTLs]")      \
-                        TAB COLUMN("ZEEK_BOOL", "[zeek][dns][rejected]")
+    NUMBERED("[zeek][dns][qclass]") CELL("[zeek][dns][qclass_name]") NUMBERED("[zeek][dns][qtype]")                    \
+        CELL("[dns][question][type]") NUMBERED("[zeek][dns][rcode]") CELL("[dns][response_code]")                      \
+            COLUMN("ZEEK_BOOL", "[zeek][dns][AA]") COLUMN("ZEEK_BOOL", "[zeek][dns][TC]")                              \
+                COLUMN("ZEEK_BOOL", "[zeek][dns][RD]") COLUMN("ZEEK_BOOL", "[zeek][dns][RA]")                          \
+                    NUMBERED("[zeek][dns][Z]") CELL("[zeek][dns][answers]") CELL("[zeek][dns][TTLs]")                  \
+                        COLUMN("ZEEK_BOOL", "[zeek][dns][rejected]")
 
 const struct grok_stock_row grok_stock_zeek[] = {
     { "ZEEK_BOOL", "[TF]", NULL },
@@ -74,50 +70,45 @@ const struct grok_stock_row grok_stock_zeek[] = {
     { "ZEEK_HOSTS", "%{IP}(?:[, ]%{IP})+", NULL },
 
     { "BRO_HTTP",
-      CONNECTION_OLD TAB "%{INT:trans_depth}" TAB OLD("method") TAB OLD("domain") TAB OLD("uri") TAB OLD("referrer")
-          TAB OLD("user_agent") TAB OLD("request_body_len") TAB OLD("response_body_len") TAB OLD("status_code")
-              TAB OLD("status_msg") TAB OLD("info_code") TAB OLD("info_msg") TAB OLD("filename") TAB OLD("bro_tags")
-                  TAB OLD("username") TAB OLD("password") TAB OLD("proxied") TAB OLD("orig_fuids")
-                      TAB OLD("orig_mime_types") TAB OLD("resp_fuids") TAB OLD("resp_mime_types"),
-      CONNECTION_ECS TAB NUMBERED("[zeek][http][trans_depth]") TAB CELL("[http][request][method]")
-          TAB CELL("[url][domain]") TAB CELL("[url][original]") TAB CELL("[http][request][referrer]")
-              TAB CELL("[user_agent][original]") TAB HTTP_SIZES_ECS TAB CELL("[zeek][http][filename]")
-                  TAB CELL("[zeek][http][tags]") TAB HTTP_USER_ECS TAB CELL("[zeek][http][orig_fuids]")
-                      TAB CELL("[http][request][mime_type]") TAB CELL("[zeek][http][resp_fuids]")
-                          TAB CELL("[http][response][mime_type]") },
+      CONNECTION_OLD "\\t%{INT:trans_depth}" OLD("method") OLD("domain") OLD("uri") OLD("referrer") OLD("user_agent")
+          OLD("request_body_len") OLD("response_body_len") OLD("status_code") OLD("status_msg") OLD("info_code")
+              OLD("info_msg") OLD("filename") OLD("bro_tags") OLD("username") OLD("password") OLD("proxied")
+                  OLD("orig_fuids") OLD("orig_mime_types") OLD("resp_fuids") OLD("resp_mime_types"),
+      CONNECTION_ECS NUMBERED("[zeek][http][trans_depth]") CELL("[http][request][method]") CELL("[url][domain]")
+          CELL("[url][original]") CELL("[http][request][referrer]") CELL("[user_agent][original]") HTTP_SIZES_ECS CELL(
+              "[zeek][http][filename]") CELL("[zeek][http][tags]") HTTP_USER_ECS CELL("[zeek][http][orig_fuids]")
+              CELL("[http][request][mime_type]") CELL("[zeek][http][resp_fuids]") CELL("[http][response][mime_type]") },
     { "ZEEK_HTTP", "%{BRO_HTTP}",
-      CONNECTION_ECS TAB NUMBERED("[zeek][http][trans_depth]") TAB CELL("[http][request][method]")
-          TAB CELL("[url][domain]") TAB CELL("[url][original]") TAB CELL("[http][request][referrer]")
-              TAB CELL("[http][version]") TAB CELL("[user_agent][original]") TAB CELL("[zeek][http][origin]")
-                  TAB HTTP_SIZES_ECS TAB CELL("[zeek][http][tags]")
-                      TAB HTTP_USER_ECS TAB CELL("[zeek][http][orig_fuids]") TAB CELL("[zeek][http][orig_filenames]")
-                          TAB CELL("[http][request][mime_type]") TAB CELL("[zeek][http][resp_fuids]")
-                              TAB CELL("[zeek][http][resp_filenames]") TAB CELL("[http][response][mime_type]") },
+      CONNECTION_ECS NUMBERED("[zeek][http][trans_depth]") CELL("[http][request][method]") CELL("[url][domain]")
+          CELL("[url][original]") CELL("[http][request][referrer]") CELL("[http][version]")
+              CELL("[user_agent][original]") CELL("[zeek][http][origin]") HTTP_SIZES_ECS CELL("[zeek][http][tags]")
+                  HTTP_USER_ECS CELL("[zeek][http][orig_fuids]") CELL("[zeek][http][orig_filenames]")
+                      CELL("[http][request][mime_type]") CELL("[zeek][http][resp_fuids]")
+                          CELL("[zeek][http][resp_filenames]") CELL("[http][response][mime_type]") },
 
     /* Zeek has the round trip time behind the number, which Bro did not have. */
     { "BRO_DNS",
-      CONNECTION_OLD TAB OLD("proto") TAB OLD("trans_id") TAB OLD("query") TAB OLD("qclass") TAB OLD("qclass_name")
-          TAB OLD("qtype") TAB OLD("qtype_name") TAB OLD("rcode") TAB OLD("rcode_name") TAB OLD("AA") TAB OLD("TC")
-              TAB OLD("RD") TAB OLD("RA") TAB OLD("Z") TAB OLD("answers") TAB OLD("TTLs") TAB OLD("rejected"),
-      DNS_ECS "(?:" TAB "%{NUMBER:[zeek][dns][rtt]:float})?" TAB DNS_QUESTION_ECS },
-    { "ZEEK_DNS", "%{BRO_DNS}", DNS_ECS TAB "(?:-|%{NUMBER:[zeek][dns][rtt]:float})" TAB DNS_QUESTION_ECS },
+      CONNECTION_OLD OLD("proto") OLD("trans_id") OLD("query") OLD("qclass") OLD("qclass_name") OLD("qtype")
+          OLD("qtype_name") OLD("rcode") OLD("rcode_name") OLD("AA") OLD("TC") OLD("RD") OLD("RA") OLD("Z")
+              OLD("answers") OLD("TTLs") OLD("rejected"),
+      DNS_ECS "(?:\\t%{NUMBER:[zeek][dns][rtt]:float})?" DNS_QUESTION_ECS },
+    { "ZEEK_DNS", "%{BRO_DNS}", DNS_ECS "\\t(?:-|%{NUMBER:[zeek][dns][rtt]:float})" DNS_QUESTION_ECS },
 
     { "BRO_CONN",
-      CONNECTION_OLD TAB OLD("proto") TAB OLD("service") TAB OLD("duration") TAB OLD("orig_bytes") TAB OLD("resp_bytes")
-          TAB OLD("conn_state") TAB OLD("local_orig") TAB OLD("missed_bytes") TAB OLD("history") TAB OLD("orig_pkts")
-              TAB OLD("orig_ip_bytes") TAB OLD("resp_pkts") TAB OLD("resp_ip_bytes") TAB OLD("tunnel_parents"),
-      CONN_BEGIN_ECS TAB CONN_END_ECS },
+      CONNECTION_OLD OLD("proto") OLD("service") OLD("duration") OLD("orig_bytes") OLD("resp_bytes") OLD("conn_state")
+          OLD("local_orig") OLD("missed_bytes") OLD("history") OLD("orig_pkts") OLD("orig_ip_bytes") OLD("resp_pkts")
+              OLD("resp_ip_bytes") OLD("tunnel_parents"),
+      CONN_BEGIN_ECS CONN_END_ECS },
     { "ZEEK_CONN", "%{BRO_CONN}",
-      CONN_BEGIN_ECS TAB COLUMN("ZEEK_BOOL", "[zeek][connection][local_resp]") TAB CONN_END_ECS
-      "(?:" TAB COLUMN("COMMONMAC", "[source][mac]") TAB COLUMN("COMMONMAC", "[destination][mac]") ")?" },
+      CONN_BEGIN_ECS COLUMN("ZEEK_BOOL", "[zeek][connection][local_resp]") CONN_END_ECS
+      "(?:" COLUMN("COMMONMAC", "[source][mac]") COLUMN("COMMONMAC", "[destination][mac]") ")?" },
 
     /* What more columns than these there are, the old name takes as a part of the source. */
     { "BRO_FILES",
-      "%{NUMBER:ts}" TAB OLD("fuid") TAB OLD("tx_hosts") TAB OLD("rx_hosts") TAB OLD("conn_uids") TAB
-      "%{GREEDYDATA:source}" TAB OLD("depth") TAB OLD("analyzers") TAB OLD("mime_type") TAB OLD("filename")
-          TAB OLD("duration") TAB OLD("local_orig") TAB OLD("is_orig") TAB OLD("seen_bytes") TAB OLD("total_bytes")
-              TAB OLD("missing_bytes") TAB OLD("overflow_bytes") TAB OLD("timedout") TAB OLD("parent_fuid")
-                  TAB OLD("md5") TAB OLD("sha1") TAB OLD("sha256") TAB OLD("extracted"),
+      "%{NUMBER:ts}" OLD("fuid") OLD("tx_hosts") OLD("rx_hosts") OLD("conn_uids") "\\t%{GREEDYDATA:source}" OLD("depth")
+          OLD("analyzers") OLD("mime_type") OLD("filename") OLD("duration") OLD("local_orig") OLD("is_orig")
+              OLD("seen_bytes") OLD("total_bytes") OLD("missing_bytes") OLD("overflow_bytes") OLD("timedout")
+                  OLD("parent_fuid") OLD("md5") OLD("sha1") OLD("sha256") OLD("extracted"),
       FILES_BEGIN_ECS },
     { "ZEEK_FILES", "%{BRO_FILES}", FILES_ZEEK_ECS },
     { NULL, NULL, NULL },

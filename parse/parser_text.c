@@ -328,6 +328,31 @@ static bool at_bar(struct lb_str text)
     return text.len > 0 && *text.ptr == '|';
 }
 
+/* ESXi: "Db(167)", the priority of syslog behind two letters for its severity, which are our levels; "[+]" marks a line
+ * that goes on. */
+static bool take_priority(struct header *self)
+{
+    static const char *const letters[] = { "Em", "Al", "Cr", "Er", "Wa", "No", "In", "Db" };
+    struct lb_str rest = self->text;
+    struct lb_str digits;
+    unsigned priority = 0;
+
+    if (!self->timed || self->leveled || rest.len < 5 || !cut_is_letter(*rest.ptr))
+        return false;
+    rest = cut_from(rest, 2);
+    if (!cut_char(&rest, '(') || !cut_digits(&rest, &digits) || digits.len > 3 || !cut_char(&rest, ')'))
+        return false;
+    for (size_t i = 0; i < digits.len; i++)
+        priority = priority * 10 + (unsigned)(digits.ptr[i] - '0');
+    if (memcmp(self->text.ptr, letters[priority & 7], 2) != 0)
+        return false;
+    (void)cut_word(&rest, "[+]");
+    self->fill->record.level = (uint8_t)(priority & 7);
+    self->leveled = true;
+    self->text = rest;
+    return true;
+}
+
 static bool take_word(struct header *self)
 {
     struct lb_str word, behind;
@@ -374,7 +399,7 @@ static bool take_separator(struct header *self)
 static bool take_piece(struct header *self)
 {
     return take_time(self) || take_bracket(self) || take_parenthesis(self) || take_process(self) ||
-           take_separator(self) || take_word(self);
+           take_priority(self) || take_separator(self) || take_word(self);
 }
 
 static bool at_dash(struct lb_str text)
