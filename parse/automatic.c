@@ -16,7 +16,7 @@
 #include "parsers.def"
 #undef LB_PARSER
 
-enum { FRONT_BYTES = 256, PREFIX_BYTES = 48 };
+enum { FRONT_BYTES = 256, PREFIX_BYTES = 48, BRACKET_BYTES = 112 };
 
 static const max_align_t zeroes[32]; /* the state of a parser without settings */
 
@@ -182,12 +182,17 @@ static bool looks_sssd(const struct look *look)
     return look->first == '(' && look->bracket && has(look->front, "] (0x");
 }
 
+/* `1:M 01 Mar …`, `[7] 01 Mar …`, `1:signal-handler (…` */
 static bool looks_redis(const struct look *look)
 {
     const char *colon = memchr(look->front.ptr, ':', look->front.len < 9 ? look->front.len : 9);
 
-    return is_digit(look->first) && colon != NULL && colon + 2 < look->front.ptr + look->front.len && colon[2] == ' ' &&
-           strchr("MSCX", colon[1]) != NULL;
+    if (look->first == '[')
+        return look->front.len > 24 && is_digit(look->front.ptr[1]) && has(look->front, "] ") &&
+               (has(look->front, " * ") || has(look->front, " # ") || has(look->front, " - "));
+    if (!is_digit(look->first) || colon == NULL || colon + 2 >= look->front.ptr + look->front.len)
+        return false;
+    return (colon[2] == ' ' && strchr("MSCX", colon[1]) != NULL) || has(look->front, ":signal-handler (");
 }
 
 static bool looks_klog(const struct look *look)
@@ -201,9 +206,15 @@ static bool looks_cri(const struct look *look)
     return is_digit(look->first) && (has(look->front, " stdout ") || has(look->front, " stderr "));
 }
 
+/* `192.0.2.1:9 [01/Mar/2026:10:00:00.123] …`: a port or a number before the date. */
 static bool looks_haproxy(const struct look *look)
 {
-    return look->bracket && has(look->front, "/") && (has(look->front, "] ") && !has(look->front, "] \""));
+    const char *bracket = look->bracket ? memmem(look->front.ptr, look->front.len, " [", 2) : NULL;
+
+    if (bracket == NULL || bracket == look->front.ptr || !has(look->front, "/"))
+        return false;
+    return has(look->front, " haproxy[") ||
+           (is_digit(bracket[-1]) && has(look->front, "] ") && !has(look->front, "] \""));
 }
 
 /* A time or a level in front. */
@@ -310,6 +321,26 @@ static void look_at(struct lb_str text, struct look *look)
                            .tab = memchr(front.ptr, '\t', front.len) != NULL };
 }
 
+/* A word in capitals that is a level: `Thread-7::INFO::`, `[INFO:shop] shop:47 `. */
+static uint8_t level_among(struct lb_str prefix)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i <= prefix.len; i++) {
+        if (i < prefix.len && isalnum((unsigned char)prefix.ptr[i]))
+            continue;
+        struct lb_str word = { prefix.ptr + from, i - from };
+        bool loud = word.len >= 4;
+
+        for (size_t n = 0; n < word.len; n++)
+            loud = loud && isupper((unsigned char)word.ptr[n]);
+        if (loud && lb_level_parse(word) != LB_LEVEL_NONE)
+            return lb_level_parse(word);
+        from = i + 1;
+    }
+    return LB_LEVEL_NONE;
+}
+
 /* A letter or a level in front: `(W) 2026-…`, `E [01/Mar/2026…`. */
 static uint8_t level_of_prefix(struct lb_str prefix)
 {
@@ -328,25 +359,43 @@ static uint8_t level_of_prefix(struct lb_str prefix)
     const char *letter = prefix.len == 1 ? memchr(letters, *prefix.ptr, sizeof(letters) - 1) : NULL;
     if (letter != NULL)
         return levels[letter - letters];
-    if (prefix.len < 3 || (!enclosed && !isupper((unsigned char)*prefix.ptr)))
-        return LB_LEVEL_NONE; /* "http" may be a level, and is none here */
-    return lb_level_parse(prefix);
+    if (prefix.len < 3)
+        return LB_LEVEL_NONE;
+    /* "http" may be a level, and is none here. */
+    uint8_t level = enclosed || isupper((unsigned char)*prefix.ptr) ? lb_level_parse(prefix) : LB_LEVEL_NONE;
+    return level != LB_LEVEL_NONE ? level : level_among(prefix);
+}
+
+/* Where a time may begin: a number behind a blank, a bracket, a bar or two colons, or a word in brackets farther off.
+ */
+static bool may_be_time(struct lb_str front, size_t at, bool behind_bars)
+{
+    char before = front.ptr[at - 1];
+
+    if (behind_bars)
+        return is_digit(front.ptr[at]) && at > 1 && before == ' ' && front.ptr[at - 2] == '|';
+    if (before == '[')
+        return isalnum((unsigned char)front.ptr[at]) != 0;
+    if (at >= PREFIX_BYTES || !is_digit(front.ptr[at]))
+        return false;
+    return strchr(" (|", before) != NULL || (before == ':' && at > 1 && front.ptr[at - 2] == ':');
 }
 
 /*
  * A few words of the application's own stand before the time: `[GIN] 2026/…`. The time and the level are taken, the
- * text stays whole. Only where the line has neither.
+ * text stays whole. Only where the line has neither; one with a level in front has its time behind bars, if at all.
  */
 static const struct lb_parser_type *find_time(struct lb_record *record, struct lb_parse_context *context,
-                                              struct lb_str front)
+                                              struct lb_str front, bool behind_bars)
 {
-    for (size_t at = 1; at + 10 < front.len && at < PREFIX_BYTES; at++) {
+    for (size_t at = 1; at + 10 < front.len && at < BRACKET_BYTES; at++) {
         struct lb_record within = *record;
+        size_t from = at - (front.ptr[at - 1] == '[');
 
-        if (!is_digit(front.ptr[at]) || strchr(" [(|", front.ptr[at - 1]) == NULL)
+        if (!may_be_time(front, at, behind_bars))
             continue;
-        within.message.ptr += at;
-        within.message.len -= (uint32_t)at;
+        within.message = lb_value_text((struct lb_str){ front.ptr + from, front.len - from });
+        within.flags |= LB_RECORD_NO_TIME;
         if (!tried(&lb_parser_text, zeroes, &within, context) || (within.flags & LB_RECORD_NO_TIME) != 0)
             continue;
         record->time_ns = within.time_ns;
@@ -374,9 +423,11 @@ const struct lb_parser_type *automatic_apply(struct lb_record *record, struct lb
         /* What stands inside a line of syslog may be an object in turn. */
         if (candidates[i].type == &lb_parser_syslog && lb_value_is_string(record->message))
             (void)read_json(record, context);
+        if (candidates[i].type == &lb_parser_text && (record->flags & LB_RECORD_NO_TIME) != 0)
+            (void)find_time(record, context, look.front, true);
         return candidates[i].type;
     }
     return (record->flags & LB_RECORD_NO_TIME) != 0 || record->level == LB_LEVEL_NONE
-               ? find_time(record, context, look.front)
+               ? find_time(record, context, look.front, false)
                : NULL;
 }

@@ -34,6 +34,9 @@ static void a_line_is_known_by_its_look(void **unused)
         { "LEEF:2.0|A|B|1|2|^|src=192.0.2.1", "leef" },
         { "2026-03-01T10:00:00Z stderr F it broke", "cri" },
         { "E20260301 10:00:00.000000 7 a.go:70] gone", "klog" },
+        { "[7] 01 Mar 10:00:00.000 # no", "redis" },
+        { "1:signal-handler (1772359200) Received SIGTERM", "redis" },
+        { "I [01/Mar/2026:10:00:00 +0000] Load: Wrote \"/etc/x\", 14...", "text" },
         { "1:M 01 Mar 2026 10:00:00.000 # no", "redis" },
         { "2026/03/01 11:00:00 [error] 1#2: *3 broken, client: 192.0.2.1", "nginx" },
         { "[Sun Mar 01 10:00:00.000000 2026] [core:error] [pid 4] m", "apache" },
@@ -94,6 +97,34 @@ static void prose_is_left_alone(void **unused)
             fail_msg("\"%s\" was taken for %s", lines[i], taken_of(lines[i]));
 }
 
+/* Time and level of lines whose time does not stand in front; their text stays whole. */
+static void a_time_behind_other_words_is_found(void **unused)
+{
+    static const struct {
+        const char *line;
+        uint8_t level;
+    } cases[] = {
+        { "[INFO:repo] repo:47 2026-03-01 10:00:00,000: Setting", LB_LEVEL_INFO },
+        { "Thread-1950::INFO::2026-03-01 10:00:00,000::dispatcher", LB_LEVEL_INFO },
+        { "INFO   | jvm 1    | 2026/03/01 10:00:00 | errata", LB_LEVEL_INFO },
+        { "[pid: 7|app: 0|req: 1/2] 192.0.2.1 () {44 vars in 1322 bytes} [Sun Mar  1 10:00:00 2026] GET /",
+          LB_LEVEL_NONE },
+        { "(W) 2026-03-01 10:00:00 x", LB_LEVEL_WARN },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lb_record record = { .message = lb_value_text(lb_str_from(cases[i].line)),
+                                    .level = LB_LEVEL_NONE,
+                                    .flags = LB_RECORD_NO_TIME };
+        struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
+
+        if (automatic_apply(&record, &context) != &lb_parser_text || record.level != cases[i].level ||
+            record.time_ns != INT64_C(1772359200) * LB_SECOND)
+            fail_msg("%s: level %u, time %lld", cases[i].line, record.level, (long long)record.time_ns);
+    }
+}
+
 static void an_object_inside_of_syslog_is_read_too(void **unused)
 {
     struct lb_record record = { .message = lb_value_text(
@@ -113,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_known_by_its_look),
         cmocka_unit_test(prose_is_left_alone),
+        cmocka_unit_test(a_time_behind_other_words_is_found),
         cmocka_unit_test(an_object_inside_of_syslog_is_read_too),
     };
 
