@@ -100,9 +100,11 @@ static bool looks_new_syslog(const struct look *look)
     return memchr(second + 1, ' ', (size_t)(colon - second) - 1) == NULL;
 }
 
+/* A header of syslog in front is no virtual host. */
 static bool looks_access(const struct look *look)
 {
-    return look->bracket && look->quoted && (has(look->front, "] \"") || look->first == '[');
+    return look->bracket && look->quoted && (has(look->front, "] \"") || look->first == '[') &&
+           !looks_old_syslog(look) && !looks_new_syslog(look);
 }
 
 static bool looks_apache_error(const struct look *look)
@@ -244,32 +246,33 @@ static bool looks_auditd(const struct look *look)
 struct candidate {
     const struct lb_parser_type *type;
     bool (*looks)(const struct look *look);
+    bool inside; /* known well enough to be looked for inside a line of syslog */
 };
 
 static const struct candidate candidates[] = {
-    { &lb_parser_syslog, looks_syslog },
-    { &lb_parser_auditd, looks_auditd },
-    { &lb_parser_cef, looks_cef },
-    { &lb_parser_leef, looks_leef },
-    { &lb_parser_cri, looks_cri },
-    { &lb_parser_klog, looks_klog },
-    { &lb_parser_redis, looks_redis },
-    { &lb_parser_nginx, looks_nginx_error },
-    { &lb_parser_apache, looks_apache_error },
-    { &lb_parser_nginx, looks_access },
-    { &lb_parser_apache, looks_access },
-    { &lb_parser_mysql, looks_mysql },
-    { &lb_parser_mysql, looks_mysql_slow },
-    { &lb_parser_logcat, looks_logcat },
-    { &lb_parser_sssd, looks_sssd },
-    { &lb_parser_postgres, looks_postgres },
-    { &lb_parser_postgres, looks_postgres_csv },
-    { &lb_parser_haproxy, looks_haproxy },
-    { &lb_parser_syslog, looks_old_syslog },
-    { &lb_parser_syslog, looks_new_syslog },
-    { &lb_parser_text, looks_text },
-    { &lb_parser_ltsv, looks_ltsv },
-    { &lb_parser_logfmt, looks_logfmt },
+    { &lb_parser_syslog, looks_syslog, false },
+    { &lb_parser_auditd, looks_auditd, true },
+    { &lb_parser_cef, looks_cef, true },
+    { &lb_parser_leef, looks_leef, true },
+    { &lb_parser_cri, looks_cri, false },
+    { &lb_parser_klog, looks_klog, true },
+    { &lb_parser_redis, looks_redis, true },
+    { &lb_parser_nginx, looks_nginx_error, true },
+    { &lb_parser_apache, looks_apache_error, true },
+    { &lb_parser_nginx, looks_access, true },
+    { &lb_parser_apache, looks_access, true },
+    { &lb_parser_mysql, looks_mysql, true },
+    { &lb_parser_mysql, looks_mysql_slow, false },
+    { &lb_parser_logcat, looks_logcat, false },
+    { &lb_parser_sssd, looks_sssd, false },
+    { &lb_parser_postgres, looks_postgres, true },
+    { &lb_parser_postgres, looks_postgres_csv, false },
+    { &lb_parser_haproxy, looks_haproxy, true },
+    { &lb_parser_syslog, looks_old_syslog, false },
+    { &lb_parser_syslog, looks_new_syslog, false },
+    { &lb_parser_text, looks_text, false },
+    { &lb_parser_ltsv, looks_ltsv, false },
+    { &lb_parser_logfmt, looks_logfmt, false },
 };
 
 /* --- one line -------------------------------------------------------------------- */
@@ -409,9 +412,52 @@ static const struct lb_parser_type *find_time(struct lb_record *record, struct l
     return NULL;
 }
 
+/* CEF's name is taken for a program's; what is behind it is read, and what is before it stays. */
+static bool read_cef_behind(struct lb_record *record, struct lb_parse_context *context, struct lb_value whole)
+{
+    const char *at = memmem(whole.ptr, whole.len, " CEF:", 5);
+    struct lb_record inner = *record;
+
+    if (at == NULL || at + 5 == whole.ptr + whole.len || !is_digit(at[5]))
+        return false;
+    inner.message = whole;
+    inner.message.ptr = at + 1;
+    inner.message.len = (uint32_t)(whole.ptr + whole.len - inner.message.ptr);
+    if (inner.service.kind != LB_VALUE_NONE && inner.service.len == 3 && memcmp(inner.service.ptr, "CEF", 3) == 0)
+        inner.service.kind = LB_VALUE_NONE;
+    if (!tried(&lb_parser_cef, zeroes, &inner, context))
+        return false;
+    *record = inner;
+    return true;
+}
+
+/*
+ * What a line of syslog carries may be an object or a format that we know in turn. The time of the header is kept: it
+ * has a zone, and where it was cut short it is that of the sender's clock all the same.
+ */
+static void read_inside(struct lb_record *record, struct lb_parse_context *context, struct lb_value whole)
+{
+    struct lb_record inner = *record;
+    struct look look;
+
+    if (!lb_value_is_string(record->message) || record->message.len == 0 || read_json(record, context) != NULL ||
+        read_cef_behind(record, context, whole))
+        return;
+    look_at((struct lb_str){ inner.message.ptr, inner.message.len }, &look);
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+        if (!candidates[i].inside || !candidates[i].looks(&look) || !tried(candidates[i].type, zeroes, &inner, context))
+            continue;
+        if ((record->flags & LB_RECORD_NO_TIME) == 0)
+            inner.time_ns = record->time_ns;
+        *record = inner;
+        return;
+    }
+}
+
 const struct lb_parser_type *automatic_apply(struct lb_record *record, struct lb_parse_context *context)
 {
     const struct lb_parser_type *taken = read_json(record, context);
+    struct lb_value whole = record->message;
     struct look look;
 
     if (taken != NULL || record->message.len == 0 || *record->message.ptr == '{')
@@ -420,9 +466,8 @@ const struct lb_parser_type *automatic_apply(struct lb_record *record, struct lb
     for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
         if (!candidates[i].looks(&look) || !tried(candidates[i].type, zeroes, record, context))
             continue;
-        /* What stands inside a line of syslog may be an object in turn. */
-        if (candidates[i].type == &lb_parser_syslog && lb_value_is_string(record->message))
-            (void)read_json(record, context);
+        if (candidates[i].type == &lb_parser_syslog)
+            read_inside(record, context, whole);
         if (candidates[i].type == &lb_parser_text && (record->flags & LB_RECORD_NO_TIME) != 0)
             (void)find_time(record, context, look.front, true);
         return candidates[i].type;

@@ -138,6 +138,38 @@ static void an_object_inside_of_syslog_is_read_too(void **unused)
     assert_non_null(lb_record_field(&record, LB_STR("n")));
 }
 
+/* The message, the program and the host of a line of syslog that carries another format. */
+static void a_format_inside_of_syslog_is_read_too(void **unused)
+{
+    static const struct {
+        const char *line;
+        const char *field;
+        const char *value;
+    } cases[] = {
+        { "<171>1 2026-03-01T10:00:00+00:00 fw nginx - - - 2026/03/01 11:00:00 [error] 245#23: *914 open() failed, "
+          "client: 192.0.2.1",
+          "pid", "245" },
+        { "Mar  1 10:00:00 fw nginx: 192.0.2.1 - al [01/Mar/2026:11:00:00 +0100] \"GET /a HTTP/1.1\" 200 612 \"-\" "
+          "\"curl\"",
+          "path", "/a" },
+        { "Mar  1 10:00:00 fw CEF:0|A|B|1|2|n|8|src=192.0.2.1", "src", "192.0.2.1" },
+        { "<14>Mar  1 10:00:00 fw CEF:0|A|B|1|2|n|8|src=192.0.2.1", "src", "192.0.2.1" },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lb_record record = { .message = lb_value_text(lb_str_from(cases[i].line)), .level = LB_LEVEL_NONE };
+        struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
+        const struct lb_field *field;
+
+        assert_ptr_equal(automatic_apply(&record, &context), &lb_parser_syslog);
+        field = lb_record_field(&record, lb_str_from(cases[i].field));
+        assert_text(((struct lb_str){ record.host.ptr, record.host.len }), "fw");
+        assert_non_null(field);
+        assert_text(((struct lb_str){ field->value.ptr, field->value.len }), cases[i].value);
+    }
+}
+
 int main(void)
 {
     static char memory[4096];
@@ -146,6 +178,7 @@ int main(void)
         cmocka_unit_test(prose_is_left_alone),
         cmocka_unit_test(a_time_behind_other_words_is_found),
         cmocka_unit_test(an_object_inside_of_syslog_is_read_too),
+        cmocka_unit_test(a_format_inside_of_syslog_is_read_too),
     };
 
     scratch = (struct lb_scratch){ memory, sizeof(memory), 0 };

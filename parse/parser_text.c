@@ -9,10 +9,8 @@
  */
 #include "cut.h"
 #include "fill.h"
-#include "leading.h"
+#include "tail_object.h"
 #include "zoned.h"
-
-#include "lb_json.h"
 
 enum {
     TIME_BYTES_MAX = 48,
@@ -537,44 +535,6 @@ static void read_header(struct header *self)
     self->fill->count = self->count_behind_time;
 }
 
-/* --- an object at the end -------------------------------------------------------------- */
-
-static void take_member(struct fill *fill, const struct zoned *zone, const struct lb_field *member)
-{
-    struct leading_key key = leading_key_of(member->key);
-    struct lb_str text = { member->value.ptr, member->value.len };
-    int64_t time_ns;
-
-    if (key.role == LEADING_TIME && !key.weak && (fill->record.flags & LB_RECORD_NO_TIME) != 0 &&
-        zoned_time(zone, text, fill->context->batch->arrival_ns, &time_ns)) {
-        fill_time(fill, time_ns);
-    } else if (key.role == LEADING_SERVICE && !key.weak && lb_value_is_string(member->value)) {
-        fill->record.service = member->value;
-    } else if (fill->count < FILL_FIELDS_MAX) {
-        fill->fields[fill->count++] = *member;
-    }
-}
-
-/* `text {"a":1}`: where all from a brace to the end is one object. */
-static struct lb_str without_object(struct fill *fill, const struct zoned *zone, struct lb_str message)
-{
-    struct lb_field members[TAIL_FIELDS_MAX];
-    struct lb_json_object object = { .fields = members, .field_max = TAIL_FIELDS_MAX };
-    const char *brace;
-
-    if (message.len < 4 || message.ptr[message.len - 1] != '}')
-        return message;
-    brace = memmem(message.ptr, message.len, " {\"", 3);
-    if (brace == NULL)
-        return message;
-    struct lb_str tail = cut_from(message, (size_t)(brace + 1 - message.ptr));
-    if (lb_json_read_object(tail, &object) != LB_OK || object.end != tail.len || object.rest.len > 0)
-        return message;
-    for (uint32_t i = 0; i < object.field_count; i++)
-        take_member(fill, zone, &members[i]);
-    return cut_trimmed((struct lb_str){ message.ptr, (size_t)(brace - message.ptr) });
-}
-
 static enum lb_err text_parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
 {
     struct fill fill;
@@ -587,7 +547,7 @@ static enum lb_err text_parse(const void *state, struct lb_record *record, struc
     read_header(&header);
     if (!header.timed && !header.leveled)
         return fill_refuse(&fill, "expected a time or a level in front", fill.text.ptr);
-    fill_message(&fill, without_object(&fill, state, cut_trimmed(header.text)));
+    fill_message(&fill, tail_object(&fill, state, cut_trimmed(header.text)));
     return fill_done(&fill, record);
 }
 

@@ -38,6 +38,8 @@ static void layouts_are_told(void **unused)
         { "\x1b[32minfo\x1b[39m: hello {\"service\":\"shop\",\"n\":1,\"timestamp\":\"2026-03-01T10:00:00.123Z\"}",
           MS "|info|shop||hello|n=[1];" },
         { "2026-03-01T10:00:00.123Z [error]: no {\"a\":1} there", MS "|error|||no {\"a\":1} there|" },
+        { "2026-03-01T10:00:00.123Z 192.0.2.1  {     \"a\": 1, \"b\": 2 }", MS "||||192.0.2.1|a=[1];b=[2];" },
+        { "2026-03-01T10:00:00.123Z x {   }", MS "||||x {   }|" },
         /* others */
         { "[2026-03-01 10:00:00] local.ERROR: bad {\"user\":5}", T "|error|||bad|logger=local;user=[5];" },
         { "[2026-03-01T10:00:00Z ERROR main] by default", T "|error|||by default|logger=main;" },
