@@ -464,7 +464,8 @@ const struct lb_parser_type *automatic_apply(struct lb_record *record, struct lb
         return taken;
     look_at((struct lb_str){ record->message.ptr, record->message.len }, &look);
     for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
-        if (!candidates[i].looks(&look) || !tried(candidates[i].type, zeroes, record, context))
+        if (!candidates[i].looks(&look) || (candidates[i].type == &lb_parser_cri && context->inside) ||
+            !tried(candidates[i].type, zeroes, record, context))
             continue;
         if (candidates[i].type == &lb_parser_syslog)
             read_inside(record, context, whole);

@@ -170,6 +170,22 @@ static void a_format_inside_of_syslog_is_read_too(void **unused)
     }
 }
 
+/* Or a line of such heads would be read as deep as it is long. */
+static void a_runtime_inside_of_a_runtime_is_text(void **unused)
+{
+    struct lb_record record = { .message = lb_value_text(LB_STR("2026-03-01T10:00:00Z stdout F 2026-03-01T10:00:00Z "
+                                                                "stdout F 2026-03-01T10:00:00Z stdout F m")),
+                                .level = LB_LEVEL_NONE,
+                                .flags = LB_RECORD_NO_TIME };
+    struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
+
+    (void)unused;
+    assert_non_null(automatic_apply(&record, &context));
+    assert_false(context.inside);
+    assert_text(((struct lb_str){ record.message.ptr, record.message.len }),
+                "stdout F 2026-03-01T10:00:00Z stdout F m");
+}
+
 int main(void)
 {
     static char memory[4096];
@@ -179,6 +195,7 @@ int main(void)
         cmocka_unit_test(a_time_behind_other_words_is_found),
         cmocka_unit_test(an_object_inside_of_syslog_is_read_too),
         cmocka_unit_test(a_format_inside_of_syslog_is_read_too),
+        cmocka_unit_test(a_runtime_inside_of_a_runtime_is_text),
     };
 
     scratch = (struct lb_scratch){ memory, sizeof(memory), 0 };
