@@ -28,7 +28,9 @@ static void read_line(struct lb_batch *batch, struct lb_str line, struct lb_buff
     lb_parser_chain_apply(&chain, &record, &context);
     if (context.taken == NULL)
         assert(record.message.ptr == line.ptr && record.message.len == line.len && record.field_count == 0);
-    assert((record.flags & LB_RECORD_PARSE_ERROR) == 0 && !context.inside);
+    /* Syslog keeps what can be read of a message that is not by the grammar, and says so. */
+    assert((record.flags & LB_RECORD_PARSE_ERROR) == 0 || context.taken != NULL);
+    assert(!context.inside);
     scratch.used = 0;
     lb_buffer_reset(out);
     lb_format_write(&formatter, batch, &record, out);
