@@ -83,12 +83,15 @@ static void print_record(struct explanation *self, const struct lb_batch *batch,
     lb_format_write(&formatter, batch, record, out);
 }
 
-static void explain_automatic(struct explanation *self, const struct lb_parser_chain *chain, struct lb_batch *batch)
+/* What `auto` takes the text for; it is asked when those before it have refused. */
+static void explain_automatic(struct explanation *self, struct lb_batch *batch)
 {
+    static const struct lb_parser_chain chain = { .automatic = true };
+
     struct lb_parse_context context = { .batch = batch, .scratch = &self->scratch };
     struct lb_record record = batch->records[0];
 
-    lb_parser_chain_apply(chain, &record, &context);
+    lb_parser_chain_apply(&chain, &record, &context);
     printf("auto: %s",
            context.taken != NULL ? context.taken->module.name : "no parser's look, the text stays as it is");
 }
@@ -109,19 +112,22 @@ static void explain_parsers(struct explanation *self)
     printf("%s%s\n", self->source->type->envelope->name,
            (batch.records[0].flags & LB_RECORD_PARSE_ERROR) != 0 ? ": refused the line, it goes on whole" : "");
     heading(self, "parse");
-    if (chain->automatic)
-        explain_automatic(self, chain, &batch);
-    for (uint32_t i = 0; i < chain->count; i++) {
+    bool accepted = false;
+    for (uint32_t i = 0; i < chain->count && !accepted; i++) {
         const struct lb_parser *parser = chain->parsers[i];
         struct lb_parse_context context = { .batch = &batch, .scratch = &self->scratch };
         enum lb_err err = parser->type->parse(parser->state, &batch.records[0], &context);
 
         printf("%s" LB_STR_FMT ": ", i > 0 ? ", " : "", LB_STR_ARG(parser->section.name));
-        if (err == LB_OK) {
+        accepted = err == LB_OK;
+        if (accepted)
             printf("accepted");
-            break;
-        }
-        printf("refused, %s (byte %u)", context.reason != NULL ? context.reason : "no match", context.reason_at);
+        else
+            printf("refused, %s (byte %u)", context.reason != NULL ? context.reason : "no match", context.reason_at);
+    }
+    if (chain->automatic && !accepted) {
+        printf("%s", chain->count > 0 ? ", " : "");
+        explain_automatic(self, &batch);
     }
     printf("%s\n", !chain->automatic && chain->count == 0 ? "none" : "");
     drop_batch(&batch);

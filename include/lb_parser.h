@@ -52,6 +52,7 @@ struct lb_parse_context {
     const char *reason;           /* set on LB_BAD_INPUT: what was expected, a literal */
     uint32_t reason_at;           /* and at which byte of the message */
 
+    bool inside; /* a line of a container runtime: `auto` looks for no other in it */
     const struct lb_parser_type *taken; /* by lb_parser_chain_apply(): who read the message, or NULL */
 };
 
@@ -74,7 +75,7 @@ struct lb_parser_type {
 struct lb_parser_chain {
     const struct lb_parser *const *parsers; /* tried in order */
     uint32_t count;
-    bool automatic; /* `auto`: the parser that a line looks like, otherwise the text as it is; never an error */
+    bool automatic; /* `auto`, the last: the parser that a line looks like, else the text as it is; never an error */
     bool lenient;   /* that none accepts is no error here either */
 };
 

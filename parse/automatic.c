@@ -16,7 +16,7 @@
 #include "parsers.def"
 #undef LB_PARSER
 
-enum { FRONT_BYTES = 256, PREFIX_BYTES = 48 };
+enum { FRONT_BYTES = 256, PREFIX_BYTES = 48, BRACKET_BYTES = 112 };
 
 static const max_align_t zeroes[32]; /* the state of a parser without settings */
 
@@ -91,16 +91,20 @@ static bool looks_new_syslog(const struct look *look)
     if (blank == NULL || (blank[-1] != 'Z' && blank[-3] != ':'))
         return false;
     struct lb_str rest = { blank + 1, look->front.len - (size_t)(blank + 1 - look->front.ptr) };
+    /* `Db(167)` of ESXi is no host. */
     const char *second = memchr(rest.ptr, ' ', rest.len);
     const char *colon = memmem(rest.ptr, rest.len, ": ", 2);
-    if (second == NULL || colon == NULL || colon < second + 2 || *rest.ptr == '[')
+    if (second == NULL || colon == NULL || colon < second + 2 || *rest.ptr == '[' ||
+        memchr(rest.ptr, '(', (size_t)(second - rest.ptr)) != NULL)
         return false;
     return memchr(second + 1, ' ', (size_t)(colon - second) - 1) == NULL;
 }
 
+/* A header of syslog in front is no virtual host. */
 static bool looks_access(const struct look *look)
 {
-    return look->bracket && look->quoted && (has(look->front, "] \"") || look->first == '[');
+    return look->bracket && look->quoted && (has(look->front, "] \"") || look->first == '[') &&
+           !looks_old_syslog(look) && !looks_new_syslog(look);
 }
 
 static bool looks_apache_error(const struct look *look)
@@ -113,22 +117,84 @@ static bool looks_nginx_error(const struct look *look)
     return is_digit(look->first) && look->front.len > 22 && look->front.ptr[4] == '/' && look->front.ptr[20] == '[';
 }
 
+/* `2026-03-01 10:00:00.123 UTC,"al","shop",42,…`: csvlog has 22 commas at least, five of them near. */
+static bool looks_postgres_csv(const struct look *look)
+{
+    const char *end = look->front.ptr + look->front.len;
+    const char *comma = look->front.ptr;
+    int count = 0;
+
+    if (!is_digit(look->first) || look->front.len < 64 || look->front.ptr[4] != '-' || look->front.ptr[13] != ':')
+        return false;
+    while (count < 5 && (comma = memchr(comma, ',', (size_t)(end - comma))) != NULL) {
+        comma++;
+        count++;
+    }
+    return count == 5 && memchr(look->front.ptr, ',', 40) != NULL;
+}
+
 static bool looks_postgres(const struct look *look)
 {
     return is_digit(look->first) && look->bracket && has(look->front, ":  ");
 }
 
+/*
+ * `2026-03-01T10:00:00.000000Z 8 [Warning] [MY-010926] …`, `260301 10:00:00 [Note] …`: levels that only MySQL writes
+ * so, or a number of a thread before it.
+ */
 static bool looks_mysql(const struct look *look)
 {
-    return is_digit(look->first) && look->bracket && has(look->front, "Z ") && has(look->front, " [");
+    static const char *const own[] = { "[Note] ", "[System] " };
+    const char *bracket = memchr(look->front.ptr, '[', look->front.len);
+    const char *at = bracket;
+
+    if (!is_digit(look->first) || bracket == NULL || bracket - look->front.ptr < 15 || bracket[-1] != ' ')
+        return false;
+    struct lb_str rest = { bracket, look->front.len - (size_t)(bracket - look->front.ptr) };
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (begins(rest, own[i]))
+            return true;
+    while (is_digit(at[-2]))
+        at--;
+    return at < bracket && at[-2] == ' ' && (begins(rest, "[Warning] ") || begins(rest, "[ERROR] "));
 }
 
+static bool looks_mysql_slow(const struct look *look)
+{
+    return look->first == '#' && (begins(look->front, "# Time: ") || begins(look->front, "# User@Host: "));
+}
+
+/* `05-26 14:57:03.870 …`, `2026-05-26 14:57:03.870 …`, `V/Tag( 1766): …` */
+static bool looks_logcat(const struct look *look)
+{
+    const char *text = look->front.ptr;
+
+    if (look->front.len < 12)
+        return false;
+    if (text[1] == '/')
+        return isupper((unsigned char)look->first) && has(look->front, "): ");
+    if (is_digit(look->first) && text[4] == '-' && look->front.len > 25)
+        text += 5;
+    return is_digit(*text) && text[2] == '-' && text[5] == ' ' && is_digit(text[6]) && text[8] == ':';
+}
+
+/* `(2026-03-01 10:00:00): [nss] [function] (0x0040): …` */
+static bool looks_sssd(const struct look *look)
+{
+    return look->first == '(' && look->bracket && has(look->front, "] (0x");
+}
+
+/* `1:M 01 Mar …`, `[7] 01 Mar …`, `1:signal-handler (…` */
 static bool looks_redis(const struct look *look)
 {
     const char *colon = memchr(look->front.ptr, ':', look->front.len < 9 ? look->front.len : 9);
 
-    return is_digit(look->first) && colon != NULL && colon + 2 < look->front.ptr + look->front.len && colon[2] == ' ' &&
-           strchr("MSCX", colon[1]) != NULL;
+    if (look->first == '[')
+        return look->front.len > 24 && is_digit(look->front.ptr[1]) && has(look->front, "] ") &&
+               (has(look->front, " * ") || has(look->front, " # ") || has(look->front, " - "));
+    if (!is_digit(look->first) || colon == NULL || colon + 2 >= look->front.ptr + look->front.len)
+        return false;
+    return (colon[2] == ' ' && strchr("MSCX", colon[1]) != NULL) || has(look->front, ":signal-handler (");
 }
 
 static bool looks_klog(const struct look *look)
@@ -144,9 +210,15 @@ static bool looks_cri(const struct look *look)
     return is_digit(look->first) && (has(look->front, " stdout ") || has(look->front, " stderr "));
 }
 
+/* `192.0.2.1:9 [01/Mar/2026:10:00:00.123] …`: a port or a number before the date. */
 static bool looks_haproxy(const struct look *look)
 {
-    return look->bracket && has(look->front, "/") && (has(look->front, "] ") && !has(look->front, "] \""));
+    const char *bracket = look->bracket ? memmem(look->front.ptr, look->front.len, " [", 2) : NULL;
+
+    if (bracket == NULL || bracket == look->front.ptr || !has(look->front, "/"))
+        return false;
+    return has(look->front, " haproxy[") ||
+           (is_digit(bracket[-1]) && has(look->front, "] ") && !has(look->front, "] \""));
 }
 
 /* A time or a level in front. */
@@ -176,28 +248,33 @@ static bool looks_auditd(const struct look *look)
 struct candidate {
     const struct lb_parser_type *type;
     bool (*looks)(const struct look *look);
+    bool inside; /* known well enough to be looked for inside a line of syslog */
 };
 
 static const struct candidate candidates[] = {
-    { &lb_parser_syslog, looks_syslog },
-    { &lb_parser_auditd, looks_auditd },
-    { &lb_parser_cef, looks_cef },
-    { &lb_parser_leef, looks_leef },
-    { &lb_parser_cri, looks_cri },
-    { &lb_parser_klog, looks_klog },
-    { &lb_parser_redis, looks_redis },
-    { &lb_parser_nginx, looks_nginx_error },
-    { &lb_parser_apache, looks_apache_error },
-    { &lb_parser_nginx, looks_access },
-    { &lb_parser_apache, looks_access },
-    { &lb_parser_mysql, looks_mysql },
-    { &lb_parser_postgres, looks_postgres },
-    { &lb_parser_haproxy, looks_haproxy },
-    { &lb_parser_syslog, looks_old_syslog },
-    { &lb_parser_syslog, looks_new_syslog },
-    { &lb_parser_text, looks_text },
-    { &lb_parser_ltsv, looks_ltsv },
-    { &lb_parser_logfmt, looks_logfmt },
+    { &lb_parser_syslog, looks_syslog, false },
+    { &lb_parser_auditd, looks_auditd, true },
+    { &lb_parser_cef, looks_cef, true },
+    { &lb_parser_leef, looks_leef, true },
+    { &lb_parser_cri, looks_cri, false },
+    { &lb_parser_klog, looks_klog, true },
+    { &lb_parser_redis, looks_redis, true },
+    { &lb_parser_nginx, looks_nginx_error, true },
+    { &lb_parser_apache, looks_apache_error, true },
+    { &lb_parser_nginx, looks_access, true },
+    { &lb_parser_apache, looks_access, true },
+    { &lb_parser_mysql, looks_mysql, true },
+    { &lb_parser_mysql, looks_mysql_slow, false },
+    { &lb_parser_logcat, looks_logcat, false },
+    { &lb_parser_sssd, looks_sssd, false },
+    { &lb_parser_postgres, looks_postgres, true },
+    { &lb_parser_postgres, looks_postgres_csv, false },
+    { &lb_parser_haproxy, looks_haproxy, true },
+    { &lb_parser_syslog, looks_old_syslog, false },
+    { &lb_parser_syslog, looks_new_syslog, false },
+    { &lb_parser_text, looks_text, false },
+    { &lb_parser_ltsv, looks_ltsv, false },
+    { &lb_parser_logfmt, looks_logfmt, false },
 };
 
 /* --- one line -------------------------------------------------------------------- */
@@ -249,6 +326,26 @@ static void look_at(struct lb_str text, struct look *look)
                            .tab = memchr(front.ptr, '\t', front.len) != NULL };
 }
 
+/* A word in capitals that is a level: `Thread-7::INFO::`, `[INFO:shop] shop:47 `. */
+static uint8_t level_among(struct lb_str prefix)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i <= prefix.len; i++) {
+        if (i < prefix.len && isalnum((unsigned char)prefix.ptr[i]))
+            continue;
+        struct lb_str word = { prefix.ptr + from, i - from };
+        bool loud = word.len >= 4;
+
+        for (size_t n = 0; n < word.len; n++)
+            loud = loud && isupper((unsigned char)word.ptr[n]);
+        if (loud && lb_level_parse(word) != LB_LEVEL_NONE)
+            return lb_level_parse(word);
+        from = i + 1;
+    }
+    return LB_LEVEL_NONE;
+}
+
 /* A letter or a level in front: `(W) 2026-…`, `E [01/Mar/2026…`. */
 static uint8_t level_of_prefix(struct lb_str prefix)
 {
@@ -267,25 +364,43 @@ static uint8_t level_of_prefix(struct lb_str prefix)
     const char *letter = prefix.len == 1 ? memchr(letters, *prefix.ptr, sizeof(letters) - 1) : NULL;
     if (letter != NULL)
         return levels[letter - letters];
-    if (prefix.len < 3 || (!enclosed && !isupper((unsigned char)*prefix.ptr)))
-        return LB_LEVEL_NONE; /* "http" may be a level, and is none here */
-    return lb_level_parse(prefix);
+    if (prefix.len < 3)
+        return LB_LEVEL_NONE;
+    /* "http" may be a level, and is none here. */
+    uint8_t level = enclosed || isupper((unsigned char)*prefix.ptr) ? lb_level_parse(prefix) : LB_LEVEL_NONE;
+    return level != LB_LEVEL_NONE ? level : level_among(prefix);
+}
+
+/* Where a time may begin: a number behind a blank, a bracket, a bar or two colons, or a word in brackets farther off.
+ */
+static bool may_be_time(struct lb_str front, size_t at, bool behind_bars)
+{
+    char before = front.ptr[at - 1];
+
+    if (behind_bars)
+        return is_digit(front.ptr[at]) && at > 1 && before == ' ' && front.ptr[at - 2] == '|';
+    if (before == '[')
+        return isalnum((unsigned char)front.ptr[at]) != 0;
+    if (at >= PREFIX_BYTES || !is_digit(front.ptr[at]))
+        return false;
+    return strchr(" (|", before) != NULL || (before == ':' && at > 1 && front.ptr[at - 2] == ':');
 }
 
 /*
  * A few words of the application's own stand before the time: `[GIN] 2026/…`. The time and the level are taken, the
- * text stays whole. Only where the line has neither.
+ * text stays whole. Only where the line has neither; one with a level in front has its time behind bars, if at all.
  */
 static const struct lb_parser_type *find_time(struct lb_record *record, struct lb_parse_context *context,
-                                              struct lb_str front)
+                                              struct lb_str front, bool behind_bars)
 {
-    for (size_t at = 1; at + 10 < front.len && at < PREFIX_BYTES; at++) {
+    for (size_t at = 1; at + 10 < front.len && at < BRACKET_BYTES; at++) {
         struct lb_record within = *record;
+        size_t from = at - (front.ptr[at - 1] == '[');
 
-        if (!is_digit(front.ptr[at]) || strchr(" [(|", front.ptr[at - 1]) == NULL)
+        if (!may_be_time(front, at, behind_bars))
             continue;
-        within.message.ptr += at;
-        within.message.len -= (uint32_t)at;
+        within.message = lb_value_text((struct lb_str){ front.ptr + from, front.len - from });
+        within.flags |= LB_RECORD_NO_TIME;
         if (!tried(&lb_parser_text, zeroes, &within, context) || (within.flags & LB_RECORD_NO_TIME) != 0)
             continue;
         record->time_ns = within.time_ns;
@@ -299,23 +414,68 @@ static const struct lb_parser_type *find_time(struct lb_record *record, struct l
     return NULL;
 }
 
+/* CEF's name is taken for a program's; what is behind it is read, and what is before it stays. */
+static bool read_cef_behind(struct lb_record *record, struct lb_parse_context *context, struct lb_value whole)
+{
+    const char *at = memmem(whole.ptr, whole.len, " CEF:", 5);
+    struct lb_record inner = *record;
+
+    if (at == NULL || at + 5 == whole.ptr + whole.len || !is_digit(at[5]))
+        return false;
+    inner.message = whole;
+    inner.message.ptr = at + 1;
+    inner.message.len = (uint32_t)(whole.ptr + whole.len - inner.message.ptr);
+    if (inner.service.kind != LB_VALUE_NONE && inner.service.len == 3 && memcmp(inner.service.ptr, "CEF", 3) == 0)
+        inner.service.kind = LB_VALUE_NONE;
+    if (!tried(&lb_parser_cef, zeroes, &inner, context))
+        return false;
+    *record = inner;
+    return true;
+}
+
+/*
+ * What a line of syslog carries may be an object or a format that we know in turn. The time of the header is kept: it
+ * has a zone, and where it was cut short it is that of the sender's clock all the same.
+ */
+static void read_inside(struct lb_record *record, struct lb_parse_context *context, struct lb_value whole)
+{
+    struct lb_record inner = *record;
+    struct look look;
+
+    if (!lb_value_is_string(record->message) || record->message.len == 0 || read_json(record, context) != NULL ||
+        read_cef_behind(record, context, whole))
+        return;
+    look_at((struct lb_str){ inner.message.ptr, inner.message.len }, &look);
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+        if (!candidates[i].inside || !candidates[i].looks(&look) || !tried(candidates[i].type, zeroes, &inner, context))
+            continue;
+        if ((record->flags & LB_RECORD_NO_TIME) == 0)
+            inner.time_ns = record->time_ns;
+        *record = inner;
+        return;
+    }
+}
+
 const struct lb_parser_type *automatic_apply(struct lb_record *record, struct lb_parse_context *context)
 {
     const struct lb_parser_type *taken = read_json(record, context);
+    struct lb_value whole = record->message;
     struct look look;
 
     if (taken != NULL || record->message.len == 0 || *record->message.ptr == '{')
         return taken;
     look_at((struct lb_str){ record->message.ptr, record->message.len }, &look);
     for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
-        if (!candidates[i].looks(&look) || !tried(candidates[i].type, zeroes, record, context))
+        if (!candidates[i].looks(&look) || (candidates[i].type == &lb_parser_cri && context->inside) ||
+            !tried(candidates[i].type, zeroes, record, context))
             continue;
-        /* What stands inside a line of syslog may be an object in turn. */
-        if (candidates[i].type == &lb_parser_syslog && lb_value_is_string(record->message))
-            (void)read_json(record, context);
+        if (candidates[i].type == &lb_parser_syslog)
+            read_inside(record, context, whole);
+        if (candidates[i].type == &lb_parser_text && (record->flags & LB_RECORD_NO_TIME) != 0)
+            (void)find_time(record, context, look.front, true);
         return candidates[i].type;
     }
     return (record->flags & LB_RECORD_NO_TIME) != 0 || record->level == LB_LEVEL_NONE
-               ? find_time(record, context, look.front)
+               ? find_time(record, context, look.front, false)
                : NULL;
 }

@@ -23,17 +23,15 @@ void lb_parser_chain_apply(const struct lb_parser_chain *chain, struct lb_record
     if ((record->flags & LB_RECORD_PARSE_ERROR) != 0 || !lb_value_is_string(record->message))
         return;
     context->taken = NULL;
-    if (chain->automatic) {
-        context->taken = automatic_apply(record, context);
-        return;
-    }
     for (uint32_t i = 0; i < chain->count; i++) {
         if (!apply_one(chain->parsers[i]->type, chain->parsers[i]->state, record, context))
             continue;
         context->taken = chain->parsers[i]->type;
         return;
     }
-    if (chain->count == 0 || chain->lenient)
+    if (chain->automatic) /* the last of a list */
+        context->taken = automatic_apply(record, context);
+    if (chain->automatic || chain->count == 0 || chain->lenient)
         return;
     record->flags |= LB_RECORD_PARSE_ERROR;
     record->reason = context->reason != NULL ? lb_str_from(context->reason) : LB_STR("no room in the batch");

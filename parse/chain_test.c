@@ -39,6 +39,26 @@ static struct lb_record apply(const struct lb_parser_chain *chain, const char *t
     return record;
 }
 
+static void auto_is_asked_when_those_before_it_have_refused(void **state)
+{
+    int asked = 0;
+    struct letter letter = { 'l', LB_BAD_INPUT, &asked };
+    struct lb_parser parser = { .type = &letter_type, .state = &letter };
+    const struct lb_parser *const list[] = { &parser };
+    struct lb_parser_chain chain = { .parsers = list, .count = 1, .automatic = true };
+    struct lb_record record;
+
+    (void)state;
+    record = apply(&chain, "level=warn msg=x"); /* logfmt, but the letter is asked first */
+    assert_int_equal(record.level, LB_LEVEL_INFO);
+    record = apply(&chain, "msg=x level=warn");
+    assert_int_equal(record.level, LB_LEVEL_WARN);
+    record = apply(&chain, "no one's text");
+    assert_int_equal(record.level, LB_LEVEL_NONE);
+    assert_int_equal(record.flags, 0);
+    assert_int_equal(asked, 3);
+}
+
 static void the_first_that_accepts_ends_the_chain(void **state)
 {
     int asked_a = 0;
@@ -162,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_that_accepts_ends_the_chain),
+        cmocka_unit_test(auto_is_asked_when_those_before_it_have_refused),
         cmocka_unit_test(a_chain_without_parsers_leaves_text_alone),
         cmocka_unit_test(a_refusal_without_a_reason_gets_one),
         cmocka_unit_test(automatic_reads_json_and_leaves_other_text),

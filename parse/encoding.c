@@ -8,6 +8,7 @@
 #include "lb_encoding.h"
 
 #include "lb_alloc.h"
+#include "lb_json.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -122,6 +123,26 @@ static void skip_one(char **in, size_t *left, size_t width)
     *left -= count;
 }
 
+/* iconv lets the long forms of an older UTF-8 through, so UTF-8 is gone over here; `text` has room for all. */
+static struct lb_str clean_utf8(struct lb_str bytes, char *text)
+{
+    size_t len = 0;
+
+    while (bytes.len > 0) {
+        size_t valid = lb_utf8_valid(bytes);
+
+        memcpy(text + len, bytes.ptr, valid);
+        len += valid;
+        bytes = (struct lb_str){ bytes.ptr + valid, bytes.len - valid };
+        if (bytes.len == 0)
+            break;
+        memcpy(text + len, replacement, sizeof(replacement) - 1);
+        len += sizeof(replacement) - 1;
+        bytes = (struct lb_str){ bytes.ptr + 1, bytes.len - 1 };
+    }
+    return (struct lb_str){ text, len };
+}
+
 struct lb_str lb_encoding_text(const struct lb_encoding *encoding, struct lb_str bytes, struct lb_arena *arena)
 {
     /* No character of one byte takes more than three in UTF-8, none of two more than three, of four no more than four.
@@ -135,6 +156,8 @@ struct lb_str lb_encoding_text(const struct lb_encoding *encoding, struct lb_str
 
     if (text == NULL || iconv_to == (iconv_t)-1)
         return (struct lb_str){ NULL, 0 };
+    if (strcmp(encoding->name, "UTF-8") == 0)
+        return clean_utf8(bytes, text);
     (void)iconv(iconv_to, NULL, NULL, NULL, NULL);
     while (left > 0 && room > sizeof(replacement)) {
         if (iconv(iconv_to, &in, &left, &out, &room) != (size_t)-1)

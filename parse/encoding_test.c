@@ -47,6 +47,8 @@ static void what_is_no_character_is_replaced(void **unused)
                                 3),
                         "a\xef\xbf\xbd"
                         "b");
+    assert_string_equal(text_of("utf-8", "\xfa\xae\xae\xae\xae", 5), /* five bytes were a letter once */
+                        "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     assert_string_equal(text_of("euc-jp", "\xff\xff\xff", 3), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 

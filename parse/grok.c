@@ -148,7 +148,10 @@ static bool is_name_byte(char c)
     return cut_is_letter(c) || cut_is_digit(c) || c == '_';
 }
 
-/* A name stands behind the braces; anything else with a percent sign before it is what it is. */
+/*
+ * A name stands behind the braces; anything else with a percent sign before it is what it is. Words behind a name and
+ * a blank are a remark: `%{NAGIOSLOGLINE - HOST ALERT}`.
+ */
 static bool cut_name(struct lb_str *text, struct lb_str *inside)
 {
     struct lb_str rest = *text;
@@ -156,9 +159,12 @@ static bool cut_name(struct lb_str *text, struct lb_str *inside)
     if (!cut_word(&rest, "%{") || rest.len == 0 || !is_name_byte(*rest.ptr) || !cut_until(&rest, '}', inside) ||
         inside->len > NAME_MAX_BYTES)
         return false;
-    for (size_t i = 0; i < inside->len && inside->ptr[i] != ':'; i++)
-        if (!is_name_byte(inside->ptr[i]))
+    for (size_t i = 0; i < inside->len && inside->ptr[i] != ':'; i++) {
+        if (inside->ptr[i] == ' ')
+            inside->len = i;
+        else if (!is_name_byte(inside->ptr[i]))
             return false;
+    }
     *text = rest;
     return true;
 }

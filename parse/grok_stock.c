@@ -200,7 +200,9 @@ static const struct grok_stock_row general[] = {
 
 const char *grok_stock(struct lb_str name, bool ecs)
 {
-    const struct grok_stock_row *const tables[] = { general, grok_stock_servers, grok_stock_network };
+    const struct grok_stock_row *const tables[] = {
+        general, grok_stock_servers, grok_stock_network, grok_stock_monitor, grok_stock_zeek, grok_stock_bacula
+    };
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         for (const struct grok_stock_row *row = tables[i]; row->name != NULL; row++)

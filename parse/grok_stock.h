@@ -1,6 +1,6 @@
 /*
- * grok_stock.h - the rows of the stock of grok patterns, in three tables: of
- * general things, of logs of servers, and of firewalls.
+ * grok_stock.h - the rows of the stock of grok patterns, in tables: of
+ * general things, and of logs of servers, firewalls and so on.
  */
 #ifndef GROK_STOCK_H
 #define GROK_STOCK_H
@@ -15,5 +15,8 @@ struct grok_stock_row {
 
 extern const struct grok_stock_row grok_stock_servers[];
 extern const struct grok_stock_row grok_stock_network[];
+extern const struct grok_stock_row grok_stock_monitor[];
+extern const struct grok_stock_row grok_stock_zeek[];
+extern const struct grok_stock_row grok_stock_bacula[];
 
 #endif

@@ -10,6 +10,8 @@
 #include "lb_limits.h"
 #include "lb_stream.h"
 
+#include <stdio.h>
+
 enum { TEXT_MAX = 64, ARENA_BYTES_MAX = 256 * 1024 };
 
 /* --- values of a role ------------------------------------------------------- */
@@ -209,6 +211,34 @@ static void take_weak(struct leading *self, enum leading_role role)
         consume(self, role, field);
 }
 
+static const struct lb_field *split_part(const struct leading *self, const char *name)
+{
+    for (uint32_t i = 0; i < self->field_count; i++) {
+        const struct lb_field *field = &self->fields[i];
+
+        if (lb_str_is((struct lb_str){ field->key.ptr, field->key.len }, name))
+            return is_plain(field->value) && field->value.len > 0 ? field : NULL;
+    }
+    return NULL;
+}
+
+/* `date=2026-03-01 time=10:00:00 tz="-0700"`, as firewalls write it; the fields stay. */
+static void take_split_time(struct leading *self)
+{
+    const struct lb_field *date = split_part(self, "date");
+    const struct lb_field *time = date != NULL ? split_part(self, "time") : NULL;
+    const struct lb_field *zone = split_part(self, "tz");
+    char text[TEXT_MAX];
+    int len;
+
+    if (time == NULL)
+        return;
+    len = snprintf(text, sizeof(text), "%.*s %.*s%.*s", (int)date->value.len, date->value.ptr, (int)time->value.len,
+                   time->value.ptr, zone != NULL ? (int)zone->value.len : 0, zone != NULL ? zone->value.ptr : "");
+    if (len > 0 && (size_t)len < sizeof(text))
+        (void)take_value(self, LEADING_TIME, lb_value_text((struct lb_str){ text, (size_t)len }));
+}
+
 static void find_leading(struct leading *self)
 {
     for (unsigned role = 0; role < LEADING_ROLE_COUNT; role++) {
@@ -219,6 +249,8 @@ static void find_leading(struct leading *self)
         take_usual(self, i);
     for (unsigned role = 0; role < LEADING_ROLE_COUNT; role++)
         take_weak(self, role);
+    if (!self->found.timed && self->settings->keys[LEADING_TIME].len == 0)
+        take_split_time(self);
 }
 
 /* --- filling the record ----------------------------------------------------------- */

@@ -115,6 +115,9 @@ static const char *const traces[] = {
     "ms\n",
     "|terminate called after throwing an instance of 'std::runtime_error'\n  what():  no\n|up\n",
     "|I0301 10:00:00.000000       1 a.go:7] x\n|E0301 10:00:00.000000       1 a.go:7] y\n",
+    "|# Time: 2026-03-01T10:00:00Z\n# User@Host: a[a] @ h []\n# Query_time: 1\nSET timestamp=1772359200;\nselect a\n"
+    "from b;\n|# User@Host: a[a] @ h []\n# Query_time: 2\ncommit;\n|# Time: 2026-03-01T10:00:01Z\n"
+    "# User@Host: a[a] @ h []\ncommit;\n|/usr/sbin/mysqld, Version: 8.0 (x). started with:\n|up\n",
 };
 
 static void traces_are_known_by_their_look(void **unused)

@@ -33,7 +33,9 @@ enum trace {
     NODE_FRAMES,
     DART,
     SANITIZER,
-    NESTED, /* the next line is the exception that the last one announced */
+    MYSQL_TIME, /* "# Time:" of the slow query log: what it belongs to follows */
+    MYSQL,      /* an entry of it, up to the next */
+    NESTED,     /* the next line is the exception that the last one announced */
 };
 
 enum { HEAD_BYTES = 160, EXCEPTION_BYTES = 512 };
@@ -233,6 +235,8 @@ static enum trace begun(struct lb_str line)
         return SANITIZER;
     if (is_place(line))
         return NODE;
+    if (begins(line, "# Time: ") || begins(line, "# User@Host: "))
+        return line.ptr[2] == 'T' ? MYSQL_TIME : MYSQL;
     return is_ruby(line) || begins(line, "#<Thread:") ? RUBY : FRAMES;
 }
 
@@ -340,6 +344,17 @@ static bool sanitizer_joins(struct lb_multiline_state *state, struct lb_str line
     return true;
 }
 
+/* A statement may be any text; the server says its name before the entries when it has opened the log. */
+static bool mysql_joins(struct lb_multiline_state *state, struct lb_str line)
+{
+    bool user = begins(line, "# User@Host: ");
+
+    if (begins(line, "# Time: ") || (user && state->trace == MYSQL))
+        return false;
+    state->trace = MYSQL;
+    return user || !(has(front(line, EXCEPTION_BYTES), ", Version: ") && ends_with(line, "started with:"));
+}
+
 /* At the left margin and without a head. */
 static bool margin_joins(struct lb_multiline_state *state, struct lb_str line)
 {
@@ -355,6 +370,8 @@ static bool margin_joins(struct lb_multiline_state *state, struct lb_str line)
     case NODE_FRAMES: return node_joins(state, line);
     case DART: return dart_joins(state, line);
     case SANITIZER: return sanitizer_joins(state, line);
+    case MYSQL_TIME:
+    case MYSQL: return mysql_joins(state, line);
     case NESTED: state->trace = FRAMES; return true;
     case FRAMES:
     case NO_TRACE: break;

@@ -12,6 +12,11 @@
 
 #include <stdlib.h>
 
+struct cef {
+    struct zoned zone; /* first, as zoned.h wants it */
+    bool labels;
+};
+
 /* Up to a bar without a backslash before it; `escaped` tells of any. */
 static bool cut_header(struct lb_str *text, struct lb_str *piece, bool *escaped)
 {
@@ -120,13 +125,21 @@ static size_t value_length(struct lb_str text, bool *escaped)
     return text.len;
 }
 
+/* "rt", "devTime", and "…utcTime", in which some say their own. */
+static bool is_time_key(struct lb_str key)
+{
+    static const struct lb_str end = LB_STR("utcTime");
+
+    return lb_str_is(key, "rt") || lb_str_is(key, "devTime") ||
+           (key.len >= end.len && memcmp(key.ptr + key.len - end.len, end.ptr, end.len) == 0);
+}
+
 /* The time and the host that the pairs tell; all others are fields. */
 static void take_pair(struct fill *fill, const struct zoned *zone, struct lb_str key, struct lb_str value)
 {
-    bool is_time = lb_str_is(key, "rt") || lb_str_is(key, "devTime");
     int64_t time_ns;
 
-    if (is_time && zoned_time(zone, value, fill->context->batch->arrival_ns, &time_ns)) {
+    if (is_time_key(key) && zoned_time(zone, value, fill->context->batch->arrival_ns, &time_ns)) {
         fill_time(fill, time_ns);
         return;
     }
@@ -166,7 +179,82 @@ static bool read_extension(struct fill *fill, const struct zoned *zone, struct l
     return true;
 }
 
-static enum lb_err read_cef(struct fill *fill, const struct zoned *zone, struct lb_str text)
+/* --- labels -------------------------------------------------------------------------- */
+
+static struct lb_str key_text(const struct lb_field *field)
+{
+    return (struct lb_str){ field->key.ptr, field->key.len };
+}
+
+/* The keys that have a label: cs1, cn1, cfp1, c6a1, flexString1, flexNumber1, flexDate1, deviceCustomDate1 … */
+static bool is_custom_key(struct lb_str key)
+{
+    static const char *const stems[] = { "cs",         "cn",         "cfp",      "c6a",
+                                         "flexString", "flexNumber", "flexDate", "deviceCustomDate" };
+
+    for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++) {
+        struct lb_str rest = key;
+
+        if (cut_word(&rest, stems[i]) && rest.len == 1 && cut_is_digit(*rest.ptr))
+            return true;
+    }
+    return false;
+}
+
+/* The field `<key>Label`. */
+static const struct lb_field *label_of(const struct fill *fill, struct lb_str key)
+{
+    for (uint32_t i = 0; i < fill->count; i++) {
+        struct lb_str rest = key_text(&fill->fields[i]);
+
+        if (rest.len > key.len && memcmp(rest.ptr, key.ptr, key.len) == 0 &&
+            lb_str_is(cut_from(rest, key.len), "Label"))
+            return &fill->fields[i];
+    }
+    return NULL;
+}
+
+static bool is_doubled(const struct fill *fill, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (lb_str_equal(key_text(&fill->fields[i]), key_text(&fill->fields[index])))
+            return true;
+    return false;
+}
+
+static bool is_label(struct lb_str key)
+{
+    static const struct lb_str end = LB_STR("Label");
+
+    return key.len > end.len && memcmp(key.ptr + key.len - end.len, end.ptr, end.len) == 0 &&
+           is_custom_key((struct lb_str){ key.ptr, key.len - end.len });
+}
+
+/*
+ * cs1Label=Rule cs1=7 becomes Rule=7. False: a custom field without a label, or twice. The labels themselves go last,
+ * for they are looked up until then.
+ */
+static bool join_labels(struct fill *fill, uint32_t from)
+{
+    struct lb_value names[FILL_FIELDS_MAX];
+    uint32_t kept = from;
+
+    for (uint32_t i = from; i < fill->count; i++) {
+        struct lb_str key = key_text(&fill->fields[i]);
+        const struct lb_field *label = is_custom_key(key) ? label_of(fill, key) : NULL;
+
+        if (is_custom_key(key) && (label == NULL || is_doubled(fill, i)))
+            return false;
+        names[i] = label != NULL ? label->value : fill->fields[i].key;
+    }
+    for (uint32_t i = from; i < fill->count; i++)
+        if (!is_label(key_text(&fill->fields[i])))
+            fill->fields[kept++] = (struct lb_field){ names[i], fill->fields[i].value };
+    fill->count = kept;
+    return true;
+}
+
+static enum lb_err read_cef(struct fill *fill, const struct cef *self, struct lb_str text)
 {
     static const struct lb_str names[] = { LB_STR("cef_version"), LB_STR("device_vendor"), LB_STR("device_product"),
                                            LB_STR("device_version"), LB_STR("event_class_id") };
@@ -185,8 +273,11 @@ static enum lb_err read_cef(struct fill *fill, const struct zoned *zone, struct 
     fill_text(fill, LB_STR("severity"), piece);
     if (level_of(piece) != LB_LEVEL_NONE)
         fill->record.level = level_of(piece);
-    if (!read_extension(fill, zone, text))
+    uint32_t count = fill->count;
+    if (!read_extension(fill, &self->zone, text))
         return fill_refuse(fill, "expected pairs key=value", text.ptr);
+    if (self->labels && !join_labels(fill, count))
+        return fill_refuse(fill, "expected each custom field once, with its label", text.ptr);
     return LB_OK;
 }
 
@@ -282,11 +373,20 @@ static enum lb_err leef_parse(const void *state, struct lb_record *record, struc
     return err == LB_OK ? fill_done(&fill, record) : err;
 }
 
+static const struct lb_option cef_options[] = {
+    ZONED_OPTION,
+    { .name = "labels",
+      .kind = LB_OPTION_BOOL,
+      .offset = offsetof(struct cef, labels),
+      .help = "custom fields are called by their labels: cs1Label=Rule cs1=7 is Rule=7" },
+    { .name = NULL },
+};
+
 const struct lb_parser_type lb_parser_cef = {
     .module = { .name = "cef",
                 .help = "CEF, the Common Event Format of security products",
-                .state_size = sizeof(struct zoned),
-                .options = zoned_options },
+                .state_size = sizeof(struct cef),
+                .options = cef_options },
     .open = zoned_open,
     .parse = cef_parse,
     .close = zoned_close,

@@ -3,7 +3,7 @@
 
 #include "lb_test_parser.h"
 
-static struct zoned state;
+static struct cef state;
 static struct test_parser test;
 static struct test_parser leef;
 
@@ -56,7 +56,28 @@ static void lines_of_leef_are_cut(void **unused)
     test_parser_cases(&leef, cases, sizeof(cases) / sizeof(cases[0]));
 }
 
-/* Labels stay fields of their own here: three cases of the corpus that join them are another option there. */
+static void custom_fields_may_be_called_by_their_labels(void **unused)
+{
+    static const struct parser_case cases[] = {
+        { "CEF:0|A|B|1|2|n|8|cn1=7 src=192.0.2.1 cs1Label=Rule Name cs1=a b cn1Label=Internal ID",
+          "|error|||n|cef_version=0;device_vendor=A;device_product=B;device_version=1;event_class_id=2;severity=8;"
+          "Internal ID=7;src=192.0.2.1;Rule Name=a b;" },
+        { "CEF:0|A|B|1|2|n|8|cs7x=1 csLabel=2",
+          "|error|||n|cef_version=0;device_vendor=A;device_product=B;device_version=1;event_class_id=2;severity=8;"
+          "cs7x=1;csLabel=2;" },
+        { "CEF:0|A|B|1|2|n|8|cfp1=1.23", NULL },
+        { "CEF:0|A|B|1|2|n|8|flexString1=1 flexString1=2 flexString1Label=Version", NULL },
+    };
+    static struct test_parser labelled;
+    struct cef own = { .labels = true };
+
+    (void)unused;
+    test_parser_init(&labelled, &lb_parser_cef, &own);
+    test_parser_cases(&labelled, cases, sizeof(cases) / sizeof(cases[0]));
+    test_parser_free(&labelled);
+}
+
+/* Those with args have their labels joined. */
 static void the_corpus_agrees(void **unused)
 {
     static const struct field_name names[] = {
@@ -99,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_of_cef_are_cut),
         cmocka_unit_test(lines_of_leef_are_cut),
+        cmocka_unit_test(custom_fields_may_be_called_by_their_labels),
         cmocka_unit_test(the_corpus_agrees),
     };
 

@@ -38,9 +38,13 @@ static enum lb_err cri_parse(const void *state, struct lb_record *record, struct
         err = read_line(&fill);
     if (err == LB_OK)
         err = fill_done(&fill, record);
-    if (err == LB_OK)
-        lb_parser_chain_apply(self->then != NULL ? self->then : &automatic, record, context);
-    return err;
+    if (err != LB_OK)
+        return err;
+    bool inside = context->inside;
+    context->inside = true;
+    lb_parser_chain_apply(self->then != NULL ? self->then : &automatic, record, context);
+    context->inside = inside;
+    return LB_OK;
 }
 
 /* Inside a line of a runtime there is none; and a chain that led back here would have no end. */

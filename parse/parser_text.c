@@ -9,12 +9,17 @@
  */
 #include "cut.h"
 #include "fill.h"
-#include "leading.h"
+#include "tail_object.h"
 #include "zoned.h"
 
-#include "lb_json.h"
-
-enum { TIME_BYTES_MAX = 48, PIECES_MAX = 16, LOGGER_BYTES_MAX = 128, TAIL_FIELDS_MAX = 32 };
+enum {
+    TIME_BYTES_MAX = 48,
+    PIECES_MAX = 16,
+    LOGGER_BYTES_MAX = 128,
+    TAIL_FIELDS_MAX = 32,
+    EPOCH_DIGITS = 10,
+    NAMES_MAX = 3
+};
 
 struct header {
     struct fill *fill;
@@ -150,6 +155,38 @@ static bool read_time(struct header *self, struct lb_str text)
     return true;
 }
 
+/* What else there may be behind a time's word: a zone behind "02:47:11 AM", the year behind "Mar  1 10:00:00". */
+static size_t behind_word(struct header *self, size_t end)
+{
+    struct lb_str rest = cut_from(self->text, end);
+    size_t longer = zone_end(self->text, end);
+
+    cut_blanks(&rest);
+    if (cut_is_letter(*self->text.ptr) && cut_count_digits(rest) == 4)
+        longer = (size_t)(rest.ptr - self->text.ptr) + 4;
+    else if ((self->text.ptr[end - 1] | 0x20) != 'm')
+        return end;
+    return longer > end && read_time(self, (struct lb_str){ self->text.ptr, longer }) ? longer : end;
+}
+
+/* "1772359200.123456 ": seconds since 1970 with a fraction. */
+static bool take_epoch(struct header *self)
+{
+    struct lb_str rest = self->text;
+    struct lb_str seconds, fraction;
+    int64_t time_ns;
+
+    if (self->timed || !cut_digits(&rest, &seconds) || seconds.len != EPOCH_DIGITS || !cut_char(&rest, '.') ||
+        !cut_digits(&rest, &fraction) || !cut_char(&rest, ' ') ||
+        !lb_time_epoch((struct lb_str){ seconds.ptr, seconds.len + 1 + fraction.len }, &time_ns))
+        return false;
+    fill_time(self->fill, time_ns);
+    self->timed = true;
+    self->times++;
+    self->text = rest;
+    return true;
+}
+
 static bool take_time(struct header *self)
 {
     size_t clock = clock_end(self->text);
@@ -158,10 +195,12 @@ static bool take_time(struct header *self)
     if (clock == 0 || self->timed || (!cut_is_digit(*self->text.ptr) && !cut_is_letter(*self->text.ptr)))
         return false;
     if (zone > clock && read_time(self, (struct lb_str){ self->text.ptr, zone }))
-        clock = zone;
+        clock = behind_word(self, zone);
     else if (is_clock(self->text, 0)) /* the day is not said: the time of arrival is nearer the truth */
         fill_text(self->fill, LB_STR("time"), (struct lb_str){ self->text.ptr, clock });
-    else if (!read_time(self, (struct lb_str){ self->text.ptr, clock }))
+    else if (read_time(self, (struct lb_str){ self->text.ptr, clock }))
+        clock = behind_word(self, clock);
+    else
         return false;
     self->timed = true;
     self->times++;
@@ -193,11 +232,45 @@ static void take_logger(struct header *self, struct lb_str word)
     self->has_logger = true;
 }
 
+/* "INFO", not "Info": words in front of it are a thread or a module then, not a sentence. */
+static bool is_loud_level(struct lb_str word)
+{
+    for (size_t i = 0; i < word.len; i++)
+        if (word.ptr[i] < 'A' || word.ptr[i] > 'Z')
+            return false;
+    return word.len >= 4 && lb_level_parse(word) != LB_LEVEL_NONE;
+}
+
+/*
+ * Of the words behind a time in one bracket one is the level, perhaps not the first: `[… main INFO x.Y]`,
+ * `[7F03 verbose 'Default' opID=1]`. The word before it is a thread; what is behind it is returned.
+ */
+static bool take_level_within(struct header *self, struct lb_str *inside)
+{
+    struct lb_str rest = *inside;
+    struct lb_str first = { NULL, 0 };
+    struct lb_str word;
+
+    for (int i = 0; i < NAMES_MAX && cut_token(&rest, &word); i++) {
+        if (take_level(self, word)) {
+            if (first.len > 0 && !self->has_thread) {
+                fill_text(self->fill, LB_STR("thread"), first);
+                self->has_thread = true;
+            }
+            *inside = rest;
+            return true;
+        }
+        if (i == 0)
+            first = word;
+        cut_blanks(&rest);
+    }
+    return false;
+}
+
 /* A time in brackets, and with env_logger the level and module behind it: `[2026-03-01T10:00:00Z ERROR main]`. */
 static bool take_inner_time(struct header *self, struct lb_str inside)
 {
     struct header within = *self;
-    struct lb_str word;
 
     within.text = inside;
     within.timed = within.leveled; /* before the level a second time may be the finer one */
@@ -206,7 +279,7 @@ static bool take_inner_time(struct header *self, struct lb_str inside)
     self->timed = true;
     self->times++;
     skip_between(&within.text);
-    if (cut_token(&within.text, &word) && take_level(self, word)) {
+    if (take_level_within(self, &within.text)) {
         cut_blanks(&within.text);
         if (within.text.len > 0)
             take_logger(self, within.text);
@@ -219,6 +292,8 @@ static bool take_inner_name(struct header *self, struct lb_str inside)
 {
     if (!self->timed && !self->leveled)
         return false;
+    if (!self->leveled && memchr(inside.ptr, ' ', inside.len) != NULL && take_level_within(self, &inside))
+        return true;
     if (!self->has_logger && is_name(inside) && memmem(inside.ptr, inside.len, "::", 2) != NULL) {
         take_logger(self, inside);
         return true;
@@ -328,11 +403,63 @@ static bool at_bar(struct lb_str text)
     return text.len > 0 && *text.ptr == '|';
 }
 
+/* ESXi: "Db(167)", two letters for the severity and a priority in parentheses; "[+]" marks a line that goes on. */
+static bool take_priority(struct header *self)
+{
+    static const char *const letters[] = { "Em", "Al", "Cr", "Er", "Wa", "No", "In", "Db" }; /* our levels */
+    struct lb_str rest = self->text;
+    struct lb_str digits;
+    size_t level = 0;
+
+    while (level < sizeof(letters) / sizeof(letters[0]) && !cut_word(&rest, letters[level]))
+        level++;
+    if (!self->timed || self->leveled || level == sizeof(letters) / sizeof(letters[0]) || !cut_char(&rest, '(') ||
+        !cut_digits(&rest, &digits) || !cut_char(&rest, ')'))
+        return false;
+    (void)cut_word(&rest, "[+]");
+    self->fill->record.level = (uint8_t)level;
+    self->leveled = true;
+    self->text = rest;
+    return true;
+}
+
+/* `main INFO …` and `esxupdate: 7: root: INFO: …`: names before a level in capitals, the last of them a logger. */
+static bool take_names(struct header *self)
+{
+    struct lb_str rest = self->text;
+    struct lb_str name = { NULL, 0 };
+    struct lb_str word, behind;
+    bool colon;
+
+    if (!self->timed || self->leveled)
+        return false;
+    for (int i = 0; i <= NAMES_MAX && next_word(rest, &word, &behind, &colon); i++) {
+        if (i > 0 && is_loud_level(word) && (colon || i == 1)) {
+            take_level(self, word);
+            if (!self->has_logger && colon)
+                take_logger(self, name);
+            else if (!self->has_thread && !colon)
+                fill_text(self->fill, LB_STR("thread"), name);
+            self->has_thread = self->has_thread || !colon;
+            self->text = behind;
+            return true;
+        }
+        if (!colon && i > 0)
+            return false;
+        name = word;
+        rest = behind;
+        cut_blanks(&rest);
+    }
+    return false;
+}
+
 static bool take_word(struct header *self)
 {
     struct lb_str word, behind;
     bool colon;
 
+    if (take_names(self))
+        return true;
     if (!next_word(self->text, &word, &behind, &colon))
         return false;
     /* Without a time a level has a colon or a bar behind it: "error: …", not "Error while …". */
@@ -373,8 +500,8 @@ static bool take_separator(struct header *self)
 /* One piece more. False: the message begins here. */
 static bool take_piece(struct header *self)
 {
-    return take_time(self) || take_bracket(self) || take_parenthesis(self) || take_process(self) ||
-           take_separator(self) || take_word(self);
+    return take_epoch(self) || take_time(self) || take_bracket(self) || take_parenthesis(self) || take_process(self) ||
+           take_priority(self) || take_separator(self) || take_word(self);
 }
 
 static bool at_dash(struct lb_str text)
@@ -408,44 +535,6 @@ static void read_header(struct header *self)
     self->fill->count = self->count_behind_time;
 }
 
-/* --- an object at the end -------------------------------------------------------------- */
-
-static void take_member(struct fill *fill, const struct zoned *zone, const struct lb_field *member)
-{
-    struct leading_key key = leading_key_of(member->key);
-    struct lb_str text = { member->value.ptr, member->value.len };
-    int64_t time_ns;
-
-    if (key.role == LEADING_TIME && !key.weak && (fill->record.flags & LB_RECORD_NO_TIME) != 0 &&
-        zoned_time(zone, text, fill->context->batch->arrival_ns, &time_ns)) {
-        fill_time(fill, time_ns);
-    } else if (key.role == LEADING_SERVICE && !key.weak && lb_value_is_string(member->value)) {
-        fill->record.service = member->value;
-    } else if (fill->count < FILL_FIELDS_MAX) {
-        fill->fields[fill->count++] = *member;
-    }
-}
-
-/* `text {"a":1}`: where all from a brace to the end is one object. */
-static struct lb_str without_object(struct fill *fill, const struct zoned *zone, struct lb_str message)
-{
-    struct lb_field members[TAIL_FIELDS_MAX];
-    struct lb_json_object object = { .fields = members, .field_max = TAIL_FIELDS_MAX };
-    const char *brace;
-
-    if (message.len < 4 || message.ptr[message.len - 1] != '}')
-        return message;
-    brace = memmem(message.ptr, message.len, " {\"", 3);
-    if (brace == NULL)
-        return message;
-    struct lb_str tail = cut_from(message, (size_t)(brace + 1 - message.ptr));
-    if (lb_json_read_object(tail, &object) != LB_OK || object.end != tail.len || object.rest.len > 0)
-        return message;
-    for (uint32_t i = 0; i < object.field_count; i++)
-        take_member(fill, zone, &members[i]);
-    return cut_trimmed((struct lb_str){ message.ptr, (size_t)(brace - message.ptr) });
-}
-
 static enum lb_err text_parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
 {
     struct fill fill;
@@ -458,7 +547,7 @@ static enum lb_err text_parse(const void *state, struct lb_record *record, struc
     read_header(&header);
     if (!header.timed && !header.leveled)
         return fill_refuse(&fill, "expected a time or a level in front", fill.text.ptr);
-    fill_message(&fill, without_object(&fill, state, cut_trimmed(header.text)));
+    fill_message(&fill, tail_object(&fill, state, cut_trimmed(header.text)));
     return fill_done(&fill, record);
 }
 

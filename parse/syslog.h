@@ -40,7 +40,7 @@ struct syslog_message {
     uint8_t priority;
     bool has_priority;
     bool has_time;
-    bool unsynced; /* Cisco's `*`: the clock was never set */
+    char clock_mark; /* Cisco's, before the time: `*`, the clock was never set; `.`, it was; 0: none */
     int64_t time_ns;
     struct lb_value host; /* kind NONE: not said */
     struct lb_value service;

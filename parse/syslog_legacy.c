@@ -8,6 +8,8 @@
  */
 #include "syslog.h"
 
+#include "lb_level.h"
+
 enum { HOST_MAX = 255, TAG_MAX = 128, PID_MAX = 128, SEQUENCE_DIGITS_MAX = 12 };
 
 static bool is_digit(char c)
@@ -141,17 +143,17 @@ static void skip_card(struct syslog_cursor *at)
     *at = next;
 }
 
-/* `*` or `.` before the time: the clock was never set, or has lost its source. */
+/* `*` or `.` before the time: the clock was never set, or it was. */
 static bool read_marked_time(struct syslog_cursor *at, int64_t now_ns, struct syslog_message *message)
 {
     struct syslog_cursor next = *at;
-    bool unsynced = take(&next, '*');
+    char mark = take(&next, '*') ? '*' : '\0';
 
-    if (!unsynced)
-        take(&next, '.');
+    if (mark == '\0' && take(&next, '.'))
+        mark = '.';
     if (!read_time(&next, now_ns, message))
         return false;
-    message->unsynced = unsynced;
+    message->clock_mark = mark;
     *at = next;
     return true;
 }
@@ -338,6 +340,33 @@ static bool is_repetition(const struct syslog_cursor *at)
     return starts(at, LB_STR("last message repeated ")) || starts(at, LB_STR("message repeated "));
 }
 
+/* "daemon.err " behind the host, as the syslogd of BusyBox writes files: the priority in words. */
+static void read_selector(struct syslog_cursor *at, struct syslog_message *message)
+{
+    static const char *const facilities[] = { "kern",   "user",   "mail",   "daemon", "auth",     "syslog",
+                                              "lpr",    "news",   "uucp",   "cron",   "authpriv", "ftp",
+                                              "ntp",    "audit",  "alert",  "clock",  "local0",   "local1",
+                                              "local2", "local3", "local4", "local5", "local6",   "local7" };
+    struct lb_str rest = rest_of(at);
+    const char *blank = rest.len > 0 ? memchr(rest.ptr, ' ', rest.len) : NULL;
+    const char *point = blank != NULL ? memchr(rest.ptr, '.', (size_t)(blank - rest.ptr)) : NULL;
+    struct lb_str facility;
+    uint8_t level;
+
+    if (message->has_priority || point == NULL)
+        return;
+    facility = (struct lb_str){ rest.ptr, (size_t)(point - rest.ptr) };
+    level = lb_level_parse((struct lb_str){ point + 1, (size_t)(blank - point) - 1 });
+    for (size_t i = 0; i < sizeof(facilities) / sizeof(facilities[0]) && level <= LB_LEVEL_DEBUG; i++) {
+        if (!lb_str_is(facility, facilities[i]))
+            continue;
+        message->priority = (uint8_t)(i * 8 + level);
+        message->has_priority = true;
+        at->ptr = blank + 1;
+        return;
+    }
+}
+
 /* Host, tag and message behind a time. */
 static void read_timed(struct syslog_cursor *at, struct syslog_message *message)
 {
@@ -348,6 +377,8 @@ static void read_timed(struct syslog_cursor *at, struct syslog_message *message)
         has_host = read_host(at, message);
     if (has_host && at->end - at->ptr > 1 && at->ptr[0] == ':' && at->ptr[1] == ' ')
         at->ptr += 2;
+    if (has_host)
+        read_selector(at, message);
     if (read_nested(at, message))
         return;
     if (!is_repetition(at) && !read_tag(at, has_host, message) && has_host && starts(at, LB_STR("- ")))

@@ -14,8 +14,10 @@ enum { ROOM_FOR_FILTERS = 1 };
 static struct lb_value cisco_data(const struct syslog_message *message, struct lb_arena *arena)
 {
     struct lb_str sequence = message->sequence;
-    const char *comma = sequence.len > 0 && message->unsynced ? "," : "";
-    const char *quality = message->unsynced ? "\"timeQuality\":{\"isSynced\":\"0\"}" : "";
+    const char *comma = sequence.len > 0 && message->clock_mark != '\0' ? "," : "";
+    const char *quality = message->clock_mark == '*'   ? "\"timeQuality\":{\"isSynced\":\"0\"}"
+                          : message->clock_mark == '.' ? "\"timeQuality\":{\"isSynced\":\"1\"}"
+                                                       : "";
     struct lb_str json;
 
     if (sequence.len > 0)
@@ -53,7 +55,7 @@ static bool reserve(struct lb_record *record, uint32_t count, struct lb_arena *a
 
 static bool add_fields(const struct syslog_message *message, struct lb_record *record, struct lb_arena *arena)
 {
-    bool has_data = message->data->text.len > 0 || message->sequence.len > 0 || message->unsynced;
+    bool has_data = message->data->text.len > 0 || message->sequence.len > 0 || message->clock_mark != '\0';
     uint32_t count = (message->pid.kind != LB_VALUE_NONE) + (message->msgid.kind != LB_VALUE_NONE) + has_data;
     struct lb_value data;
 

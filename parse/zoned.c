@@ -4,10 +4,7 @@
 enum { ARENA_BYTES_MAX = 256 * 1024 };
 
 const struct lb_option zoned_options[] = {
-    { .name = "timezone",
-      .kind = LB_OPTION_STRING,
-      .offset = offsetof(struct zoned, timezone),
-      .help = "the zone of times that carry none: an IANA name or +02:00; UTC unless told otherwise" },
+    ZONED_OPTION,
     { .name = NULL },
 };
 

@@ -10,6 +10,8 @@
 
 #include "lb_parser.h"
 
+#include <stddef.h>
+
 /* First in the state of each parser that has the option. Zeroes are good as they are: UTC. */
 struct zoned {
     struct lb_str timezone;
@@ -18,6 +20,12 @@ struct zoned {
 };
 
 extern const struct lb_option zoned_options[];
+
+#define ZONED_OPTION                                                                                                   \
+    {                                                                                                                  \
+        .name = "timezone", .kind = LB_OPTION_STRING, .offset = offsetof(struct zoned, timezone),                      \
+        .help = "the zone of times that carry none: an IANA name or +02:00; UTC unless told otherwise"                 \
+    }
 
 enum lb_err zoned_open(struct lb_parser *parser, struct lb_diag *diag);
 void zoned_close(struct lb_parser *parser);

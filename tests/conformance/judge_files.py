@@ -197,6 +197,16 @@ def beats_source(module, fileset):
     return {"parse": [PARSERS[module], "auto"] if module in PARSERS else "auto", "multiline": "auto", "add": ["offset"]}
 
 
+def events_by_offset(file):
+    """Also at the second line of an entry of MySQL's slow log: that shipper gives its `# Time:` to the entry before."""
+    by_offset = {event.get("offset"): event for event in file.events or []}
+    for offset, event in list(by_offset.items()):
+        line = file.data[offset:file.data.find(b"\n", offset) + 1] if offset is not None else b""
+        if line.startswith(b"# Time: "):
+            by_offset.setdefault(offset + len(line), event)
+    return by_offset
+
+
 def judge_beat(name, expect, by_offset):
     event = by_offset.get(expect["log.offset"])
     if event is None:
@@ -226,7 +236,7 @@ def beats(corpus):
     read(files)
     verdicts = []
     for file in files:
-        by_offset = {event.get("offset"): event for event in file.events or []}
+        by_offset = events_by_offset(file)
         for number, expect in enumerate(file.expect):
             name = f"{file.name}#{number + 1}"
             verdicts.append(wrong(name, "an event", file.refusal) if file.refusal else judge_beat(name, expect, by_offset))

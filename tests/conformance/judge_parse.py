@@ -98,6 +98,8 @@ def parser_of(row):
         return options if len(options) > 1 else "key_value"
     if kind == "csv":
         return {"type": "csv", **({"delimiter": args["delimiter"]} if "delimiter" in args else {})}
+    if kind == "cef" and args.get("translate_custom_fields"):
+        return {"type": "cef", "labels": True}
     if kind in ("grok", "groks"):
         return {"type": "grok", "pattern": args.get("patterns") or args["pattern"], "definitions": args.get("aliases") or {}}
     if kind == "aws_alb_log":

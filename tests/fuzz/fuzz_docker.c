@@ -1,5 +1,5 @@
 /*
- * fuzz_docker.c - docker's envelope, the json parser and the formats over any
+ * fuzz_docker.c - the envelopes of docker and of CRI, the parser chain and the formats over any
  * lines. Records are at most as many as lines, their ends rise, texts lie in
  * the slab or the arena, and every line of JSON that comes out is valid.
  */
@@ -70,17 +70,15 @@ static void format(const struct lb_batch *batch, const struct lb_record *record,
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(const struct lb_envelope *envelope, const struct lb_str *lines, uint32_t count)
 {
     struct lb_parser_chain chain = { .automatic = true };
-    struct lb_str lines[LINES_MAX];
-    uint32_t count = split((const char *)data, size, lines);
     struct lb_batch batch;
     struct lb_buffer out;
 
     lb_test_batch_init(&batch, lines, count);
     lb_buffer_init(&out, 1 << 24);
-    if (lb_envelope_docker.open(&batch) != LB_OK)
+    if (envelope->open(&batch) != LB_OK)
         abort();
     assert(batch.record_count <= count);
     struct lb_parse_context context = { .batch = &batch };
@@ -93,5 +91,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     lb_buffer_free(&out);
     lb_test_batch_free(&batch);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct lb_str lines[LINES_MAX];
+    uint32_t count = split((const char *)data, size, lines);
+
+    run(&lb_envelope_docker, lines, count);
+    run(&lb_envelope_cri, lines, count);
     return 0;
 }
