@@ -144,7 +144,8 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
     char journal[PATH_MAX];
 
     snprintf(journal, sizeof(journal), LB_STR_FMT "/alerts", LB_STR_ARG(config->data_dir));
-    if (daemon->alerts != NULL || (config->alerting.rule_count == 0 && !has_told(journal)))
+    if (daemon->alerts != NULL ||
+        (config->alerting.rule_count == 0 && !has_told(journal) && !lb_alerting_watches(&config->alerting)))
         return true;
     if (daemon->alert_share == NULL)
         daemon->alert_share = lb_share_new(daemon->pool, lb_pool_max(daemon->pool));
@@ -182,7 +183,8 @@ static bool open_records_of_people(struct lb_daemon *daemon, struct lb_diag *dia
     daemon->markers = lb_markers_open(path);
     snprintf(path, sizeof(path), LB_STR_FMT "/alerts.history", LB_STR_ARG(directory));
     daemon->history = notice_history_open(path);
-    if (daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
+    daemon->self = self_open(daemon);
+    if (daemon->self == NULL || daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
         return false;
     lb_mutes_configure(daemon->mutes, &daemon->current->config->alerting);
     return true;
@@ -380,6 +382,8 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
     if (!open_sources(daemon, diag))
         return false;
     show_metrics(daemon);
+    if (!self_start(daemon->self))
+        return false;
     daemon->http = http_start(daemon, diag);
     daemon->control = control_start(daemon);
     if (diag->errors > 0)
@@ -567,6 +571,7 @@ static void close_parts(struct lb_daemon *daemon)
         close_intake(daemon->current->sources[i].source);
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
+    self_close(daemon->self);
     lb_mutes_free(daemon->mutes);
     lb_markers_free(daemon->markers);
     notice_history_close(daemon->history);

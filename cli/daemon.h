@@ -22,6 +22,7 @@ struct control;
 struct lb_mutes;
 struct lb_markers;
 struct notice_history;
+struct self;
 struct evhttp_request;
 
 /* A source or sink that serves a generation. */
@@ -110,6 +111,7 @@ struct lb_daemon {
     struct lb_mutes *mutes;         /* these three from start to end, whether or not there are rules */
     struct lb_markers *markers;
     struct notice_history *history;
+    struct self *self; /* who watches the daemon */
     struct lb_loop *file_loop;
     struct lb_loop *socket_loop;
     struct http_server *http;
@@ -232,6 +234,20 @@ void notify_stopping(int64_t timeout_ns);
 /* How often the watchdog wants a look, in nanoseconds; 0: nobody watches. Each look pings if every stage has moved. */
 int64_t watchdog_interval(void);
 void watchdog_look(struct lb_daemon *daemon);
+
+/* --- daemon_self.c: the daemon watches itself -------------------------------------------- */
+
+/* NULL: no memory. Reads when the run before was alive last. The thread begins with start. */
+struct self *self_open(struct lb_daemon *daemon);
+bool self_start(struct self *self);
+void self_stop(struct self *self); /* what it found last stands */
+void self_close(struct self *self);
+
+/* Unix time; 0: nobody knows. */
+int64_t self_alive_until(const struct self *self);
+
+/* What is wrong, as of the last look. Any thread; takes no lock of the daemon. */
+uint32_t self_findings(struct self *self, struct lb_self_finding *items, uint32_t room);
 
 /* --- others ---------------------------------------------------------------------------- */
 

@@ -69,6 +69,7 @@ static void note_all(struct used *self)
         self->sinks |= config->alerting.routes[i].sinks;
         note_steps(self, &config->alerting.manners[i].escalate);
     }
+    self->sinks |= config->alerting.self.sinks | config->alerting.heartbeat.sinks;
     for (uint32_t i = 0; i < config->alerting.rule_count; i++)
         note_steps(self, &config->alerting.rules[i].escalate);
     for (uint32_t i = 0; i < config->alerting.rule_count; i++)

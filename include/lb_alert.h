@@ -16,6 +16,7 @@
 #include "lb_limits.h"
 #include "lb_module.h"
 #include "lb_pool.h"
+#include "lb_self.h"
 #include "lb_stream.h"
 
 struct lb_alert_detector_type;
@@ -120,6 +121,13 @@ struct lb_alert_outside {
 
     /* Since when (Unix time) the sink of these labels delivers nothing though it tries; 0: it does. */
     int64_t (*failing)(void *context, struct lb_str labels);
+
+    /* What is wrong with the program itself, all of it; returns how many. NULL: nobody watches. */
+    uint32_t (*findings)(void *context, struct lb_self_finding *items, uint32_t room);
+
+    /* This is a program that runs, not a trial of rules: signs of life are given. */
+    bool lives;
+    int64_t alive_until; /* the last sign of life of the run before; 0: there was none, or nobody knows */
 };
 
 struct lb_alert_rule {
@@ -230,6 +238,8 @@ struct lb_alerting {
     uint64_t memory_max;             /* of the keys of all rules; 0: no bound */
     struct lb_strs sink_names;       /* what bits of sinks stand for */
     struct lb_alert_detour *detours; /* one for each of them, or NULL */
+    struct lb_self_options self;
+    struct lb_heartbeat heartbeat;
 };
 
 /* Whose part a rule is, or itself: what people know it by. */
@@ -243,6 +253,13 @@ static inline const struct lb_alert_rule *lb_alerting_owner(const struct lb_aler
 static inline uint32_t lb_alerting_rule_count(const struct lb_alerting *alerting)
 {
     return alerting->rule_count - alerting->part_count;
+}
+
+/* There is something to tell people, though there may be no rule. */
+static inline bool lb_alerting_watches(const struct lb_alerting *alerting)
+{
+    return alerting->heartbeat.sinks != 0 ||
+           (alerting->self.enabled && (alerting->self.sinks != 0 || alerting->route_count > 0));
 }
 
 /*

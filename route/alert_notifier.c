@@ -22,7 +22,7 @@ enum { ARENA_BYTES = 1024 * 1024, KEY_SEPARATOR = 0x1f, SWEEP_MAX = 64 };
 
 struct lb_alert_runner *lb_notifier_runner(const struct lb_alert_notifier *self, const struct lb_incident *incident)
 {
-    if (incident->rule == NULL || incident->rule == &lb_notifier_down_rule || self->runners == NULL)
+    if (incident->rule == NULL || lb_notifier_is_own(incident->rule) || self->runners == NULL)
         return NULL;
     return &self->runners[incident->rule - self->alerting->rules];
 }
@@ -335,12 +335,14 @@ void lb_alert_notifier_tick(struct lb_alert_notifier *self, int64_t now)
     self->now = self->ticked = now;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
         each->dirty = each->dirty || back;
-        if (each->doubt_until != LB_TIME_NONE && now >= each->doubt_until && each->rule != &lb_notifier_down_rule)
+        if (each->doubt_until != LB_TIME_NONE && now >= each->doubt_until && !lb_notifier_is_own(each->rule))
             doubt(self, each);
         if (each->dirty || now >= each->due_ns)
             lb_notifier_settle(self, each);
     }
+    lb_notifier_look_at_self(self);
     lb_notifier_watch(self);
+    lb_notifier_beat(self);
     lb_alert_groups_tick(self);
     sweep(self);
 }
@@ -410,5 +412,6 @@ void lb_alert_notifier_free(struct lb_alert_notifier *self)
     lb_buffer_free(&self->entry);
     lb_buffer_free(&self->part);
     lb_arena_free(&self->arena);
+    lb_free(self->findings);
     lb_free(self->scratch.ptr);
 }

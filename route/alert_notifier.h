@@ -45,6 +45,10 @@ struct lb_alert_notifier {
 
     const struct lb_alert_outside *outside; /* the engine's; NULL: nobody to ask */
     uint64_t down;                          /* sinks that deliver nothing */
+    struct lb_self_finding *findings;       /* what is wrong with logboom itself; NULL: never asked */
+    uint32_t finding_count;
+    int64_t beat_ns; /* the last sign of life; 0: none yet */
+    uint32_t beats;
 
     const char *closing; /* why what ends now ends; NULL: because it is over */
     uint64_t lost;
@@ -81,6 +85,9 @@ void lb_alert_notifier_change(struct lb_alert_notifier *self, const struct lb_al
 /* All it knows, and back. False: not readable; it knows nothing then. */
 void lb_alert_notifier_write(struct lb_buffer *out, const struct lb_alert_notifier *self);
 bool lb_alert_notifier_read(struct lb_alert_notifier *self, struct lb_str bytes, const uint64_t sinks[64]);
+
+/* Alerts of logboom itself that fire, as JSON objects behind others (`any`); true if there is any now. */
+bool lb_alert_notifier_write_own(const struct lb_alert_notifier *self, bool any, struct lb_buffer *out);
 
 /* An entry that an earlier run decided after what was read. */
 void lb_alert_notifier_redo(struct lb_alert_notifier *self, struct lb_alert_read *entry);
