@@ -184,7 +184,8 @@ static bool open_records_of_people(struct lb_daemon *daemon, struct lb_diag *dia
     snprintf(path, sizeof(path), LB_STR_FMT "/alerts.history", LB_STR_ARG(directory));
     daemon->history = notice_history_open(path);
     daemon->self = self_open(daemon);
-    if (daemon->self == NULL || daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
+    daemon->runs = runs_open(daemon);
+    if (daemon->runs == NULL || daemon->self == NULL || daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
         return false;
     lb_mutes_configure(daemon->mutes, &daemon->current->config->alerting);
     return true;
@@ -571,6 +572,7 @@ static void close_parts(struct lb_daemon *daemon)
         close_intake(daemon->current->sources[i].source);
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
+    runs_close(daemon->runs);
     self_close(daemon->self);
     lb_mutes_free(daemon->mutes);
     lb_markers_free(daemon->markers);

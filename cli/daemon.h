@@ -23,6 +23,7 @@ struct lb_mutes;
 struct lb_markers;
 struct notice_history;
 struct self;
+struct runs;
 struct evhttp_request;
 
 /* A source or sink that serves a generation. */
@@ -112,6 +113,7 @@ struct lb_daemon {
     struct lb_markers *markers;
     struct notice_history *history;
     struct self *self; /* who watches the daemon */
+    struct runs *runs; /* programs of rules */
     struct lb_loop *file_loop;
     struct lb_loop *socket_loop;
     struct http_server *http;
@@ -248,6 +250,12 @@ int64_t self_alive_until(const struct self *self);
 
 /* What is wrong, as of the last look. Any thread; takes no lock of the daemon. */
 uint32_t self_findings(struct self *self, struct lb_self_finding *items, uint32_t room);
+
+/* --- daemon_run.c: programs of rules ------------------------------------------------------- */
+
+struct runs *runs_open(struct lb_daemon *daemon); /* NULL: no memory */
+void runs_take(struct runs *self, const struct lb_alert_run *run);
+void runs_close(struct runs *self); /* what still runs is ended */
 
 /* --- others ---------------------------------------------------------------------------- */
 

@@ -57,6 +57,13 @@ static uint32_t findings(void *context, struct lb_self_finding *items, uint32_t 
     return self_findings(daemon->self, items, room);
 }
 
+static void run_program(void *context, const struct lb_alert_run *run)
+{
+    const struct lb_daemon *daemon = context;
+
+    runs_take(daemon->runs, run);
+}
+
 struct lb_alert_outside outside_of(struct lb_daemon *daemon)
 {
     return (struct lb_alert_outside){ .context = daemon,
@@ -64,6 +71,7 @@ struct lb_alert_outside outside_of(struct lb_daemon *daemon)
                                       .probe = probe,
                                       .failing = failing,
                                       .findings = findings,
+                                      .run = run_program,
                                       .lives = true,
                                       .alive_until = self_alive_until(daemon->self) };
 }

@@ -109,6 +109,16 @@ struct lb_alert_escalation {
  */
 enum lb_alert_probe { LB_PROBE_NONE, LB_PROBE_LAG, LB_PROBE_LAG_BYTES, LB_PROBE_QUEUE };
 
+/* The program of a rule, for an alert that has begun. All of it is the caller's. */
+struct lb_alert_run {
+    const struct lb_alert_rule *rule;
+    int8_t severity;
+    char alert_id[17];
+    struct lb_str key;       /* a JSON object */
+    struct lb_str arguments; /* a NUL behind each; the first is the program */
+    const char *refused;     /* why it must not be run, or NULL */
+};
+
 /* The rest of the program, for alert rules. Any thread may be asked, so nothing here waits for long. */
 struct lb_alert_outside {
     void *context;
@@ -124,6 +134,9 @@ struct lb_alert_outside {
 
     /* What is wrong with the program itself, all of it; returns how many. NULL: nobody watches. */
     uint32_t (*findings)(void *context, struct lb_self_finding *items, uint32_t room);
+
+    /* Takes a program that a rule wants run, and does not wait for it. NULL: nothing is run. */
+    void (*run)(void *context, const struct lb_alert_run *run);
 
     /* This is a program that runs, not a trial of rules: signs of life are given. */
     bool lives;
@@ -165,6 +178,7 @@ struct lb_alert_rule {
     struct lb_pairs labels;    /* added to each alert as they are */
     bool shadow;               /* judged, counted and shown, but nobody is told */
     uint64_t sinks;            /* `to:` of the rule itself */
+    struct lb_strs run;        /* a program and its arguments; none: nothing is run */
     struct lb_alert_escalation escalate;
     struct lb_strs inhibits; /* names of rules whose alerts are not told while this one fires, */
     struct lb_strs equal;    /* with the same values of these fields; none: of all that both have in `by` */

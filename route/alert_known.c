@@ -150,6 +150,7 @@ void lb_alert_notifier_begin(struct lb_alert_notifier *self, int64_t now)
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next)
         attach(self, each);
     lb_alert_groups_change(self, same);
+    lb_notifier_begin_outage(self);
 }
 
 /* --- a reload ------------------------------------------------------------- */

@@ -25,6 +25,16 @@
 
 enum { LB_ALERT_REASON_TEXT = 320 };
 
+/* The time between two runs, while what is read of it is looked at. */
+struct lb_alert_outage {
+    int64_t from;
+    int64_t until; /* 0: there was none, or it has been told */
+    uint64_t alerts;
+    int8_t highest;
+    char names[600]; /* "error_rate of service=api; logins of ip=10.0.0.1" */
+    bool more;       /* than there is room for */
+};
+
 struct lb_alert_notifier {
     const struct lb_alerting *alerting;
     struct lb_alert_runner *runners; /* the engine's, one for each rule */
@@ -47,6 +57,7 @@ struct lb_alert_notifier {
     uint64_t down;                          /* sinks that deliver nothing */
     struct lb_self_finding *findings;       /* what is wrong with logboom itself; NULL: never asked */
     uint32_t finding_count;
+    struct lb_alert_outage outage;
     int64_t beat_ns; /* the last sign of life; 0: none yet */
     uint32_t beats;
 

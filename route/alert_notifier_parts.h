@@ -121,4 +121,22 @@ void lb_notifier_beat(struct lb_alert_notifier *self);
 /* What is wrong just now, of an own rule; or empty. */
 struct lb_str lb_notifier_finding_text(const struct lb_alert_notifier *self, const struct lb_incident *incident);
 
+/* --- alert_run.c ------------------------------------------------------------ */
+
+/* The program of its rule, once for each incident that is not held back. Uses no arena. */
+void lb_notifier_run(struct lb_alert_notifier *self, struct lb_incident *incident);
+
+/* --- alert_outage.c --------------------------------------------------------- */
+
+/* At the begin; at each tick, when all is read. */
+void lb_notifier_begin_outage(struct lb_alert_notifier *self);
+void lb_notifier_end_outage(struct lb_alert_notifier *self);
+
+/* That happened while logboom was down: it is counted, and nobody is called for it. */
+bool lb_notifier_in_outage(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                           const struct lb_alert_report *report);
+
+/* Likewise the summary of a rule. */
+bool lb_notifier_outage_takes(struct lb_alert_notifier *self, const struct lb_alert_report *report);
+
 #endif

@@ -32,7 +32,8 @@ struct command_result {
     enum command_end end;
     int code;
     int64_t took_ns;
-    struct lb_str output; /* one printable line; valid during the call */
+    struct lb_str output;     /* one printable line; valid during the call */
+    struct lb_str first_line; /* of what it printed: the beginning of it */
 };
 
 /* What a job runs. All of it is copied. */

@@ -164,3 +164,26 @@ def test_parse_errors_and_a_silence(logboom, hook):
                               b'{"where": "rule == logboom_parse_errors", "for": "1h", "comment": "known"}')
     assert status in (200, 201), text
     wait_for(lambda: told(hook, "logboom_parse_errors", "suppressed"), what="that it is silenced")
+
+
+def test_what_an_outage_hid_is_told_in_one_summary(logboom, hook):
+    daemon = begin(logboom, hook, """
+    alerting:
+      lateness: 200ms
+      self: {to: hook, down: 3s}
+      rules:
+        logins: {value: count(), over: 1s, by: ip, critical: at least 3, to: hook}
+""")
+    write(daemon, line())
+    wait_for(lambda: (daemon.dir / "data/alive").exists(), what="a sign of life")
+    daemon.kill()
+    time.sleep(8)
+    write(daemon, *(line("failed", 2, ip="10.0.0.1") for _ in range(3)),
+          *(line("failed", 2, ip="10.0.0.2") for _ in range(4)))
+    time.sleep(1)
+    daemon.start().ready()
+    wait_for(lambda: told(hook, "logboom_down"), 60, what="the summary")
+    notice = told(hook, "logboom_down")[0]
+    assert notice["state"] == "summary" and notice["alerts"] == 2, notice
+    assert "2 alerts would have fired: logins of ip=10.0.0.1; logins of ip=10.0.0.2" in notice["message"], notice
+    assert not told(hook, "logins", "firing")
