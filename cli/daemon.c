@@ -185,7 +185,8 @@ static bool open_records_of_people(struct lb_daemon *daemon, struct lb_diag *dia
     daemon->history = notice_history_open(path);
     daemon->self = self_open(daemon);
     daemon->runs = runs_open(daemon);
-    if (daemon->runs == NULL || daemon->self == NULL || daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
+    daemon->reports = reports_open(daemon);
+    if (daemon->reports == NULL || daemon->runs == NULL || daemon->self == NULL || daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
         return false;
     lb_mutes_configure(daemon->mutes, &daemon->current->config->alerting);
     return true;
@@ -573,6 +574,7 @@ static void close_parts(struct lb_daemon *daemon)
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
     runs_close(daemon->runs);
+    reports_close(daemon->reports);
     self_close(daemon->self);
     lb_mutes_free(daemon->mutes);
     lb_markers_free(daemon->markers);

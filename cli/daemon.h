@@ -24,6 +24,7 @@ struct lb_markers;
 struct notice_history;
 struct self;
 struct runs;
+struct reports;
 struct evhttp_request;
 
 /* A source or sink that serves a generation. */
@@ -114,6 +115,7 @@ struct lb_daemon {
     struct notice_history *history;
     struct self *self; /* who watches the daemon */
     struct runs *runs; /* programs of rules */
+    struct reports *reports;
     struct lb_loop *file_loop;
     struct lb_loop *socket_loop;
     struct http_server *http;
@@ -256,6 +258,13 @@ uint32_t self_findings(struct self *self, struct lb_self_finding *items, uint32_
 struct runs *runs_open(struct lb_daemon *daemon); /* NULL: no memory */
 void runs_take(struct runs *self, const struct lb_alert_run *run);
 void runs_close(struct runs *self); /* what still runs is ended */
+
+/* --- daemon_report.c ----------------------------------------------------------------------- */
+
+struct reports *reports_open(struct lb_daemon *daemon); /* NULL: no memory */
+void reports_count(struct reports *self, const struct lb_batch *batch);
+void reports_look_due(struct reports *self, int64_t now); /* on one thread; takes the daemon's locks */
+void reports_close(struct reports *self);
 
 /* --- others ---------------------------------------------------------------------------- */
 

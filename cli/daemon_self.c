@@ -265,6 +265,7 @@ static void *run(void *context)
     for (unsigned round = 0; !self->stopping; round++) {
         pthread_mutex_unlock(&self->lock);
         look(self);
+        reports_look_due(self->daemon->reports, self->facts.now);
         if (round % ALIVE_EVERY == 0)
             touch(self);
         clock_gettime(CLOCK_MONOTONIC, &at);

@@ -70,6 +70,8 @@ static void note_all(struct used *self)
         note_steps(self, &config->alerting.manners[i].escalate);
     }
     self->sinks |= config->alerting.self.sinks | config->alerting.heartbeat.sinks;
+    for (uint32_t i = 0; i < config->alerting.report_count; i++)
+        self->sinks |= config->alerting.reports[i].sinks;
     for (uint32_t i = 0; i < config->alerting.rule_count; i++)
         note_steps(self, &config->alerting.rules[i].escalate);
     for (uint32_t i = 0; i < config->alerting.rule_count; i++)

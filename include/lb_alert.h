@@ -16,6 +16,7 @@
 #include "lb_limits.h"
 #include "lb_module.h"
 #include "lb_pool.h"
+#include "lb_report.h"
 #include "lb_self.h"
 #include "lb_stream.h"
 
@@ -254,6 +255,8 @@ struct lb_alerting {
     struct lb_alert_detour *detours; /* one for each of them, or NULL */
     struct lb_self_options self;
     struct lb_heartbeat heartbeat;
+    struct lb_report *reports;
+    uint32_t report_count;
 };
 
 /* Whose part a rule is, or itself: what people know it by. */
@@ -272,7 +275,7 @@ static inline uint32_t lb_alerting_rule_count(const struct lb_alerting *alerting
 /* There is something to tell people, though there may be no rule. */
 static inline bool lb_alerting_watches(const struct lb_alerting *alerting)
 {
-    return alerting->heartbeat.sinks != 0 ||
+    return alerting->heartbeat.sinks != 0 || alerting->report_count > 0 ||
            (alerting->self.enabled && (alerting->self.sinks != 0 || alerting->route_count > 0));
 }
 
@@ -361,6 +364,15 @@ void lb_alert_engine_free(struct lb_alert_engine *engine);
  */
 enum lb_err lb_alert_engine_acknowledge(struct lb_alert_engine *engine, struct lb_str id, struct lb_str by,
                                         struct lb_str comment) LB_MUST_USE;
+
+/* A report of that name, made for [from, until), goes to those who get it. Any thread but the engine's. */
+struct lb_alert_paper {
+    struct lb_str name;
+    struct lb_str text;
+    int64_t from;
+    int64_t until;
+};
+void lb_alert_engine_report(struct lb_alert_engine *engine, const struct lb_alert_paper *paper);
 
 /* Alerts that fire now, as a JSON array, for the API. Any thread. */
 struct lb_buffer;

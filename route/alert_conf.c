@@ -20,6 +20,7 @@ struct section_options {
     const struct lb_node *rules;
     const struct lb_node *maintenance;
     const struct lb_node *heartbeat;
+    const struct lb_node *reports;
     const struct lb_node *default_keys;
     struct lb_alert_defaults defaults;
 };
@@ -86,6 +87,8 @@ static const struct lb_option section_options[] = {
     { "self", LB_OPTION_GROUP, 0, NULL, "Alerts about logboom itself", 0, NULL, self_options, 0, 0 },
     { "heartbeat", LB_OPTION_NODE, offsetof(struct section_options, heartbeat), NULL,
       "A sign of life, so that silence is noticed from outside: to, every", 0, NULL, NULL, 0, 0 },
+    { "reports", LB_OPTION_NODE, offsetof(struct section_options, reports), NULL,
+      "What was in a day or a week: a list of name, daily or weekly, to and more", 0, NULL, NULL, 0, 0 },
     { "maintenance", LB_OPTION_NODE, offsetof(struct section_options, maintenance), NULL,
       "Windows in which nobody is told: a list of name, when and where", 0, NULL, NULL, 0, 0 },
     { "lateness", LB_OPTION_DURATION, MEMBER(lateness_ns), "30s",
@@ -328,6 +331,7 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
     ok = read_defaults(config, &options, diag) && ok;
     ok = check_self(alerting, node, diag) && ok;
+    ok = lb_alert_reports_read(config, options.reports, alerting, diag) && ok;
     ok = read_rules(config, &options, alerting, routes, diag) && routes && ok;
     return (options.rules == NULL || check_between(alerting, options.rules, diag)) && ok;
 }

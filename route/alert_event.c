@@ -454,8 +454,10 @@ static void write_message(struct maker *maker, const struct lb_alert_event *even
         lb_buffer_append_str(&maker->made, event->many->message);
     else
         lb_alert_message_write(&maker->made, event, alerting);
-    if (maker->made.len > LB_ALERT_MESSAGE_BYTES)
-        maker->made.len = LB_ALERT_MESSAGE_BYTES;
+    size_t most = event->notice == LB_NOTICE_REPORT ? (size_t)LB_REPORT_TEXT_BYTES : (size_t)LB_ALERT_MESSAGE_BYTES;
+
+    if (maker->made.len > most)
+        maker->made.len = most;
     maker->record->message = lb_value_text(keep(maker));
 }
 

@@ -98,6 +98,9 @@ void lb_alert_notifier_change(struct lb_alert_notifier *self, const struct lb_al
 void lb_alert_notifier_write(struct lb_buffer *out, const struct lb_alert_notifier *self);
 bool lb_alert_notifier_read(struct lb_alert_notifier *self, struct lb_str bytes, const uint64_t sinks[64]);
 
+/* A report to those who get it. */
+void lb_alert_notifier_paper(struct lb_alert_notifier *self, const struct lb_alert_paper *paper);
+
 /* Alerts of logboom itself that fire, as JSON objects behind others (`any`); true if there is any now. */
 bool lb_alert_notifier_write_own(const struct lb_alert_notifier *self, bool any, struct lb_buffer *out);
 

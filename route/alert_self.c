@@ -222,6 +222,32 @@ void lb_notifier_beat(struct lb_alert_notifier *self)
         lb_notifier_send(self);
 }
 
+/* --- reports -------------------------------------------------------------- */
+
+void lb_alert_notifier_paper(struct lb_alert_notifier *self, const struct lb_alert_paper *paper)
+{
+    const struct lb_alerting *alerting = self->alerting;
+    const struct lb_alert_rule rule = { .name = paper->name };
+    const struct lb_alert_many many = { .name = paper->name, .message = paper->text };
+    struct lb_alert_event event = { .rule = &rule,
+                                    .many = &many,
+                                    .notice = LB_NOTICE_REPORT,
+                                    .previous = LB_ALERT_QUIET,
+                                    .at = paper->until,
+                                    .started = paper->from,
+                                    .sequence = 1 };
+    uint64_t parts[2] = { lb_alert_hash(paper->name), (uint64_t)paper->from };
+    uint64_t sinks = 0;
+
+    for (uint32_t i = 0; i < alerting->report_count; i++)
+        if (lb_str_equal(alerting->reports[i].name, paper->name))
+            sinks = lb_notifier_detour(self, alerting->reports[i].sinks);
+    event.id = lb_alert_hash((struct lb_str){ (const char *)parts, sizeof(parts) });
+    lb_alert_fingerprint(paper->name, LB_STR("report"), event.fingerprint);
+    if (sinks != 0 && lb_notifier_compose(self, &event, sinks))
+        lb_notifier_send(self);
+}
+
 /* --- for the API ---------------------------------------------------------- */
 
 bool lb_alert_notifier_write_own(const struct lb_alert_notifier *self, bool any, struct lb_buffer *out)
