@@ -28,7 +28,8 @@ enum { LB_ALERT_REASON_TEXT = 320 };
 /* The time between two runs, while what is read of it is looked at. */
 struct lb_alert_outage {
     int64_t from;
-    int64_t until; /* 0: there was none, or it has been told */
+    int64_t until; /* 0: there was none */
+    bool told;
     uint64_t alerts;
     int8_t highest;
     char names[600]; /* "error_rate of service=api; logins of ip=10.0.0.1" */

@@ -65,6 +65,8 @@ bool lb_notifier_in_outage(struct lb_alert_notifier *self, const struct lb_incid
 
     if (outage->until == 0 || report->at >= outage->until || report->at < outage->from)
         return false;
+    if (outage->told) /* it stands in the summary, and does not begin to be told before it outlasts that time */
+        return incident->severity != LB_ALERT_QUIET && incident->late;
     if (incident->severity == LB_ALERT_QUIET && report->key->state.severity != LB_ALERT_QUIET) {
         outage->alerts++;
         if (report->key->state.severity > outage->highest)
@@ -79,7 +81,7 @@ bool lb_notifier_outage_takes(struct lb_alert_notifier *self, const struct lb_al
     struct lb_alert_outage *outage = &self->outage;
     const struct lb_alert_summary *summary = &report->runner->summary;
 
-    if (outage->until == 0 || report->notice != LB_NOTICE_NONE || report->at >= outage->until)
+    if (outage->until == 0 || outage->told || report->notice != LB_NOTICE_NONE || report->at >= outage->until)
         return false;
     outage->alerts += summary->alerts;
     if (report->before > outage->highest)
@@ -132,7 +134,7 @@ void lb_notifier_end_outage(struct lb_alert_notifier *self)
     char until[LB_TIME_TEXT_SIZE];
     char message[MESSAGE_BYTES];
 
-    if (outage->until == 0 || self->now < outage->until + READ_AT_LEAST ||
+    if (outage->until == 0 || outage->told || self->now < outage->until + READ_AT_LEAST ||
         (self->now < outage->until + READ_AT_MOST && outside->behind(outside->context, 0) > 0))
         return;
     int len = snprintf(message, sizeof(message), "logboom was down %sZ to %sZ; ", time_text(outage->from, from),
@@ -144,5 +146,5 @@ void lb_notifier_end_outage(struct lb_alert_notifier *self)
                  (unsigned long long)outage->alerts, outage->alerts == 1 ? "" : "s", outage->names,
                  outage->more ? "; and more" : "");
     tell(self, &(struct lb_alert_many){ .name = outage_rule.name, .message = lb_str_from(message) });
-    *outage = (struct lb_alert_outage){ 0 };
+    outage->told = true;
 }
