@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { ALERT_BYTES_LEAST = 4 * 1024 * 1024 };
 enum { LISTS_EVERY_MS = 1000 }; /* how often lists in files are looked at */
 
 static const struct lb_place nowhere;
@@ -139,6 +140,18 @@ static bool has_told(const char *journal)
     return access(journal, F_OK) == 0;
 }
 
+/* Memory of their own, so that records which nobody takes leave room for word of it. */
+static bool make_alert_share(struct lb_daemon *daemon)
+{
+    size_t bytes = lb_pool_max(daemon->pool) / 4;
+
+    if (daemon->alert_pool == NULL)
+        daemon->alert_pool = lb_pool_new(bytes > ALERT_BYTES_LEAST ? bytes : ALERT_BYTES_LEAST);
+    if (daemon->alert_pool != NULL && daemon->alert_share == NULL)
+        daemon->alert_share = lb_share_new(daemon->alert_pool, lb_pool_max(daemon->alert_pool));
+    return daemon->alert_share != NULL;
+}
+
 bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
 {
     char journal[PATH_MAX];
@@ -147,9 +160,7 @@ bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
     if (daemon->alerts != NULL ||
         (config->alerting.rule_count == 0 && !has_told(journal) && !lb_alerting_watches(&config->alerting)))
         return true;
-    if (daemon->alert_share == NULL)
-        daemon->alert_share = lb_share_new(daemon->pool, lb_pool_max(daemon->pool));
-    if (daemon->alert_share == NULL)
+    if (!make_alert_share(daemon))
         return false;
     struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
                                                          daemon->alert_share, flow_emit_alert, daemon);
@@ -609,6 +620,8 @@ void lb_daemon_free(struct lb_daemon *daemon)
         lb_loop_free(daemon->file_loop);
     if (daemon->socket_loop != NULL)
         lb_loop_free(daemon->socket_loop);
+    if (daemon->alert_pool != NULL)
+        lb_pool_free(daemon->alert_pool);
     if (daemon->pool != NULL)
         lb_pool_free(daemon->pool);
     if (daemon->ended_fd >= 0)

@@ -102,6 +102,7 @@ struct lb_daemon {
     _Atomic(struct generation *) dead; /* nobody refers to them; freed by the main thread */
 
     struct lb_pool *pool;
+    struct lb_pool *alert_pool; /* and this one from the first rule on */
     struct lb_share *alert_share;
     struct lb_ledger *ledger;
     bool moved; /* at start: data_dir is not where, or not what, it was */

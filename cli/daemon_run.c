@@ -11,7 +11,7 @@
 #include "daemon_api.h"
 #include "notice_history.h"
 
-#include "../sinks/command_run.h"
+#include "lb_command_run.h"
 
 #include "lb_alloc.h"
 #include "lb_json.h"

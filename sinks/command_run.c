@@ -5,7 +5,7 @@
  * thing is the end: the program may be gone while something that it started
  * holds the pipe; what is in the pipe then is read once, and that is all.
  */
-#include "command_run.h"
+#include "lb_command_run.h"
 
 #include "lb_alloc.h"
 #include "lb_clock.h"

@@ -187,3 +187,23 @@ def test_what_an_outage_hid_is_told_in_one_summary(logboom, hook):
     assert notice["state"] == "summary" and notice["alerts"] == 2, notice
     assert "2 alerts would have fired: logins of ip=10.0.0.1; logins of ip=10.0.0.2" in notice["message"], notice
     assert not told(hook, "logins", "firing")
+
+
+def test_a_full_queue_does_not_hide_it(logboom, hook):
+    """All memory for records is in use by a sink that takes nothing; it is told all the same."""
+    receiver = Recorder()
+    url = receiver.url
+    receiver.close()
+    daemon = logboom(("    memory: {{pool: 4MiB}}" + CONFIG + """
+    alerting:
+      self: {{to: hook, sink_failing: 5s}}
+""").replace("- to: all", "- to: [all, other]").replace("else_after: 1s", "when_full: block")
+        .replace("      app: {{", "      more: {{type: file, include: ['{{dir}}/more.log'], parse: json}}\n      app: {{")
+        .format(hook=hook.url, other=url))
+    for name in ("app.log", "more.log"):
+        with open(daemon.dir / name, "w") as log:
+            log.write(line("x" * 1000) * 20000)
+    daemon.start().ready()
+    wait_for(lambda: daemon.metric("logboom_pool_used_bytes") >= 0.9 * daemon.metric("logboom_pool_limit_bytes"),
+             what="a full pool")
+    wait_for(lambda: told(hook, "logboom_sink", "firing"), what="word of the sink")
