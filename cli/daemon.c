@@ -197,7 +197,8 @@ static bool open_records_of_people(struct lb_daemon *daemon, struct lb_diag *dia
     daemon->self = self_open(daemon);
     daemon->runs = runs_open(daemon);
     daemon->reports = reports_open(daemon);
-    if (daemon->reports == NULL || daemon->runs == NULL || daemon->self == NULL || daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
+    if (daemon->reports == NULL || daemon->runs == NULL || daemon->self == NULL || daemon->mutes == NULL ||
+        daemon->markers == NULL || daemon->history == NULL)
         return false;
     lb_mutes_configure(daemon->mutes, &daemon->current->config->alerting);
     return true;

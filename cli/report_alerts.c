@@ -13,7 +13,7 @@ static struct lb_str text_of(struct lb_value object, const char *name, struct lb
 
 static void count_members(struct lb_value members, struct lb_report_alerts *alerts)
 {
-    char room[ROOM];
+    char room[ROOM] = { 0 };
     struct lb_value member;
     size_t at = 1;
 
@@ -28,7 +28,7 @@ static void count_members(struct lb_value members, struct lb_report_alerts *aler
 
 void report_count_alerts(struct lb_str notices, int64_t since, int64_t until, struct lb_report_alerts *alerts)
 {
-    char room[ROOM];
+    char room[ROOM] = { 0 };
     struct lb_value notice;
     size_t at = 1;
 

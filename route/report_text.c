@@ -51,7 +51,7 @@ static void write_change(struct lb_buffer *out, uint64_t now, uint64_t before)
 
 static void write_services(const struct lb_report *report, const struct lb_report_counts *counts, struct lb_buffer *out)
 {
-    const struct report_service *sorted[LB_REPORT_SERVICES_MAX + 1];
+    const struct report_service *sorted[LB_REPORT_SERVICES_MAX + 1] = { NULL };
     uint32_t count = 0;
     uint64_t records = 0;
     uint64_t errors = 0;
@@ -88,7 +88,7 @@ static int by_count(const void *a, const void *b)
 
 static void write_new(const struct lb_report *report, const struct lb_report_counts *counts, struct lb_buffer *out)
 {
-    const struct report_new *sorted[LB_REPORT_NEW_MAX];
+    const struct report_new *sorted[LB_REPORT_NEW_MAX] = { NULL };
 
     lb_buffer_append_str(out, LB_STR("\n## New messages of errors\n\n"));
     if (!counts->learned)
@@ -138,7 +138,7 @@ static int by_time(const void *a, const void *b)
 
 static void write_slow(const struct lb_report *report, const struct lb_report_counts *counts, struct lb_buffer *out)
 {
-    struct slowest sorted[LB_REPORT_SLOW_MAX];
+    struct slowest sorted[LB_REPORT_SLOW_MAX] = { { NULL, 0 } };
 
     if (counts->slow_count == 0)
         return;
