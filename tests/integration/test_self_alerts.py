@@ -204,6 +204,6 @@ def test_a_full_queue_does_not_hide_it(logboom, hook):
         with open(daemon.dir / name, "w") as log:
             log.write(line("x" * 1000) * 20000)
     daemon.start().ready()
-    wait_for(lambda: daemon.metric("logboom_pool_used_bytes") >= 0.9 * daemon.metric("logboom_pool_limit_bytes"),
+    wait_for(lambda: daemon.metric("logboom_pool_used_bytes") >= 0.75 * daemon.metric("logboom_pool_limit_bytes"),
              what="a full pool")
     wait_for(lambda: told(hook, "logboom_sink", "firing"), what="word of the sink")
