@@ -34,6 +34,7 @@ extern const struct alerts_command alerts_audit;
 extern const struct alerts_command alerts_replay; /* these three ask nobody */
 extern const struct alerts_command alerts_lint;
 extern const struct alerts_command alerts_drill;
+extern const struct alerts_command alerts_report;
 
 /* --- the command line -------------------------------------------------------------- */
 

@@ -12,10 +12,23 @@
 #include <string.h>
 
 static const struct alerts_command *const list[] = {
-    &alerts_list,      &alerts_show,   &alerts_history, &alerts_explain,
-    &alerts_why_not,   &alerts_ack,    &alerts_silence, &alerts_silences,
-    &alerts_unsilence, &alerts_marker, &alerts_export,  &alerts_audit,
-    &alerts_replay,    &alerts_lint,   &alerts_drill,   NULL,
+    &alerts_list,
+    &alerts_show,
+    &alerts_history,
+    &alerts_explain,
+    &alerts_why_not,
+    &alerts_ack,
+    &alerts_silence,
+    &alerts_silences,
+    &alerts_unsilence,
+    &alerts_marker,
+    &alerts_export,
+    &alerts_audit,
+    &alerts_replay,
+    &alerts_lint,
+    &alerts_drill,
+    &alerts_report,
+    NULL,
 };
 
 static const struct alerts_command *find(const char *name)
@@ -99,6 +112,7 @@ const struct command command_alerts = {
             "Nobody is asked by these:\n\n"
             "  replay                 run the rules over archives: how often would each have fired?\n"
             "  lint                   faults of rules that can be read, and what they cost\n"
+            "  report NAME            a report of alerting.reports, now, from archives\n"
             "  drill RULE KEY=VALUE   tell everyone who would be told, marked DRILL\n\n"
             "An ID is that of a message or of the list; its first digits are enough. `logboom alerts COMMAND --help`\n"
             "says more. Exit: 0 ok, 1 no (nothing there, refused), 2 usage, or nobody answers.\n\n"

@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { ALERT_BYTES_LEAST = 4 * 1024 * 1024 };
 enum { LISTS_EVERY_MS = 1000 }; /* how often lists in files are looked at */
 
 static const struct lb_place nowhere;
@@ -139,16 +140,27 @@ static bool has_told(const char *journal)
     return access(journal, F_OK) == 0;
 }
 
+/* Memory of their own, so that records which nobody takes leave room for word of it. */
+static bool make_alert_share(struct lb_daemon *daemon)
+{
+    size_t bytes = lb_pool_max(daemon->pool) / 4;
+
+    if (daemon->alert_pool == NULL)
+        daemon->alert_pool = lb_pool_new(bytes > ALERT_BYTES_LEAST ? bytes : ALERT_BYTES_LEAST);
+    if (daemon->alert_pool != NULL && daemon->alert_share == NULL)
+        daemon->alert_share = lb_share_new(daemon->alert_pool, lb_pool_max(daemon->alert_pool));
+    return daemon->alert_share != NULL;
+}
+
 bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
 {
     char journal[PATH_MAX];
 
     snprintf(journal, sizeof(journal), LB_STR_FMT "/alerts", LB_STR_ARG(config->data_dir));
-    if (daemon->alerts != NULL || (config->alerting.rule_count == 0 && !has_told(journal)))
+    if (daemon->alerts != NULL ||
+        (config->alerting.rule_count == 0 && !has_told(journal) && !lb_alerting_watches(&config->alerting)))
         return true;
-    if (daemon->alert_share == NULL)
-        daemon->alert_share = lb_share_new(daemon->pool, lb_pool_max(daemon->pool));
-    if (daemon->alert_share == NULL)
+    if (!make_alert_share(daemon))
         return false;
     struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
                                                          daemon->alert_share, flow_emit_alert, daemon);
@@ -182,7 +194,11 @@ static bool open_records_of_people(struct lb_daemon *daemon, struct lb_diag *dia
     daemon->markers = lb_markers_open(path);
     snprintf(path, sizeof(path), LB_STR_FMT "/alerts.history", LB_STR_ARG(directory));
     daemon->history = notice_history_open(path);
-    if (daemon->mutes == NULL || daemon->markers == NULL || daemon->history == NULL)
+    daemon->self = self_open(daemon);
+    daemon->runs = runs_open(daemon);
+    daemon->reports = reports_open(daemon);
+    if (daemon->reports == NULL || daemon->runs == NULL || daemon->self == NULL || daemon->mutes == NULL ||
+        daemon->markers == NULL || daemon->history == NULL)
         return false;
     lb_mutes_configure(daemon->mutes, &daemon->current->config->alerting);
     return true;
@@ -389,6 +405,8 @@ static bool start_stages(struct lb_daemon *daemon, struct lb_diag *diag)
     if (!open_sources(daemon, diag))
         return false;
     show_metrics(daemon);
+    if (!self_start(daemon->self))
+        return false;
     daemon->http = http_start(daemon, diag);
     daemon->control = control_start(daemon);
     if (diag->errors > 0)
@@ -576,6 +594,9 @@ static void close_parts(struct lb_daemon *daemon)
         close_intake(daemon->current->sources[i].source);
     if (daemon->alerts != NULL)
         lb_alert_engine_free(daemon->alerts);
+    runs_close(daemon->runs);
+    reports_close(daemon->reports);
+    self_close(daemon->self);
     lb_mutes_free(daemon->mutes);
     lb_markers_free(daemon->markers);
     notice_history_close(daemon->history);
@@ -609,6 +630,8 @@ void lb_daemon_free(struct lb_daemon *daemon)
         lb_loop_free(daemon->file_loop);
     if (daemon->socket_loop != NULL)
         lb_loop_free(daemon->socket_loop);
+    if (daemon->alert_pool != NULL)
+        lb_pool_free(daemon->alert_pool);
     if (daemon->pool != NULL)
         lb_pool_free(daemon->pool);
     if (daemon->ended_fd >= 0)

@@ -22,6 +22,9 @@ struct control;
 struct lb_mutes;
 struct lb_markers;
 struct notice_history;
+struct self;
+struct runs;
+struct reports;
 struct evhttp_request;
 
 /* A source or sink that serves a generation. */
@@ -99,6 +102,7 @@ struct lb_daemon {
     _Atomic(struct generation *) dead; /* nobody refers to them; freed by the main thread */
 
     struct lb_pool *pool;
+    struct lb_pool *alert_pool; /* and this one from the first rule on */
     struct lb_share *alert_share;
     struct lb_ledger *ledger;
     bool moved; /* at start: data_dir is not where, or not what, it was */
@@ -110,6 +114,9 @@ struct lb_daemon {
     struct lb_mutes *mutes;         /* these three from start to end, whether or not there are rules */
     struct lb_markers *markers;
     struct notice_history *history;
+    struct self *self; /* who watches the daemon */
+    struct runs *runs; /* programs of rules */
+    struct reports *reports;
     struct lb_loop *file_loop;
     struct lb_loop *socket_loop;
     struct http_server *http;
@@ -232,6 +239,33 @@ void notify_stopping(int64_t timeout_ns);
 /* How often the watchdog wants a look, in nanoseconds; 0: nobody watches. Each look pings if every stage has moved. */
 int64_t watchdog_interval(void);
 void watchdog_look(struct lb_daemon *daemon);
+
+/* --- daemon_self.c: the daemon watches itself -------------------------------------------- */
+
+/* NULL: no memory. Reads when the run before was alive last. The thread begins with start. */
+struct self *self_open(struct lb_daemon *daemon);
+bool self_start(struct self *self);
+void self_stop(struct self *self); /* what it found last stands */
+void self_close(struct self *self);
+
+/* Unix time; 0: nobody knows. */
+int64_t self_alive_until(const struct self *self);
+
+/* What is wrong, as of the last look. Any thread; takes no lock of the daemon. */
+uint32_t self_findings(struct self *self, struct lb_self_finding *items, uint32_t room);
+
+/* --- daemon_run.c: programs of rules ------------------------------------------------------- */
+
+struct runs *runs_open(struct lb_daemon *daemon); /* NULL: no memory */
+void runs_take(struct runs *self, const struct lb_alert_run *run);
+void runs_close(struct runs *self); /* what still runs is ended */
+
+/* --- daemon_report.c ----------------------------------------------------------------------- */
+
+struct reports *reports_open(struct lb_daemon *daemon); /* NULL: no memory */
+void reports_count(struct reports *self, const struct lb_batch *batch);
+void reports_look_due(struct reports *self, int64_t now); /* on one thread; takes the daemon's locks */
+void reports_close(struct reports *self);
 
 /* --- others ---------------------------------------------------------------------------- */
 

@@ -98,6 +98,7 @@ void flow_emit(void *context, struct lb_batch *batch)
     }
     if (generation->judge != NULL)
         lb_judge_apply(generation->judge, batch);
+    reports_count(daemon->reports, batch);
     deliver(batch);
     deliver_to_rules(daemon, batch);
 }

@@ -11,7 +11,9 @@
 
 static int64_t behind(void *context, uint64_t stream)
 {
-    return lb_streams_behind(context, stream);
+    const struct lb_daemon *daemon = context;
+
+    return lb_streams_behind(daemon->streams, stream);
 }
 
 static bool queue(const struct lb_alert_rule *rule, double *value)
@@ -29,12 +31,13 @@ static bool queue(const struct lb_alert_rule *rule, double *value)
 
 static bool probe(void *context, const struct lb_alert_rule *rule, double *value)
 {
+    const struct lb_daemon *daemon = context;
     uint64_t bytes;
     int64_t behind_ns;
 
     if (rule->probe == LB_PROBE_QUEUE)
         return queue(rule, value);
-    behind_ns = lb_streams_behind_of(context, rule->probe_name, &bytes);
+    behind_ns = lb_streams_behind_of(daemon->streams, rule->probe_name, &bytes);
     *value = rule->probe == LB_PROBE_LAG ? (double)behind_ns / (double)LB_SECOND : (double)bytes;
     return true;
 }
@@ -47,8 +50,28 @@ static int64_t failing(void *context, struct lb_str labels)
     return metric != NULL ? atomic_load_explicit(&metric->value, memory_order_relaxed) : 0;
 }
 
+static uint32_t findings(void *context, struct lb_self_finding *items, uint32_t room)
+{
+    const struct lb_daemon *daemon = context;
+
+    return self_findings(daemon->self, items, room);
+}
+
+static void run_program(void *context, const struct lb_alert_run *run)
+{
+    const struct lb_daemon *daemon = context;
+
+    runs_take(daemon->runs, run);
+}
+
 struct lb_alert_outside outside_of(struct lb_daemon *daemon)
 {
-    return (
-        struct lb_alert_outside){ .context = daemon->streams, .behind = behind, .probe = probe, .failing = failing };
+    return (struct lb_alert_outside){ .context = daemon,
+                                      .behind = behind,
+                                      .probe = probe,
+                                      .failing = failing,
+                                      .findings = findings,
+                                      .run = run_program,
+                                      .lives = true,
+                                      .alive_until = self_alive_until(daemon->self) };
 }

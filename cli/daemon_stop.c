@@ -110,6 +110,7 @@ static bool stop_sinks(struct lb_daemon *daemon, int64_t deadline)
 bool take_down(struct lb_daemon *daemon, int64_t deadline)
 {
     daemon->down = true;
+    self_stop(daemon->self);
     stop_sources(daemon);
     stop_workers(daemon);
     return stop_sinks(daemon, deadline);

@@ -122,14 +122,26 @@ static bool prepare(struct notice_history *self)
     return self->fd >= 0;
 }
 
-static void append(struct notice_history *self)
+static void append(struct notice_history *self, struct lb_str lines)
 {
     pthread_mutex_lock(&self->lock);
-    bool ok = prepare(self) && write(self->fd, self->lines.ptr, self->lines.len) == (ssize_t)self->lines.len;
-    pthread_mutex_unlock(&self->lock);
+    bool ok = prepare(self) && write(self->fd, lines.ptr, lines.len) == (ssize_t)lines.len;
     if (!ok && !self->told)
         LB_WARN(MODULE, "notices are missing in the history path=%s reason=%s", self->path, strerror(errno));
     self->told = !ok;
+    pthread_mutex_unlock(&self->lock);
+}
+
+void notice_history_add(struct notice_history *self, struct lb_str object)
+{
+    struct lb_buffer line;
+
+    lb_buffer_init(&line, BATCH_BYTES_MAX);
+    lb_buffer_append_str(&line, object);
+    lb_buffer_append_char(&line, '\n');
+    if (!line.failed)
+        append(self, lb_buffer_str(&line));
+    lb_buffer_free(&line);
 }
 
 void notice_history_note(struct notice_history *self, const struct lb_batch *batch, const struct lb_strs *sinks)
@@ -144,7 +156,7 @@ void notice_history_note(struct notice_history *self, const struct lb_batch *bat
             add_sinks(self, batch, &batch->records[i], sinks);
     }
     if (!self->lines.failed && self->lines.len > 0)
-        append(self);
+        append(self, lb_buffer_str(&self->lines));
 }
 
 /* --- answering ---------------------------------------------------------------------- */

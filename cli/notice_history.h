@@ -30,6 +30,9 @@ void notice_history_close(struct notice_history *self);
 /* A batch of alert events; `sinks` are the names behind its selections. */
 void notice_history_note(struct notice_history *self, const struct lb_batch *batch, const struct lb_strs *sinks);
 
+/* A JSON object without line end, of something else that was done for an alert. Any thread. */
+void notice_history_add(struct notice_history *self, struct lb_str object);
+
 /* As a JSON array, the oldest first. */
 void notice_history_write(struct notice_history *self, const struct notice_query *query, struct lb_buffer *out);
 

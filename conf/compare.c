@@ -19,10 +19,10 @@
 enum { READ_BYTES = 16 * 1024, FILE_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* Keys of a rule that may change while it goes on: who is told, and in which words. */
-static const char *const rule_words[] = { "to", "text", NULL };
+static const char *const rule_words[] = { "to", "text", "run", NULL };
 
 /* Keys of `alerting:` that are no part of how its rules count. */
-static const char *const alerting_parts[] = { "rules", "routes", NULL };
+static const char *const alerting_parts[] = { "rules", "routes", "self", "heartbeat", "reports", NULL };
 
 /* The sum so far seeds the next piece, so "ab" "c" is not "a" "bc". */
 static void add(uint64_t *print, const void *bytes, size_t len)

@@ -69,6 +69,9 @@ static void note_all(struct used *self)
         self->sinks |= config->alerting.routes[i].sinks;
         note_steps(self, &config->alerting.manners[i].escalate);
     }
+    self->sinks |= config->alerting.self.sinks | config->alerting.heartbeat.sinks;
+    for (uint32_t i = 0; i < config->alerting.report_count; i++)
+        self->sinks |= config->alerting.reports[i].sinks;
     for (uint32_t i = 0; i < config->alerting.rule_count; i++)
         note_steps(self, &config->alerting.rules[i].escalate);
     for (uint32_t i = 0; i < config->alerting.rule_count; i++)
@@ -114,7 +117,8 @@ void lb_loading_cross_check(struct lb_loading *self)
 {
     const struct lb_node *sources = lb_node_get(self->root, "sources");
     const struct lb_node *rules = lb_node_get(lb_node_get(self->root, "alerting"), "rules");
-    bool no_way = is_empty(lb_node_get(self->root, "routes")) && is_empty(rules);
+    const struct lb_node *reports = lb_node_get(lb_node_get(self->root, "alerting"), "reports");
+    bool no_way = is_empty(lb_node_get(self->root, "routes")) && is_empty(rules) && is_empty(reports);
 
     if (is_empty(sources))
         lb_diag_error(self->diag, sources != NULL ? sources->place : self->root->place,

@@ -16,6 +16,8 @@
 #include "lb_limits.h"
 #include "lb_module.h"
 #include "lb_pool.h"
+#include "lb_report.h"
+#include "lb_self.h"
 #include "lb_stream.h"
 
 struct lb_alert_detector_type;
@@ -108,6 +110,16 @@ struct lb_alert_escalation {
  */
 enum lb_alert_probe { LB_PROBE_NONE, LB_PROBE_LAG, LB_PROBE_LAG_BYTES, LB_PROBE_QUEUE };
 
+/* The program of a rule, for an alert that has begun. All of it is the caller's. */
+struct lb_alert_run {
+    const struct lb_alert_rule *rule;
+    int8_t severity;
+    char alert_id[17];
+    struct lb_str key;       /* a JSON object */
+    struct lb_str arguments; /* a NUL behind each; the first is the program */
+    const char *refused;     /* why it must not be run, or NULL */
+};
+
 /* The rest of the program, for alert rules. Any thread may be asked, so nothing here waits for long. */
 struct lb_alert_outside {
     void *context;
@@ -120,6 +132,16 @@ struct lb_alert_outside {
 
     /* Since when (Unix time) the sink of these labels delivers nothing though it tries; 0: it does. */
     int64_t (*failing)(void *context, struct lb_str labels);
+
+    /* What is wrong with the program itself, all of it; returns how many. NULL: nobody watches. */
+    uint32_t (*findings)(void *context, struct lb_self_finding *items, uint32_t room);
+
+    /* Takes a program that a rule wants run, and does not wait for it. NULL: nothing is run. */
+    void (*run)(void *context, const struct lb_alert_run *run);
+
+    /* This is a program that runs, not a trial of rules: signs of life are given. */
+    bool lives;
+    int64_t alive_until; /* the last sign of life of the run before; 0: there was none, or nobody knows */
 };
 
 struct lb_alert_rule {
@@ -157,6 +179,7 @@ struct lb_alert_rule {
     struct lb_pairs labels;    /* added to each alert as they are */
     bool shadow;               /* judged, counted and shown, but nobody is told */
     uint64_t sinks;            /* `to:` of the rule itself */
+    struct lb_strs run;        /* a program and its arguments; none: nothing is run */
     struct lb_alert_escalation escalate;
     struct lb_strs inhibits; /* names of rules whose alerts are not told while this one fires, */
     struct lb_strs equal;    /* with the same values of these fields; none: of all that both have in `by` */
@@ -230,6 +253,10 @@ struct lb_alerting {
     uint64_t memory_max;             /* of the keys of all rules; 0: no bound */
     struct lb_strs sink_names;       /* what bits of sinks stand for */
     struct lb_alert_detour *detours; /* one for each of them, or NULL */
+    struct lb_self_options self;
+    struct lb_heartbeat heartbeat;
+    struct lb_report *reports;
+    uint32_t report_count;
 };
 
 /* Whose part a rule is, or itself: what people know it by. */
@@ -243,6 +270,13 @@ static inline const struct lb_alert_rule *lb_alerting_owner(const struct lb_aler
 static inline uint32_t lb_alerting_rule_count(const struct lb_alerting *alerting)
 {
     return alerting->rule_count - alerting->part_count;
+}
+
+/* There is something to tell people, though there may be no rule. */
+static inline bool lb_alerting_watches(const struct lb_alerting *alerting)
+{
+    return alerting->heartbeat.sinks != 0 || alerting->report_count > 0 ||
+           (alerting->self.enabled && (alerting->self.sinks != 0 || alerting->route_count > 0));
 }
 
 /*
@@ -330,6 +364,15 @@ void lb_alert_engine_free(struct lb_alert_engine *engine);
  */
 enum lb_err lb_alert_engine_acknowledge(struct lb_alert_engine *engine, struct lb_str id, struct lb_str by,
                                         struct lb_str comment) LB_MUST_USE;
+
+/* A report of that name, made for [from, until), goes to those who get it. Any thread but the engine's. */
+struct lb_alert_paper {
+    struct lb_str name;
+    struct lb_str text;
+    int64_t from;
+    int64_t until;
+};
+void lb_alert_engine_report(struct lb_alert_engine *engine, const struct lb_alert_paper *paper);
 
 /* Alerts that fire now, as a JSON array, for the API. Any thread. */
 struct lb_buffer;

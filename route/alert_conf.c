@@ -19,11 +19,15 @@ struct section_options {
     const struct lb_node *routes;
     const struct lb_node *rules;
     const struct lb_node *maintenance;
+    const struct lb_node *heartbeat;
+    const struct lb_node *reports;
     const struct lb_node *default_keys;
     struct lb_alert_defaults defaults;
 };
 
 #define MEMBER(name) offsetof(struct section_options, alerting.name)
+
+#define DAY (24 * 3600 * LB_SECOND)
 
 static const struct lb_option severity_options[] = {
     { "info", LB_OPTION_STRING, MEMBER(severities[LB_SEVERITY_INFO]), NULL, "The word for info", 0, NULL, NULL, 0, 0 },
@@ -33,6 +37,39 @@ static const struct lb_option severity_options[] = {
     { "high", LB_OPTION_STRING, MEMBER(severities[LB_SEVERITY_HIGH]), NULL, "The word for high", 0, NULL, NULL, 0, 0 },
     { "critical", LB_OPTION_STRING, MEMBER(severities[LB_SEVERITY_CRITICAL]), NULL, "The word for critical", 0, NULL,
       NULL, 0, 0 },
+    { 0 },
+};
+
+static const struct lb_option self_options[] = {
+    { "enabled", LB_OPTION_BOOL, MEMBER(self.enabled), "true", "Alerts about logboom itself", 0, NULL, NULL, 0, 0 },
+    { "to", LB_OPTION_SINKS, MEMBER(self.sinks), NULL, "Sinks, besides those of alerting.routes", 0, NULL, NULL, 0, 0 },
+    { "disk_low", LB_OPTION_NUMBER, MEMBER(self.disk_low), "10",
+      "A disk with less than this free, in per cent: severity high", 0, NULL, NULL, 0, 0 },
+    { "disk_critical", LB_OPTION_NUMBER, MEMBER(self.disk_critical), "5", "And with less than this: critical", 0, NULL,
+      NULL, 0, 0 },
+    { "disk_full_within", LB_OPTION_DURATION, MEMBER(self.disk_full_within_ns), "4h",
+      "A disk that will be full within this time, as fast as it fills now", 0, NULL, NULL, LB_SECOND, 31 * DAY },
+    { "sink_failing", LB_OPTION_DURATION, MEMBER(self.sink_ns), "2m",
+      "A sink that delivers nothing, or takes nothing, for so long", 0, NULL, NULL, LB_SECOND, DAY },
+    { "source_behind", LB_OPTION_DURATION, MEMBER(self.behind_ns), "5m",
+      "A source that is so far behind, and has more to read than a minute before", 0, NULL, NULL, LB_SECOND, 31 * DAY },
+    { "source_silent", LB_OPTION_DURATION, MEMBER(self.silent_ns), "15m",
+      "A source that was busy, and of which nothing came for so long; 0: none is missed", 0, NULL, NULL, 0, 31 * DAY },
+    { "parse_errors", LB_OPTION_NUMBER, MEMBER(self.parse_errors), "5",
+      "Parse errors of a source within 5m, in per cent of its records", 0, NULL, NULL, 0, 0 },
+    { "parse_errors_least", LB_OPTION_COUNT, MEMBER(self.parse_errors_least), "100", "And at least so many records", 0,
+      NULL, NULL, 1, INT64_MAX },
+    { "clock_records", LB_OPTION_COUNT, MEMBER(self.clock_least), "100",
+      "So many records within 5m that are ahead of their arrival: some clock is wrong", 0, NULL, NULL, 1, INT64_MAX },
+    { "down", LB_OPTION_DURATION, MEMBER(self.down_ns), "1m",
+      "What happened while logboom was down for so long is told in one summary", 0, NULL, NULL, LB_SECOND, 366 * DAY },
+    { 0 },
+};
+
+static const struct lb_option heartbeat_options[] = {
+    { "to", LB_OPTION_SINKS, MEMBER(heartbeat.sinks), NULL, "Who is given a sign of life", LB_OPTION_REQUIRED, NULL,
+      NULL, 0, 0 },
+    { "every", LB_OPTION_DURATION, MEMBER(heartbeat.every_ns), "1m", "How often", 0, NULL, NULL, LB_SECOND, DAY },
     { 0 },
 };
 
@@ -47,6 +84,11 @@ static const struct lb_option section_options[] = {
       0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },
+    { "self", LB_OPTION_GROUP, 0, NULL, "Alerts about logboom itself", 0, NULL, self_options, 0, 0 },
+    { "heartbeat", LB_OPTION_NODE, offsetof(struct section_options, heartbeat), NULL,
+      "A sign of life, so that silence is noticed from outside: to, every", 0, NULL, NULL, 0, 0 },
+    { "reports", LB_OPTION_NODE, offsetof(struct section_options, reports), NULL,
+      "What was in a day or a week: a list of name, daily or weekly, to and more", 0, NULL, NULL, 0, 0 },
     { "maintenance", LB_OPTION_NODE, offsetof(struct section_options, maintenance), NULL,
       "Windows in which nobody is told: a list of name, when and where", 0, NULL, NULL, 0, 0 },
     { "lateness", LB_OPTION_DURATION, MEMBER(lateness_ns), "30s",
@@ -250,6 +292,21 @@ static bool read_detours(struct lb_config *config, struct lb_alerting *alerting)
     return true;
 }
 
+/* What options cannot know of each other. */
+static bool check_self(const struct lb_alerting *alerting, const struct lb_node *node, struct lb_diag *diag)
+{
+    const struct lb_self_options *self = &alerting->self;
+    const struct lb_node *map = lb_node_get(node, "self");
+
+    if (self->disk_critical >= 0 && self->disk_low >= self->disk_critical && self->disk_low <= 100 &&
+        self->parse_errors >= 0 && self->parse_errors <= 100)
+        return true;
+    lb_diag_error(diag, map != NULL ? map->place : node->place,
+                  "alerting.self: disk_low, disk_critical and parse_errors are parts of 100, and disk_low is not below "
+                  "disk_critical");
+    return false;
+}
+
 bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
                       struct lb_diag *diag)
 {
@@ -263,6 +320,8 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
         return ok;
     }
     ok = lb_options_fill(config, section_options, node, &options, diag);
+    if (options.heartbeat != NULL && !lb_alert_is_nothing(options.heartbeat))
+        ok = lb_options_fill(config, heartbeat_options, options.heartbeat, &options, diag) && ok;
     *alerting = options.alerting;
     if (node->kind != LB_NODE_MAP)
         return false;
@@ -271,6 +330,8 @@ bool lb_alerting_read(struct lb_config *config, const struct lb_node *node, stru
     routes = lb_alert_routes_read(config, options.routes, alerting, diag);
     ok = lb_alert_maintenance_read(config, options.maintenance, alerting, diag) && ok;
     ok = read_defaults(config, &options, diag) && ok;
+    ok = check_self(alerting, node, diag) && ok;
+    ok = lb_alert_reports_read(config, options.reports, alerting, diag) && ok;
     ok = read_rules(config, &options, alerting, routes, diag) && routes && ok;
     return (options.rules == NULL || check_between(alerting, options.rules, diag)) && ok;
 }

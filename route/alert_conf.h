@@ -96,6 +96,13 @@ void lb_alert_defaults_apply(const struct lb_alert_defaults *defaults, const str
 bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, const struct lb_node *node,
                         const struct lb_alert_defaults *defaults, struct lb_alert_rule *rule, struct lb_diag *diag);
 
+/* report_conf.c: the list of reports. All faults are told. */
+bool lb_alert_reports_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
+                           struct lb_diag *diag);
+
+/* alert_run.c: the fields in `run`. */
+bool lb_alert_run_check(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag);
+
 /* alert_maintenance.c: the list of windows. False with errors. */
 bool lb_alert_maintenance_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
                                struct lb_diag *diag);

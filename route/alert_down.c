@@ -43,9 +43,9 @@ uint64_t lb_notifier_detour(const struct lb_alert_notifier *self, uint64_t sinks
 }
 
 /* Whoever alerts may ever go to. */
-static uint64_t alerted(const struct lb_alerting *alerting)
+uint64_t lb_notifier_alerted(const struct lb_alerting *alerting)
 {
-    uint64_t sinks = 0;
+    uint64_t sinks = alerting->self.enabled ? alerting->self.sinks : 0;
 
     for (uint32_t i = 0; i < alerting->route_count; i++)
         sinks |= alerting->routes[i].sinks;
@@ -136,7 +136,7 @@ void lb_notifier_watch(struct lb_alert_notifier *self)
 {
     const struct lb_alerting *alerting = self->alerting;
     const struct lb_alert_outside *outside = self->outside;
-    uint64_t sinks = alerting->detours != NULL ? alerted(alerting) : 0;
+    uint64_t sinks = alerting->detours != NULL ? lb_notifier_alerted(alerting) : 0;
 
     if (outside == NULL || outside->failing == NULL)
         return;

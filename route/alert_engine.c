@@ -403,6 +403,7 @@ void lb_alert_engine_write(struct lb_alert_engine *engine, struct lb_buffer *out
     pthread_mutex_lock(&engine->state_lock);
     for (uint32_t i = 0; i < engine->alerting->rule_count; i++)
         any = write_rule(engine, &engine->runners[i], any, out);
+    (void)lb_alert_notifier_write_own(&engine->notifier, any, out);
     pthread_mutex_unlock(&engine->state_lock);
     lb_buffer_append_char(out, ']');
 }

@@ -65,6 +65,14 @@ enum lb_err lb_alert_engine_acknowledge(struct lb_alert_engine *engine, struct l
     return err;
 }
 
+void lb_alert_engine_report(struct lb_alert_engine *engine, const struct lb_alert_paper *paper)
+{
+    pthread_mutex_lock(&engine->state_lock);
+    lb_alert_notifier_paper(&engine->notifier, paper);
+    pthread_mutex_unlock(&engine->state_lock);
+    lb_alert_queue_wake(&engine->queue);
+}
+
 /* Tells what somebody has acknowledged, and says so to who waits once that is safe. */
 static void serve(struct lb_alert_engine *engine)
 {

@@ -173,6 +173,23 @@ static void write_standing(struct lb_buffer *out, const struct lb_incident *inci
                     incident->flapping ? "true" : "false");
 }
 
+void lb_alert_own_write(struct lb_buffer *out, const struct lb_incident *incident, struct lb_str reason)
+{
+    lb_buffer_append_str(out, LB_STR("{\"rule\":"));
+    lb_alert_string_write(out, incident->rule->name);
+    lb_buffer_print(out, ",\"state\":\"firing\",\"severity\":\"%s\",\"key\":", lb_severity_names[incident->severity]);
+    lb_alert_key_write(out, incident->rule, lb_incident_key(incident));
+    lb_buffer_append_str(out, LB_STR(",\"started_at\":\""));
+    lb_alert_time_write(out, incident->started);
+    lb_buffer_append_str(out, LB_STR("\",\"reason\":"));
+    lb_alert_string_write(out, reason);
+    lb_buffer_print(out, ",\"told\":%s,\"alert_id\":\"%016llx\",\"fingerprint\":\"%016llx%016llx\"",
+                    lb_incident_is_open(incident) ? "true" : "false", (unsigned long long)incident->id,
+                    (unsigned long long)incident->fingerprint[0], (unsigned long long)incident->fingerprint[1]);
+    write_standing(out, incident);
+    lb_buffer_append_char(out, '}');
+}
+
 void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *runner, const struct lb_alert_key *key,
                            const struct lb_incident *incident)
 {
@@ -266,7 +283,9 @@ const char *lb_alert_notice_name(enum lb_alert_notice notice)
                                          [LB_NOTICE_SUPPRESSED] = "suppressed",
                                          [LB_NOTICE_FLAPPING] = "flapping",
                                          [LB_NOTICE_UNKNOWN] = "unknown",
-                                         [LB_NOTICE_KNOWN] = "resolved" };
+                                         [LB_NOTICE_KNOWN] = "resolved",
+                                         [LB_NOTICE_HEARTBEAT] = "heartbeat",
+                                         [LB_NOTICE_REPORT] = "report" };
 
     return names[notice];
 }
@@ -293,7 +312,7 @@ static void add_what(struct maker *maker, const struct lb_alert_event *event, co
         add_word(maker, "previous_severity", lb_severity_names[event->previous]);
     if (event->late)
         add(maker, "late", LB_STR("true"), LB_VALUE_BOOL);
-    if (event->summary || event->many != NULL)
+    if (event->summary || (event->many != NULL && event->many->members.len > 0))
         add_number(maker, "alerts", (double)event->alerts);
     if (event->note.len > 0)
         add_copy(maker, "note", event->note, LB_VALUE_TEXT);
@@ -414,6 +433,8 @@ static struct lb_value service_of(struct maker *maker, const struct lb_alert_eve
 /* Several alerts have their own keys and values, each in `members`. */
 static void add_many(struct maker *maker, const struct lb_alert_many *many)
 {
+    if (many->members.len == 0) /* of no alert at all: a sign of life, a report */
+        return;
     add_copy(maker, "key", many->key, LB_VALUE_OBJECT);
     add_copy(maker, "members", many->members, LB_VALUE_ARRAY);
 }
@@ -433,8 +454,10 @@ static void write_message(struct maker *maker, const struct lb_alert_event *even
         lb_buffer_append_str(&maker->made, event->many->message);
     else
         lb_alert_message_write(&maker->made, event, alerting);
-    if (maker->made.len > LB_ALERT_MESSAGE_BYTES)
-        maker->made.len = LB_ALERT_MESSAGE_BYTES;
+    size_t most = event->notice == LB_NOTICE_REPORT ? (size_t)LB_REPORT_TEXT_BYTES : (size_t)LB_ALERT_MESSAGE_BYTES;
+
+    if (maker->made.len > most)
+        maker->made.len = most;
     maker->record->message = lb_value_text(keep(maker));
 }
 

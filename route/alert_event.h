@@ -86,4 +86,7 @@ void lb_alert_time_write(struct lb_buffer *out, int64_t time);
 void lb_alert_firing_write(struct lb_buffer *out, const struct lb_alert_runner *runner, const struct lb_alert_key *key,
                            const struct lb_incident *incident);
 
+/* Likewise one of logboom itself, of a rule without a runner. */
+void lb_alert_own_write(struct lb_buffer *out, const struct lb_incident *incident, struct lb_str reason);
+
 #endif

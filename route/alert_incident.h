@@ -80,6 +80,7 @@ struct lb_incident {
     bool occurred;       /* one more of it is reported just now */
     bool dirty;          /* something has changed that may have to be told */
     bool held;           /* by a mute or another alert */
+    bool run_due;        /* the program of its rule was not run for it */
 
     uint16_t rule_length;
     uint16_t key_length;

@@ -15,6 +15,7 @@
 #define MODULE "route.alert"
 #define DOUBT_LEAST (30 * LB_SECOND)
 #define DOUBT_MOST (600 * LB_SECOND)
+#define OWN_DOUBT (360 * LB_SECOND) /* the longest that something has to be wrong with logboom itself, and a minute */
 
 enum { VERSION = 1 };
 
@@ -88,8 +89,8 @@ static int32_t find_sink(const struct lb_alerting *alerting, const struct lb_inc
 
 static const struct lb_alert_rule *find_rule(const struct lb_alerting *alerting, struct lb_str name)
 {
-    if (lb_str_equal(name, lb_notifier_down_rule.name))
-        return &lb_notifier_down_rule;
+    if (lb_notifier_own_rule(name) != NULL)
+        return lb_notifier_own_rule(name);
     for (uint32_t i = 0; i < alerting->rule_count; i++)
         if (lb_str_equal(alerting->rules[i].name, name))
             return &alerting->rules[i];
@@ -125,6 +126,10 @@ static void attach(struct lb_alert_notifier *self, struct lb_incident *incident)
             incident->doubt_until = self->now + DOUBT_LEAST + self->alerting->detours[sink].after_ns;
         return;
     }
+    if (lb_notifier_is_own(incident->rule)) {
+        incident->doubt_until = self->now + OWN_DOUBT;
+        return;
+    }
     key = lb_notifier_key(self, incident);
     if (key == NULL || key->state.severity == LB_ALERT_QUIET)
         incident->doubt_until = self->now + doubt_of(incident->rule);
@@ -145,6 +150,7 @@ void lb_alert_notifier_begin(struct lb_alert_notifier *self, int64_t now)
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next)
         attach(self, each);
     lb_alert_groups_change(self, same);
+    lb_notifier_begin_outage(self);
 }
 
 /* --- a reload ------------------------------------------------------------- */

@@ -96,6 +96,8 @@ void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incide
     struct lb_alert_key *key = lb_notifier_key(self, incident);
     lb_alert_event_fill(&event, incident, key, words->notice);
     event.rule = lb_notifier_rule(self, incident);
+    if (lb_notifier_is_own(event.rule))
+        event.reason = lb_notifier_finding_text(self, incident);
     event.previous = words->previous;
     event.note = words->reason;
     event.deploy = deploy_of(self, &event);
@@ -117,6 +119,8 @@ bool lb_notifier_record(struct lb_alert_notifier *self, const struct lb_incident
     lb_arena_reset(&self->arena, ARENA_KEEP);
     lb_alert_event_fill(&event, incident, NULL, incident->severity == LB_ALERT_QUIET ? LB_NOTICE_RESOLVED : notice);
     event.rule = lb_notifier_rule(self, incident);
+    if (lb_notifier_is_own(event.rule))
+        event.reason = lb_notifier_finding_text(self, incident);
     return lb_alert_event_record(&event, self->alerting, &self->arena, record);
 }
 
@@ -176,6 +180,8 @@ void lb_notifier_match(struct lb_alert_notifier *self, struct lb_incident *incid
     }
     if (incident->rule != NULL)
         add_way(ways, 0, incident->rule->sinks & ~claimed);
+    if (lb_notifier_is_own(incident->rule))
+        add_way(ways, 0, alerting->self.sinks & ~claimed);
     if (incident->rule == &lb_notifier_down_rule)
         leave_out(ways, self->down);
 }

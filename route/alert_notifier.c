@@ -23,7 +23,7 @@ enum { ARENA_BYTES = 1024 * 1024, KEY_SEPARATOR = 0x1f, SWEEP_MAX = 64 };
 
 struct lb_alert_runner *lb_notifier_runner(const struct lb_alert_notifier *self, const struct lb_incident *incident)
 {
-    if (incident->rule == NULL || incident->rule == &lb_notifier_down_rule || self->runners == NULL)
+    if (incident->rule == NULL || lb_notifier_is_own(incident->rule) || self->runners == NULL)
         return NULL;
     return &self->runners[incident->rule - self->alerting->rules];
 }
@@ -130,6 +130,7 @@ void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *inci
         return;
     }
     incident->held = lb_notifier_held(self, incident, &record).len > 0;
+    lb_notifier_run(self, incident);
     lb_notifier_match(self, incident, &record, &ways);
     tell_lanes(self, incident, &ways, !incident->held && lb_notifier_flaps(self, incident, &ways));
 }
@@ -171,6 +172,7 @@ static void begin_incident(struct lb_incident *incident, const struct lb_alert_k
     incident->acked_ns = LB_TIME_NONE;
     incident->acked_by[0] = incident->comment[0] = '\0';
     incident->late = false;
+    incident->run_due = true;
     for (uint32_t i = 0; i < incident->lane_count; i++) {
         incident->lanes[i].since = 0;
         incident->lanes[i].step = 0;
@@ -200,11 +202,13 @@ static void take_facts(struct lb_alert_notifier *self, struct lb_incident *incid
     const struct lb_alert_key *key = report->key;
     int8_t before = incident->severity;
 
+    bool late = lb_notifier_in_outage(self, incident, report) || report->late;
+
     note_transition(self, incident, report);
-    incident->dirty = incident->dirty || before != key->state.severity || incident->late != report->late;
+    incident->dirty = incident->dirty || before != key->state.severity || incident->late != late;
     incident->last = key->state.severity != LB_ALERT_QUIET ? key->state.severity : report->before;
     incident->severity = key->state.severity;
-    incident->late = report->late;
+    incident->late = late;
     incident->started = key->state.started_ns;
     incident->at = report->at;
     incident->value = key->value;
@@ -263,7 +267,8 @@ int8_t lb_alert_notifier_report(struct lb_alert_notifier *self, const struct lb_
         return LB_ALERT_QUIET;
     self->now = report->runner->now;
     if (report->key == NULL) {
-        tell_of_rule(self, report);
+        if (!lb_notifier_outage_takes(self, report))
+            tell_of_rule(self, report);
         return LB_ALERT_QUIET;
     }
     incident = incident_of(self, report);
@@ -340,12 +345,15 @@ void lb_alert_notifier_tick(struct lb_alert_notifier *self, int64_t now)
     self->now = self->ticked = now;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
         each->dirty = each->dirty || back;
-        if (each->doubt_until != LB_TIME_NONE && now >= each->doubt_until && each->rule != &lb_notifier_down_rule)
+        if (each->doubt_until != LB_TIME_NONE && now >= each->doubt_until && !lb_notifier_is_own(each->rule))
             doubt(self, each);
         if (each->dirty || now >= each->due_ns)
             lb_notifier_settle(self, each);
     }
+    lb_notifier_look_at_self(self);
     lb_notifier_watch(self);
+    lb_notifier_beat(self);
+    lb_notifier_end_outage(self);
     lb_alert_groups_tick(self);
     sweep(self);
 }
@@ -416,5 +424,6 @@ void lb_alert_notifier_free(struct lb_alert_notifier *self)
     lb_buffer_free(&self->entry);
     lb_buffer_free(&self->part);
     lb_arena_free(&self->arena);
+    lb_free(self->findings);
     lb_free(self->scratch.ptr);
 }

@@ -25,6 +25,17 @@
 
 enum { LB_ALERT_REASON_TEXT = 320 };
 
+/* The time between two runs, while what is read of it is looked at. */
+struct lb_alert_outage {
+    int64_t from;
+    int64_t until; /* 0: there was none */
+    bool told;
+    uint64_t alerts;
+    int8_t highest;
+    char names[600]; /* "error_rate of service=api; logins of ip=10.0.0.1" */
+    bool more;       /* than there is room for */
+};
+
 struct lb_alert_notifier {
     const struct lb_alerting *alerting;
     struct lb_alert_runner *runners; /* the engine's, one for each rule */
@@ -46,6 +57,11 @@ struct lb_alert_notifier {
 
     const struct lb_alert_outside *outside; /* the engine's; NULL: nobody to ask */
     uint64_t down;                          /* sinks that deliver nothing */
+    struct lb_self_finding *findings;       /* what is wrong with logboom itself; NULL: never asked */
+    uint32_t finding_count;
+    struct lb_alert_outage outage;
+    int64_t beat_ns; /* the last sign of life; 0: none yet */
+    uint32_t beats;
 
     const char *closing; /* why what ends now ends; NULL: because it is over */
     uint64_t lost;
@@ -82,6 +98,12 @@ void lb_alert_notifier_change(struct lb_alert_notifier *self, const struct lb_al
 /* All it knows, and back. False: not readable; it knows nothing then. */
 void lb_alert_notifier_write(struct lb_buffer *out, const struct lb_alert_notifier *self);
 bool lb_alert_notifier_read(struct lb_alert_notifier *self, struct lb_str bytes, const uint64_t sinks[64]);
+
+/* A report to those who get it. */
+void lb_alert_notifier_paper(struct lb_alert_notifier *self, const struct lb_alert_paper *paper);
+
+/* Alerts of logboom itself that fire, as JSON objects behind others (`any`); true if there is any now. */
+bool lb_alert_notifier_write_own(const struct lb_alert_notifier *self, bool any, struct lb_buffer *out);
 
 /* An entry that an earlier run decided after what was read. */
 void lb_alert_notifier_redo(struct lb_alert_notifier *self, struct lb_alert_read *entry);

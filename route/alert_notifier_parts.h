@@ -105,4 +105,38 @@ uint64_t lb_notifier_detour(const struct lb_alert_notifier *self, uint64_t sinks
 /* Which channels are down now. */
 void lb_notifier_watch(struct lb_alert_notifier *self);
 
+/* Whoever alerts may ever go to: sinks. */
+uint64_t lb_notifier_alerted(const struct lb_alerting *alerting);
+
+/* --- alert_self.c ----------------------------------------------------------- */
+
+/* A rule that nobody has written, `channel_down` too: of that name, or NULL; whether one is of these. */
+const struct lb_alert_rule *lb_notifier_own_rule(struct lb_str name);
+bool lb_notifier_is_own(const struct lb_alert_rule *rule);
+
+/* Asks what is wrong with logboom itself; what has changed is told. Gives a sign of life when it is time. */
+void lb_notifier_look_at_self(struct lb_alert_notifier *self);
+void lb_notifier_beat(struct lb_alert_notifier *self);
+
+/* What is wrong just now, of an own rule; or empty. */
+struct lb_str lb_notifier_finding_text(const struct lb_alert_notifier *self, const struct lb_incident *incident);
+
+/* --- alert_run.c ------------------------------------------------------------ */
+
+/* The program of its rule, once for each incident that is not held back. Uses no arena. */
+void lb_notifier_run(struct lb_alert_notifier *self, struct lb_incident *incident);
+
+/* --- alert_outage.c --------------------------------------------------------- */
+
+/* At the begin; at each tick, when all is read. */
+void lb_notifier_begin_outage(struct lb_alert_notifier *self);
+void lb_notifier_end_outage(struct lb_alert_notifier *self);
+
+/* That happened while logboom was down: it is counted, and nobody is called for it. */
+bool lb_notifier_in_outage(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                           const struct lb_alert_report *report);
+
+/* Likewise the summary of a rule. */
+bool lb_notifier_outage_takes(struct lb_alert_notifier *self, const struct lb_alert_report *report);
+
 #endif

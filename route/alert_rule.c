@@ -122,6 +122,9 @@ static const struct lb_option rule_options[] = {
       NULL, 0, 0 },
     { "equal", LB_OPTION_STRINGS, MEMBER(equal), NULL, "With `inhibits`: the same values of these fields instead", 0,
       NULL, NULL, 0, 0 },
+    { "run", LB_OPTION_STRINGS, MEMBER(run), NULL,
+      "A program and its arguments, run when an alert begins: no shell; {service} and the like within an argument", 0,
+      NULL, NULL, 0, 0 },
     { "to", LB_OPTION_SINKS, MEMBER(sinks), NULL, "Sinks for this rule, besides those of alerting.routes", 0, NULL,
       NULL, 0, 0 },
     { 0 },
@@ -471,6 +474,7 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
     if (rule->by.count > 0)
         ok = check_by(rule, lb_node_get(node, "by"), diag);
     ok = check_equal(rule, node, diag) && ok;
+    ok = lb_alert_run_check(rule, node, diag) && ok;
     ok = lb_alert_steps_read(config, options.escalate, &rule->escalate, diag) && ok;
     if (rule->text.len > 0)
         ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;

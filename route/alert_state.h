@@ -67,6 +67,8 @@ enum lb_alert_notice {
     LB_NOTICE_FLAPPING,     /* it comes and goes; not told until it is stable */
     LB_NOTICE_UNKNOWN,      /* of a rule: what its source has not read yet may change everything */
     LB_NOTICE_KNOWN,        /* and it is read again */
+    LB_NOTICE_HEARTBEAT,    /* of logboom itself: it is alive */
+    LB_NOTICE_REPORT,       /* likewise: what was, in a day or a week */
 };
 
 void lb_alert_state_init(struct lb_alert_state *state, int64_t time);

@@ -256,8 +256,8 @@ static void write_reason_ended(struct lb_buffer *out, const struct lb_alert_even
     lb_buffer_append(out, event->reason.ptr, event->reason.len);
 }
 
-/* No rule of a person measures that. */
-static bool is_of_channel(const struct lb_alert_rule *rule)
+/* Of logboom itself: no rule of a person measures that. */
+static bool is_own(const struct lb_alert_rule *rule)
 {
     return rule->value_text.len == 0 && rule->when_text.len == 0;
 }
@@ -269,7 +269,7 @@ static void write_resolved(struct lb_buffer *out, const struct lb_alert_event *e
     lb_buffer_print(out, "%s after ", event->note.len > 0 ? "closed" : "resolved");
     lb_alert_duration_write(out, event->at - event->started);
     write_key(out, event);
-    if (event->note.len > 0 || is_of_channel(rule))
+    if (event->note.len > 0 || is_own(rule))
         return;
     if (event->reason.len > 0 && rule->part_count == 0) {
         lb_buffer_append(out, ": ", 2);
@@ -328,6 +328,8 @@ static void write_channel(struct lb_buffer *out, const struct lb_alert_event *ev
     write_key(out, event);
     lb_buffer_append_str(out, LB_STR(", since "));
     write_time(out, event->started, event->at);
+    if (event->reason.len > 0)
+        lb_buffer_print(out, ": " LB_STR_FMT, LB_STR_ARG(event->reason));
 }
 
 void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *event,
@@ -348,7 +350,7 @@ void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *
         return;
     }
     write_own_text(out, event);
-    if (is_of_channel(event->rule) && event->notice != LB_NOTICE_RESOLVED)
+    if (is_own(event->rule) && lb_str_is(event->rule->name, "channel_down") && event->notice != LB_NOTICE_RESOLVED)
         write_channel(out, event);
     else if (event->notice == LB_NOTICE_RESOLVED)
         write_resolved(out, event);

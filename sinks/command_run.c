@@ -5,7 +5,7 @@
  * thing is the end: the program may be gone while something that it started
  * holds the pipe; what is in the pipe then is read once, and that is all.
  */
-#include "command_run.h"
+#include "lb_command_run.h"
 
 #include "lb_alloc.h"
 #include "lb_clock.h"
@@ -272,6 +272,14 @@ static void read_output(const struct command_runner *runner, struct child *child
         epoll_ctl(runner->epoll, EPOLL_CTL_DEL, child->pipe, NULL);
 }
 
+/* Of output that is not cleaned yet. */
+static size_t first_line(const struct child *child)
+{
+    const char *end = memchr(child->output, '\n', child->output_len);
+
+    return end != NULL ? (size_t)(end - child->output) : child->output_len;
+}
+
 /* One printable line. */
 static struct lb_str clean_output(struct child *child)
 {
@@ -292,10 +300,12 @@ static bool reap(struct command_runner *runner, struct child *child)
     if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
         return false;
     read_output(runner, child);
+    size_t line = first_line(child);
     struct command_result result = { .end = info.si_code == CLD_EXITED ? COMMAND_EXITED : COMMAND_SIGNALLED,
                                      .code = info.si_status,
                                      .took_ns = lb_clock_monotonic() - child->started,
                                      .output = clean_output(child) };
+    result.first_line = (struct lb_str){ result.output.ptr, line < result.output.len ? line : result.output.len };
     if (child->timed_out)
         result.end = COMMAND_TIMED_OUT;
     close_child(runner, child);

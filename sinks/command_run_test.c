@@ -1,4 +1,4 @@
-#include "command_run.h"
+#include "lb_command_run.h"
 
 #include "lb_clock.h"
 #include "lb_test.h"

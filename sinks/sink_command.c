@@ -8,7 +8,7 @@
  * late is worse than none.
  */
 #include "channel_text.h"
-#include "command_run.h"
+#include "lb_command_run.h"
 #include "lb_format.h"
 #include "lb_sink.h"
 #include "lb_template.h"

@@ -1,5 +1,5 @@
 /*
- * command_run.h - runs programs beside everything else: no shell, no waiting.
+ * lb_command_run.h - runs programs beside everything else: no shell, no waiting.
  *
  * A program gets its arguments as they are, bytes on its standard input, and
  * a time limit after which it and all that it started (its process group) are
@@ -8,8 +8,8 @@
  * watch in turn. Nothing of our environment goes along but what every program
  * needs: secrets live there. One thread.
  */
-#ifndef COMMAND_RUN_H
-#define COMMAND_RUN_H
+#ifndef LB_COMMAND_RUN_H
+#define LB_COMMAND_RUN_H
 
 #include "lb_module.h"
 #include "lb_str.h"
@@ -32,7 +32,8 @@ struct command_result {
     enum command_end end;
     int code;
     int64_t took_ns;
-    struct lb_str output; /* one printable line; valid during the call */
+    struct lb_str output;     /* one printable line; valid during the call */
+    struct lb_str first_line; /* of what it printed: the beginning of it */
 };
 
 /* What a job runs. All of it is copied. */
