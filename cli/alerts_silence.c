@@ -375,6 +375,7 @@ static int run_unsilence(int argc, char **argv)
         if (complete_id(&talk, line.words[0], &id))
             path = lb_arena_print(&talk.arena, "/api/v1/silences/" LB_STR_FMT, LB_STR_ARG(id));
         bool ok = path.ptr != NULL && alerts_ask(&talk, "DELETE", path.ptr, LB_STR(""));
+
         code = ok ? EXIT_OK : talk.status == 0 ? EXIT_USAGE : EXIT_NO;
         if (ok && line.json)
             alerts_print_answer(&talk);

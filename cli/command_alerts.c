@@ -12,22 +12,10 @@
 #include <string.h>
 
 static const struct alerts_command *const list[] = {
-    &alerts_list,
-    &alerts_show,
-    &alerts_history,
-    &alerts_explain,
-    &alerts_why_not,
-    &alerts_ack,
-    &alerts_silence,
-    &alerts_silences,
-    &alerts_unsilence,
-    &alerts_marker,
-    &alerts_export,
-    &alerts_audit,
-    &alerts_replay,
-    &alerts_lint,
-    &alerts_drill,
-    NULL,
+    &alerts_list,      &alerts_show,   &alerts_history, &alerts_explain,
+    &alerts_why_not,   &alerts_ack,    &alerts_silence, &alerts_silences,
+    &alerts_unsilence, &alerts_marker, &alerts_export,  &alerts_audit,
+    &alerts_replay,    &alerts_lint,   &alerts_drill,   NULL,
 };
 
 static const struct alerts_command *find(const char *name)

@@ -108,7 +108,7 @@ static void expect_sinks(const struct lb_config *config)
     assert_text(archive->path->text, "/a/{service}.zst");
     assert_int_equal(archive->size, 1 << 30);
     assert_int_equal(archive->every_ns, INT64_C(86400000000000));
-    assert_int_equal(bus->otherwise, 4);
+    assert_int_equal(config->sinks[1].options.otherwise, 4);
     assert_int_equal(bus->retries, 5);
 }
 

@@ -66,8 +66,9 @@ static bool agree(const struct lb_alert_rule *source, struct lb_str source_key, 
     for (size_t i = 0; i < fields->count; i++) {
         struct lb_str one = LB_STR("");
         struct lb_str other = LB_STR("");
-        bool shared = value_of(source, source_key, fields->items[i], &one) &
-                      value_of(target, target_key, fields->items[i], &other);
+        bool has_one = value_of(source, source_key, fields->items[i], &one);
+        bool has_other = value_of(target, target_key, fields->items[i], &other);
+        bool shared = has_one && has_other;
 
         if (source->equal.count == 0 && !shared)
             continue;

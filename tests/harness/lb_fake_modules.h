@@ -337,7 +337,6 @@ struct fake_sink {
     int format;
     struct lb_strs brokers;
     uint64_t retries;
-    uint64_t otherwise;
     struct lb_str secret;
 };
 
@@ -388,7 +387,6 @@ static const struct lb_option fake_kafka_options[] = {
       .min = 1,
       .max = 100,
       .help = "how often" },
-    { .name = "else", .kind = LB_OPTION_SINKS, .offset = FAKE_AT(fake_sink, otherwise), .help = "stands in" },
     { .name = "password",
       .kind = LB_OPTION_STRING,
       .offset = FAKE_AT(fake_sink, secret),
