@@ -247,8 +247,9 @@ static bool read_fields(struct journald_source *self)
     size_t len;
 
     journal_entry_begin(&self->reader);
-    SD_JOURNAL_FOREACH_DATA(self->journal, data, len)
-    journal_entry_add(&self->reader, data, len);
+    sd_journal_restart_data(self->journal);
+    while (sd_journal_enumerate_available_data(self->journal, &data, &len) > 0)
+        journal_entry_add(&self->reader, data, len);
     self->at.entry = (struct lb_entry){ .position = self->at.cursor.number };
     if (!journal_entry_end(&self->reader, &self->at.entry))
         return false;

@@ -239,3 +239,24 @@ def test_a_last_line_without_a_newline_ends_after_its_timeout(logboom):
     with open(daemon.dir / "log" / "a.log", "a") as out:
         out.write("\nthree\n")
     wait_for(lambda: messages(daemon) == ["one", "two", "three"], what="no empty line in between")
+
+
+def test_containers_of_dockers_local_driver_are_told(logboom):
+    daemon = logboom("""
+sources:
+  in: {type: docker, include: ['{dir}/containers/*/*-json.log']}
+routes: [{to: out}]
+sinks:
+  out: {type: file, path: '{dir}/out.log'}
+""")
+    for container, name in (("a", "a-json.log"), ("b", "local-logs/container.log"), ("c", "c-json.log")):
+        path = daemon.dir / "containers" / container / name
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    (daemon.dir / "containers/c/local-logs").mkdir()
+    run = check(daemon)
+    assert run.returncode == 0 and "log by Docker's driver `local`" in run.stderr and "(1, such as" in run.stderr, run.stderr
+    assert f"{daemon.dir}/containers/b" in run.stderr
+    daemon.start().ready()
+    wait_for(lambda: "driver `local`" in daemon.log(), what="a word in the log")
+    assert "containers=1" in daemon.log()
