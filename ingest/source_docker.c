@@ -14,6 +14,7 @@
 
 #include "lb_alloc.h"
 #include "lb_json.h"
+#include "lb_log.h"
 #include "lb_scan.h"
 
 #include <fcntl.h>
@@ -275,10 +276,91 @@ static const struct lb_option options[] = {
     { .name = NULL },
 };
 
+/* --- containers whose logs are not there ----------------------------------------------------- */
+
+struct other_driver {
+    const char *name; /* the last part of the pattern */
+    uint32_t logs;
+    uint32_t count; /* containers without a log of that name */
+    char example[PATH_MAX];
+};
+
+static void ignore_directory(void *context, const char *path)
+{
+    (void)context, (void)path;
+}
+
+static void count_log(void *context, const char *path)
+{
+    struct other_driver *self = context;
+
+    (void)path;
+    self->logs++;
+}
+
+/* `path` is a directory that the driver `local` writes to: has the container another log beside it? */
+static void see_local(void *context, const char *path)
+{
+    struct other_driver *self = context;
+    struct lb_glob_visitor visitor = { ignore_directory, count_log, self };
+    const char *slash = strrchr(path, '/');
+    char pattern[PATH_MAX];
+
+    self->logs = 0;
+    if (slash == NULL ||
+        snprintf(pattern, sizeof(pattern), "%.*s/%s", (int)(slash - path), path, self->name) >= PATH_MAX)
+        return;
+    lb_glob_walk(pattern, &visitor);
+    if (self->logs > 0)
+        return;
+    self->count++;
+    snprintf(self->example, sizeof(self->example), "%.*s", (int)(slash - path), path);
+}
+
+/* Containers of Docker's driver `local`: its files are no json-file logs, and nobody else reads them. */
+static void find_local(const struct lb_source *source, struct other_driver *found)
+{
+    const struct lb_tail_state *state = source->state;
+    struct lb_glob_visitor visitor = { ignore_directory, see_local, found };
+
+    for (size_t i = 0; i < state->options.include.count; i++) {
+        const char *include = state->options.include.items[i].ptr;
+        const char *slash = strrchr(include, '/');
+        char pattern[PATH_MAX];
+
+        if (slash == NULL ||
+            snprintf(pattern, sizeof(pattern), "%.*s/local-logs", (int)(slash - include), include) >= PATH_MAX)
+            continue;
+        found->name = slash + 1;
+        lb_glob_walk(pattern, &visitor);
+    }
+}
+
+#define LOCAL_DRIVER                                                                                                   \
+    "containers log by Docker's driver `local`, which cannot be read; run them with --log-driver json-file, or set "   \
+    "\"log-driver\": \"json-file\" in daemon.json and make them anew"
+
+static enum lb_err check_source(struct lb_source *source, struct lb_diag *diag)
+{
+    struct other_driver found = { 0 };
+
+    find_local(source, &found);
+    if (found.count > 0)
+        lb_diag_warn(diag, lb_section_place(&source->section, "include"), LOCAL_DRIVER " (%u, such as %s)", found.count,
+                     found.example);
+    return lb_tail_source_check(source, diag);
+}
+
 static const struct lb_tail_kind kind = { .describe = describe, .whole = count_whole };
 
 static enum lb_err open_source(struct lb_source *source, struct lb_diag *diag)
 {
+    struct other_driver found = { 0 };
+
+    find_local(source, &found);
+    if (found.count > 0)
+        LB_WARN("source.docker", LOCAL_DRIVER " source=" LB_STR_FMT " containers=%u such_as=%s",
+                LB_STR_ARG(source->section.name), found.count, found.example);
     return lb_tail_source_open(source, &kind, diag);
 }
 
@@ -292,7 +374,7 @@ const struct lb_source_type lb_source_docker = {
     .multiline = true,
     .envelope = &lb_envelope_docker,
     .parse = "auto",
-    .check = lb_tail_source_check,
+    .check = check_source,
     .reads = lb_tail_source_reads,
     .open = open_source,
     .stop = lb_tail_source_stop,

@@ -4,12 +4,15 @@
  */
 #include "tail.h"
 
+static const char *const after_words[] = { "keep", "delete", NULL };
+
 static const struct lb_option options[] = {
     { .name = "include",
       .kind = LB_OPTION_STRINGS,
       .offset = offsetof(struct lb_tail_state, options.include),
-      .help = "patterns of the files to read; * and ? match within a name, ** any number of directories; a compressed "
-              "file (.gz, .zst, ...) only where the pattern ends as it does",
+      .help = "patterns of the files to read; * and ? match within a name, ** any number of directories, {name} one or "
+              "more characters that become a field ({service}, {host} and others); a compressed file (.gz, .zst) only "
+              "where the pattern ends as it does",
       .flags = LB_OPTION_REQUIRED },
     { .name = "encoding",
       .kind = LB_OPTION_STRING,
@@ -18,6 +21,19 @@ static const struct lb_option options[] = {
               "and what "
               "else iconv knows" },
     LB_TAIL_OPTIONS,
+    { .name = "line_timeout",
+      .kind = LB_OPTION_DURATION,
+      .offset = offsetof(struct lb_tail_state, options.line_timeout_ns),
+      .fallback = "0s",
+      .help = "a last line without a newline is a record when nothing was added to it for so long; 0s: it waits",
+      .max = 3600 * 24 * LB_SECOND },
+    { .name = "after",
+      .kind = LB_OPTION_CHOICE,
+      .offset = offsetof(struct lb_tail_state, options.after),
+      .fallback = "keep",
+      .help = "what becomes of a file when all of it is safe with every sink, and nobody has it open for writing: "
+              "delete removes it",
+      .choices = after_words },
     { .name = NULL },
 };
 
@@ -46,8 +62,14 @@ static enum lb_err find_encoding(struct lb_source *source, struct lb_diag *diag)
 
 static enum lb_err check_source(struct lb_source *source, struct lb_diag *diag)
 {
+    const struct lb_tail_state *state = source->state;
+    uint32_t errors = diag->errors;
     enum lb_err err = lb_tail_source_check(source, diag);
 
+    lb_tail_check_names(source, &state->options.include, diag);
+    lb_tail_check_packed(source, &state->options.include, diag);
+    if (diag->errors > errors)
+        return LB_BAD_CONF;
     return err == LB_OK ? find_encoding(source, diag) : err;
 }
 

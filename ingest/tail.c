@@ -115,6 +115,7 @@ void lb_tail_free(struct lb_tail *self)
     lb_free(self->files);
     lb_tail_map_free(&self->by_inode);
     lb_tail_map_free(&self->by_path);
+    lb_tail_packed_free(self);
     lb_tail_watch_close(self);
     free_known(self);
     lb_arena_free(&self->arena);
@@ -217,7 +218,8 @@ static bool may_let_go(const struct lb_tail_file *file, int64_t now)
         return false;
     if (file->fd < 0)
         return true; /* nothing can be read of it any more */
-    return file->offset >= file->size && (is_deleted(file) || silent >= MOVED_AWAY_SECONDS * LB_SECOND);
+    bool read = file->packed != LB_UNPACK_NONE ? file->finished : file->offset >= file->size;
+    return read && (is_deleted(file) || silent >= MOVED_AWAY_SECONDS * LB_SECOND);
 }
 
 static void tick_file(struct lb_tail *self, struct lb_tail_file *file, int64_t now)
@@ -230,7 +232,14 @@ static void tick_file(struct lb_tail *self, struct lb_tail_file *file, int64_t n
         lb_tail_drop(self, file);
         return;
     }
-    bool unfinished = file->offset < file->size && (file->gone || file->rotated || file->open_ns != 0);
+    if (lb_tail_delete(self, file, now))
+        return;
+    if (file->packed != LB_UNPACK_NONE) {
+        lb_tail_tick_packed(self, file);
+        return;
+    }
+    bool unfinished = file->offset < file->size &&
+                      (file->gone || file->rotated || file->open_ns != 0 || self->options.line_timeout_ns > 0);
     bool unopened = file->stream == NULL && file->size > file->offset;
     if (unfinished || unopened || file->unreadable)
         lb_tail_ready(self, file);
@@ -245,11 +254,18 @@ static void look_again(struct lb_tail_file *file)
         file->size = (uint64_t)status.st_size;
 }
 
-static int64_t note_unread(struct lb_tail_file *file)
+static int64_t note_unread(const struct lb_tail *self, struct lb_tail_file *file)
 {
     /* A line that has not ended yet was read all the same. */
     uint64_t read = file->scanned > file->offset ? file->scanned : file->offset;
 
+    if (file->packed != LB_UNPACK_NONE) {
+        uint64_t unread = lb_tail_packed_unread(self, file);
+
+        if (file->stream != NULL)
+            lb_stream_note_unread(file->stream, unread);
+        return (int64_t)unread;
+    }
     if (file->stream != NULL)
         lb_stream_note_unread(file->stream, file->size > read ? file->size - read : 0);
     return file->size > file->offset ? (int64_t)(file->size - file->offset) : 0;
@@ -265,7 +281,7 @@ void lb_tail_tick(struct lb_tail *self)
     for (uint32_t i = self->file_count; i-- > 0;) {
         if (stuck)
             look_again(self->files[i]);
-        lag += note_unread(self->files[i]);
+        lag += note_unread(self, self->files[i]);
         tick_file(self, self->files[i], now);
     }
     lb_metric_set(self->metrics.lag, lag);

@@ -13,8 +13,10 @@
  *   tail_scan   finding files     tail_rotate    renamed, deleted, truncated
  *   tail_watch  inotify           tail_siblings  copies, rotated logs
  *   tail_since  since when        tail_read      one slab
- *   tail_file   table of files
- *   tail_lines  lines in a slab   tail           turns and ticks
+ *   tail_file   table of files    tail_packed    the same of a .gz, .zst
+ *   tail_names  {name}            tail_unpack    what is in a .gz, .zst
+ *   tail_lines  lines in a slab   tail_delete    `after: delete`
+ *   tail        turns and ticks
  *   tail_source the loop around all this
  */
 #ifndef LB_TAIL_H
@@ -25,6 +27,7 @@
 #include "lb_metrics.h"
 #include "lb_source.h"
 #include "tail_map.h"
+#include "tail_unpack.h"
 
 #include <sys/queue.h>
 #include <sys/stat.h>
@@ -37,9 +40,11 @@ enum {
     LB_TAIL_EVENTS_MAX = LB_SLAB_LARGE / 64 + 16,
     LB_TAIL_SCRATCH_BYTES = 64 * 1024,
     LB_TAIL_FIND_TRIES = 10, /* of a file that is renamed while it is looked for */
+    LB_TAIL_NAMES_MAX = 8,   /* `{name}` in one pattern */
 };
 
 enum lb_tail_from { LB_TAIL_FROM_HEAD, LB_TAIL_FROM_END };
+enum lb_tail_after { LB_TAIL_AFTER_KEEP, LB_TAIL_AFTER_DELETE };
 
 /* The first member of the state of every source that tails. */
 struct lb_tail_options {
@@ -48,6 +53,8 @@ struct lb_tail_options {
     int read_from; /* enum lb_tail_from, of files that are there at the first start */
     int64_t ignore_older_ns;
     int64_t poll_ns;
+    int64_t line_timeout_ns; /* 0: a last line waits for its newline */
+    int after;               /* enum lb_tail_after: what becomes of a file that everybody has */
 };
 
 /* What differs between the sources. */
@@ -71,6 +78,7 @@ struct lb_tail_identity {
     uint32_t length;
     uint64_t start;  /* positions before it are not ours: `read_from: end` */
     int64_t born_ns; /* Unix time at which its stream was made */
+    uint64_t done;   /* of a compressed file that everybody has: its size then; 0: it has to be read */
 };
 
 struct lb_tail_file {
@@ -79,7 +87,8 @@ struct lb_tail_file {
     struct lb_stream *stream;
     char *path;       /* where it is, symbolic links resolved */
     char *name;       /* as it was found */
-    uint64_t offset;  /* all before it was pushed */
+    uint64_t offset;  /* all before it was pushed; of a compressed file, in its text */
+    uint64_t pushed;  /* behind the last event of this run, or where it began: blank lines move no mark */
     uint64_t size;    /* as last seen */
     uint64_t scanned; /* no line ends in [offset, scanned) */
     uint64_t marker;  /* XXH64 of the `marker_len` bytes before `offset` */
@@ -98,6 +107,10 @@ struct lb_tail_file {
     bool rotated;    /* it lost its name: nobody should write to it for much longer */
     bool gone;       /* no path leads to it; only the descriptor does */
     bool unreadable; /* told once; tried again at each tick */
+    bool finished;   /* compressed: read to its end, until it changes */
+    bool bad;        /* and that was none */
+    bool kept;       /* it cannot be deleted; told once */
+    uint8_t packed;  /* enum lb_unpack_kind */
     TAILQ_ENTRY(lb_tail_file) ready_link;
     TAILQ_ENTRY(lb_tail_file) fd_link;
 };
@@ -171,6 +184,8 @@ struct lb_tail {
     bool refused;          /* by the ledger, or for want of memory */
     uint32_t generation;
 
+    struct lb_tail_packed *packed; /* the compressed file that is being read; NULL: there was none yet */
+
     uint32_t event_bytes; /* recent average: how much to read until the event table is full */
     struct lb_tail_metrics metrics;
     uint32_t ends[LB_TAIL_EVENTS_MAX];
@@ -224,6 +239,28 @@ bool lb_tail_covers(const struct lb_tail_options *options, const char *path);
 /* True when a tail with these options would read a file of that path. */
 bool lb_tail_matches(const struct lb_tail_options *options, const char *path);
 bool lb_tail_excludes(const struct lb_tail_options *options, const char *path);
+
+/* --- tail_names.c ------------------------------------------------------------------- */
+
+struct lb_tail_name {
+    struct lb_str name;
+    struct lb_str value;
+};
+
+struct lb_tail_names {
+    struct lb_tail_name items[LB_TAIL_NAMES_MAX];
+    uint32_t count;
+};
+
+/* Of the `{name}` that `text` begins with; 0: it begins with none. */
+size_t lb_tail_name_length(const char *text);
+
+/* What the names of `pattern` stand for in `path`; slices of both. False: the pattern does not match. */
+bool lb_tail_read_names(const char *pattern, const char *path, struct lb_tail_names *names);
+
+/* The names become static parts of the file's stream. */
+void lb_tail_describe_names(const struct lb_tail *self, const struct lb_tail_file *file);
+void lb_tail_check_names(const struct lb_source *source, const struct lb_strs *include, struct lb_diag *diag);
 
 /* --- tail_scan.c ------------------------------------------------------------- */
 
@@ -311,6 +348,12 @@ struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, c
  */
 struct lb_tail_file *lb_tail_find_moved(struct lb_tail *self, const struct lb_tail_known *known, uint64_t size);
 
+/*
+ * Would `path` be a rotated log of ours? app.log.1, app.log-20260101, app.1.log and app-20260101.log are names of
+ * app.log, whose path goes to `log` (room for PATH_MAX bytes).
+ */
+bool lb_tail_log_name(const struct lb_tail *self, const char *path, char *log);
+
 /* True when the new file behind `fd` begins like one that is read: it may be a copy in the making. */
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd);
 
@@ -378,6 +421,34 @@ enum lb_tail_step {
 
 /* Pushes at most one batch. */
 enum lb_tail_step lb_tail_read(struct lb_tail *self, struct lb_tail_file *file);
+
+/*
+ * Pushes the batch, or gives it back when it has no event; either way the file goes on at `end`. How many events of a
+ * batch need nothing of what is not read yet.
+ */
+void lb_tail_hand_on(struct lb_tail *self, struct lb_tail_file *file, struct lb_batch *batch, uint64_t end);
+uint32_t lb_tail_count_whole(struct lb_tail *self, struct lb_batch *batch);
+
+/* Says once that the file cannot be read now; nothing of it is given up. */
+void lb_tail_read_failed(struct lb_tail *self, struct lb_tail_file *file);
+
+/* --- tail_packed.c -------------------------------------------------------------------- */
+
+enum lb_tail_step lb_tail_read_packed(struct lb_tail *self, struct lb_tail_file *file);
+
+/* Each tick: what waits for the others, or for bytes that are missing; and notes what everybody has. */
+void lb_tail_tick_packed(struct lb_tail *self, struct lb_tail_file *file);
+
+/* Bytes of a compressed file that were not looked at yet. */
+uint64_t lb_tail_packed_unread(const struct lb_tail *self, const struct lb_tail_file *file);
+void lb_tail_packed_let_go(struct lb_tail *self, const struct lb_tail_file *file); /* the file goes, or begins anew */
+void lb_tail_packed_free(struct lb_tail *self);
+void lb_tail_check_packed(const struct lb_source *source, const struct lb_strs *include, struct lb_diag *diag);
+
+/* --- tail_delete.c -------------------------------------------------------------------- */
+
+/* Each tick: with `after: delete`, removes the file when everybody has all of it. True: it was let go. */
+bool lb_tail_delete(struct lb_tail *self, struct lb_tail_file *file, int64_t now);
 
 /* --- tail_lines.c ---------------------------------------------------------------------- */
 

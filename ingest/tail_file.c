@@ -77,6 +77,7 @@ static struct lb_tail_file *new_file(const char *path, const struct stat *status
     if (realpath(path, resolved) == NULL)
         snprintf(resolved, sizeof(resolved), "%s", path);
     file->fd = -1;
+    file->packed = (uint8_t)lb_unpack_kind(path);
     file->identity.device = status->st_dev;
     file->identity.inode = status->st_ino;
     file->size = (uint64_t)status->st_size;
@@ -126,6 +127,7 @@ void lb_tail_drop(struct lb_tail *self, struct lb_tail_file *file)
 
 void lb_tail_release(struct lb_tail *self, struct lb_tail_file *file)
 {
+    lb_tail_packed_let_go(self, file);
     lb_tail_file_close(self, file);
     if (file->ready)
         TAILQ_REMOVE(&self->ready, file, ready_link);

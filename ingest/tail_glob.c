@@ -1,6 +1,7 @@
 /*
  * tail_glob.c - patterns of paths: `*`, `?`, `[…]` within a name, `**` for
- * any number of directories.
+ * any number of directories, `{name}` for one or more characters that are
+ * kept (tail_names.c).
  *
  * Not glob(3), because a tail also wants to know every directory in which a
  * match could appear, to watch it. As in a shell, a leading dot is matched
@@ -27,9 +28,31 @@ static void walk(struct walk *self, const char *pattern);
 static bool is_wild(const char *component, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        if (strchr("*?[\\", component[i]) != NULL)
+        if (strchr("*?[\\", component[i]) != NULL || lb_tail_name_length(component + i) > 0)
             return true;
     return false;
+}
+
+/* As fnmatch() takes it: a name is one character or more. `out` has room for NAME_MAX + 1 bytes. */
+static bool plain_pattern(const char *component, size_t len, char *out)
+{
+    size_t used = 0;
+
+    if (len > NAME_MAX)
+        return false;
+    for (size_t at = 0; at < len;) {
+        size_t name = lb_tail_name_length(component + at);
+
+        if (name > 0) {
+            memcpy(out + used, "?*", 2);
+            used += 2;
+            at += name;
+        } else {
+            out[used++] = component[at++];
+        }
+    }
+    out[used] = '\0';
+    return true;
 }
 
 static bool is_deep(const char *component, size_t len)
@@ -122,11 +145,7 @@ static void walk_entry(struct walk *self, const struct dirent *entry, const char
         if (entry->d_name[0] == '.')
             return;
     } else {
-        if (len >= sizeof(pattern))
-            return;
-        memcpy(pattern, component, len);
-        pattern[len] = '\0';
-        if (fnmatch(pattern, entry->d_name, FNM_PERIOD) != 0)
+        if (!plain_pattern(component, len, pattern) || fnmatch(pattern, entry->d_name, FNM_PERIOD) != 0)
             return;
     }
     size_t before = enter(self, entry->d_name, strlen(entry->d_name));
@@ -186,10 +205,8 @@ static bool match_component(const char *pattern, size_t pattern_len, const char 
     char left[NAME_MAX + 1];
     char right[NAME_MAX + 1];
 
-    if (pattern_len > NAME_MAX || name_len > NAME_MAX)
+    if (name_len > NAME_MAX || !plain_pattern(pattern, pattern_len, left))
         return false;
-    memcpy(left, pattern, pattern_len);
-    left[pattern_len] = '\0';
     memcpy(right, name, name_len);
     right[name_len] = '\0';
     return fnmatch(left, right, FNM_PERIOD) == 0;

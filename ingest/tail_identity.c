@@ -2,7 +2,9 @@
  * tail_identity.c - who a file is, and which stream it has.
  *
  * The ledger holds, for each stream, where its file was and what it began
- * with: "device:inode:length:hash:start:born:path", numbers in hexadecimal. At
+ * with: "device:inode:length:hash:start:born:path", numbers in hexadecimal. Of
+ * a compressed file that everybody has, DONE is added to the length, and
+ * `start` is the size that it had. At
  * the start each of them is matched with what is on disk. Inode and content
  * decide; the device number (it may change with a reboot) or the path must
  * agree too. An identity is forgotten only when its directory, or the nearest
@@ -23,14 +25,16 @@
 
 enum { IDENTITY_BYTES = PATH_MAX + 128, HOLD_SECONDS = 5 };
 
+#define DONE ((uint32_t)1 << 31)
+
 /* --- text -------------------------------------------------------------------- */
 
 static struct lb_str write_identity(const struct lb_tail_identity *identity, const char *path, char *text)
 {
-    int len =
-        snprintf(text, IDENTITY_BYTES, "%" PRIx64 ":%" PRIx64 ":%" PRIx32 ":%" PRIx64 ":%" PRIx64 ":%" PRIx64 ":%s",
-                 identity->device, identity->inode, identity->length, identity->fingerprint, identity->start,
-                 (uint64_t)identity->born_ns, path);
+    int len = snprintf(text, IDENTITY_BYTES,
+                       "%" PRIx64 ":%" PRIx64 ":%" PRIx32 ":%" PRIx64 ":%" PRIx64 ":%" PRIx64 ":%s", identity->device,
+                       identity->inode, identity->length | (identity->done != 0 ? DONE : 0), identity->fingerprint,
+                       identity->done != 0 ? identity->done : identity->start, (uint64_t)identity->born_ns, path);
 
     return (struct lb_str){ text, len < IDENTITY_BYTES ? (size_t)len : IDENTITY_BYTES - 1 };
 }
@@ -62,10 +66,16 @@ static bool read_identity(struct lb_str text, struct lb_tail_known *known)
             return false;
         at++;
     }
+    bool done = (numbers[2] & DONE) != 0;
+    numbers[2] &= ~(uint64_t)DONE;
     if (numbers[2] > LB_TAIL_HEAD_BYTES || at == text.len || text.len - at >= PATH_MAX)
         return false;
-    known->identity = (struct lb_tail_identity){ numbers[0],           numbers[1], numbers[3],
-                                                 (uint32_t)numbers[2], numbers[4], (int64_t)numbers[5] };
+    known->identity = (struct lb_tail_identity){ numbers[0], numbers[1],          numbers[3], (uint32_t)numbers[2],
+                                                 numbers[4], (int64_t)numbers[5], 0 };
+    if (done) {
+        known->identity.done = known->identity.start;
+        known->identity.start = 0;
+    }
     known->path = lb_alloc(text.len - at + 1);
     if (known->path == NULL)
         return false;
@@ -198,6 +208,7 @@ static void claim(struct lb_tail_known *known, struct lb_tail_file *file)
     file->identity.device = device;
     file->identity.inode = inode;
     file->offset = known->identity.start;
+    file->finished = known->identity.done != 0;
 }
 
 bool lb_tail_adopt(struct lb_tail *self, struct lb_tail_file *file)
@@ -379,6 +390,8 @@ static void describe(struct lb_tail *self, struct lb_tail_file *file)
     stream->name = lb_arena_copy(&stream->arena, name);
     if (self->kind->describe != NULL)
         self->kind->describe(stream, file->name);
+    else
+        lb_tail_describe_names(self, file);
 }
 
 /* Until the original was truncated, and this one took over its position; or it is no copy after all. */
@@ -420,6 +433,7 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     describe(self, file);
     if (file->id != 0 && file->stream->resume > file->offset)
         file->offset = file->stream->resume;
+    file->pushed = file->offset;
     if (fstat(file->fd, &status) == 0)
         file->size = (uint64_t)status.st_size;
     if (was_truncated) /* perhaps more than once */

@@ -52,7 +52,9 @@ static bool is_idle(const struct lb_tail_file *file, int64_t seconds)
 /* Does an unfinished line at the end of the file end there? */
 static bool is_final(const struct lb_tail *self, const struct lb_tail_file *file)
 {
-    if (self->source->exit_at_eof)
+    int64_t timeout_ns = self->options.line_timeout_ns;
+
+    if (self->source->exit_at_eof || (timeout_ns > 0 && lb_clock_monotonic() - file->changed_ns >= timeout_ns))
         return true;
     return (file->gone && is_idle(file, REST_SECONDS)) || (file->rotated && is_idle(file, ROTATED_REST_SECONDS));
 }
@@ -81,7 +83,7 @@ static size_t read_length(const struct lb_tail *self, const struct lb_tail_file 
 }
 
 /* Nothing of it is given up; where a path leads to it, another descriptor may do better. */
-static void read_failed(struct lb_tail *self, struct lb_tail_file *file)
+void lb_tail_read_failed(struct lb_tail *self, struct lb_tail_file *file)
 {
     if (!file->unreadable)
         LB_ERROR("source.file", "cannot read file, it is tried again every second path=%s error=\"%s\"", file->path,
@@ -173,8 +175,7 @@ static bool parts_are_late(struct lb_tail *self, struct lb_tail_file *file, cons
     return now - file->open_ns >= PARTS_SECONDS * LB_SECOND;
 }
 
-/* How many events need nothing of what is not read yet. */
-static uint32_t count_whole(struct lb_tail *self, struct lb_batch *batch)
+uint32_t lb_tail_count_whole(struct lb_tail *self, struct lb_batch *batch)
 {
     const struct lb_multiline *rule = self->source->multiline;
 
@@ -190,7 +191,7 @@ static void cut_parts(struct lb_tail *self, struct lb_tail_file *file, struct re
 
     if (batch->event_count == 0)
         return;
-    uint32_t whole = count_whole(self, batch);
+    uint32_t whole = lb_tail_count_whole(self, batch);
     if (whole == batch->event_count) {
         file->open_ns = 0;
         return;
@@ -273,8 +274,7 @@ static void count_batch(struct lb_tail *self, const struct lb_batch *batch, size
     self->event_bytes = (uint32_t)((self->event_bytes * 3 + average) / 4 + 1);
 }
 
-/* Pushes the batch, or gives it back when it has no event; either way the file goes on behind `consumed`. */
-static void hand_on(struct lb_tail *self, struct lb_tail_file *file, struct lb_batch *batch, uint64_t end)
+void lb_tail_hand_on(struct lb_tail *self, struct lb_tail_file *file, struct lb_batch *batch, uint64_t end)
 {
     count_batch(self, batch, (size_t)(end - file->offset));
     batch->position = file->offset;
@@ -284,8 +284,10 @@ static void hand_on(struct lb_tail *self, struct lb_tail_file *file, struct lb_b
     file->wanted = 0;
     if (file->scanned < end)
         file->scanned = end;
-    if (lb_tail_grow_head(&file->identity, file->fd, batch))
+    if (lb_tail_grow_head(&file->identity, file->fd, file->packed != LB_UNPACK_NONE ? NULL : batch))
         lb_tail_identify(file);
+    if (batch->event_count > 0)
+        file->pushed = end;
     if (batch->event_count > 0)
         lb_queue_push(self->source->queue, batch);
     else
@@ -309,7 +311,7 @@ static enum lb_tail_step read_lines(struct lb_tail *self, struct lb_tail_file *f
     if (err != LB_OK) {
         lb_batch_unref(reading.batch);
         if (err == LB_IO)
-            read_failed(self, file);
+            lb_tail_read_failed(self, file);
         else
             lb_tail_truncated(self, file);
         return LB_TAIL_STEP_IDLE;
@@ -322,7 +324,7 @@ static enum lb_tail_step read_lines(struct lb_tail *self, struct lb_tail_file *f
     }
     set_marker(file, reading.marker, reading.batch->bytes, reading.consumed);
     reading.batch->length = (uint32_t)reading.consumed;
-    hand_on(self, file, reading.batch, file->offset + reading.consumed);
+    lb_tail_hand_on(self, file, reading.batch, file->offset + reading.consumed);
     return next_step(file, &reading, !reading.at_end || reading.full);
 }
 
@@ -341,7 +343,7 @@ static enum lb_tail_step read_overlong(struct lb_tail *self, struct lb_tail_file
     if (match != LB_TAIL_SAME || got != (ssize_t)(max_line + 1)) {
         lb_batch_unref(batch);
         if (match == LB_TAIL_UNKNOWN)
-            read_failed(self, file);
+            lb_tail_read_failed(self, file);
         else
             lb_tail_truncated(self, file);
         return LB_TAIL_STEP_IDLE;
@@ -350,7 +352,7 @@ static enum lb_tail_step read_overlong(struct lb_tail *self, struct lb_tail_file
     lb_batch_event(batch, batch->event_count - 1)->truncated = 1;
     batch->length = lb_batch_event(batch, batch->event_count - 1)->length;
     file->marker_len = 0; /* what comes before `end` was not kept; the head and the size must do */
-    hand_on(self, file, batch, end);
+    lb_tail_hand_on(self, file, batch, end);
     return LB_TAIL_STEP_MORE;
 }
 
@@ -390,7 +392,7 @@ static enum lb_tail_step look_ahead(struct lb_tail *self, struct lb_tail_file *f
         ssize_t got = lb_tail_pread(file->fd, self->scratch, asked, file->scanned);
 
         if (got < 0) {
-            read_failed(self, file);
+            lb_tail_read_failed(self, file);
             return LB_TAIL_STEP_IDLE;
         }
         if (got == 0 && !is_final(self, file)) {
@@ -421,6 +423,8 @@ static enum lb_tail_step look_ahead(struct lb_tail *self, struct lb_tail_file *f
 
 enum lb_tail_step lb_tail_read(struct lb_tail *self, struct lb_tail_file *file)
 {
+    if (file->packed != LB_UNPACK_NONE)
+        return lb_tail_read_packed(self, file);
     if (!lb_tail_file_open(self, file))
         return LB_TAIL_STEP_IDLE;
     if (file->scanned >= file->offset + AHEAD_MIN) {

@@ -92,9 +92,13 @@ static void start_over(struct lb_tail_file *file)
     file->identity.length = 0;
     file->identity.fingerprint = 0;
     file->identity.start = 0;
+    file->identity.done = 0;
     file->id = 0;
     file->offset = 0;
     file->scanned = 0;
+    file->pushed = 0;
+    file->finished = false;
+    file->bad = false;
     file->marker_len = 0;
     file->wanted = 0;
     file->open_ns = 0;
@@ -127,6 +131,7 @@ static void leave_content(struct lb_tail *self, struct lb_tail_file *file)
 void lb_tail_truncated(struct lb_tail *self, struct lb_tail_file *file)
 {
     lb_metric_add(self->metrics.rotations, 1);
+    lb_tail_packed_let_go(self, file);
     if (file->stream != NULL)
         leave_content(self, file);
     start_over(file);

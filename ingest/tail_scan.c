@@ -52,6 +52,11 @@ static void choose_start(struct lb_tail *self, struct lb_tail_file *file)
 
     if (!from_end && !is_too_old(self, file))
         return;
+    if (file->packed != LB_UNPACK_NONE) {
+        file->identity.done = file->size;
+        file->finished = true;
+        return;
+    }
     file->identity.start = last_line_end(self, file->path, file->size, self->source->options.max_line);
     file->offset = file->identity.start;
 }
@@ -87,7 +92,8 @@ static void found_again(struct lb_tail *self, struct lb_tail_file *file, const c
     if (modified_ns == file->modified_ns && (uint64_t)status->st_size == file->size)
         return;
     file->modified_ns = modified_ns;
-    file->changed_ns = lb_clock_monotonic();
+    if ((uint64_t)status->st_size != file->size) /* what grew may have been read before its time was seen */
+        file->changed_ns = lb_clock_monotonic();
     lb_tail_ready(self, file);
 }
 

@@ -56,11 +56,7 @@ static void copy_text(char *to, const char *from, size_t len)
     to[len] = '\0';
 }
 
-/*
- * Would `path` be a rotated log of ours? app.log.1, app.log-20260101, app.1.log and app-20260101.log are names of
- * app.log, whose path goes to `log`.
- */
-static bool is_rotated_log(const struct lb_tail *self, const char *path, char *log)
+bool lb_tail_log_name(const struct lb_tail *self, const char *path, char *log)
 {
     const char *name = base_name(path);
     const char *dot = strrchr(name, '.');
@@ -240,8 +236,8 @@ struct lb_tail_file *lb_tail_find_moved(struct lb_tail *self, const struct lb_ta
         struct lb_tail_file *file = self->files[i];
         unsigned parts = common_parts(file->path, known->path);
 
-        if (file->id != 0 || file->stream != NULL || file->size < size || parts == 0 || parts < most ||
-            lb_tail_match_path(&known->identity, file->path) != LB_TAIL_SAME)
+        if (file->id != 0 || file->stream != NULL || (file->packed == LB_UNPACK_NONE && file->size < size) ||
+            parts == 0 || parts < most || lb_tail_match_path(&known->identity, file->path) != LB_TAIL_SAME)
             continue;
         found = parts > most ? file : NULL;
         most = parts;
@@ -298,7 +294,7 @@ static bool take_missed(struct visit *self, const char *path)
     char log[PATH_MAX];
 
     if (lb_tail_matches(&tail->options, path) || lb_tail_excludes(&tail->options, path) ||
-        !is_rotated_log(tail, path, log) || !is_regular(self))
+        !lb_tail_log_name(tail, path, log) || !is_regular(self))
         return false;
     if (lb_tail_mtime(&self->status) >= lb_tail_followed_since(tail, log) &&
         lb_tail_find(tail, self->status.st_dev, self->status.st_ino) == NULL)
@@ -320,7 +316,7 @@ void lb_tail_note_log(struct lb_tail *self, struct lb_tail_known *known)
     const char *path = known->path;
     uint32_t cursor = 0;
 
-    if (!lb_tail_matches(&self->options, path) && is_rotated_log(self, path, log))
+    if (!lb_tail_matches(&self->options, path) && lb_tail_log_name(self, path, log))
         path = log;
     uint64_t key = XXH64(path, strlen(path), 0);
     struct lb_tail_known *before = lb_tail_map_each(&self->known_by_log, key, &cursor);

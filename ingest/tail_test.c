@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <xxhash.h>
+#include <zlib.h>
 
 static int quiet(void **state)
 {
@@ -702,6 +703,174 @@ static void without_inotify_scans_find_everything(void **state)
     world_free(&world);
 }
 
+static void write_packed(struct world *world, const char *name, const char *text)
+{
+    gzFile file = gzopen(world_path(world, name), "ab");
+
+    assert_non_null(file);
+    assert_int_equal(gzwrite(file, text, (unsigned)strlen(text)), (int)strlen(text));
+    gzclose(file);
+}
+
+static void a_compressed_file_is_read_once_whatever_was_committed(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "*.gz");
+    write_packed(&world, "log/a.gz", "one\ntwo\n");
+    world_start(&world);
+    world_run(&world);
+    world_commit(&world, 1); /* the other has nothing */
+    world_crash(&world);
+    write_packed(&world, "log/b.gz", "three\nfour");
+    world_start(&world);
+    world_run(&world);
+    commit(&world);
+    later(&world, 1); /* what everybody has is noted */
+    commit(&world);
+    world_crash(&world);
+    world_start(&world);
+    assert_true(world.tail->files[0]->finished && world.tail->files[1]->finished);
+    world_stop(&world);
+    assert_int_equal(world.committed[0].count, 4); /* in any order of the files */
+    assert_int_equal(world.committed[1].count, 4);
+    world_free(&world);
+}
+
+static void a_compressed_file_that_grows_by_a_member_goes_on(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "*.gz");
+    write_packed(&world, "log/a.gz", "one\n");
+    world_start(&world);
+    world_run(&world);
+    commit(&world);
+    later(&world, 1);
+    write_packed(&world, "log/a.gz", "two\n");
+    world_run(&world);
+    commit(&world);
+    world_stop(&world);
+    write_packed(&world, "log/a.gz", "three\n");
+    world_start(&world);
+    world_stop(&world);
+    world_expect(&world, "one\ntwo\nthree\n");
+    world_free(&world);
+}
+
+static void overlong_lines_of_a_compressed_file_are_cut(void **state)
+{
+    struct world world;
+    char *text = malloc(2000001);
+
+    (void)state;
+    world_init(&world, "*.gz");
+    world.source.options.max_line = 4096;
+    memset(text, 'x', 2000000);
+    text[2000000] = '\0';
+    memcpy(text + 4096, "\n", 1);           /* just as long as may be */
+    memcpy(text + 4097 + 5000, "\n", 1);    /* in one slab */
+    memcpy(text + 1000000, "\nshort\n", 7); /* over many */
+    write_packed(&world, "log/a.gz", text); /* and one that never ends */
+    free(text);
+    world_start(&world);
+    world_stop(&world);
+    world_start(&world);
+    world_stop(&world);
+    assert_int_equal(world.committed[0].count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(strlen(world.committed[0].items[i].text), i == 3 ? 5 : 4096);
+        assert_int_equal(world.committed[0].items[i].truncated, i != 0 && i != 3);
+    }
+    world_free(&world);
+}
+
+static void a_file_is_deleted_only_when_all_have_committed_all(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "*");
+    world.options.after = LB_TAIL_AFTER_DELETE;
+    world_write(&world, "log/a.log", "one\n\n");
+    write_packed(&world, "log/b.gz", "not ours\n");
+    world_start(&world);
+    world_run(&world);
+    later(&world, 60);
+    world_commit(&world, 0);
+    later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    world_crash(&world);
+    world_start(&world);
+    world_run(&world);
+    commit(&world);
+    world_write(&world, "log/a.log", "two");
+    later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    world_write(&world, "log/a.log", "\n");
+    world_run(&world);
+    later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    commit(&world);
+    int writer = open(world_path(&world, "log/a.log"), O_WRONLY | O_APPEND | O_CLOEXEC);
+    later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    close(writer);
+    later(&world, 60);
+    assert_int_not_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    assert_int_equal(access(world_path(&world, "log/b.gz"), F_OK), 0);
+    world_stop(&world);
+    world_expect(&world, "one\ntwo\n");
+    world_free(&world);
+}
+
+static void what_was_skipped_is_not_deleted(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "*.log");
+    world.options.after = LB_TAIL_AFTER_DELETE;
+    world.options.read_from = LB_TAIL_FROM_END;
+    world_write(&world, "log/a.log", "one\n");
+    world_start(&world);
+    world_write(&world, "log/a.log", "two\n");
+    world_run(&world);
+    commit(&world);
+    later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    world_stop(&world);
+    world_expect(&world, "two\n");
+    world_free(&world);
+}
+
+static void a_last_line_ends_after_its_timeout(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "*.log");
+    world.options.line_timeout_ns = 5 * LB_SECOND;
+    world_write(&world, "log/a.log", "one\ntw");
+    world_start(&world);
+    world_run(&world);
+    later(&world, 3);
+    world_write(&world, "log/a.log", "o");
+    world_run(&world);
+    later(&world, 3);
+    commit(&world);
+    world_expect(&world, "one\n");
+    later(&world, 3);
+    commit(&world);
+    world_expect(&world, "one\ntwo\n");
+    world_write(&world, "log/a.log", "\nthree\n");
+    world_stop(&world);
+    world_expect(&world, "one\ntwo\nthree\n");
+    world_free(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -734,6 +903,12 @@ int main(void)
         cmocka_unit_test(with_exit_at_eof_the_last_line_needs_no_newline),
         cmocka_unit_test(events_end_where_a_consumer_was),
         cmocka_unit_test(without_inotify_scans_find_everything),
+        cmocka_unit_test(a_compressed_file_is_read_once_whatever_was_committed),
+        cmocka_unit_test(a_compressed_file_that_grows_by_a_member_goes_on),
+        cmocka_unit_test(overlong_lines_of_a_compressed_file_are_cut),
+        cmocka_unit_test(a_file_is_deleted_only_when_all_have_committed_all),
+        cmocka_unit_test(what_was_skipped_is_not_deleted),
+        cmocka_unit_test(a_last_line_ends_after_its_timeout),
     };
 
     return cmocka_run_group_tests_name("ingest/tail", tests, quiet, NULL);
