@@ -20,7 +20,7 @@ enum { TELL_SECONDS = 5 }; /* how often it is told what was held back */
 
 #define MEMBER(name) offsetof(struct syslog_source, name)
 
-static const struct lb_option syslog_options[] = {
+const struct lb_option syslog_options[] = {
     { "listen", LB_OPTION_STRINGS, MEMBER(listen), NULL,
       "Where to listen: udp://, tcp:// and tls://HOST:PORT, unix:// and unixgram:///PATH; an empty host is every "
       "address, IPv4 "
@@ -181,7 +181,7 @@ static void wake(void *context)
 
 /* --- open and close ------------------------------------------------------------------ */
 
-static struct lb_metric *metric(const struct syslog_source *self, enum lb_metric_kind kind, const char *noun,
+struct lb_metric *syslog_metric(const struct syslog_source *self, enum lb_metric_kind kind, const char *noun,
                                 const char *help)
 {
     char source[LB_KEY_BYTES_MAX];
@@ -197,20 +197,21 @@ static struct lb_metric *metric(const struct syslog_source *self, enum lb_metric
 static void register_metrics(struct syslog_source *self)
 {
     self->metrics = (struct syslog_metrics){
-        .messages = metric(self, LB_COUNTER, "messages_total", "Messages received"),
-        .bytes = metric(self, LB_COUNTER, "bytes_total", "Bytes received"),
-        .dropped = metric(self, LB_COUNTER, "kernel_dropped_total",
-                          "Datagrams that the kernel dropped because the receive buffer was full"),
-        .truncated = metric(self, LB_COUNTER, "truncated_messages_total", "Messages that were cut at max_line"),
-        .connections = metric(self, LB_GAUGE, "connections", "Open connections"),
-        .refused = metric(self, LB_COUNTER, "refused_connections_total",
-                          "Connections refused because max_connections were open"),
-        .framing_errors = metric(self, LB_COUNTER, "framing_errors_total",
-                                 "Connections closed because what they sent is none of this protocol"),
-        .handshake_errors = metric(self, LB_COUNTER, "handshake_errors_total",
-                                   "Connections closed before a record: TLS or a PROXY header failed or took too long"),
+        .messages = syslog_metric(self, LB_COUNTER, "messages_total", "Messages received"),
+        .bytes = syslog_metric(self, LB_COUNTER, "bytes_total", "Bytes received"),
+        .dropped = syslog_metric(self, LB_COUNTER, "kernel_dropped_total",
+                                 "Datagrams that the kernel dropped because the receive buffer was full"),
+        .truncated = syslog_metric(self, LB_COUNTER, "truncated_messages_total", "Messages that were cut at max_line"),
+        .connections = syslog_metric(self, LB_GAUGE, "connections", "Open connections"),
+        .refused = syslog_metric(self, LB_COUNTER, "refused_connections_total",
+                                 "Connections refused because max_connections were open"),
+        .framing_errors = syslog_metric(self, LB_COUNTER, "framing_errors_total",
+                                        "Connections closed because what they sent is none of this protocol"),
+        .handshake_errors =
+            syslog_metric(self, LB_COUNTER, "handshake_errors_total",
+                          "Connections closed before a record: TLS or a PROXY header failed or took too long"),
         .held_back =
-            metric(self, LB_COUNTER, "held_back_total", "Messages dropped because their peer was over its rate"),
+            syslog_metric(self, LB_COUNTER, "held_back_total", "Messages dropped because their peer was over its rate"),
     };
 }
 

@@ -34,10 +34,14 @@ struct syslog_traits {
     const char *prefix; /* of its metrics: logboom_PREFIX_messages_total */
     bool nul_frames;    /* a stream's frames end with NUL, and are never counted */
 
-    /* Optional: what a datagram stands for. False: nothing (yet). `out` lives until the next call. */
-    bool (*unpack)(struct syslog_source *self, struct lb_str datagram, const struct in6_addr *peer, struct lb_str *out);
+    /* Optional: one for each datagram socket, and moves with it. unpack(): what a datagram stands for; false: nothing
+     * (yet); `out` lives until the next call. */
+    void *(*unpacker_new)(const struct syslog_source *source);
+    bool (*unpack)(void *unpacker, struct lb_str datagram, const struct in6_addr *peer, struct lb_str *out);
+    void (*unpacker_free)(void *unpacker);
 };
 extern const struct syslog_traits syslog_traits;
+extern const struct lb_option syslog_options[]; /* over struct syslog_source */
 
 /* Something that has no credit for a slab; called again when there may be some. */
 struct syslog_waiter {
@@ -176,6 +180,10 @@ void syslog_listeners_resume(struct syslog_source *self);
 void syslog_listeners_close(struct syslog_source *self);
 
 /* --- source_syslog.c ---------------------------------------------------------------- */
+
+/* `logboom_PREFIX_NOUN` with the source as a label. */
+struct lb_metric *syslog_metric(const struct syslog_source *self, enum lb_metric_kind kind, const char *noun,
+                                const char *help);
 
 /* A slab for `stream`; NULL: the waiter will be resumed. */
 struct lb_batch *syslog_take(struct syslog_source *self, size_t bytes, struct lb_stream *stream,

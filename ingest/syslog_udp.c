@@ -53,6 +53,7 @@ struct syslog_socket {
     struct syslog_socket *next;
     struct lb_stream *stream;
     struct event *readable;
+    void *unpacker; /* of the owner's traits, or NULL */
     struct syslog_path path;
     bool local; /* peers are processes, not hosts */
     int fd;
@@ -226,7 +227,8 @@ static struct lb_str content_of(struct syslog_socket *self, uint16_t i)
         struct in6_addr sender = sender_of(self, i, &process);
 
         datagrams->content = LB_STR("");
-        (void)self->owner->traits->unpack(self->owner, whole, &sender, &datagrams->content);
+        if (!self->owner->traits->unpack(self->unpacker, whole, &sender, &datagrams->content))
+            datagrams->content = LB_STR("");
         datagrams->unpacked = true;
     }
     return datagrams->content;
@@ -371,7 +373,10 @@ enum lb_err syslog_socket_open(struct syslog_source *self, int fd, const struct 
         (void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
     socket->stream = new_stream(self, address->text);
     socket->readable = event_new(lb_loop_base(self->source->loop), fd, EV_READ | EV_PERSIST, on_datagrams, socket);
-    if (socket->stream == NULL || socket->readable == NULL)
+    if (self->traits->unpacker_new != NULL)
+        socket->unpacker = self->traits->unpacker_new(self);
+    if (socket->stream == NULL || socket->readable == NULL ||
+        (self->traits->unpacker_new != NULL && socket->unpacker == NULL))
         return LB_NOMEM;
     return event_add(socket->readable, NULL) == 0 ? LB_OK : LB_NOMEM;
 }
@@ -450,6 +455,8 @@ void syslog_sockets_close(struct syslog_source *self)
             event_free(socket->readable);
         if (socket->stream != NULL)
             lb_stream_unref(socket->stream);
+        if (socket->unpacker != NULL)
+            self->traits->unpacker_free(socket->unpacker);
         syslog_unix_remove(&socket->path);
         close(socket->fd);
         lb_free(socket);
