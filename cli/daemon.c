@@ -227,6 +227,13 @@ static size_t share_of(const struct lb_daemon *daemon, const struct lb_source *s
     return source->type->file_like || source->intake_max > 0 ? all / 2 : all * 3 / 4;
 }
 
+static void tell_safe(void *context, uint64_t number)
+{
+    struct lb_source *source = context;
+
+    source->type->safe(source, number);
+}
+
 /* What lies on disk need not lie in memory: a quarter of the pool for what is read back, and as much before it lags. */
 static bool open_intake(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag)
 {
@@ -234,6 +241,8 @@ static bool open_intake(struct lb_daemon *daemon, struct lb_source *source, stru
         .data_dir = daemon->current->config->data_dir,
         .max_bytes = source->intake_max,
         .lag_bytes = lb_pool_max(daemon->pool) / 4,
+        .safe = source->type->safe != NULL ? tell_safe : NULL,
+        .safe_context = source,
     };
 
     if (source->intake_max == 0)

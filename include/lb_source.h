@@ -95,6 +95,12 @@ struct lb_source_type {
      */
     void (*resume)(struct lb_source *source);
 
+    /*
+     * Optional, of a durable source that answers its peers: all up to the batch that lb_intake_put() called `number` is
+     * on disk. On the intake's thread, also after stop().
+     */
+    void (*safe)(struct lb_source *source, uint64_t number);
+
     void (*close)(struct lb_source *source); /* on its loop, or after that has ended; frees what open() made */
 };
 

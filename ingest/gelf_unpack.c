@@ -6,13 +6,11 @@
  */
 #include "gelf_unpack.h"
 
+#include "inflate.h"
 #include "lb_alloc.h"
-#include "lb_buffer.h"
 
 #include <string.h>
 #include <xxhash.h>
-#include <zlib.h>
-#include <zstd.h>
 
 enum {
     CHUNK_HEAD = 12, /* magic, id, number, count */
@@ -25,11 +23,8 @@ enum {
     GROUPS = 64,
     GROUP_MESSAGES = 8,
     NO_BLOCK = 0xffff,
-    OUT_FIRST = 64 * 1024,
     KEEP_BYTES = 1024 * 1024, /* buffers that are larger are not kept */
     JOINED_MAX = GELF_PENDING_BYTES,
-    WINDOW_LOG_MAX = 23, /* of zstd: 8 MiB */
-    ANY_ZLIB = 15 + 32,  /* window bits for zlib and gzip */
 };
 
 struct key {
@@ -52,11 +47,8 @@ struct gelf_unpacker {
     uint64_t lost;
     int64_t swept;
     uint16_t free_block;
-    z_stream inflater;
-    bool has_inflater;
-    ZSTD_DCtx *zstd;
+    struct inflater inflater;
     struct lb_buffer joined;
-    struct lb_buffer out;
     struct pending pending[GROUPS * GROUP_MESSAGES];
     uint16_t next[BLOCKS];
     char blocks[BLOCKS][BLOCK_BYTES];
@@ -72,13 +64,8 @@ struct gelf_unpacker *gelf_unpacker_new(size_t message_max)
     for (size_t i = 0; i < BLOCKS; i++)
         self->next[i] = i + 1 < BLOCKS ? (uint16_t)(i + 1) : NO_BLOCK;
     lb_buffer_init(&self->joined, JOINED_MAX);
-    lb_buffer_init(&self->out, message_max + 1);
-    self->has_inflater = inflateInit2(&self->inflater, ANY_ZLIB) == Z_OK;
-    self->zstd = ZSTD_createDCtx();
-    if (self->has_inflater && self->zstd != NULL) {
-        (void)ZSTD_DCtx_setParameter(self->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+    if (inflater_open(&self->inflater, message_max + 1))
         return self;
-    }
     gelf_unpacker_free(self);
     return NULL;
 }
@@ -87,11 +74,8 @@ void gelf_unpacker_free(struct gelf_unpacker *self)
 {
     if (self == NULL)
         return;
-    if (self->has_inflater)
-        inflateEnd(&self->inflater);
-    ZSTD_freeDCtx(self->zstd);
+    inflater_close(&self->inflater);
     lb_buffer_free(&self->joined);
-    lb_buffer_free(&self->out);
     lb_free(self);
 }
 
@@ -244,56 +228,6 @@ static bool is_chunk(struct lb_str datagram)
 
 /* --- decompression ------------------------------------------------------------------ */
 
-/* More room for what comes out. False: the bound is reached. */
-static bool grow(struct lb_buffer *out)
-{
-    size_t more = out->capacity > 0 ? out->capacity : OUT_FIRST;
-
-    if (out->len < out->capacity)
-        return true;
-    if (more > out->bytes_max - out->len)
-        more = out->bytes_max - out->len;
-    return more > 0 && lb_buffer_reserve(out, more);
-}
-
-static bool inflate_all(struct gelf_unpacker *self, struct lb_str bytes)
-{
-    z_stream *stream = &self->inflater;
-    int result = Z_OK;
-
-    if (inflateReset2(stream, ANY_ZLIB) != Z_OK)
-        return false;
-    stream->next_in = (unsigned char *)(uintptr_t)bytes.ptr; /* it is not written to */
-    stream->avail_in = (unsigned)bytes.len;
-    while (result == Z_OK && grow(&self->out)) {
-        size_t room = self->out.capacity - self->out.len;
-
-        stream->next_out = (unsigned char *)self->out.ptr + self->out.len;
-        stream->avail_out = (unsigned)room;
-        result = inflate(stream, Z_NO_FLUSH);
-        self->out.len += room - stream->avail_out;
-    }
-    return result == Z_STREAM_END || (result == Z_OK && self->out.len == self->out.bytes_max);
-}
-
-static bool unzstd_all(struct gelf_unpacker *self, struct lb_str bytes)
-{
-    ZSTD_inBuffer in = { bytes.ptr, bytes.len, 0 };
-    size_t left = 1;
-
-    (void)ZSTD_DCtx_reset(self->zstd, ZSTD_reset_session_only);
-    while (left != 0 && grow(&self->out)) {
-        ZSTD_outBuffer out = { self->out.ptr, self->out.capacity, self->out.len };
-        size_t had = in.pos + out.pos;
-
-        left = ZSTD_decompressStream(self->zstd, &out, &in);
-        if (ZSTD_isError(left) || (left != 0 && in.pos + out.pos == had))
-            return false;
-        self->out.len = out.pos;
-    }
-    return left == 0 || self->out.len == self->out.bytes_max;
-}
-
 static bool starts_zlib(struct lb_str bytes)
 {
     const unsigned char *head = (const unsigned char *)bytes.ptr;
@@ -309,17 +243,13 @@ static void drop_large(struct lb_buffer *buffer)
 
 static struct lb_str decompressed(struct gelf_unpacker *self, struct lb_str bytes)
 {
-    bool done = false;
+    enum lb_err err = LB_BAD_INPUT;
 
-    drop_large(&self->out);
-    lb_buffer_reset(&self->out);
-    if (bytes.len > 2 && memcmp(bytes.ptr, "\x1f\x8b", 2) == 0)
-        done = inflate_all(self, bytes);
-    else if (bytes.len > 4 && memcmp(bytes.ptr, "\x28\xb5\x2f\xfd", 4) == 0)
-        done = unzstd_all(self, bytes);
-    else if (starts_zlib(bytes))
-        done = inflate_all(self, bytes);
-    return done ? lb_buffer_str(&self->out) : bytes;
+    if (bytes.len > 4 && memcmp(bytes.ptr, "\x28\xb5\x2f\xfd", 4) == 0)
+        err = inflate_bytes(&self->inflater, INFLATE_ZSTD, bytes);
+    else if ((bytes.len > 2 && memcmp(bytes.ptr, "\x1f\x8b", 2) == 0) || starts_zlib(bytes))
+        err = inflate_bytes(&self->inflater, INFLATE_ZLIB, bytes);
+    return err == LB_OK || err == LB_LIMIT ? lb_buffer_str(&self->inflater.out) : bytes;
 }
 
 bool gelf_unpack(struct gelf_unpacker *self, struct lb_str datagram, const struct in6_addr *peer, int64_t now,

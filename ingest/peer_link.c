@@ -162,6 +162,22 @@ ssize_t peer_link_read(struct peer_link *self, char *bytes, size_t size)
     return self->ssl != NULL ? read_tls(self, bytes, size) : recv(self->fd, bytes, size, 0);
 }
 
+ssize_t peer_link_write(struct peer_link *self, const char *bytes, size_t size)
+{
+    size_t sent = 0;
+
+    if (self->ssl == NULL)
+        return send(self->fd, bytes, size, MSG_NOSIGNAL);
+    ERR_clear_error();
+    int result = self->ended ? 0 : SSL_write_ex(self->ssl, bytes, size, &sent);
+    if (result == 1)
+        return (ssize_t)sent;
+    int error = self->ended ? SSL_ERROR_SSL : SSL_get_error(self->ssl, result);
+    ERR_clear_error();
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE;
+    return -1;
+}
+
 void peer_link_continue(struct peer_link *self)
 {
     const struct timeval at_once = { 0, 0 };

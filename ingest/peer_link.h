@@ -41,6 +41,9 @@ enum lb_err peer_link_prepare(struct peer_link *self) LB_MUST_USE;
 /* As recv(), but fills the room as far as there are bytes. */
 ssize_t peer_link_read(struct peer_link *self, char *bytes, size_t size);
 
+/* As send(). */
+ssize_t peer_link_write(struct peer_link *self, const char *bytes, size_t size);
+
 /*
  * To be called when it is others' turn: makes the event active where nothing else will, for what is left to read was
  * taken from the socket already. After the loop has looked at all others, so that no peer can keep it for itself.

@@ -80,18 +80,18 @@ void syslog_stop_waiting(struct syslog_source *self, struct syslog_waiter *waite
     waiter->waiting = false;
 }
 
-void syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *position)
+uint64_t syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *position)
 {
     if (batch->event_count == 0) {
         lb_batch_unref(batch);
-        return;
+        return 0;
     }
     batch->arrival_ns = lb_clock_now();
     batch->position = *position;
     *position += batch->event_count;
     batch->position_end = *position;
     lb_metric_add(self->metrics.messages, batch->event_count);
-    lb_source_push(self->source, batch);
+    return lb_source_push(self->source, batch);
 }
 
 bool syslog_note(struct syslog_source *self, struct lb_batch *batch, size_t start, size_t length, bool truncated)

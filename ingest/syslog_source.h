@@ -29,6 +29,14 @@ enum {
 
 /* What is sent in those frames and datagrams: syslog, or what another source makes of the same sockets. */
 struct syslog_source;
+struct ssl_ctx_st; /* of OpenSSL */
+struct ssl_st;
+struct syslog_accepted {
+    const struct sockaddr_storage *address;
+    struct ssl_ctx_st *tls; /* NULL: plain */
+    bool proxied;
+    bool local; /* `address` says nothing */
+};
 struct syslog_traits {
     const char *module; /* for the log */
     const char *prefix; /* of its metrics: logboom_PREFIX_messages_total */
@@ -39,6 +47,9 @@ struct syslog_traits {
     void *(*unpacker_new)(const struct syslog_source *source);
     bool (*unpack)(void *unpacker, struct lb_str datagram, const struct in6_addr *peer, struct lb_str *out);
     void (*unpacker_free)(void *unpacker);
+
+    /* Optional: has accepted connections instead of what is read here. Owns `fd`; counts in connection_count. */
+    void (*accepted)(struct syslog_source *self, int fd, const struct syslog_accepted *how);
 };
 extern const struct syslog_traits syslog_traits;
 extern const struct lb_option syslog_options[]; /* over struct syslog_source */
@@ -179,6 +190,16 @@ void syslog_listeners_take_back(struct syslog_source *self, struct syslog_source
 void syslog_listeners_resume(struct syslog_source *self);
 void syslog_listeners_close(struct syslog_source *self);
 
+/* Name and host of a stream: a peer's address, a process on this machine (`text` is what lb_batch.peers has of it), or
+ * those of another stream. */
+void syslog_name_peer(struct lb_stream *stream, const struct sockaddr_storage *address);
+bool syslog_name_process(const struct syslog_source *self, int fd, struct lb_stream *stream, struct in6_addr *key,
+                         char **text);
+void syslog_copy_peer(struct lb_stream *stream, const struct lb_stream *from);
+
+/* `*text` is what is known of a client with a verified certificate, or stays. False: no memory. */
+bool syslog_know_subject(const struct ssl_st *ssl, const struct lb_stream *stream, char **text);
+
 /* --- source_syslog.c ---------------------------------------------------------------- */
 
 /* `logboom_PREFIX_NOUN` with the source as a label. */
@@ -190,8 +211,9 @@ struct lb_batch *syslog_take(struct syslog_source *self, size_t bytes, struct lb
                              struct syslog_waiter *waiter);
 void syslog_stop_waiting(struct syslog_source *self, struct syslog_waiter *waiter);
 
-/* Gives the batch to the workers, counted from `*position` on; one without events goes back to the pool. */
-void syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *position);
+/* Gives the batch to the workers, counted from `*position` on; one without events goes back to the pool. Returns its
+ * number in the intake, or 0. */
+uint64_t syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *position);
 
 /* Another record of that peer may pass, by its rate. */
 bool syslog_admit(struct syslog_source *self, const struct in6_addr *peer);

@@ -323,7 +323,7 @@ static enum outcome read_once(struct syslog_connection *self)
 
 /* --- before the first byte ------------------------------------------------------------------ */
 
-static void name_peer(struct lb_stream *stream, const struct sockaddr_storage *address)
+void syslog_name_peer(struct lb_stream *stream, const struct sockaddr_storage *address)
 {
     char host[SYSLOG_HOST_BYTES];
     struct lb_str text = { host, syslog_host_text(address, host) };
@@ -338,22 +338,20 @@ static void name_peer(struct lb_stream *stream, const struct sockaddr_storage *a
         stream->name = LB_STR("");
 }
 
-/* Of a client whose certificate was verified. */
-static bool know_subject(struct syslog_connection *self)
+bool syslog_know_subject(const SSL *ssl, const struct lb_stream *stream, char **text)
 {
-    struct lb_str host = { self->stream->host.ptr, self->stream->host.len };
+    struct lb_str host = { stream->host.ptr, stream->host.len };
     char subject[SYSLOG_PEER_BYTES - SYSLOG_HOST_BYTES - 32];
-    size_t length = self->bytes.ssl != NULL ? tls_client_subject(self->bytes.ssl, subject, sizeof(subject)) : 0;
+    size_t length = ssl != NULL ? tls_client_subject(ssl, subject, sizeof(subject)) : 0;
 
     if (length == 0)
         return true;
     for (size_t i = 0; i < length; i++)
         subject[i] = subject[i] == '\n' || subject[i] == '\0' ? ' ' : subject[i];
-    self->peer = lb_alloc(SYSLOG_PEER_BYTES);
-    if (self->peer != NULL)
-        snprintf(self->peer, SYSLOG_PEER_BYTES, LB_STR_FMT "\npeer_subject=%.*s", LB_STR_ARG(host), (int)length,
-                 subject);
-    return self->peer != NULL;
+    *text = lb_alloc(SYSLOG_PEER_BYTES);
+    if (*text != NULL)
+        snprintf(*text, SYSLOG_PEER_BYTES, LB_STR_FMT "\npeer_subject=%.*s", LB_STR_ARG(host), (int)length, subject);
+    return *text != NULL;
 }
 
 /* The link was made ready. */
@@ -363,10 +361,10 @@ static enum outcome begin_reading(struct syslog_connection *self)
         event_free(self->deadline);
     self->deadline = NULL;
     if (self->bytes.peer.known) {
-        name_peer(self->stream, &self->bytes.peer.of);
+        syslog_name_peer(self->stream, &self->bytes.peer.of);
         self->key = syslog_peer_key(&self->bytes.peer.of);
     }
-    return know_subject(self) ? READ_MORE : READ_BROKEN;
+    return syslog_know_subject(self->bytes.ssl, self->stream, &self->peer) ? READ_MORE : READ_BROKEN;
 }
 
 static void tell_handshake_error(struct syslog_connection *self, const char *reason)
@@ -478,7 +476,7 @@ static void resume_connection(struct syslog_waiter *waiter)
 
 /* --- accepting --------------------------------------------------------------------------- */
 
-static void copy_peer(struct lb_stream *stream, const struct lb_stream *from)
+void syslog_copy_peer(struct lb_stream *stream, const struct lb_stream *from)
 {
     stream->name = lb_arena_copy(&stream->arena, from->name);
     if (stream->name.ptr == NULL)
@@ -490,33 +488,43 @@ static void copy_peer(struct lb_stream *stream, const struct lb_stream *from)
         stream->host = lb_value_of(host, LB_VALUE_CLEAN);
 }
 
-/* Who is at the other end, as far as the kernel knows. */
-static bool know_peer(struct syslog_connection *self, const struct sockaddr_storage *address, bool local)
+bool syslog_name_process(const struct syslog_source *self, int fd, struct lb_stream *stream, struct in6_addr *key,
+                         char **text)
 {
     struct ucred process = { 0 };
     socklen_t size = sizeof(process);
-    char text[SYSLOG_PEER_BYTES];
 
-    if (!local) {
-        name_peer(self->stream, address);
-        self->key = syslog_peer_key(address);
-        return true;
-    }
-    (void)getsockopt(self->fd, SOL_SOCKET, SO_PEERCRED, &process, &size);
-    self->key = syslog_user_key(process.uid);
-    self->peer = lb_alloc(SYSLOG_PEER_BYTES);
-    self->stream->name = lb_arena_print(&self->stream->arena, "pid %d", (int)process.pid);
-    if (self->peer == NULL || self->stream->name.ptr == NULL)
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &size);
+    *key = syslog_user_key(process.uid);
+    *text = lb_alloc(SYSLOG_PEER_BYTES);
+    stream->name = lb_arena_print(&stream->arena, "pid %d", (int)process.pid);
+    if (*text == NULL || stream->name.ptr == NULL)
         return false;
-    memcpy(self->peer, text, syslog_unix_peer(self->owner, &process, text));
-    self->stream->host = lb_value_text(lb_arena_copy(&self->stream->arena, lb_str_from(self->owner->own_host)));
-    return self->stream->host.ptr != NULL;
+    (void)syslog_unix_peer(self, &process, *text);
+    stream->host = lb_value_text(lb_arena_copy(&stream->arena, lb_str_from(self->own_host)));
+    return stream->host.ptr != NULL;
+}
+
+/* Who is at the other end, as far as the kernel knows. */
+static bool know_peer(struct syslog_connection *self, const struct sockaddr_storage *address, bool local)
+{
+    if (local)
+        return syslog_name_process(self->owner, self->fd, self->stream, &self->key, &self->peer);
+    syslog_name_peer(self->stream, address);
+    self->key = syslog_peer_key(address);
+    return true;
 }
 
 static void open_connection(const struct syslog_listener *listener, int fd, const struct sockaddr_storage *address)
 {
     struct syslog_source *owner = listener->owner;
     SSL_CTX *tls = listener->tls ? owner->tls_context : NULL;
+    const struct syslog_accepted how = { address, tls, owner->proxy_protocol && !listener->local, listener->local };
+
+    if (owner->traits->accepted != NULL) {
+        owner->traits->accepted(owner, fd, &how);
+        return;
+    }
     struct syslog_connection *self = lb_alloc(sizeof(*self));
 
     if (self == NULL) {
@@ -536,8 +544,7 @@ static void open_connection(const struct syslog_listener *listener, int fd, cons
     self->stream = lb_stream_new(owner->source->streams, owner->source);
     self->readable = event_new(lb_loop_base(owner->source->loop), fd, EV_READ | EV_PERSIST, on_readable, self);
     if (self->stream == NULL || self->readable == NULL || !know_peer(self, address, listener->local) ||
-        !peer_link_open(&self->bytes, fd, tls, owner->proxy_protocol && !listener->local, self->readable) ||
-        !watch(self)) {
+        !peer_link_open(&self->bytes, fd, tls, how.proxied, self->readable) || !watch(self)) {
         LB_ERROR(owner->traits->module, "no memory for a connection source=" LB_STR_FMT,
                  LB_STR_ARG(owner->source->section.name));
         destroy(self);
@@ -656,7 +663,7 @@ static bool move_connection(struct syslog_source *self, struct syslog_connection
 
     if (stream == NULL)
         return false;
-    copy_peer(stream, connection->stream);
+    syslog_copy_peer(stream, connection->stream);
     lb_stream_unref(connection->stream);
     connection->stream = stream;
     connection->position = 0;

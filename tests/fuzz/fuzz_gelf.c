@@ -2,7 +2,7 @@
  * Any datagrams as GELF, chunks and compressed ones among them: what comes out is bounded, whatever went in, and is one
  * record. Each datagram of the input is a byte (its peer and the time that passes), two bytes of length, and its bytes.
  */
-#include "gelf_unpack.h"
+#include "ingest/gelf_unpack.h"
 #include "lb_json.h"
 #include "lb_parser.h"
 
