@@ -74,7 +74,7 @@ static bool looks_old_syslog(const struct look *look)
     if (look->front.len < 16 || text[3] != ' ' || !isupper((unsigned char)look->first))
         return false;
     at += text[at] == ' '; /* the day is padded, or not */
-    while (is_digit(text[at]) && at < 7)
+    while (at < 7 && is_digit(text[at]))
         at++;
     for (size_t i = 0; i < sizeof(months) - 1; i += 3)
         if (memcmp(text, months + i, 3) == 0)
@@ -133,8 +133,10 @@ static bool looks_redis(const struct look *look)
 
 static bool looks_klog(const struct look *look)
 {
-    return memchr("IWEFDV", look->first, 6) != NULL && look->front.len > 20 && is_digit(look->front.ptr[1]) &&
-           is_digit(look->front.ptr[4]);
+    static const char letters[] = { 'I', 'W', 'E', 'F', 'D', 'V' };
+
+    return memchr(letters, look->first, sizeof(letters)) != NULL && look->front.len > 20 &&
+           is_digit(look->front.ptr[1]) && is_digit(look->front.ptr[4]);
 }
 
 static bool looks_cri(const struct look *look)

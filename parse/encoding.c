@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <iconv.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 struct converter {
@@ -97,7 +98,7 @@ bool lb_encoding_find(struct lb_str name, struct lb_encoding *encoding)
     memcpy(encoding->name, name.ptr, name.len);
     for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
         if (is_name(name, aliases[i][0]))
-            (void)strcpy(encoding->name, aliases[i][1]);
+            (void)snprintf(encoding->name, sizeof(encoding->name), "%s", aliases[i][1]);
     for (char *c = encoding->name; *c != '\0'; c++)
         *c = (char)toupper((unsigned char)*c);
     if (strncmp(encoding->name, "UTF-16", 6) == 0 || strncmp(encoding->name, "UCS-2", 5) == 0)

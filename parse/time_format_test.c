@@ -171,7 +171,8 @@ static void agrees_with_localtime_every_11_hours(void **state)
 
             localtime_r(&now, &local);
             if (time_zone_offset(&zone, now) != local.tm_gmtoff)
-                fail_msg("%s at %ld: %d instead of %ld", names[i], (long)now, time_zone_offset(&zone, now), local.tm_gmtoff);
+                fail_msg("%s at %ld: %d instead of %ld", names[i], (long)now, time_zone_offset(&zone, now),
+                         local.tm_gmtoff);
         }
         lb_arena_free(&arena);
     }

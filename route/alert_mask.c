@@ -35,6 +35,11 @@ static bool is_word(char c)
     return is_digit(c) || is_letter(c) || c == '_' || ((unsigned char)c & 0x80) != 0;
 }
 
+static bool is_one_of(const char *signs, char c)
+{
+    return c != '\0' && strchr(signs, c) != NULL;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -203,7 +208,7 @@ static size_t number_length(struct scan scan)
 
 static bool is_path(char c)
 {
-    return is_word(c) || memchr("/.-+~%@:", c, 8) != NULL;
+    return is_word(c) || is_one_of("/.-+~%@:", c);
 }
 
 static size_t path_length(struct scan scan)
@@ -213,7 +218,7 @@ static size_t path_length(struct scan scan)
     if (scan.at + 1 >= scan.end || scan.at[0] != '/' || !is_path(scan.at[1]))
         return 0;
     len = run(scan, is_path);
-    while (len > 1 && memchr(".:", scan.at[len - 1], 2) != NULL)
+    while (len > 1 && is_one_of(".:", scan.at[len - 1]))
         len--;
     return len > 1 ? len : 0;
 }

@@ -14,6 +14,7 @@
 #include "lb_route.h"
 
 #define MODULE "route.alert"
+#define TICK_NS LB_SECOND
 #define FORGET_AFTER (3600 * LB_SECOND) /* closed, cooled down, and no transition for so long */
 
 enum { ARENA_BYTES = 1024 * 1024, KEY_SEPARATOR = 0x1f, SWEEP_MAX = 64 };
@@ -332,6 +333,10 @@ void lb_alert_notifier_tick(struct lb_alert_notifier *self, int64_t now)
 {
     bool back = now < self->ticked; /* the clock was set back: what is due lies too far ahead */
 
+    /* Rules are ticked by each stream whose time moves; once a second of the clock is enough here. */
+    if (!back && !self->urgent && self->ticked != 0 && now < self->ticked + TICK_NS)
+        return;
+    self->urgent = false;
     self->now = self->ticked = now;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
         each->dirty = each->dirty || back;
@@ -377,6 +382,7 @@ enum lb_err lb_alert_notifier_acknowledge(struct lb_alert_notifier *self, uint64
 {
     const struct lb_alert_ack ack = { by, comment, now };
 
+    self->urgent = true;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
         if (each->id != id || (each->severity == LB_ALERT_QUIET && !each->flapping))
             continue;

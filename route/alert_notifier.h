@@ -33,6 +33,7 @@ struct lb_alert_notifier {
     struct lb_alert_groups groups;
     int64_t now;
     int64_t ticked;
+    bool urgent; /* somebody waits for the next tick */
 
     /* What mutes; NULL: nothing does. */
     struct lb_mute (*find_mute)(struct lb_mutes *mutes, const struct lb_record *event, int64_t now,
