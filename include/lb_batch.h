@@ -69,7 +69,8 @@ struct lb_batch {
     int64_t arrival_ns;
     struct lb_stream *stream; /* a reference is held */
     uint64_t origin; /* of a batch that comes back from a spool: the id of its first stream, for record ids; or 0 */
-    struct lb_str *peers; /* datagrams only: the sender of each event, in the arena; else NULL */
+    struct lb_str *peers; /* the sender of each event, in the arena: its host, then lines `name=value`, which are fields
+                             of its records; NULL: all that is known is of the stream */
     struct lb_str name;   /* from an intake (lb_intake.h): of the stream it came from, in the arena; else empty */
     struct lb_str host;   /* the same */
 

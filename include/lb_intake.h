@@ -74,13 +74,13 @@ void lb_intake_state(struct lb_intake *self, struct lb_intake_state *state);
 /* Warns of intakes below data_dir that hold something and belong to none of these durable sources. */
 void lb_intake_tell_orphans(struct lb_str data_dir, const struct lb_strs *sources);
 
-/* To the intake, where there is one, or straight to the workers. */
-static inline void lb_source_push(const struct lb_source *source, struct lb_batch *batch)
+/* To the intake, where there is one, or straight to the workers. Returns the intake's number of it, or 0. */
+static inline uint64_t lb_source_push(const struct lb_source *source, struct lb_batch *batch)
 {
     if (source->intake != NULL)
-        (void)lb_intake_put(source->intake, batch);
-    else
-        lb_queue_push(source->queue, batch);
+        return lb_intake_put(source->intake, batch);
+    lb_queue_push(source->queue, batch);
+    return 0;
 }
 
 #endif

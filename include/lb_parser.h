@@ -33,6 +33,7 @@ extern const struct lb_envelope lb_envelope_docker;
 extern const struct lb_envelope lb_envelope_cri;
 extern const struct lb_envelope lb_envelope_syslog;
 extern const struct lb_envelope lb_envelope_forward; /* events of "TIME_NS {JSON}" */
+extern const struct lb_envelope lb_envelope_gelf;
 
 struct lb_parser_type;
 

@@ -95,13 +95,13 @@ struct lb_source_type {
      */
     void (*resume)(struct lb_source *source);
 
-    void (*close)(struct lb_source *source); /* on its loop, or after that has ended; frees what open() made */
-
     /*
-     * Optional: all up to the batch that lb_intake_put() called `number` is on disk; for a source that answers its
-     * peers. On the intake's thread, until that has ended: after close() too.
+     * Optional, of a durable source that answers its peers: all up to the batch that lb_intake_put() called `number` is
+     * on disk. On the intake's thread, also after stop().
      */
     void (*safe)(struct lb_source *source, uint64_t number);
+
+    void (*close)(struct lb_source *source); /* on its loop, or after that has ended; frees what open() made */
 };
 
 const struct lb_source_type *lb_source_find(struct lb_str name);

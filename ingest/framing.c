@@ -68,7 +68,7 @@ static void trim_start(const char *bytes, struct frame *frame)
 /* The first LF or NUL of bytes[from, length), or length. Each byte is looked at once for NUL, whatever the lines. */
 static size_t find_end(struct framing *self, const char *bytes, size_t from, size_t length)
 {
-    const char *line = memchr(bytes + from, '\n', length - from);
+    const char *line = self->mode != FRAMING_NUL ? memchr(bytes + from, '\n', length - from) : NULL;
     size_t line_at = line != NULL ? (size_t)(line - bytes) : length;
     const char *nul;
 
@@ -205,7 +205,7 @@ enum lb_err framing_next(struct framing *self, const char *bytes, size_t length,
         if (err != LB_OK)
             return err;
     }
-    if (self->mode == FRAMING_TEXT)
+    if (self->mode == FRAMING_TEXT || self->mode == FRAMING_NUL)
         return next_line(self, bytes, length, frame);
     return next_counted(self, bytes, length, frame);
 }
@@ -240,7 +240,7 @@ enum lb_err framing_cut(struct framing *self, const char *bytes, size_t length, 
         self->skip = skip;
         self->whole_count = false;
     } else {
-        self->mode = FRAMING_TEXT;
+        self->mode = self->mode == FRAMING_NUL ? FRAMING_NUL : FRAMING_TEXT;
         self->skip_line = true;
     }
     self->start = length;

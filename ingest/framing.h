@@ -16,7 +16,12 @@
 enum { FRAMING_COUNT_DIGITS_MAX = 10 };
 #define FRAMING_COUNT_MAX UINT64_C(67108864) /* no syslog message is 64 MiB: the peer speaks something else */
 
-enum framing_mode { FRAMING_UNDECIDED, FRAMING_TEXT, FRAMING_COUNTED };
+enum framing_mode {
+    FRAMING_UNDECIDED,
+    FRAMING_TEXT,
+    FRAMING_COUNTED,
+    FRAMING_NUL, /* set by the caller, for what is no syslog: frames end with NUL alone */
+};
 
 struct framing {
     enum framing_mode mode;

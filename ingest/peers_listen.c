@@ -183,13 +183,13 @@ static bool take_over(struct peers *self, const struct addrinfo *found, bool tls
     return true;
 }
 
-static enum lb_err open_address(struct peers *self, const struct syslog_address *address, struct lb_str text,
+static enum lb_err open_address(struct peers *self, struct syslog_address *address, struct lb_str text,
                                 struct lb_diag *diag)
 {
     for (const struct addrinfo *found = address->found; found != NULL; found = found->ai_next) {
         if (take_over(self, found, is_tls(text)))
             continue;
-        int fd = syslog_address_bind(address, found, &self->source->section, diag);
+        int fd = syslog_address_bind(address, found, &self->source->section, 0, diag);
 
         if (fd < 0)
             return LB_BAD_CONF;

@@ -1,5 +1,5 @@
 /*
- * source_syslog.c - syslog over UDP and TCP.
+ * source_syslog.c - syslog over UDP, TCP, TLS and sockets in the file system.
  *
  * Here: options, sockets to open, and the queue of those that wait for credit. When the pool has room again it calls
  * from any thread; the call is posted to the loop, and everyone who waits gets a try in the order they came.
@@ -9,22 +9,40 @@
 #include "lb_intake.h"
 #include "lb_log.h"
 
+#include "tls_server.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
+enum { TELL_SECONDS = 5 }; /* how often it is told what was held back */
+
 #define MEMBER(name) offsetof(struct syslog_source, name)
 
-static const struct lb_option syslog_options[] = {
+const struct lb_option syslog_options[] = {
     { "listen", LB_OPTION_STRINGS, MEMBER(listen), NULL,
-      "Where to listen: udp://HOST:PORT and tcp://HOST:PORT; an empty host is every address, IPv4 and IPv6",
+      "Where to listen: udp://, tcp:// and tls://HOST:PORT, unix:// and unixgram:///PATH; an empty host is every "
+      "address, IPv4 "
+      "and IPv6",
       LB_OPTION_REQUIRED, NULL, NULL, 0, 0 },
+    NET_TLS_OPTION("the certificate for tls://, and which clients are let in"),
+    { "proxy_protocol", LB_OPTION_BOOL, MEMBER(proxy_protocol), "false",
+      "Every TCP and TLS connection begins with a header of the PROXY protocol (1 or 2), which says who the peer is", 0,
+      NULL, NULL, 0, 0 },
+    { "socket_mode", LB_OPTION_STRING, MEMBER(socket_mode), "666",
+      "Who may write to a socket in the file system, octal; 660: its user and group only", 0, NULL, NULL, 0, 0 },
+    NET_RATE_OPTION,
     { "max_connections", LB_OPTION_COUNT, MEMBER(max_connections), "1024",
-      "How many TCP connections are open at once; further ones are refused", 0, NULL, NULL, 1, LB_CONNECTIONS_MAX },
+      "How many connections are open at once; further ones are refused", 0, NULL, NULL, 1, LB_CONNECTIONS_MAX },
     { "receive_buffer", LB_OPTION_SIZE, MEMBER(receive_buffer), "4MiB",
       "What the kernel keeps of datagrams that have not been read; the sysctl net.core.rmem_max bounds it", 0, NULL,
       NULL, 0, 1 << 30 },
     { "idle_timeout", LB_OPTION_DURATION, MEMBER(idle_timeout_ns), NULL,
-      "Closes a TCP connection that sends nothing for so long; 0 never does", 0, NULL, NULL, 0, 0 },
+      "Closes a connection that sends nothing for so long; 0 never does", 0, NULL, NULL, 0, 0 },
+    { "handshake_timeout", LB_OPTION_DURATION, MEMBER(handshake_timeout_ns), "10s",
+      "Closes a connection that has not ended its TLS handshake or PROXY header by then", 0, NULL, NULL, LB_SECOND / 10,
+      3600 * LB_SECOND },
     { 0 },
 };
 
@@ -62,18 +80,18 @@ void syslog_stop_waiting(struct syslog_source *self, struct syslog_waiter *waite
     waiter->waiting = false;
 }
 
-void syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *position)
+uint64_t syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *position)
 {
     if (batch->event_count == 0) {
         lb_batch_unref(batch);
-        return;
+        return 0;
     }
     batch->arrival_ns = lb_clock_now();
     batch->position = *position;
     *position += batch->event_count;
     batch->position_end = *position;
     lb_metric_add(self->metrics.messages, batch->event_count);
-    lb_source_push(self->source, batch);
+    return lb_source_push(self->source, batch);
 }
 
 bool syslog_note(struct syslog_source *self, struct lb_batch *batch, size_t start, size_t length, bool truncated)
@@ -90,6 +108,46 @@ bool syslog_note(struct syslog_source *self, struct lb_batch *batch, size_t star
         lb_metric_add(self->metrics.truncated, 1);
     }
     return true;
+}
+
+/* --- rates ---------------------------------------------------------------------------- */
+
+bool syslog_admit(struct syslog_source *self, const struct in6_addr *peer)
+{
+    if (self->peers == NULL || peer_rate_admit(self->peers, peer, lb_clock_monotonic()))
+        return true;
+    lb_metric_add(self->metrics.held_back, 1);
+    return false;
+}
+
+static void told(void *context, const struct in6_addr *peer, uint64_t held_back)
+{
+    const struct syslog_source *self = context;
+    char text[SYSLOG_HOST_BYTES];
+
+    text[syslog_key_text(peer, text)] = '\0';
+    LB_WARN(self->traits->module,
+            "held back records of a peer, it is over its rate source=" LB_STR_FMT " peer=\"%s\" records=%" PRIu64,
+            LB_STR_ARG(self->source->section.name), text, held_back);
+}
+
+static void on_tell(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_source *self = context;
+
+    (void)fd, (void)what;
+    peer_rate_tell(self->peers);
+}
+
+static bool open_rate(struct syslog_source *self)
+{
+    const struct timeval every = { TELL_SECONDS, 0 };
+
+    if (self->net.rate.records == 0)
+        return true;
+    self->peers = peer_rate_new(&self->net.rate, told, self);
+    self->tell_held_back = event_new(lb_loop_base(self->source->loop), -1, EV_PERSIST, on_tell, self);
+    return self->peers != NULL && self->tell_held_back != NULL && event_add(self->tell_held_back, &every) == 0;
 }
 
 /* --- credit ------------------------------------------------------------------------- */
@@ -123,57 +181,71 @@ static void wake(void *context)
 
 /* --- open and close ------------------------------------------------------------------ */
 
+struct lb_metric *syslog_metric(const struct syslog_source *self, enum lb_metric_kind kind, const char *noun,
+                                const char *help)
+{
+    char source[LB_KEY_BYTES_MAX];
+    char labels[2 * LB_KEY_BYTES_MAX];
+    char name[LB_KEY_BYTES_MAX];
+
+    snprintf(source, sizeof(source), LB_STR_FMT, LB_STR_ARG(self->source->section.name));
+    snprintf(name, sizeof(name), "logboom_%s_%s", self->traits->prefix, noun);
+    lb_metric_labels(labels, sizeof(labels), "source", source, (char *)NULL);
+    return lb_metric(kind, name, help, labels);
+}
+
 static void register_metrics(struct syslog_source *self)
 {
-    char name[LB_KEY_BYTES_MAX];
-    char labels[2 * LB_KEY_BYTES_MAX];
-
-    snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(self->source->section.name));
-    lb_metric_labels(labels, sizeof(labels), "source", name, (char *)NULL);
     self->metrics = (struct syslog_metrics){
-        .messages = lb_metric(LB_COUNTER, "logboom_syslog_messages_total", "Syslog messages received", labels),
-        .bytes = lb_metric(LB_COUNTER, "logboom_syslog_bytes_total", "Bytes of syslog received", labels),
-        .dropped = lb_metric(LB_COUNTER, "logboom_syslog_kernel_dropped_total",
-                             "Datagrams that the kernel dropped because the receive buffer was full", labels),
-        .truncated = lb_metric(LB_COUNTER, "logboom_syslog_truncated_messages_total",
-                               "Syslog messages that were cut at max_line", labels),
-        .connections = lb_metric(LB_GAUGE, "logboom_syslog_connections", "Open TCP connections", labels),
-        .refused = lb_metric(LB_COUNTER, "logboom_syslog_refused_connections_total",
-                             "TCP connections refused because max_connections were open", labels),
-        .framing_errors = lb_metric(LB_COUNTER, "logboom_syslog_framing_errors_total",
-                                    "TCP connections closed because what they sent is no syslog", labels),
+        .messages = syslog_metric(self, LB_COUNTER, "messages_total", "Messages received"),
+        .bytes = syslog_metric(self, LB_COUNTER, "bytes_total", "Bytes received"),
+        .dropped = syslog_metric(self, LB_COUNTER, "kernel_dropped_total",
+                                 "Datagrams that the kernel dropped because the receive buffer was full"),
+        .truncated = syslog_metric(self, LB_COUNTER, "truncated_messages_total", "Messages that were cut at max_line"),
+        .connections = syslog_metric(self, LB_GAUGE, "connections", "Open connections"),
+        .refused = syslog_metric(self, LB_COUNTER, "refused_connections_total",
+                                 "Connections refused because max_connections were open"),
+        .framing_errors = syslog_metric(self, LB_COUNTER, "framing_errors_total",
+                                        "Connections closed because what they sent is none of this protocol"),
+        .handshake_errors =
+            syslog_metric(self, LB_COUNTER, "handshake_errors_total",
+                          "Connections closed before a record: TLS or a PROXY header failed or took too long"),
+        .held_back =
+            syslog_metric(self, LB_COUNTER, "held_back_total", "Messages dropped because their peer was over its rate"),
     };
 }
 
 /* From the source that this one replaces. */
-static bool take_over(struct syslog_source *self, const struct addrinfo *found)
+static bool take_over(struct syslog_source *self, const struct syslog_address *address, const struct addrinfo *found)
 {
     struct syslog_source *before = self->source->before != NULL ? self->source->before->state : NULL;
 
     if (before == NULL)
         return false;
     return found->ai_socktype == SOCK_DGRAM ? syslog_socket_take(self, before, found)
-                                            : syslog_listener_take(self, before, found);
+                                            : syslog_listener_take(self, before, address, found);
 }
 
-static enum lb_err open_address(struct syslog_source *self, const struct syslog_address *address, struct lb_diag *diag)
+static enum lb_err open_address(struct syslog_source *self, struct syslog_address *address, struct lb_diag *diag)
 {
     for (const struct addrinfo *found = address->found; found != NULL; found = found->ai_next) {
-        if (take_over(self, found))
+        if (take_over(self, address, found))
             continue;
-        int fd = syslog_address_bind(address, found, &self->source->section, diag);
+        mode_t mode = 0;
+        (void)syslog_unix_mode(self->socket_mode, &mode);
+        int fd = syslog_address_bind(address, found, &self->source->section, mode, diag);
         enum lb_err err;
 
         if (fd < 0)
             return LB_BAD_CONF;
-        err = address->type == SOCK_DGRAM ? syslog_socket_open(self, fd, address->text)
-                                          : syslog_listener_open(self, fd, address->text);
+        err = address->type == SOCK_DGRAM ? syslog_socket_open(self, fd, address)
+                                          : syslog_listener_open(self, fd, address);
         if (err != LB_OK) {
             lb_diag_error(diag, lb_section_place(&self->source->section, "listen"),
                           "no memory to listen on '" LB_STR_FMT "'", LB_STR_ARG(address->text));
             return err;
         }
-        LB_INFO("source.syslog", "listening source=" LB_STR_FMT " address=" LB_STR_FMT,
+        LB_INFO(self->traits->module, "listening source=" LB_STR_FMT " address=" LB_STR_FMT,
                 LB_STR_ARG(self->source->section.name), LB_STR_ARG(address->text));
     }
     return LB_OK;
@@ -182,7 +254,14 @@ static enum lb_err open_address(struct syslog_source *self, const struct syslog_
 static bool has_addresses(const struct lb_source *source, struct lb_diag *diag)
 {
     const struct syslog_source *self = source->state;
+    mode_t mode;
 
+    if (!syslog_unix_mode(self->socket_mode, &mode)) {
+        lb_diag_error(diag, lb_section_place(&source->section, "socket_mode"),
+                      "\"socket_mode\": expected an octal mode such as 660, got \"" LB_STR_FMT "\"",
+                      LB_STR_ARG(self->socket_mode));
+        return false;
+    }
     if (self->listen.count > 0 && self->listen.count <= SYSLOG_LISTEN_MAX)
         return true;
     lb_diag_error(diag, lb_section_place(&source->section, "listen"),
@@ -190,7 +269,28 @@ static bool has_addresses(const struct lb_source *source, struct lb_diag *diag)
     return false;
 }
 
-static void syslog_close(struct lb_source *source)
+/* What TLS needs, where something listens for it. */
+static bool open_tls(const struct syslog_source *self, SSL_CTX **context, const struct lb_section *section,
+                     struct lb_diag *diag)
+{
+    bool wanted = false;
+
+    *context = NULL;
+    for (size_t i = 0; i < self->listen.count; i++)
+        wanted |= lb_str_starts(self->listen.items[i], LB_STR("tls://"));
+    if (wanted) {
+        *context = tls_server_open(&self->net.tls, section, diag);
+        return *context != NULL;
+    }
+    if (self->net.tls.cert.len == 0)
+        return true;
+    lb_diag_error(diag, lb_section_place(section, "tls"),
+                  "source \"" LB_STR_FMT "\": \"tls\" is set and nothing listens on tls://HOST:PORT",
+                  LB_STR_ARG(section->name));
+    return false;
+}
+
+void syslog_close(struct lb_source *source)
 {
     struct syslog_source *self = source->state;
 
@@ -199,6 +299,13 @@ static void syslog_close(struct lb_source *source)
     lb_share_on_credit(source->share, NULL, NULL);
     syslog_listeners_close(self);
     syslog_sockets_close(self);
+    peer_rate_free(self->peers);
+    self->peers = NULL;
+    if (self->tell_held_back != NULL)
+        event_free(self->tell_held_back);
+    self->tell_held_back = NULL;
+    SSL_CTX_free(self->tls_context);
+    self->tls_context = NULL;
     self->source = NULL;
 }
 
@@ -213,19 +320,30 @@ static void give_back(struct syslog_source *self, struct syslog_source *before)
     syslog_listeners_take_back(before, self);
 }
 
-static enum lb_err syslog_open(struct lb_source *source, struct lb_diag *diag)
+/* All but sockets. */
+static enum lb_err open_parts(struct syslog_source *self, struct lb_source *source, struct lb_diag *diag)
 {
-    struct syslog_source *self = source->state;
-    enum lb_err err = LB_OK;
-
-    if (!has_addresses(source, diag))
+    if (!has_addresses(source, diag) || !open_tls(self, &self->tls_context, &source->section, diag))
         return LB_BAD_CONF;
     self->source = source;
     self->stopped = false;
     self->waiters = NULL;
     self->last_waiter = &self->waiters;
     register_metrics(self);
+    if (gethostname(self->own_host, sizeof(self->own_host) - 1) != 0)
+        self->own_host[0] = '\0';
     lb_share_on_credit(source->share, wake, self);
+    return open_rate(self) ? LB_OK : LB_NOMEM;
+}
+
+enum lb_err syslog_open(struct lb_source *source, struct lb_diag *diag)
+{
+    struct syslog_source *self = source->state;
+    enum lb_err err;
+
+    if (self->traits == NULL)
+        self->traits = &syslog_traits;
+    err = open_parts(self, source, diag);
     for (size_t i = 0; i < self->listen.count && err == LB_OK; i++) {
         struct syslog_address address;
 
@@ -252,7 +370,7 @@ static enum lb_err syslog_open(struct lb_source *source, struct lb_diag *diag)
     return LB_OK;
 }
 
-static void syslog_stop(struct lb_source *source)
+void syslog_stop(struct lb_source *source)
 {
     struct syslog_source *self = source->state;
 
@@ -265,7 +383,7 @@ static void syslog_stop(struct lb_source *source)
         syslog_connections_end(self);
 }
 
-static void syslog_resume(struct lb_source *source)
+void syslog_resume(struct lb_source *source)
 {
     struct syslog_source *self = source->state;
 
@@ -278,7 +396,7 @@ static void syslog_resume(struct lb_source *source)
 }
 
 /* Ports may be in use by the daemon that the configuration is for, so none is bound here. */
-static enum lb_err syslog_check(struct lb_source *source, struct lb_diag *diag)
+enum lb_err syslog_check(struct lb_source *source, struct lb_diag *diag)
 {
     const struct syslog_source *self = source->state;
     enum lb_err err = has_addresses(source, diag) ? LB_OK : LB_BAD_CONF;
@@ -290,12 +408,19 @@ static enum lb_err syslog_check(struct lb_source *source, struct lb_diag *diag)
             err = LB_BAD_CONF;
         syslog_address_free(&address);
     }
+    SSL_CTX *tls;
+    if (!open_tls(self, &tls, &source->section, diag))
+        err = LB_BAD_CONF;
+    SSL_CTX_free(tls);
     return err;
 }
 
+const struct syslog_traits syslog_traits = { .module = "source.syslog", .prefix = "syslog" };
+
 const struct lb_source_type lb_source_syslog = {
     .module = { .name = "syslog",
-                .help = "syslog over UDP and TCP: RFC 5424, RFC 3164 and what is sent under their names",
+                .help = "syslog over UDP, TCP, TLS and sockets of this machine: RFC 5424, RFC 3164 and what is sent "
+                        "under their names",
                 .state_size = sizeof(struct syslog_source),
                 .options = syslog_options,
                 .whole = "listen" },

@@ -59,6 +59,7 @@ static void lay_ground(const char *address, size_t pool_bytes, size_t max_line)
     ground.address = lb_str_from(address);
     ground.state.listen = (struct lb_strs){ &ground.address, 1 };
     ground.state.max_connections = 100;
+    ground.state.socket_mode = LB_STR("666");
     ground.state.receive_buffer = 128 * 1024;
     ground.source = (struct lb_source){ .type = &lb_source_syslog,
                                         .section = { LB_STR("hosts"), NULL },
@@ -504,7 +505,7 @@ static void an_idle_connection_is_closed_where_a_timeout_is_set(void **state)
 static void tells_what_is_wrong_with_an_address(void **state)
 {
     static const char *const cases[][2] = {
-        { "tls://0.0.0.0:6514", "expected udp://HOST:PORT or tcp://HOST:PORT" },
+        { "http://0.0.0.0:6514", "expected udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT" },
         { "0.0.0.0:514", "expected udp://HOST:PORT" },
         { "udp://0.0.0.0", "no host and port" },
         { "udp://::1:514", "in brackets" },

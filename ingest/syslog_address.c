@@ -1,5 +1,5 @@
 /*
- * syslog_address.c - `udp://HOST:PORT` to bound sockets.
+ * syslog_address.c - `udp://HOST:PORT` and the like to bound sockets, and addresses of peers.
  *
  * A socket that was passed to us is taken before one is made. An empty host, or `*`, is every address of IPv4 and IPv6
  * through one socket. A name may stand for several addresses, then each gets a socket. Every error says which address,
@@ -17,19 +17,31 @@
 
 enum { BACKLOG = 1024, HOST_MAX = 255, PORT_MAX = 31 };
 
-static const char known[] = "udp://HOST:PORT or tcp://HOST:PORT";
+static const char known[] = "udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH or unixgram:///PATH";
 
-/* Takes a known scheme off the front of `rest`. */
-static bool read_scheme(struct lb_str *rest, int *type)
+struct scheme {
+    struct lb_str text;
+    int type;
+    bool tls;
+    bool local;
+};
+
+/* Takes a known scheme off the front of `rest`. NULL: there is none. */
+static const struct scheme *read_scheme(struct lb_str *rest)
 {
-    static const struct lb_str udp = { "udp://", 6 };
-    static const struct lb_str tcp = { "tcp://", 6 };
+    static const struct scheme schemes[] = {
+        { { "udp://", 6 }, SOCK_DGRAM, false, false },      { { "tcp://", 6 }, SOCK_STREAM, false, false },
+        { { "tls://", 6 }, SOCK_STREAM, true, false },      { { "unix://", 7 }, SOCK_STREAM, false, true },
+        { { "unixgram://", 11 }, SOCK_DGRAM, false, true },
+    };
 
-    if (!lb_str_starts(*rest, udp) && !lb_str_starts(*rest, tcp))
-        return false;
-    *type = rest->ptr[0] == 'u' ? SOCK_DGRAM : SOCK_STREAM;
-    *rest = (struct lb_str){ rest->ptr + 6, rest->len - 6 };
-    return true;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (!lb_str_starts(*rest, schemes[i].text))
+            continue;
+        *rest = (struct lb_str){ rest->ptr + schemes[i].text.len, rest->len - schemes[i].text.len };
+        return &schemes[i];
+    }
+    return NULL;
 }
 
 /* "host:port", "[::1]:port", ":port"; the parts as C strings. */
@@ -81,10 +93,15 @@ bool syslog_address_read(struct syslog_address *address, struct lb_str text, con
     int failed;
 
     *address = (struct syslog_address){ .text = text };
-    if (!read_scheme(&rest, &address->type)) {
+    const struct scheme *scheme = read_scheme(&rest);
+    if (scheme == NULL) {
         lb_diag_error(diag, place, "cannot listen on '" LB_STR_FMT "'; expected %s", LB_STR_ARG(text), known);
         return false;
     }
+    address->type = scheme->type;
+    address->tls = scheme->tls;
+    if (scheme->local)
+        return syslog_unix_read(address, rest, place, diag);
     if (!split(rest, host, port)) {
         lb_diag_error(diag, place,
                       "'" LB_STR_FMT "' has no host and port; expected %s, an IPv6 address in brackets as in "
@@ -103,7 +120,7 @@ bool syslog_address_read(struct syslog_address *address, struct lb_str text, con
 
 void syslog_address_free(struct syslog_address *address)
 {
-    if (address->found != NULL)
+    if (address->found != NULL && address->found != &address->local)
         freeaddrinfo(address->found);
     address->found = NULL;
 }
@@ -111,6 +128,7 @@ void syslog_address_free(struct syslog_address *address)
 static const char *advice(int error)
 {
     switch (error) {
+    case EEXIST: return "; the file there is no socket, remove it";
     case EACCES: return "; ports below 1024 need root or CAP_NET_BIND_SERVICE, or choose a higher one";
     case EADDRINUSE: return "; another process has it, `ss -lnpu` or `ss -lnpt` shows which";
     case EADDRNOTAVAIL: return "; this host has no such address";
@@ -123,8 +141,10 @@ static void set(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-static int bind_socket(const struct syslog_address *address, const struct addrinfo *found)
+static int bind_socket(struct syslog_address *address, const struct addrinfo *found, mode_t mode)
 {
+    if (found->ai_family == AF_UNIX)
+        return syslog_unix_bind(address, mode);
     int fd = socket(found->ai_family, address->type | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
     int error;
 
@@ -143,13 +163,13 @@ static int bind_socket(const struct syslog_address *address, const struct addrin
     return -1;
 }
 
-int syslog_address_bind(const struct syslog_address *address, const struct addrinfo *found,
-                        const struct lb_section *section, struct lb_diag *diag)
+int syslog_address_bind(struct syslog_address *address, const struct addrinfo *found, const struct lb_section *section,
+                        mode_t mode, struct lb_diag *diag)
 {
     int fd = lb_sockets_take(found, section->name);
 
     if (fd < 0)
-        fd = bind_socket(address, found);
+        fd = bind_socket(address, found, mode);
     if (fd < 0)
         lb_diag_error(diag, lb_section_place(section, "listen"), "cannot listen on '" LB_STR_FMT "': %s%s",
                       LB_STR_ARG(address->text), strerror(errno), advice(errno));
@@ -168,6 +188,9 @@ bool syslog_address_is(int fd, const struct addrinfo *found)
         return false;
     if (bound.ss_family != found->ai_family || type != found->ai_socktype)
         return false;
+    if (bound.ss_family == AF_UNIX)
+        return strcmp(((const struct sockaddr_un *)(const void *)&bound)->sun_path,
+                      ((const struct sockaddr_un *)(const void *)found->ai_addr)->sun_path) == 0;
     if (bound.ss_family == AF_INET) {
         const struct sockaddr_in *a = (const struct sockaddr_in *)(const void *)&bound;
         const struct sockaddr_in *b = (const struct sockaddr_in *)(const void *)found->ai_addr;
@@ -200,4 +223,40 @@ uint16_t syslog_port_of(const struct sockaddr_storage *address)
     if (address->ss_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
     return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+}
+
+struct in6_addr syslog_peer_key(const struct sockaddr_storage *address)
+{
+    struct in6_addr out = { 0 };
+
+    if (address->ss_family == AF_INET6)
+        return ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    if (address->ss_family != AF_INET)
+        return out;
+    out.s6_addr[10] = out.s6_addr[11] = 0xff;
+    memcpy(out.s6_addr + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    return out;
+}
+
+/* No address of the network: the block 0100::/64 is thrown away by routers (RFC 6666). */
+struct in6_addr syslog_user_key(uid_t user)
+{
+    struct in6_addr out = { .s6_addr = { 0x01 } };
+
+    memcpy(out.s6_addr + 12, &user, sizeof(user));
+    return out;
+}
+
+size_t syslog_key_text(const struct in6_addr *key, char *out)
+{
+    struct in6_addr user = { .s6_addr = { 0x01 } };
+    uint32_t number;
+
+    if (memcmp(key, &user, 12) == 0) {
+        memcpy(&number, key->s6_addr + 12, sizeof(number));
+        return (size_t)snprintf(out, SYSLOG_HOST_BYTES, "uid %u", number);
+    }
+    struct sockaddr_storage address = { 0 };
+    *(struct sockaddr_in6 *)(void *)&address = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = *key };
+    return syslog_host_text(&address, out);
 }

@@ -9,6 +9,8 @@
 #include "syslog_source.h"
 
 #include "framing.h"
+#include "peer_link.h"
+#include "tls_server.h"
 #include "lb_alloc.h"
 #include "lb_log.h"
 
@@ -42,6 +44,10 @@ struct syslog_connection {
     struct syslog_connection **link; /* what points to it */
     struct lb_stream *stream;
     struct event *readable;
+    struct event *deadline; /* until its link is ready; NULL where it is at once */
+    struct peer_link bytes;
+    struct in6_addr key; /* whose rate counts */
+    char *peer;          /* what is known of it, in the manner of lb_batch.peers; NULL: its address, that is its host */
     int fd;
     struct framing framing; /* of `unfinished`, which begins at its start */
     struct lb_buffer unfinished;
@@ -57,6 +63,10 @@ struct syslog_listener {
     struct syslog_listener *next;
     struct event *acceptable;
     struct event *again; /* after a pause */
+    struct syslog_path path;
+    bool local;
+    bool tls;
+    bool lender_tls; /* what it is where it goes back to */
     int fd;
 };
 
@@ -90,10 +100,14 @@ static void destroy(struct syslog_connection *self)
     syslog_stop_waiting(self->owner, &self->waiter);
     leave(self);
     lb_buffer_free(&self->unfinished);
+    peer_link_close(&self->bytes);
+    if (self->deadline != NULL)
+        event_free(self->deadline);
     if (self->readable != NULL)
         event_free(self->readable);
     if (self->stream != NULL)
         lb_stream_unref(self->stream);
+    lb_free(self->peer);
     if (self->fd >= 0)
         close(self->fd);
     lb_free(self);
@@ -131,7 +145,8 @@ static enum lb_err note_frames(struct syslog_connection *self, struct lb_batch *
 
         if (err != LB_OK)
             return err;
-        syslog_note(self->owner, batch, frame.start, frame.length, frame.truncated);
+        if (syslog_admit(self->owner, &self->key))
+            syslog_note(self->owner, batch, frame.start, frame.length, frame.truncated);
     }
     return LB_LIMIT;
 }
@@ -143,14 +158,14 @@ static void note_last(struct syslog_connection *self, struct lb_batch *batch)
     enum lb_err err = self->ended ? framing_finish(&self->framing, batch->bytes, batch->length, &frame)
                                   : framing_cut(&self->framing, batch->bytes, batch->length, &frame);
 
-    if (err == LB_OK)
+    if (err == LB_OK && syslog_admit(self->owner, &self->key))
         syslog_note(self->owner, batch, frame.start, frame.length, frame.truncated);
 }
 
 static void tell_framing_error(struct syslog_connection *self)
 {
     lb_metric_add(self->owner->metrics.framing_errors, 1);
-    LB_WARN("source.syslog",
+    LB_WARN(self->owner->traits->module,
             "closing a connection, it does not send syslog source=" LB_STR_FMT " peer=" LB_STR_FMT " reason=\"%s\"",
             LB_STR_ARG(self->owner->source->section.name), LB_STR_ARG(self->stream->name), self->framing.reason);
 }
@@ -159,6 +174,21 @@ static bool is_over_budget(const struct syslog_connection *self, size_t rest)
 {
     return rest > LONG_BYTES && self->owner->unfinished_bytes + rest > SYSLOG_UNFINISHED_BYTES &&
            self->owner->unfinished_bytes + rest > 4 * self->owner->source->options.max_line;
+}
+
+/* Says of each event whom it is from, where the stream's host does not say all. */
+static void tell_peer(const struct syslog_connection *self, struct lb_batch *batch)
+{
+    struct lb_str peer;
+
+    if (self->peer == NULL || batch->event_count == 0)
+        return;
+    peer = lb_arena_copy(&batch->arena, lb_str_from(self->peer));
+    batch->peers = lb_arena_alloc(&batch->arena, batch->event_count * sizeof(*batch->peers));
+    for (uint32_t i = 0; peer.ptr != NULL && batch->peers != NULL && i < batch->event_count; i++)
+        batch->peers[i] = peer;
+    if (peer.ptr == NULL)
+        batch->peers = NULL;
 }
 
 /* Frames all of `batch`, pushes it, and keeps the rest. */
@@ -176,10 +206,12 @@ static enum outcome deliver(struct syslog_connection *self, struct lb_batch *bat
         note_last(self, batch);
     }
     if (outcome != READ_BROKEN && !keep_unfinished(self, batch->bytes, batch->length)) {
-        LB_ERROR("source.syslog", "closing a connection, no memory for its unfinished message peer=" LB_STR_FMT,
+        LB_ERROR(self->owner->traits->module,
+                 "closing a connection, no memory for its unfinished message peer=" LB_STR_FMT,
                  LB_STR_ARG(self->stream->name));
         outcome = READ_BROKEN;
     }
+    tell_peer(self, batch);
     syslog_push(self->owner, batch, &self->position);
     return outcome;
 }
@@ -195,8 +227,8 @@ static enum outcome received(struct syslog_connection *self, ssize_t got, size_t
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return READ_DRAINED;
     if (got < 0)
-        LB_INFO("source.syslog", "a connection broke peer=" LB_STR_FMT " error=\"%s\"", LB_STR_ARG(self->stream->name),
-                strerror(errno));
+        LB_INFO(self->owner->traits->module, "a connection broke peer=" LB_STR_FMT " error=\"%s\"",
+                LB_STR_ARG(self->stream->name), strerror(errno));
     self->ended = true;
     return READ_ENDED;
 }
@@ -227,7 +259,7 @@ static enum outcome read_slab(struct syslog_connection *self)
         return READ_WAIT;
     if (!self->whole && !self->ended) {
         size_t room = lb_batch_room(batch, batch->capacity / ROOM_FOR_EVENTS / sizeof(struct lb_event));
-        ssize_t got = recv(self->fd, batch->bytes + batch->length, room, 0);
+        ssize_t got = peer_link_read(&self->bytes, batch->bytes + batch->length, room);
 
         outcome = received(self, got, room);
         if (got <= 0 && !self->ended) {
@@ -269,7 +301,7 @@ static enum outcome read_long(struct syslog_connection *self)
     self->owner->unfinished_bytes += self->unfinished.capacity - capacity;
     if (!reserved)
         return READ_BROKEN;
-    got = recv(self->fd, self->unfinished.ptr + self->unfinished.len, READ_BYTES, 0);
+    got = peer_link_read(&self->bytes, self->unfinished.ptr + self->unfinished.len, READ_BYTES);
     outcome = received(self, got, READ_BYTES);
     if (got > 0)
         self->unfinished.len += (size_t)got;
@@ -289,67 +321,9 @@ static enum outcome read_once(struct syslog_connection *self)
     return read_slab(self);
 }
 
-static size_t next_slab_size(size_t bytes)
-{
-    if (bytes <= LB_SLAB_SMALL / 2)
-        return LB_SLAB_SMALL;
-    return bytes <= LB_SLAB_MEDIUM / 2 ? LB_SLAB_MEDIUM : LB_SLAB_LARGE;
-}
+/* --- before the first byte ------------------------------------------------------------------ */
 
-/* Reads until the socket is empty or it is others' turn. The connection may be gone afterwards. */
-static void turn(struct syslog_connection *self)
-{
-    enum outcome outcome = READ_MORE;
-    int64_t before = self->owner->metrics.bytes->value;
-
-    for (int i = 0; i < READS_PER_TURN && outcome == READ_MORE; i++)
-        outcome = read_once(self);
-    if (outcome == READ_BROKEN || outcome == READ_ENDED) {
-        destroy(self);
-        return;
-    }
-    if (outcome == READ_WAIT) {
-        event_del(self->readable);
-        return;
-    }
-    /* The counter is written by this thread alone. */
-    self->slab_size = next_slab_size((size_t)(self->owner->metrics.bytes->value - before));
-    if (outcome == READ_MORE && (self->whole || self->ended))
-        event_active(self->readable, EV_READ, 0);
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *context)
-{
-    struct syslog_connection *self = context;
-
-    (void)fd;
-    if ((what & EV_TIMEOUT) != 0) {
-        LB_INFO("source.syslog", "closing an idle connection peer=" LB_STR_FMT, LB_STR_ARG(self->stream->name));
-        self->ended = true;
-    }
-    turn(self);
-}
-
-static bool watch(struct syslog_connection *self)
-{
-    int64_t idle = self->owner->idle_timeout_ns;
-    struct timeval timeout = { idle / LB_SECOND, idle % LB_SECOND / 1000 };
-
-    return event_add(self->readable, idle > 0 ? &timeout : NULL) == 0;
-}
-
-static void resume_connection(struct syslog_waiter *waiter)
-{
-    struct syslog_connection *self = (struct syslog_connection *)(void *)waiter;
-
-    if (!watch(self))
-        LB_ERROR("source.syslog", "no memory to watch a connection peer=" LB_STR_FMT, LB_STR_ARG(self->stream->name));
-    turn(self);
-}
-
-/* --- accepting --------------------------------------------------------------------------- */
-
-static void name_peer(struct lb_stream *stream, const struct sockaddr_storage *address)
+void syslog_name_peer(struct lb_stream *stream, const struct sockaddr_storage *address)
 {
     char host[SYSLOG_HOST_BYTES];
     struct lb_str text = { host, syslog_host_text(address, host) };
@@ -364,7 +338,145 @@ static void name_peer(struct lb_stream *stream, const struct sockaddr_storage *a
         stream->name = LB_STR("");
 }
 
-static void copy_peer(struct lb_stream *stream, const struct lb_stream *from)
+bool syslog_know_subject(const SSL *ssl, const struct lb_stream *stream, char **text)
+{
+    struct lb_str host = { stream->host.ptr, stream->host.len };
+    char subject[SYSLOG_PEER_BYTES - SYSLOG_HOST_BYTES - 32];
+    size_t length = ssl != NULL ? tls_client_subject(ssl, subject, sizeof(subject)) : 0;
+
+    if (length == 0)
+        return true;
+    for (size_t i = 0; i < length; i++)
+        subject[i] = subject[i] == '\n' || subject[i] == '\0' ? ' ' : subject[i];
+    *text = lb_alloc(SYSLOG_PEER_BYTES);
+    if (*text != NULL)
+        snprintf(*text, SYSLOG_PEER_BYTES, LB_STR_FMT "\npeer_subject=%.*s", LB_STR_ARG(host), (int)length, subject);
+    return *text != NULL;
+}
+
+/* The link was made ready. */
+static enum outcome begin_reading(struct syslog_connection *self)
+{
+    if (self->deadline != NULL)
+        event_free(self->deadline);
+    self->deadline = NULL;
+    if (self->bytes.peer.known) {
+        syslog_name_peer(self->stream, &self->bytes.peer.of);
+        self->key = syslog_peer_key(&self->bytes.peer.of);
+    }
+    return syslog_know_subject(self->bytes.ssl, self->stream, &self->peer) ? READ_MORE : READ_BROKEN;
+}
+
+static void tell_handshake_error(struct syslog_connection *self, const char *reason)
+{
+    lb_metric_add(self->owner->metrics.handshake_errors, 1);
+    LB_WARN(self->owner->traits->module,
+            "closing a connection before it has sent a record source=" LB_STR_FMT " peer=" LB_STR_FMT " reason=\"%s\"",
+            LB_STR_ARG(self->owner->source->section.name), LB_STR_ARG(self->stream->name), reason);
+}
+
+static enum outcome prepare_link(struct syslog_connection *self)
+{
+    if (self->ended)
+        return READ_BROKEN;
+    switch (peer_link_prepare(&self->bytes)) {
+    case LB_OK: return begin_reading(self);
+    case LB_AGAIN: return READ_DRAINED;
+    case LB_BAD_INPUT: tell_handshake_error(self, self->bytes.problem); return READ_BROKEN;
+    default: return READ_BROKEN;
+    }
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_connection *self = context;
+
+    (void)fd, (void)what;
+    tell_handshake_error(self, "it took longer than handshake_timeout");
+    destroy(self);
+}
+
+static bool set_deadline(struct syslog_connection *self)
+{
+    int64_t most = self->owner->handshake_timeout_ns;
+    struct timeval timeout = { most / LB_SECOND, most % LB_SECOND / 1000 };
+
+    if (self->bytes.ready || most == 0)
+        return true;
+    if (self->deadline == NULL)
+        self->deadline = evtimer_new(lb_loop_base(self->owner->source->loop), on_deadline, self);
+    return self->deadline != NULL && evtimer_add(self->deadline, &timeout) == 0;
+}
+
+static size_t next_slab_size(size_t bytes)
+{
+    if (bytes <= LB_SLAB_SMALL / 2)
+        return LB_SLAB_SMALL;
+    return bytes <= LB_SLAB_MEDIUM / 2 ? LB_SLAB_MEDIUM : LB_SLAB_LARGE;
+}
+
+/* Reads until the socket is empty or it is others' turn. The connection may be gone afterwards. */
+static void turn(struct syslog_connection *self)
+{
+    enum outcome outcome = READ_MORE;
+    int64_t before = self->owner->metrics.bytes->value;
+
+    if (!self->bytes.ready)
+        outcome = prepare_link(self);
+    for (int i = 0; i < READS_PER_TURN && outcome == READ_MORE; i++)
+        outcome = read_once(self);
+    if (outcome == READ_BROKEN || outcome == READ_ENDED) {
+        destroy(self);
+        return;
+    }
+    if (outcome == READ_WAIT) {
+        event_del(self->readable);
+        return;
+    }
+    /* The counter is written by this thread alone. */
+    self->slab_size = next_slab_size((size_t)(self->owner->metrics.bytes->value - before));
+    if (outcome == READ_MORE && (self->whole || self->ended))
+        event_active(self->readable, EV_READ, 0);
+    else
+        peer_link_continue(&self->bytes);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_connection *self = context;
+
+    (void)fd;
+    if ((what & EV_TIMEOUT) != 0) {
+        LB_INFO(self->owner->traits->module, "closing an idle connection peer=" LB_STR_FMT,
+                LB_STR_ARG(self->stream->name));
+        self->ended = true;
+    }
+    turn(self);
+}
+
+static bool watch(struct syslog_connection *self)
+{
+    int64_t idle = self->owner->idle_timeout_ns;
+    struct timeval timeout = { idle / LB_SECOND, idle % LB_SECOND / 1000 };
+
+    if (!set_deadline(self))
+        return false;
+    return event_add(self->readable, idle > 0 ? &timeout : NULL) == 0;
+}
+
+static void resume_connection(struct syslog_waiter *waiter)
+{
+    struct syslog_connection *self = (struct syslog_connection *)(void *)waiter;
+
+    if (!watch(self))
+        LB_ERROR(self->owner->traits->module, "no memory to watch a connection peer=" LB_STR_FMT,
+                 LB_STR_ARG(self->stream->name));
+    turn(self);
+}
+
+/* --- accepting --------------------------------------------------------------------------- */
+
+void syslog_copy_peer(struct lb_stream *stream, const struct lb_stream *from)
 {
     stream->name = lb_arena_copy(&stream->arena, from->name);
     if (stream->name.ptr == NULL)
@@ -376,8 +488,43 @@ static void copy_peer(struct lb_stream *stream, const struct lb_stream *from)
         stream->host = lb_value_of(host, LB_VALUE_CLEAN);
 }
 
-static void open_connection(struct syslog_source *owner, int fd, const struct sockaddr_storage *address)
+bool syslog_name_process(const struct syslog_source *self, int fd, struct lb_stream *stream, struct in6_addr *key,
+                         char **text)
 {
+    struct ucred process = { 0 };
+    socklen_t size = sizeof(process);
+
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &size);
+    *key = syslog_user_key(process.uid);
+    *text = lb_alloc(SYSLOG_PEER_BYTES);
+    stream->name = lb_arena_print(&stream->arena, "pid %d", (int)process.pid);
+    if (*text == NULL || stream->name.ptr == NULL)
+        return false;
+    (void)syslog_unix_peer(self, &process, *text);
+    stream->host = lb_value_text(lb_arena_copy(&stream->arena, lb_str_from(self->own_host)));
+    return stream->host.ptr != NULL;
+}
+
+/* Who is at the other end, as far as the kernel knows. */
+static bool know_peer(struct syslog_connection *self, const struct sockaddr_storage *address, bool local)
+{
+    if (local)
+        return syslog_name_process(self->owner, self->fd, self->stream, &self->key, &self->peer);
+    syslog_name_peer(self->stream, address);
+    self->key = syslog_peer_key(address);
+    return true;
+}
+
+static void open_connection(const struct syslog_listener *listener, int fd, const struct sockaddr_storage *address)
+{
+    struct syslog_source *owner = listener->owner;
+    SSL_CTX *tls = listener->tls ? owner->tls_context : NULL;
+    const struct syslog_accepted how = { address, tls, owner->proxy_protocol && !listener->local, listener->local };
+
+    if (owner->traits->accepted != NULL) {
+        owner->traits->accepted(owner, fd, &how);
+        return;
+    }
     struct syslog_connection *self = lb_alloc(sizeof(*self));
 
     if (self == NULL) {
@@ -392,15 +539,16 @@ static void open_connection(struct syslog_source *owner, int fd, const struct so
     lb_buffer_init(&self->unfinished, SIZE_MAX);
     enter(owner, self);
     framing_init(&self->framing, owner->source->options.max_line);
+    if (owner->traits->nul_frames)
+        self->framing.mode = FRAMING_NUL;
     self->stream = lb_stream_new(owner->source->streams, owner->source);
     self->readable = event_new(lb_loop_base(owner->source->loop), fd, EV_READ | EV_PERSIST, on_readable, self);
-    if (self->stream == NULL || self->readable == NULL || !watch(self)) {
-        LB_ERROR("source.syslog", "no memory for a connection source=" LB_STR_FMT,
+    if (self->stream == NULL || self->readable == NULL || !know_peer(self, address, listener->local) ||
+        !peer_link_open(&self->bytes, fd, tls, how.proxied, self->readable) || !watch(self)) {
+        LB_ERROR(owner->traits->module, "no memory for a connection source=" LB_STR_FMT,
                  LB_STR_ARG(owner->source->section.name));
         destroy(self);
-        return;
     }
-    name_peer(self->stream, address);
 }
 
 static void accept_again(evutil_socket_t fd, short what, void *context)
@@ -417,7 +565,7 @@ static void pause_accepting(struct syslog_listener *self, int error)
 {
     struct timeval second = { 1, 0 };
 
-    LB_ERROR("source.syslog", "cannot accept connections source=" LB_STR_FMT " error=\"%s\"",
+    LB_ERROR(self->owner->traits->module, "cannot accept connections source=" LB_STR_FMT " error=\"%s\"",
              LB_STR_ARG(self->owner->source->section.name), strerror(error));
     event_del(self->acceptable);
     if (evtimer_add(self->again, &second) != 0)
@@ -443,27 +591,31 @@ static void on_acceptable(evutil_socket_t fd, short what, void *context)
         }
         if (owner->connection_count >= owner->max_connections) {
             lb_metric_add(owner->metrics.refused, 1);
-            LB_WARN("source.syslog", "refused a connection, raise max_connections source=" LB_STR_FMT " open=%u",
+            LB_WARN(owner->traits->module, "refused a connection, raise max_connections source=" LB_STR_FMT " open=%u",
                     LB_STR_ARG(owner->source->section.name), owner->connection_count);
             close(accepted);
             continue;
         }
-        open_connection(owner, accepted, &address);
+        open_connection(self, accepted, &address);
     }
 }
 
 /* --- open and close --------------------------------------------------------------------- */
 
-enum lb_err syslog_listener_open(struct syslog_source *self, int fd, struct lb_str name)
+enum lb_err syslog_listener_open(struct syslog_source *self, int fd, const struct syslog_address *address)
 {
     struct syslog_listener *listener = lb_alloc(sizeof(*listener));
 
-    (void)name;
     if (listener == NULL) {
         close(fd);
         return LB_NOMEM;
     }
-    *listener = (struct syslog_listener){ .owner = self, .next = self->listeners, .fd = fd };
+    *listener = (struct syslog_listener){ .owner = self,
+                                          .next = self->listeners,
+                                          .path = address->bound,
+                                          .local = address->found->ai_family == AF_UNIX,
+                                          .tls = address->tls,
+                                          .fd = fd };
     self->listeners = listener;
     listener->acceptable =
         event_new(lb_loop_base(self->source->loop), fd, EV_READ | EV_PERSIST, on_acceptable, listener);
@@ -482,6 +634,9 @@ void syslog_listeners_stop(struct syslog_source *self)
     for (struct syslog_connection *connection = self->connections; connection != NULL; connection = connection->next) {
         syslog_stop_waiting(self, &connection->waiter);
         event_del(connection->readable);
+        peer_link_pause(&connection->bytes);
+        if (connection->deadline != NULL)
+            event_del(connection->deadline);
     }
 }
 
@@ -508,7 +663,7 @@ static bool move_connection(struct syslog_source *self, struct syslog_connection
 
     if (stream == NULL)
         return false;
-    copy_peer(stream, connection->stream);
+    syslog_copy_peer(stream, connection->stream);
     lb_stream_unref(connection->stream);
     connection->stream = stream;
     connection->position = 0;
@@ -539,7 +694,8 @@ static void move_listener(struct syslog_source *self, struct syslog_listener **l
     self->listeners = listener;
 }
 
-bool syslog_listener_take(struct syslog_source *self, struct syslog_source *from, const struct addrinfo *found)
+bool syslog_listener_take(struct syslog_source *self, struct syslog_source *from, const struct syslog_address *address,
+                          const struct addrinfo *found)
 {
     struct syslog_listener **link = &from->listeners;
 
@@ -548,6 +704,8 @@ bool syslog_listener_take(struct syslog_source *self, struct syslog_source *from
     if (*link == NULL)
         return false;
     (*link)->lender = from;
+    (*link)->lender_tls = (*link)->tls;
+    (*link)->tls = address->tls;
     move_listener(self, link);
     return true;
 }
@@ -558,10 +716,12 @@ void syslog_listeners_take_back(struct syslog_source *self, struct syslog_source
     struct syslog_connection *next;
 
     while (*link != NULL) {
-        if ((*link)->lender == self)
-            move_listener(self, link);
-        else
+        if ((*link)->lender != self) {
             link = &(*link)->next;
+            continue;
+        }
+        (*link)->tls = (*link)->lender_tls;
+        move_listener(self, link);
     }
     for (struct syslog_connection *connection = from->connections; connection != NULL; connection = next) {
         next = connection->next;
@@ -574,12 +734,12 @@ void syslog_listeners_resume(struct syslog_source *self)
 {
     for (struct syslog_listener *listener = self->listeners; listener != NULL; listener = listener->next) {
         if (event_add(listener->acceptable, NULL) != 0)
-            LB_ERROR("source.syslog", "no memory to watch for connections source=" LB_STR_FMT,
+            LB_ERROR(self->traits->module, "no memory to watch for connections source=" LB_STR_FMT,
                      LB_STR_ARG(self->source->section.name));
     }
     for (struct syslog_connection *connection = self->connections; connection != NULL; connection = connection->next) {
         if (!watch(connection))
-            LB_ERROR("source.syslog", "no memory to watch a connection peer=" LB_STR_FMT,
+            LB_ERROR(self->traits->module, "no memory to watch a connection peer=" LB_STR_FMT,
                      LB_STR_ARG(connection->stream->name));
         event_active(connection->readable, EV_READ, 0);
     }
@@ -597,6 +757,7 @@ void syslog_listeners_close(struct syslog_source *self)
             event_free(listener->acceptable);
         if (listener->again != NULL)
             event_free(listener->again);
+        syslog_unix_remove(&listener->path);
         close(listener->fd);
         lb_free(listener);
     }

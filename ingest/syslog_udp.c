@@ -35,11 +35,13 @@ struct datagrams {
     struct mmsghdr headers[SLOTS];
     struct iovec vectors[SLOTS][2];
     struct sockaddr_storage addresses[SLOTS];
-    _Alignas(struct cmsghdr) char controls[SLOTS][CMSG_SPACE(sizeof(uint32_t))];
+    _Alignas(struct cmsghdr) char controls[SLOTS][CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(struct ucred))];
     char overflow[SLOTS][SLOT_BYTES + OVERFLOW_BYTES]; /* the first bytes are room for the slot of a long one */
     uint16_t long_ones[SLOTS];
     uint32_t long_count;
     uint32_t long_done;
+    struct lb_str content;           /* of the long one that is next, */
+    bool unpacked;                   /* if this is set */
     struct lb_str peers[EVENTS_MAX]; /* of the batch that is being filled */
     struct peer cache[PEERS_CACHED];
 };
@@ -51,6 +53,9 @@ struct syslog_socket {
     struct syslog_socket *next;
     struct lb_stream *stream;
     struct event *readable;
+    void *unpacker; /* of the owner's traits, or NULL */
+    struct syslog_path path;
+    bool local; /* peers are processes, not hosts */
     int fd;
     uint32_t dropped; /* the kernel's count so far */
     uint64_t position;
@@ -60,30 +65,38 @@ struct syslog_socket {
 
 /* --- peers ------------------------------------------------------------------------ */
 
-static struct in6_addr mapped(const struct sockaddr_storage *address)
+/* Whom datagram `i` of a call is from: an address, or user and process. */
+static struct in6_addr sender_of(struct syslog_socket *self, uint32_t i, struct ucred *process)
 {
-    struct in6_addr out = { 0 };
+    struct msghdr *header = &self->datagrams.headers[i].msg_hdr;
 
-    if (address->ss_family == AF_INET6)
-        return ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    memcpy(out.s6_addr + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-    return out;
+    if (!self->local)
+        return syslog_peer_key(&self->datagrams.addresses[i]);
+    *process = (struct ucred){ 0 };
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
+        if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_CREDENTIALS)
+            memcpy(process, CMSG_DATA(control), sizeof(*process));
+    }
+    return syslog_user_key(process->uid);
 }
 
 /* The sender as text, once for each batch and sender as long as the cache holds it. */
-static struct lb_str peer_text(struct datagrams *datagrams, const struct sockaddr_storage *address,
+static struct lb_str peer_text(struct syslog_socket *self, struct in6_addr key, const struct ucred *process,
                                struct lb_arena *arena)
 {
-    struct in6_addr key = mapped(address);
     uint32_t last;
     struct peer *peer;
-    char text[SYSLOG_HOST_BYTES];
+    char text[SYSLOG_PEER_BYTES];
+    size_t length;
 
-    memcpy(&last, key.s6_addr + 12, 4);
-    peer = &datagrams->cache[(last * UINT32_C(2654435761)) >> 26];
+    if (self->local) /* processes of one user differ */
+        memcpy(key.s6_addr + 8, &process->pid, sizeof(process->pid));
+    memcpy(&last, key.s6_addr + (self->local ? 8 : 12), 4);
+    peer = &self->datagrams.cache[(last * UINT32_C(2654435761)) >> 26];
     if (peer->text.len == 0 || memcmp(&peer->address, &key, sizeof(key)) != 0) {
+        length = self->local ? syslog_unix_peer(self->owner, process, text) : syslog_key_text(&key, text);
         peer->address = key;
-        peer->text = lb_arena_copy(arena, (struct lb_str){ text, syslog_host_text(address, text) });
+        peer->text = lb_arena_copy(arena, (struct lb_str){ text, length });
         if (peer->text.ptr == NULL)
             peer->text = LB_STR("");
     }
@@ -121,14 +134,15 @@ static size_t trimmed(const char *bytes, size_t length)
 }
 
 /* Notes the bytes at the end of what is in use. The caller has seen that they fit. */
-static void note_datagram(struct syslog_socket *self, struct lb_batch *batch, size_t length,
-                          const struct sockaddr_storage *address)
+static void note_datagram(struct syslog_socket *self, struct lb_batch *batch, size_t length, uint32_t i)
 {
-    struct datagrams *datagrams = &self->datagrams;
+    struct ucred process = { 0 };
+    struct in6_addr sender = sender_of(self, i, &process);
 
-    if (!syslog_note(self->owner, batch, batch->length, length, false))
+    if (length == 0 || !syslog_admit(self->owner, &sender) ||
+        !syslog_note(self->owner, batch, batch->length, length, false))
         return;
-    datagrams->peers[batch->event_count - 1] = peer_text(datagrams, address, &batch->arena);
+    self->datagrams.peers[batch->event_count - 1] = peer_text(self, sender, &process, &batch->arena);
     batch->length += lb_batch_event(batch, batch->event_count - 1)->length;
 }
 
@@ -168,7 +182,8 @@ static void count_dropped(struct syslog_socket *self, struct msghdr *header)
         if (dropped == self->dropped)
             continue;
         lb_metric_add(self->owner->metrics.dropped, (uint32_t)(dropped - self->dropped));
-        LB_WARN("source.syslog", "the kernel dropped datagrams, raise receive_buffer source=" LB_STR_FMT " dropped=%u",
+        LB_WARN(self->owner->traits->module,
+                "the kernel dropped datagrams, raise receive_buffer source=" LB_STR_FMT " dropped=%u",
                 LB_STR_ARG(self->owner->source->section.name), dropped - self->dropped);
         self->dropped = dropped;
     }
@@ -186,17 +201,37 @@ static void pack(struct syslog_socket *self, struct lb_batch *batch, uint32_t co
         size_t length = datagrams->headers[i].msg_len;
 
         bytes += (int64_t)length;
-        if (length > SLOT_BYTES) {
-            memcpy(datagrams->overflow[i], slot, SLOT_BYTES);
+        if (length > SLOT_BYTES || self->owner->traits->unpack != NULL) {
+            memcpy(datagrams->overflow[i], slot, length < SLOT_BYTES ? length : SLOT_BYTES);
             datagrams->long_ones[datagrams->long_count++] = (uint16_t)i;
             continue;
         }
         length = trimmed(slot, length);
         memmove(batch->bytes + batch->length, slot, length);
-        note_datagram(self, batch, length, &datagrams->addresses[i]);
+        note_datagram(self, batch, length, i);
     }
     lb_metric_add(self->owner->metrics.bytes, bytes);
     count_dropped(self, &datagrams->headers[count - 1].msg_hdr);
+}
+
+/* What the long one stands for; it is unpacked once, however long there is no credit for it. */
+static struct lb_str content_of(struct syslog_socket *self, uint16_t i)
+{
+    struct datagrams *datagrams = &self->datagrams;
+    struct lb_str whole = { datagrams->overflow[i], datagrams->headers[i].msg_len };
+    struct ucred process;
+
+    if (self->owner->traits->unpack == NULL)
+        return (struct lb_str){ whole.ptr, trimmed(whole.ptr, whole.len) };
+    if (!datagrams->unpacked) {
+        struct in6_addr sender = sender_of(self, i, &process);
+
+        datagrams->content = LB_STR("");
+        if (!self->owner->traits->unpack(self->unpacker, whole, &sender, &datagrams->content))
+            datagrams->content = LB_STR("");
+        datagrams->unpacked = true;
+    }
+    return datagrams->content;
 }
 
 /* Puts what is left of the long ones into `batch`, and further ones as it fills. NULL: no credit for the next. */
@@ -206,16 +241,19 @@ static struct lb_batch *put_long_ones(struct syslog_socket *self, struct lb_batc
 
     while (batch != NULL && datagrams->long_done < datagrams->long_count) {
         uint16_t i = datagrams->long_ones[datagrams->long_done];
-        size_t length = trimmed(datagrams->overflow[i], datagrams->headers[i].msg_len);
+        struct lb_str message = content_of(self, i);
 
-        if (length > lb_batch_room(batch, 1) || batch->event_count == EVENTS_MAX) {
+        if (message.len > lb_batch_room(batch, 1) || batch->event_count == EVENTS_MAX) {
+            size_t need = message.len + LB_SLAB_SMALL;
+
             push_datagrams(self, batch);
-            batch = begin_datagrams(self, LB_SLAB_LARGE);
+            batch = begin_datagrams(self, need > LB_SLAB_LARGE ? need : LB_SLAB_LARGE);
             continue;
         }
-        memcpy(batch->bytes + batch->length, datagrams->overflow[i], length);
-        note_datagram(self, batch, length, &datagrams->addresses[i]);
+        memcpy(batch->bytes + batch->length, message.ptr, message.len);
+        note_datagram(self, batch, message.len, i);
         datagrams->long_done++;
+        datagrams->unpacked = false;
     }
     return batch;
 }
@@ -228,7 +266,7 @@ static bool receive(struct syslog_socket *self, struct lb_batch *batch, uint32_t
 
     if (count <= 0) {
         if (count < 0 && errno != EAGAIN && errno != EINTR)
-            LB_WARN("source.syslog", "cannot receive datagrams source=" LB_STR_FMT " error=\"%s\"",
+            LB_WARN(self->owner->traits->module, "cannot receive datagrams source=" LB_STR_FMT " error=\"%s\"",
                     LB_STR_ARG(self->owner->source->section.name), strerror(errno));
         return false;
     }
@@ -294,7 +332,7 @@ static void set_buffer(const struct syslog_source *self, int fd)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted));
     /* The kernel counts its own overhead too: it shows twice of what was asked. */
     if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) == 0 && got / 2 < wanted)
-        LB_WARN("source.syslog",
+        LB_WARN(self->traits->module,
                 "the receive buffer is smaller than asked, raise the sysctl net.core.rmem_max source=" LB_STR_FMT
                 " asked=%d got=%d",
                 LB_STR_ARG(self->source->section.name), wanted, got / 2);
@@ -312,7 +350,7 @@ static struct lb_stream *new_stream(const struct syslog_source *self, struct lb_
     return stream;
 }
 
-enum lb_err syslog_socket_open(struct syslog_source *self, int fd, struct lb_str name)
+enum lb_err syslog_socket_open(struct syslog_source *self, int fd, const struct syslog_address *address)
 {
     struct syslog_socket *socket = lb_alloc(sizeof(*socket));
     int on = 1;
@@ -324,14 +362,21 @@ enum lb_err syslog_socket_open(struct syslog_source *self, int fd, struct lb_str
     socket->waiter.resume = resume_socket;
     socket->owner = self;
     socket->fd = fd;
+    socket->path = address->bound;
+    socket->local = address->found->ai_family == AF_UNIX;
     socket->slab_size = LB_SLAB_MEDIUM;
     socket->next = self->sockets;
     self->sockets = socket;
     set_buffer(self, fd);
     (void)setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
-    socket->stream = new_stream(self, name);
+    if (socket->local)
+        (void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+    socket->stream = new_stream(self, address->text);
     socket->readable = event_new(lb_loop_base(self->source->loop), fd, EV_READ | EV_PERSIST, on_datagrams, socket);
-    if (socket->stream == NULL || socket->readable == NULL)
+    if (self->traits->unpacker_new != NULL)
+        socket->unpacker = self->traits->unpacker_new(self);
+    if (socket->stream == NULL || socket->readable == NULL ||
+        (self->traits->unpacker_new != NULL && socket->unpacker == NULL))
         return LB_NOMEM;
     return event_add(socket->readable, NULL) == 0 ? LB_OK : LB_NOMEM;
 }
@@ -394,7 +439,7 @@ void syslog_sockets_resume(struct syslog_source *self)
 {
     for (struct syslog_socket *socket = self->sockets; socket != NULL; socket = socket->next) {
         if (event_add(socket->readable, NULL) != 0)
-            LB_ERROR("source.syslog", "no memory to watch a socket address=" LB_STR_FMT,
+            LB_ERROR(self->traits->module, "no memory to watch a socket address=" LB_STR_FMT,
                      LB_STR_ARG(socket->stream->name));
         event_active(socket->readable, EV_READ, 0);
     }
@@ -410,6 +455,9 @@ void syslog_sockets_close(struct syslog_source *self)
             event_free(socket->readable);
         if (socket->stream != NULL)
             lb_stream_unref(socket->stream);
+        if (socket->unpacker != NULL)
+            self->traits->unpacker_free(socket->unpacker);
+        syslog_unix_remove(&socket->path);
         close(socket->fd);
         lb_free(socket);
     }

@@ -4,6 +4,7 @@
  * Its time is that of arrival until a parser finds one. Text in another
  * encoding becomes UTF-8 here.
  */
+#include "envelope_peer.h"
 #include "lb_encoding.h"
 #include "lb_parser.h"
 #include "lb_source.h"
@@ -63,6 +64,8 @@ static enum lb_err open_lines(struct lb_batch *batch)
         fill(batch, i, &batch->records[i]);
         if (encoding != NULL)
             decode(batch, encoding, &batch->records[i]);
+        if (batch->peers != NULL)
+            envelope_peer(batch, i, &batch->records[i]);
     }
     drop_mark(batch, &batch->records[0]);
     batch->record_count = batch->event_count;

@@ -4,6 +4,7 @@
  * A record keeps all that its header says; what the header does not say of the host, the peer's address says. Where the
  * arena is full a record is its whole frame as text, so that nothing is dropped.
  */
+#include "envelope_peer.h"
 #include "syslog.h"
 
 #include "lb_parser.h"
@@ -27,8 +28,7 @@ static void fill(struct lb_batch *batch, uint32_t i, struct syslog_data *data, s
         record->flags |= LB_RECORD_PARSE_ERROR;
         record->reason = LB_STR("no room in the batch");
     }
-    if (record->host.kind == LB_VALUE_NONE && batch->peers != NULL && batch->peers[i].len > 0)
-        record->host = lb_value_of(batch->peers[i], LB_VALUE_CLEAN);
+    envelope_peer(batch, i, record);
 }
 
 static enum lb_err open_syslog(struct lb_batch *batch)

@@ -6,7 +6,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$here/../build/peers
-packages="rsyslog syslog-ng-core libestr0 libfastjson4 liblognorm5 libivykis0 libnet1 libpcre3 libwrap0 libjson-c5 libuuid1
+packages="rsyslog rsyslog-openssl syslog-ng-core libestr0 libfastjson4 liblognorm5 libivykis0 libnet1 libpcre3 libwrap0 libjson-c5 libuuid1
           libcap2 libglib2.0-0 libsystemd0"
 
 unpack() {

@@ -55,6 +55,20 @@ def archive_records(directory):
     return [json.loads(line) for line in zstd_text(*files).splitlines()]
 
 
+def openssl(directory, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+
+def make_certificate(directory, name, subject, authority=None):
+    """name.pem and name.key: of its own, or signed by the authority."""
+    openssl(directory, "req", "-x509" if authority is None else "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key",
+            "-out", f"{name}.pem" if authority is None else f"{name}.csr", "-subj", subject,
+            *(["-days", "2"] if authority is None else []), "-addext", "subjectAltName=IP:127.0.0.1")
+    if authority is not None:
+        openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key",
+                "-CAcreateserial", "-copy_extensions", "copy", "-days", "2", "-out", f"{name}.pem")
+
+
 def archive_order(path):
     """2026-01-01.jsonl.zst before 2026-01-01.2.jsonl.zst before …10…"""
     parts = re.match(r"(.*?)(?:\.(\d+))?((?:\.[a-z]+)?\.zst)$", path.name)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import ROOT, free_port, wait_for
+from harness import ROOT, free_port, make_certificate, wait_for
 
 MESSAGES = int(os.environ.get("LB_SENDER_MESSAGES", "100000"))
 FACILITIES = ["kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
@@ -90,19 +90,25 @@ def feed(port, count, rate=None):
 
 def rsyslog_config(directory, inlet, target, scheme, framing):
     protocol = "udp" if scheme == "udp" else "tcp"
-    framed = f'TCP_Framing="{framing}"' if scheme == "tcp" else ""
+    framed = f'TCP_Framing="{framing}"' if scheme in ("tcp", "tls") else ""
+    tls = 'StreamDriver="ossl" StreamDriverMode="1" StreamDriverAuthMode="x509/certvalid"' if scheme == "tls" else ""
+    files = (f'defaultNetstreamDriverCAFile="{directory}/../ca.pem" defaultNetstreamDriverCertFile="{directory}/../client.pem" '
+             f'defaultNetstreamDriverKeyFile="{directory}/../client.key"') if scheme == "tls" else ""
     return f"""
-global(workDirectory="{directory}")
+global(workDirectory="{directory}" {files})
 module(load="imtcp")
 input(type="imtcp" port="{inlet}" address="127.0.0.1")
 main_queue(queue.size="200000" queue.dequeueBatchSize="200" queue.discardMark="200000" queue.workerThreads="1")
-action(type="omfwd" target="127.0.0.1" port="{target}" protocol="{protocol}" {framed}
+action(type="omfwd" target="127.0.0.1" port="{target}" protocol="{protocol}" {framed} {tls}
        template="RSYSLOG_SyslogProtocol23Format" action.resumeRetryCount="-1")
 """
 
 
 def syslog_ng_config(directory, inlet, target, scheme, framing):
-    if framing == "octet-counted":
+    if scheme == "tls":
+        out = (f'syslog("127.0.0.1" transport(tls) port({target}) tls(ca-file("{directory}/../ca.pem") '
+               f'cert-file("{directory}/../client.pem") key-file("{directory}/../client.key")))')
+    elif framing == "octet-counted":
         out = f'syslog("127.0.0.1" transport(tcp) port({target}))'
     else:
         out = f'network("127.0.0.1" transport({scheme}) port({target}) flags(syslog-protocol))'
@@ -169,6 +175,27 @@ def test_over_tcp_each_message_arrives_once_with_its_fields(logboom, peers, tmp_
         relay.stop()
     assert daemon.stop() == 0
     check_all_once(read_out(daemon), MESSAGES)
+
+
+@pytest.mark.parametrize("sender", ["rsyslogd", "syslog-ng"])
+def test_over_tls_each_message_arrives_once_with_its_sender(logboom, peers, tmp_path, sender):
+    make_certificate(tmp_path, "ca", "/CN=Test CA")
+    make_certificate(tmp_path, "server", "/CN=127.0.0.1", "ca")
+    make_certificate(tmp_path, "client", "/CN=relay", "ca")
+    port = free_port()
+    config = CONFIG.format(scheme="tls", port=port).replace("listen:", f"tls: {{cert: '{tmp_path}/server.pem', key: '{tmp_path}/server.key', "
+                                            f"ca: '{tmp_path}/ca.pem', verify_client: true}}, listen:")
+    daemon = logboom(config).start().ready()
+    relay = Relay(sender, peers, tmp_path / "relay", port, "tls", "octet-counted")
+    try:
+        feed(relay.port, MESSAGES)
+        wait_for(lambda: received(daemon) >= MESSAGES, 120, "all messages")
+    finally:
+        relay.stop()
+    assert daemon.stop() == 0
+    records = read_out(daemon)
+    check_all_once(records, MESSAGES)
+    assert {record["peer_subject"] for record in records if "number" in record["message"]} == {"CN=relay"}
 
 
 @pytest.mark.parametrize("sender", ["rsyslogd", "syslog-ng"])
