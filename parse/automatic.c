@@ -154,7 +154,7 @@ static bool looks_mysql(const struct look *look)
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
         if (begins(rest, own[i]))
             return true;
-    while (is_digit(at[-2]))
+    while (at - 2 > look->front.ptr && is_digit(at[-2]))
         at--;
     return at < bracket && at[-2] == ' ' && (begins(rest, "[Warning] ") || begins(rest, "[ERROR] "));
 }
