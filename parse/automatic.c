@@ -88,7 +88,7 @@ static bool looks_new_syslog(const struct look *look)
     if (!is_digit(look->first) || look->front.len < 24 || look->front.ptr[10] != 'T' || look->front.ptr[4] != '-')
         return false;
     const char *blank = memchr(look->front.ptr, ' ', look->front.len);
-    if (blank == NULL || (blank[-1] != 'Z' && blank[-3] != ':'))
+    if (blank == NULL || blank < look->front.ptr + 16 || (blank[-1] != 'Z' && blank[-3] != ':'))
         return false;
     struct lb_str rest = { blank + 1, look->front.len - (size_t)(blank + 1 - look->front.ptr) };
     /* `Db(167)` of ESXi is no host. */
@@ -154,7 +154,7 @@ static bool looks_mysql(const struct look *look)
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
         if (begins(rest, own[i]))
             return true;
-    while (is_digit(at[-2]))
+    while (at - 2 > look->front.ptr && is_digit(at[-2]))
         at--;
     return at < bracket && at[-2] == ' ' && (begins(rest, "[Warning] ") || begins(rest, "[ERROR] "));
 }

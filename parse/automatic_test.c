@@ -79,6 +79,7 @@ static void prose_is_left_alone(void **unused)
         "[",
         "[1] done",
         "12",
+        "1 34-   89T and more: than that",
         "{not json",
         "{\"a\":1} x",
         "<b>bold</b>",
