@@ -106,7 +106,7 @@ static void write_new(const struct lb_report *report, const struct lb_report_cou
 
 static void write_alerts(const struct lb_report *report, const struct lb_report_alerts *alerts, struct lb_buffer *out)
 {
-    uint32_t order[LB_REPORT_ALERTS_MAX];
+    uint32_t order[LB_REPORT_ALERTS_MAX] = { 0 };
 
     lb_buffer_append_str(out, LB_STR("\n## Alerts\n\n"));
     if (alerts->count == 0)
