@@ -42,13 +42,13 @@ struct lb_report_counts;
 
 /* NULL: no memory. `from`: since when it counts. */
 struct lb_report_counts *lb_report_counts_new(int64_t from);
-void lb_report_counts_free(struct lb_report_counts *counts);
+void lb_report_counts_free(struct lb_report_counts *self);
 
-void lb_report_count(struct lb_report_counts *counts, const struct lb_record *record);
+void lb_report_count(struct lb_report_counts *self, const struct lb_record *record);
 
 /* The period has ended: what it holds is that before from now on. */
-void lb_report_turn(struct lb_report_counts *counts, int64_t now);
-int64_t lb_report_from(const struct lb_report_counts *counts);
+void lb_report_turn(struct lb_report_counts *self, int64_t now);
+int64_t lb_report_from(const struct lb_report_counts *self);
 
 /* How often a rule fired. */
 struct lb_report_alerts {
@@ -65,7 +65,7 @@ void lb_report_write(const struct lb_report *report, const struct lb_report_coun
                      const struct lb_report_alerts *alerts, int64_t until, struct lb_buffer *out);
 
 /* All of it, and back. NULL: not readable, or no memory. */
-void lb_report_counts_save(const struct lb_report_counts *counts, struct lb_buffer *out);
-struct lb_report_counts *lb_report_counts_restore(struct lb_str bytes);
+void lb_report_counts_save(const struct lb_report_counts *self, struct lb_buffer *out);
+struct lb_report_counts *lb_report_counts_restore(struct lb_str text);
 
 #endif

@@ -64,7 +64,7 @@ static void write_services(const struct lb_report *report, const struct lb_repor
         if (each->errors > 0 || (report->compare && each->errors_before > 0))
             sorted[count++] = each;
     }
-    qsort(sorted, count, sizeof(sorted[0]), by_errors);
+    qsort(sorted, count, sizeof(void *), by_errors);
     lb_buffer_print(out, "\n## Errors by service\n\n%llu errors in %llu records\n", (unsigned long long)errors,
                     (unsigned long long)records);
     for (uint32_t i = 0; i < count && i < report->top; i++) {
@@ -97,7 +97,7 @@ static void write_new(const struct lb_report *report, const struct lb_report_cou
         lb_buffer_append_str(out, LB_STR("none\n"));
     for (uint32_t i = 0; i < counts->new_count; i++)
         sorted[i] = &counts->new[i];
-    qsort(sorted, counts->new_count, sizeof(sorted[0]), by_count);
+    qsort(sorted, counts->new_count, sizeof(void *), by_count);
     for (uint32_t i = 0; i < counts->new_count && i < report->top; i++)
         lb_buffer_print(out, "- %llu times: %s\n", (unsigned long long)sorted[i]->count, sorted[i]->text);
     if (counts->more_new > 0 || counts->new_count > report->top)
@@ -106,7 +106,7 @@ static void write_new(const struct lb_report *report, const struct lb_report_cou
 
 static void write_alerts(const struct lb_report *report, const struct lb_report_alerts *alerts, struct lb_buffer *out)
 {
-    uint32_t order[LB_REPORT_ALERTS_MAX];
+    uint32_t order[LB_REPORT_ALERTS_MAX] = { 0 };
 
     lb_buffer_append_str(out, LB_STR("\n## Alerts\n\n"));
     if (alerts->count == 0)
