@@ -167,7 +167,7 @@ void lb_alert_group_note(struct lb_alert_notifier *self, struct lb_incident *inc
     if (group == NULL) {
         LB_ERROR(MODULE, "no room for a group of alerts, trying again rule=" LB_STR_FMT,
                  LB_STR_ARG(lb_incident_rule(incident)));
-        incident->dirty = true;
+        lb_notifier_due(incident, self->now + LB_SECOND);
         return;
     }
     lane->group = group->number;
@@ -419,7 +419,9 @@ static bool is_due(const struct lb_alert_notifier *self, const struct lb_alert_g
 static bool repeats(const struct lb_alert_notifier *self, const struct lb_alert_group *group,
                     const struct lb_alert_manner *manner)
 {
-    return group->id != 0 && manner->repeat_ns > 0 && self->now >= group->sent_ns + manner->repeat_ns;
+    int64_t last = group->looked_ns > group->sent_ns ? group->looked_ns : group->sent_ns;
+
+    return group->id != 0 && manner->repeat_ns > 0 && self->now >= last + manner->repeat_ns;
 }
 
 /* What one of its members says of it stands for all. */
@@ -446,6 +448,7 @@ static void tick(struct lb_alert_notifier *self, struct lb_alert_group *group, c
         tell_ack(self, group);
     if (!due && !repeats(self, group, manner))
         return;
+    group->looked_ns = self->now;
     gather(self, group, &gathered);
     if (gathered.count == 0)
         group->waiting_ns = LB_TIME_NONE;
@@ -486,7 +489,7 @@ static void let_go(struct lb_alert_notifier *self, const struct lb_alert_group *
         lane->told.severity = LB_ALERT_QUIET;
         lane->sinks = lane->group = 0;
         lane->hushed = false;
-        each->dirty = true;
+        lb_notifier_touch(self, each);
     }
 }
 

@@ -24,6 +24,7 @@ struct lb_alert_group {
     uint64_t wanted;    /* that the members' routes lead to */
     int64_t started;    /* by event time: of its first member */
     int64_t waiting_ns; /* by the clock: since when something is to be told; LB_TIME_NONE: nothing is */
+    int64_t looked_ns;  /* not kept: when its members were last asked whether it is repeated */
     int64_t sent_ns;    /* by the clock: the last notice; LB_TIME_NONE: none yet */
     bool ack_untold;    /* not kept on disk */
     uint16_t key_length;

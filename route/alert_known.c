@@ -109,7 +109,7 @@ static void attach(struct lb_alert_notifier *self, struct lb_incident *incident)
     const struct lb_alert_key *key;
 
     incident->rule = find_rule(self->alerting, lb_incident_rule(incident));
-    incident->dirty = true;
+    lb_notifier_touch(self, incident);
     if (incident->rule == NULL || incident->rule->shadow) {
         lb_notifier_close(self, incident, "its rule is no more");
         return;
@@ -158,7 +158,7 @@ void lb_alert_notifier_change(struct lb_alert_notifier *self, const struct lb_al
         for (uint32_t i = 0; i < each->lane_count; i++)
             each->lanes[i].sinks = lb_alert_map_sinks(each->lanes[i].sinks, sinks);
         each->rule = find_rule(alerting, lb_incident_rule(each));
-        each->dirty = true;
+        lb_notifier_touch(self, each);
         if (each->rule == &lb_notifier_down_rule && find_sink(alerting, each) < 0)
             lb_notifier_close(self, each, "the sink is no more");
     }

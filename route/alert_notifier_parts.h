@@ -24,8 +24,14 @@ void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *inci
 /* It has ended for another reason than that it is over. */
 void lb_notifier_close(struct lb_alert_notifier *self, struct lb_incident *incident, const char *why);
 
-/* To be looked at again by then. */
+/* To be looked at again by then: said while it is settled. */
 void lb_notifier_due(struct lb_incident *incident, int64_t at);
+
+/* Something has changed that it depends on: to be looked at with the next tick. */
+void lb_notifier_touch(struct lb_alert_notifier *self, struct lb_incident *incident);
+
+/* It was settled, or its doubt has changed: when it is next looked at. */
+void lb_notifier_schedule(struct lb_alert_notifier *self, struct lb_incident *incident);
 
 /* Who works on it, and since when. */
 struct lb_alert_ack {
