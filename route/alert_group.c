@@ -381,6 +381,7 @@ static void emit(struct lb_alert_notifier *self, struct lb_alert_group *group, c
     many.message = lb_buffer_str(&message);
     event.many = &many;
     event.note = reason;
+    event.links = true;
     bool composed = sinks != 0 && lb_notifier_compose(self, &event, sinks);
     if (notice == LB_NOTICE_RESOLVED)
         group->id = group->sequence = 0;

@@ -98,6 +98,7 @@ void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incide
     event.rule = lb_notifier_rule(self, incident);
     event.previous = words->previous;
     event.note = words->reason;
+    event.links = true;
     event.deploy = deploy_of(self, &event);
     if (!lb_notifier_compose(self, &event, sinks))
         return;

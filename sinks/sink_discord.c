@@ -8,7 +8,7 @@
 #include "channel.h"
 
 /* Characters; all of an embed together may have 6000. */
-enum { TITLE_UNITS = 256, TEXT_UNITS = 1600, SAMPLE_UNITS = 180, NAME_UNITS = 48, VALUE_UNITS = 180, FIELDS_MAX = 12 };
+enum { TITLE_UNITS = 256, TEXT_UNITS = 1000, SAMPLE_UNITS = 180, NAME_UNITS = 48, VALUE_UNITS = 180, FIELDS_MAX = 11 };
 
 struct sink_discord {
     struct channel channel;
@@ -52,10 +52,11 @@ static void put_fields(struct lb_buffer *out, const struct channel_message *mess
 
         if (i > 0)
             lb_buffer_append_char(out, ',');
-        CHANNEL_PUT(out, "{\"inline\":true,\"name\":");
+        lb_buffer_print(out, "{\"inline\":%s,\"name\":", fact->whole ? "false" : "true");
         channel_json_clean(out, fact->name.len > 0 ? fact->name : LB_STR("-"), NAME_UNITS, CHANNEL_MARKDOWN);
         CHANNEL_PUT(out, ",\"value\":");
-        channel_json_clean(out, empty ? LB_STR("-") : fact->value, VALUE_UNITS, CHANNEL_MARKDOWN);
+        channel_json_clean(out, empty ? LB_STR("-") : fact->value, channel_fact_units(fact, VALUE_UNITS),
+                           CHANNEL_MARKDOWN);
         lb_buffer_append_char(out, '}');
     }
 }
