@@ -40,6 +40,9 @@ struct lb_alert_notifier;
 struct lb_record;
 
 void lb_alert_groups_free(struct lb_alert_groups *groups);
+
+/* A new one. NULL: too many, or no memory. */
+struct lb_alert_group *lb_alert_groups_add(struct lb_alert_groups *groups, uint64_t number, uint64_t route);
 struct lb_alert_group *lb_alert_groups_find(const struct lb_alert_groups *groups, uint64_t number);
 
 /* What is to be told of the incident by that lane goes with its group. */

@@ -1,7 +1,7 @@
 /*
  * alert_notifier_parts.h - what the notifier's files share: alert_notifier.c
  * (how an alert stands, time), alert_lane.c (what one group of people is
- * told), alert_group.c (alerts together), alert_hold.c (what holds an alert
+ * told), alert_group.c, alert_group_record.c (alerts together), alert_hold.c (what holds an alert
  * back), alert_known.c (over a restart and a reload).
  */
 #ifndef LB_ALERT_NOTIFIER_PARTS_H
@@ -90,6 +90,37 @@ void lb_notifier_send(struct lb_alert_notifier *self);
 /* Formats into self->reason. */
 struct lb_str lb_notifier_say(struct lb_alert_notifier *self, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* --- alert_group_record.c --------------------------------------------------- */
+
+/* What a notice of a group is made of. */
+struct lb_group_gathered {
+    struct lb_buffer members;
+    struct lb_buffer names;
+    uint32_t count; /* of members */
+    uint32_t firing;
+    uint32_t held;
+    uint32_t unacked; /* of those that fire */
+    int8_t severity;  /* the highest of those that fire, or that did */
+    int8_t ended;
+    int64_t at;
+    int64_t started;
+};
+
+/* The lane by which the incident is told with that group; or NULL. */
+struct lb_alert_lane *lb_group_lane(struct lb_incident *incident, const struct lb_alert_group *group);
+
+void lb_group_gather(struct lb_alert_notifier *self, const struct lb_alert_group *group,
+                     struct lb_group_gathered *gathered);
+void lb_group_free(struct lb_group_gathered *gathered);
+
+/* What it is told as, its sentence, and all else of it. */
+enum lb_alert_notice lb_group_notice(const struct lb_alert_group *group, const struct lb_group_gathered *gathered);
+void lb_group_message(const struct lb_alert_notifier *self, const struct lb_alert_group *group,
+                      const struct lb_group_gathered *gathered, struct lb_str reason, struct lb_buffer *out);
+void lb_group_event(struct lb_alert_notifier *self, const struct lb_alert_group *group,
+                    const struct lb_group_gathered *gathered, enum lb_alert_notice notice,
+                    struct lb_alert_event *event);
 
 /* --- alert_hold.c ----------------------------------------------------------- */
 
