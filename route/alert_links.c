@@ -158,7 +158,7 @@ bool lb_alert_grep_write(struct lb_buffer *out, const struct lb_alerting *alerti
     struct lb_buffer where;
     struct lb_str service;
 
-    if (alerting->archive_root.len == 0 || !has_records(rule))
+    if (alerting->archive_root.len == 0 || !has_records(rule) || lb_alert_is_blindness(event))
         return false;
     lb_buffer_init(&where, WHERE_BYTES);
     lb_buffer_init(&command, LB_ALERT_LINK_BYTES);

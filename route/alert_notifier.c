@@ -136,6 +136,8 @@ static void settle(struct lb_alert_notifier *self, struct lb_incident *incident)
     struct lb_notifier_ways ways = { 0 };
     struct lb_record record;
 
+    if (lb_notifier_is_unknown(incident)) /* told as it is reported */
+        return;
     if (incident->ack_untold)
         tell_ack(self, incident);
     if (incident->severity == LB_ALERT_QUIET && !lb_incident_is_open(incident) && !incident->flapping)
@@ -167,6 +169,10 @@ void lb_notifier_close(struct lb_alert_notifier *self, struct lb_incident *incid
 {
     const char *closing = self->closing;
 
+    if (lb_notifier_is_unknown(incident)) {
+        lb_notifier_end_unknown(self, incident, why);
+        return;
+    }
     self->closing = why;
     if (incident->severity != LB_ALERT_QUIET)
         incident->last = incident->severity;
@@ -245,8 +251,7 @@ static void take_facts(struct lb_alert_notifier *self, struct lb_incident *incid
         lb_notifier_spread(self, incident);
 }
 
-/* A summary, or that the rule cannot be judged, or can again. */
-static void tell_of_rule(struct lb_alert_notifier *self, const struct lb_alert_report *report)
+static void tell_summary(struct lb_alert_notifier *self, const struct lb_alert_report *report)
 {
     const struct lb_alerting *alerting = self->alerting;
     struct lb_alert_event event;
@@ -304,7 +309,10 @@ int8_t lb_alert_notifier_report(struct lb_alert_notifier *self, const struct lb_
         return LB_ALERT_QUIET;
     self->now = report->runner->now;
     if (report->key == NULL) {
-        tell_of_rule(self, report);
+        if (report->notice == LB_NOTICE_UNKNOWN || report->notice == LB_NOTICE_KNOWN)
+            lb_notifier_report_unknown(self, report);
+        else
+            tell_summary(self, report);
         return LB_ALERT_QUIET;
     }
     incident = incident_of(self, report);
@@ -455,7 +463,7 @@ enum lb_err lb_alert_notifier_acknowledge(struct lb_alert_notifier *self, uint64
 
     self->urgent = true;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        if (each->id != id || (each->severity == LB_ALERT_QUIET && !each->flapping))
+        if (each->id != id || (each->severity == LB_ALERT_QUIET && !each->flapping) || lb_notifier_is_unknown(each))
             continue;
         lb_notifier_note_ack(each, &ack);
         each->ack_untold = true;

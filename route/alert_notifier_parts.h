@@ -131,6 +131,15 @@ struct lb_str lb_notifier_held(struct lb_alert_notifier *self, struct lb_inciden
 /* It began or ended: those it inhibits are looked at. */
 void lb_notifier_spread(struct lb_alert_notifier *self, const struct lb_incident *incident);
 
+/* --- alert_unknown.c -------------------------------------------------------- */
+
+/* It is of a rule that cannot be judged, and of no key. */
+bool lb_notifier_is_unknown(const struct lb_incident *incident);
+void lb_notifier_fill_unknown(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                              struct lb_alert_event *event);
+void lb_notifier_report_unknown(struct lb_alert_notifier *self, const struct lb_alert_report *report);
+void lb_notifier_end_unknown(struct lb_alert_notifier *self, struct lb_incident *incident, const char *why);
+
 /* --- alert_down.c ----------------------------------------------------------- */
 
 /* The rule of `channel_down`, which nobody has written. */
