@@ -27,7 +27,7 @@ static uint64_t mutes_version(struct lb_mutes *mutes)
 /* Many alerts that fire, and were looked at. */
 static struct fixture *ground(struct lb_mutes *mutes)
 {
-    static char keys[MANY][16];
+    static char keys[MANY][40];
     static struct shot shots[MANY];
     struct fixture *self = open_ground();
 

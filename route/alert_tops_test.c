@@ -69,7 +69,7 @@ static void fields_are_bounded(void **state)
 {
     struct lb_alert_tops *tops = lb_alloc(sizeof(*tops));
     char space[256];
-    char names[40][8];
+    char names[40][16];
     struct lb_scratch scratch = { space, sizeof(space), 0 };
     struct lb_field fields[40];
     struct lb_record record = { .fields = fields, .field_count = 40 };
@@ -118,7 +118,7 @@ static void a_quiet_key_counts_nothing_and_one_that_is_close_does(void **state)
 static void so_many_keys_of_a_rule_and_no_more(void **state)
 {
     struct fixture *self = open_ground();
-    char keys[100][24];
+    char keys[100][32];
 
     (void)state;
     self->rules[0] = count_rule("logins", MINUTE, "at least 1");
