@@ -309,7 +309,7 @@ bool proof_feed_failed(const struct proof_feed *feed);
 /* The time of the first line of a file. False: it cannot be read (said on stderr), or holds nothing. */
 bool proof_file_begins(const char *path, int64_t *time_ns);
 
-/* --- judging and telling (proof_judge.c, proof_record.c, proof_report.c) ------------------- */
+/* --- judging and telling (proof_judge.c, proof_golden.c, proof_record.c, proof_report.c) ------------------- */
 
 /* A batch of a pipeline test: compares its records with those expected. */
 void proof_compare_records(struct proof_run *run, const struct lb_batch *batch);
@@ -320,6 +320,7 @@ bool proof_has_key(const struct proof_notice *notice, const struct lb_node *key)
 
 /* What was told against what was expected; failures go to the run. `write_golden`: golden files are made anew. */
 void proof_judge(struct proof_run *run, const struct proof_file *file, bool write_golden);
+void proof_judge_golden(struct proof_run *run, bool write_it);
 
 /* Moments at which somebody who looks for a failure wants to know the windows. Returns how many. */
 enum { PROOF_PROBES_MAX = 64 };

@@ -30,6 +30,10 @@ static const struct lb_option http_options[] = {
       .offset = AT(http_token),
       .help = "the bearer token that requests must carry; required unless `listen` is loopback",
       .flags = LB_OPTION_SECRET },
+    { .name = "external_url",
+      .kind = LB_OPTION_STRING,
+      .offset = AT(http_external_url),
+      .help = "where people reach it, such as https://logs.example.org; alerts carry a link there" },
     { 0 },
 };
 
@@ -125,6 +129,28 @@ static bool is_loopback(struct lb_str host)
     return inet_pton(AF_INET, host.ptr, &address) == 1 && ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
+/* It goes into messages as it is, with a path behind it. */
+static void check_external_url(struct lb_loading *self)
+{
+    enum { URL_BYTES_MAX = 200 };
+    struct lb_str *url = &self->config->http_external_url;
+    const struct lb_node *node = lb_node_get(lb_node_get(self->root, "http"), "external_url");
+    bool good = lb_str_starts(*url, LB_STR("http://")) || lb_str_starts(*url, LB_STR("https://"));
+
+    if (node == NULL || url->len == 0)
+        return;
+    while (url->len > 0 && url->ptr[url->len - 1] == '/')
+        url->len--;
+    for (size_t i = 0; i < url->len; i++)
+        good = good && url->ptr[i] > ' ' && url->ptr[i] < 0x7f && strchr("\"'`<>\\#?", url->ptr[i]) == NULL;
+    if (good && url->len <= URL_BYTES_MAX)
+        return;
+    lb_diag_error(self->diag, node->place,
+                  "\"http.external_url\": expected an address such as https://logs.example.org, without ? and #, got "
+                  "\"%.80s\"",
+                  node->text.ptr);
+}
+
 static void check_http(struct lb_loading *self)
 {
     struct lb_config *config = self->config;
@@ -159,9 +185,35 @@ void lb_loading_settings(struct lb_loading *self)
         !lb_node_is_nothing(lb_node_get(self->root, "data_dir")))
         lb_diag_error(self->diag, lb_node_get(self->root, "data_dir")->place, "\"data_dir\": it must not be empty");
     check_http(self);
+    check_external_url(self);
 }
 
 /* --- loading -------------------------------------------------------------- */
+
+/* The directory of the only archive, for commands that people are given. */
+static void find_archive(const struct lb_config *config, struct lb_alerting *alerting)
+{
+    const struct lb_node *path = NULL;
+    size_t end = 0;
+
+    for (uint32_t i = 0; i < config->sink_count; i++) {
+        const struct lb_sink *sink = &config->sinks[i];
+
+        if (sink->type == NULL || strcmp(sink->type->module.name, "archive") != 0)
+            continue;
+        if (path != NULL)
+            return;
+        path = lb_node_get(sink->section.node, "path");
+    }
+    if (path == NULL || path->kind != LB_NODE_SCALAR)
+        return;
+    for (size_t i = 0; i < path->text.len && path->text.ptr[i] != '{' && path->text.ptr[i] != '%'; i++)
+        if (path->text.ptr[i] == '/')
+            end = i;
+    alerting->archive_root = (struct lb_str){ path->text.ptr, end };
+    alerting->archive_by_service =
+        lb_str_starts((struct lb_str){ path->text.ptr + end, path->text.len - end }, LB_STR("/{service}/"));
+}
 
 static void load_alerting(struct lb_loading *self)
 {
@@ -169,6 +221,8 @@ static void load_alerting(struct lb_loading *self)
 
     if (section != NULL)
         lb_alerting_read(self->config, section, &self->config->alerting, self->diag);
+    self->config->alerting.external_url = self->config->http_external_url;
+    find_archive(self->config, &self->config->alerting);
 }
 
 static void load_sections(struct lb_loading *self)

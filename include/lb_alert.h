@@ -251,6 +251,9 @@ struct lb_alerting {
     int64_t max_age_ns;
     uint64_t max_keys;               /* per rule */
     uint64_t memory_max;             /* of the keys of all rules; 0: no bound */
+    struct lb_str external_url;      /* of the dashboard, without a slash at its end; empty: nobody knows */
+    struct lb_str archive_root;      /* directory of the only archive; empty: there is none, or are several */
+    bool archive_by_service;         /* below it each service has a directory of its own */
     struct lb_strs sink_names;       /* what bits of sinks stand for */
     struct lb_alert_detour *detours; /* one for each of them, or NULL */
     struct lb_self_options self;

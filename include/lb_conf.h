@@ -44,7 +44,8 @@ struct lb_config {
     uint16_t http_port;
     bool http_open; /* no token is asked for: it listens on loopback */
     struct lb_str http_token;
-    uint64_t workers; /* 0: as many as the CPU quota of the cgroup allows */
+    struct lb_str http_external_url; /* without a slash at its end; empty: people do not reach it */
+    uint64_t workers;                /* 0: as many as the CPU quota of the cgroup allows */
     int64_t shutdown_timeout_ns;
     int64_t commit_every_ns; /* the longest time between commits of a sink */
     uint8_t log_level;

@@ -53,7 +53,7 @@ struct lb_parse_context {
     const char *reason;           /* set on LB_BAD_INPUT: what was expected, a literal */
     uint32_t reason_at;           /* and at which byte of the message */
 
-    bool inside; /* a line of a container runtime: `auto` looks for no other in it */
+    bool inside;                        /* a line of a container runtime: `auto` looks for no other in it */
     const struct lb_parser_type *taken; /* by lb_parser_chain_apply(): who read the message, or NULL */
 };
 

@@ -62,9 +62,9 @@ void lb_alert_absent_end(struct lb_alert_runner *runner)
     }
     if (runner->blind_since == LB_TIME_NONE || runner->blind_since > runner->now)
         runner->blind_since = runner->now;
-    if (runner->blind_told || runner->now - runner->blind_since < runner->rule->unknown_ns)
+    if (runner->now - runner->blind_since < runner->rule->unknown_ns)
         return;
-    runner->blind_told = true;
+    runner->blind_told = true; /* from time to time, as with what fires */
     tell(runner, LB_NOTICE_UNKNOWN);
 }
 

@@ -221,6 +221,58 @@ static void what_was_not_read_is_not_missed(void **state)
     close_when(&self);
 }
 
+/* Told that it is unknown, then started anew. */
+static void open_unknown(struct when_ground *self)
+{
+    static const struct lb_alert_outside outside = { .behind = fake_behind };
+
+    behind_now = 0;
+    open_when(self, "      when: absent\n      over: 5m\n      by: service\n      severity: high\n"
+                    "      unknown_after: 10m\n");
+    lb_alert_engine_ask(self->ground->engine, &outside);
+    happen(self, 0, "info service=b");
+    behind_now = 40 * LB_SECOND;
+    wait_long(self, MINUTE, 20 * MINUTE, LB_SECOND);
+    assert_int_equal(self->ground->told_count, 1);
+    restart(self);
+    lb_alert_engine_ask(self->ground->engine, &outside);
+}
+
+static void what_was_unknown_before_a_restart_ends_behind_it(void **state)
+{
+    struct when_ground self;
+
+    (void)state;
+    open_unknown(&self);
+    for (int i = 1; i < 20; i++) /* it had come all the time */
+        arrive(&self, i * MINUTE, 20 * MINUTE, "info service=b");
+    behind_now = 0;
+    for (int i = 20; i < 37; i++)
+        happen(&self, i * MINUTE, "info service=b");
+    assert_int_equal(self.ground->told_count, 2);
+    assert_string_equal(line_of(&self, 1), "r  resolved high");
+    assert_string_equal(self.ground->told[0].id, self.ground->told[1].id);
+    close_when(&self);
+}
+
+static void what_is_unknown_still_is_not_told_again(void **state)
+{
+    struct when_ground self;
+
+    (void)state;
+    open_unknown(&self);
+    wait_long(&self, 20 * MINUTE, 60 * MINUTE, LB_SECOND);
+    assert_int_equal(self.ground->told_count, 1);
+    for (int i = 1; i < 60; i++)
+        arrive(&self, i * MINUTE, 60 * MINUTE, "info service=b");
+    behind_now = 0;
+    wait_long(&self, 60 * MINUTE, 61 * MINUTE, LB_SECOND);
+    assert_int_equal(self.ground->told_count, 2);
+    assert_string_equal(line_of(&self, 1), "r  resolved high");
+    assert_string_equal(self.ground->told[0].id, self.ground->told[1].id);
+    close_when(&self);
+}
+
 /* --- absent by ------------------------------------------------------------ */
 
 /* BEGIN is midnight of 1 January in UTC. */
@@ -315,6 +367,8 @@ int main(void)
         cmocka_unit_test(keys_that_must_be_there_are_missed_though_never_seen),
         cmocka_unit_test(what_a_restart_finds_silent_is_missed_from_there_on),
         cmocka_unit_test(what_was_not_read_is_not_missed),
+        cmocka_unit_test(what_was_unknown_before_a_restart_ends_behind_it),
+        cmocka_unit_test(what_is_unknown_still_is_not_told_again),
         cmocka_unit_test(a_deadline_that_is_missed_is_told_once_until_something_comes),
         cmocka_unit_test(a_deadline_is_kept_over_a_restart_and_a_late_record_meets_it),
         cmocka_unit_test(says_what_belongs_to_absent),

@@ -103,6 +103,16 @@ bool lb_alert_reports_read(struct lb_config *config, const struct lb_node *node,
 /* alert_run.c: the fields in `run`. */
 bool lb_alert_run_check(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag);
 
+/* alert_levels.c: thresholds and their places; `clear`. False with an error, as below. */
+bool lb_alert_levels_check(const struct lb_alert_rule *rule, const struct lb_place places[LB_SEVERITY_COUNT],
+                           struct lb_diag *diag);
+bool lb_alert_clear_read(const struct lb_node *node, struct lb_alert_rule *rule, struct lb_diag *diag);
+
+/* alert_words.c: fields that are named. */
+bool lb_alert_by_check(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag);
+bool lb_alert_text_check(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag);
+bool lb_alert_equal_check(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag);
+
 /* alert_maintenance.c: the list of windows. False with errors. */
 bool lb_alert_maintenance_read(struct lb_config *config, const struct lb_node *node, struct lb_alerting *alerting,
                                struct lb_diag *diag);

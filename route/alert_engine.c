@@ -435,6 +435,7 @@ void lb_alert_engine_write_pending(struct lb_alert_engine *engine, struct lb_buf
 void lb_alert_engine_mute(struct lb_alert_engine *engine, struct lb_mutes *mutes)
 {
     engine->notifier.find_mute = lb_mutes_find;
+    engine->notifier.mutes_version = lb_mutes_version;
     engine->notifier.mutes = mutes;
 }
 

@@ -73,11 +73,12 @@ void lb_alert_engine_report(struct lb_alert_engine *engine, const struct lb_aler
     lb_alert_queue_wake(&engine->queue);
 }
 
-/* Tells what somebody has acknowledged, and says so to who waits once that is safe. */
-static void serve(struct lb_alert_engine *engine)
+/* Tells what somebody has acknowledged, and says so to who waits once that is safe; and the rest of a long tick. True:
+ * there is more. */
+static bool serve(struct lb_alert_engine *engine)
 {
     pthread_mutex_lock(&engine->state_lock);
-    if (engine->told_asked < engine->asked) {
+    if (engine->told_asked < engine->asked || engine->notifier.urgent) {
         lb_alert_notifier_tick(&engine->notifier, engine->notifier.now);
         engine->told_asked = engine->asked;
     }
@@ -85,7 +86,9 @@ static void serve(struct lb_alert_engine *engine)
         engine->answered = engine->told_asked;
         pthread_cond_broadcast(&engine->answer);
     }
+    bool urgent = engine->notifier.urgent;
     pthread_mutex_unlock(&engine->state_lock);
+    return urgent;
 }
 
 /* --- at work -------------------------------------------------------------- */
@@ -132,15 +135,19 @@ static void *run(void *context)
 {
     struct lb_alert_engine *engine = context;
     struct lb_alert_delivery item;
+    bool urgent = false;
 
     for (;;) {
-        switch (lb_alert_queue_pop(&engine->queue, LB_ENGINE_TICK_NS, &item)) {
+        switch (lb_alert_queue_pop(&engine->queue, urgent ? 0 : LB_ENGINE_TICK_NS, &item)) {
         case LB_ALERT_ITEM: consume(engine, &item); break;
-        case LB_ALERT_TIMEOUT: lb_alert_engine_tick(engine, lb_clock_now(), false); break;
+        case LB_ALERT_TIMEOUT:
+            if (!urgent)
+                lb_alert_engine_tick(engine, lb_clock_now(), false);
+            break;
         case LB_ALERT_WOKEN: break;
         case LB_ALERT_CLOSED: return NULL;
         }
-        serve(engine);
+        urgent = serve(engine);
         lb_alert_engine_flush(engine);
         lb_engine_note_changed(engine);
         save(engine, false);
@@ -168,6 +175,7 @@ void lb_alert_engine_push(struct lb_alert_engine *engine, struct lb_batch *batch
 
 enum lb_err lb_alert_engine_start(struct lb_alert_engine *engine)
 {
+    engine->notifier.piecewise = true;
     if (pthread_create(&engine->thread, NULL, run, engine) != 0)
         return LB_NOMEM;
     engine->started = true;
@@ -203,6 +211,7 @@ void lb_alert_engine_stop(struct lb_alert_engine *engine)
     lb_alert_queue_close(&engine->queue);
     pthread_join(engine->thread, NULL);
     engine->started = false;
+    engine->notifier.piecewise = false;
     lb_alert_engine_tick(engine, lb_clock_now(), true);
     drain(engine);
     if (!save(engine, true))

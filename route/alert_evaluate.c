@@ -170,8 +170,10 @@ static void add_sample(struct lb_alert_runner *runner, const struct lb_alert_rul
         key->stream = input->stream;
         key->arrival = runner->now;
     }
-    if (rule->field.len > 0 || input->number > 0)
+    if (rule->field.len > 0 || input->number > 0) {
         lb_runner_take_text(key, input, runner->rule->each, runner->scratch);
+        lb_runner_take_tops(runner, key, input);
+    }
     lb_runner_take_reason(key, input, runner->rule->each);
     runner->pending = key;
     runner->pending_ns = input->time_ns;

@@ -9,6 +9,7 @@
 
 #include "alert_conf.h"
 #include "alert_incident.h"
+#include "alert_links.h"
 #include "alert_room.h"
 #include "alert_text.h"
 #include "lb_json.h"
@@ -17,7 +18,7 @@
 #include <math.h>
 #include <xxhash.h>
 
-enum { FIELDS_MAX = 36, JSON_BYTES = 128 * 1024 };
+enum { FIELDS_MAX = 40, JSON_BYTES = 128 * 1024 };
 
 /* --- filling -------------------------------------------------------------- */
 
@@ -39,6 +40,7 @@ static void fill_key(struct lb_alert_event *event, const struct lb_alert_key *ke
     event->held_back = key->held_back;
     event->forgotten = key->forgotten;
     event->texts = key->texts;
+    event->tops = key->tops;
     if (key->reason != NULL)
         event->reason = (struct lb_str){ key->reason->bytes, key->reason->length };
     event->approximate = lb_alert_room_approximate(event->rule, key, event->severity);
@@ -401,6 +403,19 @@ static void add_notes(struct maker *maker, const struct lb_alert_rule *rule, str
     add_made(maker, "labels", LB_VALUE_OBJECT);
 }
 
+/* What the records have in common, and where the reader goes on. */
+static void add_links(struct maker *maker, const struct lb_alert_event *event, const struct lb_alerting *alerting)
+{
+    if (event->many == NULL && lb_alert_tops_write(&maker->made, event->tops))
+        add_made(maker, "top", LB_VALUE_OBJECT);
+    if (!event->links)
+        return;
+    if (lb_alert_url_write(&maker->made, alerting, event))
+        add_made(maker, "url", LB_VALUE_TEXT);
+    if (event->many == NULL && lb_alert_grep_write(&maker->made, alerting, event))
+        add_made(maker, "grep", LB_VALUE_TEXT);
+}
+
 static uint8_t level_of(const struct lb_alert_event *event)
 {
     static const uint8_t levels[] = { LB_LEVEL_INFO, LB_LEVEL_NOTICE, LB_LEVEL_WARN, LB_LEVEL_ERROR,
@@ -479,6 +494,7 @@ bool lb_alert_event_record(const struct lb_alert_event *event, const struct lb_a
     else
         add_one(&maker, event);
     add_identity(&maker, event);
+    add_links(&maker, event, alerting);
     if (event->many == NULL)
         add_notes(&maker, event->rule, event->deploy);
     lb_buffer_free(&maker.made);

@@ -50,6 +50,8 @@ struct lb_alert_event {
     struct lb_str reason;               /* of a detector; empty: none */
     struct lb_str note;                 /* why it is told, where that is not plain; or empty */
     const struct lb_alert_texts *texts; /* or NULL */
+    const struct lb_alert_tops *tops;   /* or NULL */
+    bool links;                         /* for people, not only to be matched: with address and command */
 };
 
 /* The same for one (rule, key) for ever, whatever its severity. */

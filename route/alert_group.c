@@ -16,44 +16,7 @@
 
 #define MODULE "route.alert"
 
-enum { TEXT_BYTES = 256 * 1024, NAMED = 8 };
-
-/* --- the table ------------------------------------------------------------ */
-
-void lb_alert_groups_free(struct lb_alert_groups *groups)
-{
-    while (groups->first != NULL) {
-        struct lb_alert_group *group = groups->first;
-
-        groups->first = group->next;
-        lb_free(group);
-    }
-    groups->count = 0;
-}
-
-struct lb_alert_group *lb_alert_groups_find(const struct lb_alert_groups *groups, uint64_t number)
-{
-    struct lb_alert_group *group = groups->first;
-
-    while (group != NULL && group->number != number)
-        group = group->next;
-    return group;
-}
-
-static struct lb_alert_group *add_group(struct lb_alert_groups *groups, uint64_t number, uint64_t route)
-{
-    struct lb_alert_group *group = groups->count < LB_ALERT_GROUPS_MAX ? lb_alloc(sizeof(*group)) : NULL;
-
-    if (group == NULL)
-        return NULL;
-    group->number = number;
-    group->route = route;
-    group->waiting_ns = group->sent_ns = LB_TIME_NONE;
-    group->next = groups->first;
-    groups->first = group;
-    groups->count++;
-    return group;
-}
+enum { TEXT_BYTES = 256 * 1024 };
 
 /* --- which group ---------------------------------------------------------- */
 
@@ -107,7 +70,7 @@ static struct lb_alert_group *group_of(struct lb_alert_notifier *self, const str
     number = lb_alert_hash(lb_buffer_str(&key)) | 1;
     group = lb_alert_groups_find(&self->groups, number);
     if (group == NULL) {
-        group = add_group(&self->groups, number, manner->print);
+        group = lb_alert_groups_add(&self->groups, number, manner->print);
         struct lb_str text = { key.ptr + sizeof(uint64_t), key.len - sizeof(uint64_t) };
 
         if (group != NULL && !key.failed && text.len <= sizeof(group->key)) {
@@ -172,7 +135,7 @@ void lb_alert_group_note(struct lb_alert_notifier *self, struct lb_incident *inc
     if (group == NULL) {
         LB_ERROR(MODULE, "no room for a group of alerts, trying again rule=" LB_STR_FMT,
                  LB_STR_ARG(lb_incident_rule(incident)));
-        incident->dirty = true;
+        lb_notifier_due(incident, self->now + LB_SECOND);
         return;
     }
     lane->group = group->number;
@@ -181,166 +144,13 @@ void lb_alert_group_note(struct lb_alert_notifier *self, struct lb_incident *inc
         group->waiting_ns = self->now;
 }
 
-/* --- the record ----------------------------------------------------------- */
-
-/* What a notice of a group is made of. */
-struct gathered {
-    struct lb_buffer members;
-    struct lb_buffer names;
-    uint32_t count; /* of members */
-    uint32_t firing;
-    uint32_t held;
-    uint32_t unacked; /* of those that fire */
-    int8_t severity;  /* the highest of those that fire, or that did */
-    int8_t ended;
-    int64_t at;
-    int64_t started;
-};
-
-static struct lb_alert_lane *lane_of(struct lb_incident *incident, const struct lb_alert_group *group)
-{
-    for (uint32_t i = 0; i < incident->lane_count; i++)
-        if (incident->lanes[i].group == group->number && incident->lanes[i].route == group->route)
-            return &incident->lanes[i];
-    return NULL;
-}
-
-static const char *member_state(const struct lb_incident *incident, const struct lb_alert_lane *lane)
-{
-    if (incident->severity == LB_ALERT_QUIET)
-        return "resolved";
-    if (lane->hushed)
-        return "suppressed";
-    if (incident->acked_ns != LB_TIME_NONE)
-        return "acknowledged";
-    return lane->told.severity != LB_ALERT_QUIET && lane->told.severity != incident->severity ? "updated" : "firing";
-}
-
-static void write_member(struct lb_alert_notifier *self, struct gathered *gathered, const struct lb_incident *incident,
-                         const struct lb_alert_lane *lane)
-{
-    const struct lb_alert_rule *rule = lb_notifier_rule(self, incident);
-    int8_t severity = incident->severity != LB_ALERT_QUIET ? incident->severity : incident->last;
-    struct lb_buffer *out = &gathered->members;
-
-    lb_buffer_append_str(out, gathered->count > 0 ? LB_STR(",{\"rule\":") : LB_STR("{\"rule\":"));
-    lb_alert_string_write(out, rule->name);
-    lb_buffer_append_str(out, LB_STR(",\"key\":"));
-    lb_alert_key_write(out, rule, lb_incident_key(incident));
-    lb_buffer_print(out, ",\"state\":\"%s\",\"severity\":\"%s\"", member_state(incident, lane),
-                    lb_severity_names[severity]);
-    if (incident->judged)
-        lb_buffer_print(out, ",\"value\":%.15g", incident->value);
-    lb_buffer_append_str(out, LB_STR(",\"started_at\":\""));
-    lb_alert_time_write(out, incident->started);
-    lb_buffer_print(out, "\",\"alert_id\":\"%016llx\"}", (unsigned long long)incident->id);
-}
-
-static void gather_one(struct lb_alert_notifier *self, struct gathered *gathered, const struct lb_incident *incident,
-                       const struct lb_alert_lane *lane)
-{
-    bool fires = incident->severity != LB_ALERT_QUIET;
-
-    if (gathered->count < LB_ALERT_MEMBERS_SHOWN)
-        write_member(self, gathered, incident, lane);
-    if (gathered->count < NAMED)
-        lb_buffer_print(&gathered->names, "%s" LB_STR_FMT " %s", gathered->count > 0 ? ", " : "",
-                        LB_STR_ARG(lb_incident_rule(incident)),
-                        fires ? lb_severity_names[incident->severity] : "resolved");
-    if (incident->at > gathered->at)
-        gathered->at = incident->at;
-    if (gathered->count == 0 || incident->started < gathered->started)
-        gathered->started = incident->started;
-    gathered->count++;
-    gathered->firing += fires && !lane->hushed;
-    gathered->held += fires && lane->hushed;
-    gathered->unacked += fires && !lane->hushed && incident->acked_ns == LB_TIME_NONE;
-    if (fires && incident->severity > gathered->severity)
-        gathered->severity = incident->severity;
-    if (!fires && incident->last > gathered->ended)
-        gathered->ended = incident->last;
-}
-
-static void gather(struct lb_alert_notifier *self, const struct lb_alert_group *group, struct gathered *gathered)
-{
-    *gathered = (struct gathered){ .severity = LB_ALERT_QUIET, .ended = LB_ALERT_QUIET };
-    lb_buffer_init(&gathered->members, TEXT_BYTES);
-    lb_buffer_init(&gathered->names, TEXT_BYTES);
-    lb_buffer_append_char(&gathered->members, '[');
-    for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        const struct lb_alert_lane *lane = lane_of(each, group);
-
-        if (lane != NULL)
-            gather_one(self, gathered, each, lane);
-    }
-    lb_buffer_append_char(&gathered->members, ']');
-    if (gathered->count > NAMED)
-        lb_buffer_print(&gathered->names, " and %u more", gathered->count - NAMED);
-}
-
-static void free_gathered(struct gathered *gathered)
-{
-    lb_buffer_free(&gathered->members);
-    lb_buffer_free(&gathered->names);
-}
-
-static enum lb_alert_notice notice_of(const struct lb_alert_group *group, const struct gathered *gathered)
-{
-    if (gathered->firing == 0)
-        return gathered->held > 0 ? LB_NOTICE_SUPPRESSED : LB_NOTICE_RESOLVED;
-    if (group->id == 0 || group->sequence == 0)
-        return LB_NOTICE_FIRING;
-    return group->waiting_ns != LB_TIME_NONE ? LB_NOTICE_UPDATED : LB_NOTICE_REPEATED;
-}
-
-static void write_message(const struct lb_alert_notifier *self, const struct lb_alert_group *group,
-                          const struct gathered *gathered, struct lb_str reason, struct lb_buffer *out)
-{
-    int8_t severity = gathered->severity != LB_ALERT_QUIET ? gathered->severity : gathered->ended;
-    struct lb_str word = severity != LB_ALERT_QUIET ? self->alerting->severities[severity] : LB_STR("");
-    uint32_t ended = gathered->count - gathered->firing - gathered->held;
-
-    if (word.len > 0)
-        lb_buffer_print(out, "[" LB_STR_FMT "] ", LB_STR_ARG(word));
-    lb_buffer_print(out, "%u %s, %u ended", gathered->firing, gathered->firing == 1 ? "alert fires" : "alerts fire",
-                    ended);
-    if (gathered->held > 0)
-        lb_buffer_print(out, ", %u held back", gathered->held);
-    if (group->key_length > 2)
-        lb_buffer_print(out, " for %.*s", (int)group->key_length, group->key);
-    lb_buffer_append_str(out, LB_STR(": "));
-    lb_buffer_append_str(out, lb_buffer_str(&gathered->names));
-    if (reason.len > 0) {
-        lb_buffer_append_str(out, LB_STR("; "));
-        lb_buffer_append_str(out, reason);
-    }
-}
-
-static void fill_event(struct lb_alert_notifier *self, const struct lb_alert_group *group,
-                       const struct gathered *gathered, enum lb_alert_notice notice, struct lb_alert_event *event)
-{
-    int8_t severity = gathered->severity != LB_ALERT_QUIET ? gathered->severity : gathered->ended;
-
-    self->gone = (struct lb_alert_rule){ .name = LB_STR("group") };
-    *event = (struct lb_alert_event){ .rule = &self->gone,
-                                      .notice = notice,
-                                      .severity = severity != LB_ALERT_QUIET ? severity : LB_SEVERITY_INFO,
-                                      .previous = LB_ALERT_QUIET,
-                                      .at = gathered->at,
-                                      .started = gathered->started,
-                                      .alerts = gathered->firing,
-                                      .id = group->id,
-                                      .fingerprint = { group->number, group->route },
-                                      .sequence = group->sequence };
-}
-
 /* --- telling -------------------------------------------------------------- */
 
 /* Its members know what was told; those that have ended leave it. */
 static void note_told(struct lb_alert_notifier *self, const struct lb_alert_group *group)
 {
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        struct lb_alert_lane *lane = lane_of(each, group);
+        struct lb_alert_lane *lane = lb_group_lane(each, group);
 
         if (lane == NULL)
             continue;
@@ -364,7 +174,7 @@ static void put_group(struct lb_alert_notifier *self, const struct lb_alert_grou
 }
 
 /* Tells the sinks of the group; `note`: members and group stand as told with it. */
-static void emit(struct lb_alert_notifier *self, struct lb_alert_group *group, const struct gathered *gathered,
+static void emit(struct lb_alert_notifier *self, struct lb_alert_group *group, const struct lb_group_gathered *gathered,
                  enum lb_alert_notice notice, struct lb_str reason)
 {
     const struct lb_alert_manner *manner = lb_notifier_manner(self, group->route);
@@ -377,15 +187,16 @@ static void emit(struct lb_alert_notifier *self, struct lb_alert_group *group, c
     struct lb_buffer message;
 
     lb_buffer_init(&message, TEXT_BYTES);
-    write_message(self, group, gathered, reason, &message);
+    lb_group_message(self, group, gathered, reason, &message);
     group->sequence++;
     group->sent_ns = self->now;
     group->waiting_ns = LB_TIME_NONE;
     group->sinks = notice == LB_NOTICE_RESOLVED ? 0 : sinks;
-    fill_event(self, group, gathered, notice, &event);
+    lb_group_event(self, group, gathered, notice, &event);
     many.message = lb_buffer_str(&message);
     event.many = &many;
     event.note = reason;
+    event.links = true;
     bool composed = sinks != 0 && lb_notifier_compose(self, &event, sinks);
     if (notice == LB_NOTICE_RESOLVED)
         group->id = group->sequence = 0;
@@ -399,9 +210,9 @@ static void emit(struct lb_alert_notifier *self, struct lb_alert_group *group, c
     lb_buffer_free(&message);
 }
 
-static void tell(struct lb_alert_notifier *self, struct lb_alert_group *group, const struct gathered *gathered)
+static void tell(struct lb_alert_notifier *self, struct lb_alert_group *group, const struct lb_group_gathered *gathered)
 {
-    enum lb_alert_notice notice = notice_of(group, gathered);
+    enum lb_alert_notice notice = lb_group_notice(group, gathered);
 
     if (group->id == 0) {
         uint64_t parts[2] = { group->number, (uint64_t)self->now };
@@ -424,39 +235,42 @@ static bool is_due(const struct lb_alert_notifier *self, const struct lb_alert_g
 static bool repeats(const struct lb_alert_notifier *self, const struct lb_alert_group *group,
                     const struct lb_alert_manner *manner)
 {
-    return group->id != 0 && manner->repeat_ns > 0 && self->now >= group->sent_ns + manner->repeat_ns;
+    int64_t last = group->looked_ns > group->sent_ns ? group->looked_ns : group->sent_ns;
+
+    return group->id != 0 && manner->repeat_ns > 0 && self->now >= last + manner->repeat_ns;
 }
 
 /* What one of its members says of it stands for all. */
 static void tell_ack(struct lb_alert_notifier *self, struct lb_alert_group *group)
 {
     struct lb_str reason = LB_STR("acknowledged");
-    struct gathered gathered;
+    struct lb_group_gathered gathered;
 
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next)
-        if (lane_of(each, group) != NULL && each->acked_ns != LB_TIME_NONE)
+        if (lb_group_lane(each, group) != NULL && each->acked_ns != LB_TIME_NONE)
             reason = lb_notifier_say_ack(self, each);
     group->ack_untold = false;
-    gather(self, group, &gathered);
+    lb_group_gather(self, group, &gathered);
     emit(self, group, &gathered, LB_NOTICE_ACKNOWLEDGED, reason);
-    free_gathered(&gathered);
+    lb_group_free(&gathered);
 }
 
 static void tick(struct lb_alert_notifier *self, struct lb_alert_group *group, const struct lb_alert_manner *manner)
 {
-    struct gathered gathered;
+    struct lb_group_gathered gathered;
     bool due = is_due(self, group, manner);
 
     if (group->ack_untold)
         tell_ack(self, group);
     if (!due && !repeats(self, group, manner))
         return;
-    gather(self, group, &gathered);
+    group->looked_ns = self->now;
+    lb_group_gather(self, group, &gathered);
     if (gathered.count == 0)
         group->waiting_ns = LB_TIME_NONE;
     else if (due || gathered.unacked > 0)
         tell(self, group, &gathered);
-    free_gathered(&gathered);
+    lb_group_free(&gathered);
 }
 
 void lb_alert_groups_tick(struct lb_alert_notifier *self)
@@ -484,31 +298,31 @@ void lb_alert_groups_tick(struct lb_alert_notifier *self)
 static void let_go(struct lb_alert_notifier *self, const struct lb_alert_group *group)
 {
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        struct lb_alert_lane *lane = lane_of(each, group);
+        struct lb_alert_lane *lane = lb_group_lane(each, group);
 
         if (lane == NULL)
             continue;
         lane->told.severity = LB_ALERT_QUIET;
         lane->sinks = lane->group = 0;
         lane->hushed = false;
-        each->dirty = true;
+        lb_notifier_touch(self, each);
     }
 }
 
 void lb_alert_groups_change(struct lb_alert_notifier *self, const uint64_t sinks[64])
 {
     for (struct lb_alert_group *group = self->groups.first; group != NULL; group = group->next) {
-        struct gathered gathered;
+        struct lb_group_gathered gathered;
 
         group->sinks = lb_alert_map_sinks(group->sinks, sinks);
         group->wanted = lb_alert_map_sinks(group->wanted, sinks);
         if (lb_notifier_manner(self, group->route) != NULL)
             continue;
         group->wanted = 0;
-        gather(self, group, &gathered);
+        lb_group_gather(self, group, &gathered);
         if (group->sinks != 0)
             emit(self, group, &gathered, LB_NOTICE_RESOLVED, LB_STR("closed: its route is no more, or is another"));
-        free_gathered(&gathered);
+        lb_group_free(&gathered);
         let_go(self, group);
         group->id = 0;
         group->waiting_ns = LB_TIME_NONE;
@@ -526,53 +340,9 @@ bool lb_alert_group_acknowledge(struct lb_alert_notifier *self, uint64_t id, con
     if (group == NULL)
         return false;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        if (lane_of(each, group) != NULL && each->severity != LB_ALERT_QUIET)
+        if (lb_group_lane(each, group) != NULL && each->severity != LB_ALERT_QUIET)
             lb_notifier_note_ack(each, ack);
     }
     group->ack_untold = true;
-    return true;
-}
-
-/* --- as bytes ------------------------------------------------------------- */
-
-void lb_alert_group_write(struct lb_buffer *out, const struct lb_alert_group *group)
-{
-    lb_alert_put_number(out, group->number);
-    lb_alert_put_number(out, group->route);
-    lb_alert_put_number(out, group->id);
-    lb_alert_put_number(out, group->sequence);
-    lb_alert_put_number(out, group->sinks);
-    lb_alert_put_number(out, group->wanted);
-    lb_alert_put_number(out, (uint64_t)group->started);
-    lb_alert_put_number(out, (uint64_t)group->waiting_ns);
-    lb_alert_put_number(out, (uint64_t)group->sent_ns);
-    lb_alert_put_text(out, (struct lb_str){ group->key, group->key_length });
-}
-
-bool lb_alert_group_read(struct lb_alert_groups *groups, struct lb_alert_bytes *bytes, const uint64_t sinks[64])
-{
-    uint64_t number = lb_alert_take_number(bytes);
-    uint64_t route = lb_alert_take_number(bytes);
-    struct lb_alert_group *group = lb_alert_groups_find(groups, number);
-
-    if (group == NULL && !bytes->bad && number != 0)
-        group = add_group(groups, number, route);
-    if (group == NULL)
-        return false;
-    group->id = lb_alert_take_number(bytes);
-    group->sequence = (uint32_t)lb_alert_take_number(bytes);
-    group->sinks = lb_alert_map_sinks(lb_alert_take_number(bytes), sinks);
-    group->wanted = lb_alert_map_sinks(lb_alert_take_number(bytes), sinks);
-    group->started = (int64_t)lb_alert_take_number(bytes);
-    group->waiting_ns = (int64_t)lb_alert_take_number(bytes);
-    group->sent_ns = (int64_t)lb_alert_take_number(bytes);
-    struct lb_str key = lb_alert_take_text(bytes);
-    if (bytes->bad || key.len > sizeof(group->key)) {
-        group->id = 0;
-        group->waiting_ns = LB_TIME_NONE;
-        return false;
-    }
-    memcpy(group->key, key.ptr, key.len);
-    group->key_length = (uint16_t)key.len;
     return true;
 }

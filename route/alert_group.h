@@ -24,6 +24,7 @@ struct lb_alert_group {
     uint64_t wanted;    /* that the members' routes lead to */
     int64_t started;    /* by event time: of its first member */
     int64_t waiting_ns; /* by the clock: since when something is to be told; LB_TIME_NONE: nothing is */
+    int64_t looked_ns;  /* not kept: when its members were last asked whether it is repeated */
     int64_t sent_ns;    /* by the clock: the last notice; LB_TIME_NONE: none yet */
     bool ack_untold;    /* not kept on disk */
     uint16_t key_length;
@@ -39,6 +40,9 @@ struct lb_alert_notifier;
 struct lb_record;
 
 void lb_alert_groups_free(struct lb_alert_groups *groups);
+
+/* A new one. NULL: too many, or no memory. */
+struct lb_alert_group *lb_alert_groups_add(struct lb_alert_groups *groups, uint64_t number, uint64_t route);
 struct lb_alert_group *lb_alert_groups_find(const struct lb_alert_groups *groups, uint64_t number);
 
 /* What is to be told of the incident by that lane goes with its group. */

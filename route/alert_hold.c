@@ -2,8 +2,8 @@
  * alert_hold.c - what holds an alert back: a silence, maintenance, or another
  * alert that explains it.
  *
- * Mutes begin and end by the clock, so what may be muted is looked at every
- * few seconds. Another alert inhibits from its own first moment to its last,
+ * Mutes say by their version that they have begun, ended or changed; then all
+ * that fires is looked at anew. Another alert inhibits from its own first moment to its last,
  * whether it is told itself or not.
  */
 #include "alert_notifier_parts.h"
@@ -26,7 +26,8 @@ static struct lb_str muted(struct lb_alert_notifier *self, struct lb_incident *i
         return LB_STR("");
     self->scratch.used = 0;
     mute = self->find_mute(self->mutes, record, self->now, &self->scratch);
-    lb_notifier_due(incident, self->now + LOOK_EVERY);
+    if (self->mutes_version == NULL)
+        lb_notifier_due(incident, self->now + LOOK_EVERY);
     if (mute.kind == LB_MUTE_NONE)
         return LB_STR("");
     if (mute.until != LB_TIME_NONE)
@@ -122,5 +123,5 @@ void lb_notifier_spread(struct lb_alert_notifier *self, const struct lb_incident
         return;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next)
         if (each->severity != LB_ALERT_QUIET && names(targets, lb_incident_rule(each)))
-            each->dirty = true;
+            lb_notifier_touch(self, each);
 }

@@ -78,6 +78,7 @@ void lb_incidents_remove(struct lb_incidents *table, struct lb_incident *inciden
     else
         table->last = incident->previous;
     table->count--;
+    lb_incidents_leave(table, incident);
     free_incident(incident);
 }
 
@@ -86,6 +87,9 @@ void lb_incidents_free(struct lb_incidents *table)
     while (table->first != NULL)
         lb_incidents_remove(table, table->first);
     lb_free((void *)table->buckets);
+    lb_alert_deadlines_free(&table->deadlines);
+    lb_free((void *)table->places);
+    lb_free(table->free_places);
     *table = (struct lb_incidents){ 0 };
 }
 
@@ -123,6 +127,10 @@ struct lb_incident *lb_incidents_add(struct lb_incidents *table, const uint64_t 
 
     if (rule.len <= UINT16_MAX && key.len <= UINT16_MAX && make_room(table) && grow(table))
         incident = lb_alloc(sizeof(*incident) + rule.len + key.len);
+    if (incident != NULL && !lb_incidents_place(table, incident)) {
+        lb_free(incident);
+        incident = NULL;
+    }
     if (incident == NULL) {
         table->refused++;
         return NULL;

@@ -14,6 +14,7 @@
 #ifndef LB_ALERT_INCIDENT_H
 #define LB_ALERT_INCIDENT_H
 
+#include "alert_deadlines.h"
 #include "alert_packed.h"
 #include "alert_state.h"
 #include "lb_limits.h"
@@ -76,6 +77,9 @@ struct lb_incident {
     /* Not kept on disk. */
     int64_t doubt_until; /* by the clock: until then nobody knows how it stands; or LB_TIME_NONE */
     int64_t due_ns;      /* by the clock: when to look at it though nothing happens */
+    uint32_t place;      /* in the table's deadlines */
+    uint64_t number;     /* counts up in the order in which they came */
+    int64_t looked_ns;   /* by the clock: when it was last settled */
     bool ack_untold;     /* those who know of it do not know that somebody works on it */
     bool occurred;       /* one more of it is reported just now */
     bool dirty;          /* something has changed that may have to be told */
@@ -94,6 +98,14 @@ struct lb_incidents {
     struct lb_incident *first; /* the oldest */
     struct lb_incident *last;
     uint64_t refused; /* for want of room */
+
+    /* When each is to be looked at, and which place is whose. */
+    struct lb_alert_deadlines deadlines;
+    struct lb_incident **places;
+    uint32_t *free_places;
+    uint32_t place_count;
+    uint32_t free_count;
+    uint64_t numbered;
 };
 
 void lb_incidents_free(struct lb_incidents *table);
@@ -103,6 +115,20 @@ struct lb_incident *lb_incidents_find(const struct lb_incidents *table, const ui
 struct lb_incident *lb_incidents_add(struct lb_incidents *table, const uint64_t fingerprint[2], struct lb_str rule,
                                      struct lb_str key);
 void lb_incidents_remove(struct lb_incidents *table, struct lb_incident *incident);
+
+/* --- alert_due.c: which of them to look at --------------------------------- */
+
+/* A place among the deadlines, without one as yet; and back. False: no memory. */
+bool lb_incidents_place(struct lb_incidents *table, struct lb_incident *incident);
+void lb_incidents_leave(struct lb_incidents *table, struct lb_incident *incident);
+
+/* To be looked at by then, and not before. */
+void lb_incidents_schedule(struct lb_incidents *table, const struct lb_incident *incident, int64_t time);
+
+/* Those whose time has come, `max` at most, in the order in which they came. Returns how many. */
+size_t lb_incidents_due(const struct lb_incidents *table, int64_t now, struct lb_incident **due, size_t max);
+
+/* --- one of them ----------------------------------------------------------- */
 
 /* The lane of that route, made if it is not there. NULL: no memory, or too many. */
 struct lb_alert_lane *lb_incident_lane(struct lb_incident *incident, uint64_t route);

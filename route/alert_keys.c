@@ -32,6 +32,7 @@ static void free_key(struct lb_alert_key *key)
     lb_free(key->parts);
     lb_free(key->texts);
     lb_free(key->reason);
+    lb_alert_tops_free(key->tops);
     lb_free(key);
 }
 
@@ -43,6 +44,13 @@ static void free_chain(struct lb_alert_key *key)
         free_key(key);
         key = next;
     }
+}
+
+void lb_alert_keys_drop_tops(struct lb_alert_keys *keys, struct lb_alert_key *key)
+{
+    keys->tops -= key->tops != NULL;
+    lb_alert_tops_free(key->tops);
+    key->tops = NULL;
 }
 
 void lb_alert_keys_free(struct lb_alert_keys *keys)
@@ -175,6 +183,7 @@ void lb_alert_keys_remove(struct lb_alert_keys *keys, struct lb_alert_key *key)
     unlink_slot(keys, i);
     keys->count--;
     detach(keys, key);
+    lb_alert_keys_drop_tops(keys, key);
     key->next = keys->spare;
     keys->spare = key;
 }

@@ -12,6 +12,7 @@
 
 #include "alert_detector.h"
 #include "alert_state.h"
+#include "alert_tops.h"
 #include "alert_window.h"
 #include "lb_limits.h"
 #include "lb_str.h"
@@ -98,6 +99,7 @@ struct lb_alert_key {
 
     struct lb_alert_texts *texts;   /* NULL until first needed */
     struct lb_alert_reason *reason; /* the same */
+    struct lb_alert_tops *tops;     /* while it is close to its threshold; NULL otherwise */
 };
 
 struct lb_alert_key_list {
@@ -114,7 +116,8 @@ struct lb_alert_keys {
     struct lb_alert_key *spare;
     uint64_t evicted;
     uint64_t refused;
-    size_t bytes; /* of heap, of all of them and of spare ones */
+    uint32_t tops; /* keys that have some */
+    size_t bytes;  /* of heap, of all of them and of spare ones */
 
     /* Optional: the key is about to make room. */
     void (*dropped)(void *context, const struct lb_alert_key *key);
@@ -132,6 +135,9 @@ struct lb_alert_key *lb_alert_keys_find(const struct lb_alert_keys *keys, struct
  */
 struct lb_alert_key *lb_alert_keys_add(struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
 void lb_alert_keys_remove(struct lb_alert_keys *keys, struct lb_alert_key *key);
+
+/* What its records have in common is forgotten. */
+void lb_alert_keys_drop_tops(struct lb_alert_keys *keys, struct lb_alert_key *key);
 
 /* Gives memory back: of a key that is not used, of an idle one, of one that does not fire yet. False: there is none. */
 bool lb_alert_keys_shrink(struct lb_alert_keys *keys);

@@ -98,11 +98,15 @@ static const struct lb_alert_rule *find_rule(const struct lb_alerting *alerting,
 }
 
 /* For how long it may take until the rule has heard again of what it knew. */
-static int64_t doubt_of(const struct lb_alert_rule *rule)
+static int64_t doubt_of(const struct lb_incident *incident)
 {
+    const struct lb_alert_rule *rule = incident->rule;
     int64_t time = rule->over_ns > rule->hold_ns ? rule->over_ns : rule->hold_ns;
 
-    return DOUBT_LEAST + (time < DOUBT_MOST ? time : DOUBT_MOST);
+    if (time > DOUBT_MOST)
+        time = DOUBT_MOST;
+    /* It has to miss something for so long first. */
+    return DOUBT_LEAST + time + (lb_notifier_is_unknown(incident) ? rule->unknown_ns : 0);
 }
 
 static void attach(struct lb_alert_notifier *self, struct lb_incident *incident)
@@ -110,7 +114,7 @@ static void attach(struct lb_alert_notifier *self, struct lb_incident *incident)
     const struct lb_alert_key *key;
 
     incident->rule = find_rule(self->alerting, lb_incident_rule(incident));
-    incident->dirty = true;
+    lb_notifier_touch(self, incident);
     if (incident->rule == NULL || incident->rule->shadow) {
         lb_notifier_close(self, incident, "its rule is no more");
         return;
@@ -132,7 +136,7 @@ static void attach(struct lb_alert_notifier *self, struct lb_incident *incident)
     }
     key = lb_notifier_key(self, incident);
     if (key == NULL || key->state.severity == LB_ALERT_QUIET)
-        incident->doubt_until = self->now + doubt_of(incident->rule);
+        incident->doubt_until = self->now + doubt_of(incident);
 }
 
 /* Over a restart nobody says which routes are no more: what they told is the group's that is left. */
@@ -164,7 +168,14 @@ void lb_alert_notifier_change(struct lb_alert_notifier *self, const struct lb_al
         for (uint32_t i = 0; i < each->lane_count; i++)
             each->lanes[i].sinks = lb_alert_map_sinks(each->lanes[i].sinks, sinks);
         each->rule = find_rule(alerting, lb_incident_rule(each));
-        each->dirty = true;
+        lb_notifier_touch(self, each);
+        if (lb_notifier_is_unknown(each) && each->severity != LB_ALERT_QUIET) {
+            /* If it lasts the rule says so again. */
+            if (each->rule == NULL)
+                lb_notifier_close(self, each, "its rule is no more");
+            else
+                each->doubt_until = self->now + doubt_of(each);
+        }
         if (each->rule == &lb_notifier_down_rule && find_sink(alerting, each) < 0)
             lb_notifier_close(self, each, "the sink is no more");
     }

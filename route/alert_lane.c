@@ -94,12 +94,16 @@ void lb_notifier_emit(struct lb_alert_notifier *self, struct lb_incident *incide
         return;
     incident->sequence++;
     struct lb_alert_key *key = lb_notifier_key(self, incident);
-    lb_alert_event_fill(&event, incident, key, words->notice);
+    if (lb_notifier_is_unknown(incident))
+        lb_notifier_fill_unknown(self, incident, &event);
+    else
+        lb_alert_event_fill(&event, incident, key, words->notice);
     event.rule = lb_notifier_rule(self, incident);
     if (lb_notifier_is_own(event.rule))
         event.reason = lb_notifier_finding_text(self, incident);
     event.previous = words->previous;
     event.note = words->reason;
+    event.links = true;
     event.deploy = deploy_of(self, &event);
     if (!lb_notifier_compose(self, &event, sinks))
         return;

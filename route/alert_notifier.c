@@ -4,7 +4,9 @@
  * Rules report at each transition and every second while an alert fires; most
  * of these reports say nothing new. So an incident notes when something has
  * changed (`dirty`) and by when time alone changes something (`due_ns`), and
- * only then it is settled.
+ * only then it is settled. A tick costs what is due then, not what fires; and
+ * when very much is due at once (a silence ends that held thousands) it does
+ * some of it, and the next tick comes at once.
  */
 #include "alert_notifier_parts.h"
 
@@ -15,9 +17,10 @@
 
 #define MODULE "route.alert"
 #define TICK_NS LB_SECOND
+#define LOOK_EVERY (60 * LB_SECOND)
 #define FORGET_AFTER (3600 * LB_SECOND) /* closed, cooled down, and no transition for so long */
 
-enum { ARENA_BYTES = 1024 * 1024, KEY_SEPARATOR = 0x1f, SWEEP_MAX = 64 };
+enum { ARENA_BYTES = 1024 * 1024, KEY_SEPARATOR = 0x1f, SWEEP_MAX = 64, SETTLED_MAX = 64 };
 
 /* --- looking up ----------------------------------------------------------- */
 
@@ -70,6 +73,21 @@ void lb_notifier_due(struct lb_incident *incident, int64_t at)
         incident->due_ns = at;
 }
 
+void lb_notifier_schedule(struct lb_alert_notifier *self, struct lb_incident *incident)
+{
+    int64_t time = incident->dirty ? INT64_MIN : incident->due_ns;
+
+    if (incident->doubt_until != LB_TIME_NONE && !lb_notifier_is_own(incident->rule) && incident->doubt_until < time)
+        time = incident->doubt_until;
+    lb_incidents_schedule(&self->incidents, incident, time);
+}
+
+void lb_notifier_touch(struct lb_alert_notifier *self, struct lb_incident *incident)
+{
+    incident->dirty = true;
+    lb_notifier_schedule(self, incident);
+}
+
 /* --- settling ------------------------------------------------------------- */
 
 /* Where that lane leads now, but for those who hear of it by another (of a route that is no more, say). */
@@ -112,13 +130,13 @@ static void tell_ack(struct lb_alert_notifier *self, struct lb_incident *inciden
         &(struct lb_notifier_words){ LB_NOTICE_ACKNOWLEDGED, LB_ALERT_QUIET, lb_notifier_say_ack(self, incident) });
 }
 
-void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *incident)
+static void settle(struct lb_alert_notifier *self, struct lb_incident *incident)
 {
     struct lb_notifier_ways ways = { 0 };
     struct lb_record record;
 
-    incident->dirty = false;
-    incident->due_ns = INT64_MAX;
+    if (lb_notifier_is_unknown(incident)) /* told as it is reported */
+        return;
     if (incident->ack_untold)
         tell_ack(self, incident);
     if (incident->severity == LB_ALERT_QUIET && !lb_incident_is_open(incident) && !incident->flapping)
@@ -126,7 +144,7 @@ void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *inci
     if (!lb_notifier_record(self, incident, &record)) {
         LB_ERROR(MODULE, "no memory for an alert, trying again rule=" LB_STR_FMT,
                  LB_STR_ARG(lb_incident_rule(incident)));
-        incident->dirty = true;
+        lb_notifier_due(incident, self->now + TICK_NS);
         return;
     }
     incident->held = lb_notifier_held(self, incident, &record).len > 0;
@@ -135,10 +153,26 @@ void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *inci
     tell_lanes(self, incident, &ways, !incident->held && lb_notifier_flaps(self, incident, &ways));
 }
 
+void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *incident)
+{
+    incident->dirty = false;
+    incident->due_ns = INT64_MAX;
+    settle(self, incident);
+    /* Whatever it is, it cannot be done again before time has passed. */
+    if (incident->due_ns <= self->now)
+        incident->due_ns = self->now + TICK_NS;
+    incident->looked_ns = self->now;
+    lb_notifier_schedule(self, incident);
+}
+
 void lb_notifier_close(struct lb_alert_notifier *self, struct lb_incident *incident, const char *why)
 {
     const char *closing = self->closing;
 
+    if (lb_notifier_is_unknown(incident)) {
+        lb_notifier_end_unknown(self, incident, why);
+        return;
+    }
     self->closing = why;
     if (incident->severity != LB_ALERT_QUIET)
         incident->last = incident->severity;
@@ -220,8 +254,7 @@ static void take_facts(struct lb_alert_notifier *self, struct lb_incident *incid
         lb_notifier_spread(self, incident);
 }
 
-/* A summary, or that the rule cannot be judged, or can again. */
-static void tell_of_rule(struct lb_alert_notifier *self, const struct lb_alert_report *report)
+static void tell_summary(struct lb_alert_notifier *self, const struct lb_alert_report *report)
 {
     const struct lb_alerting *alerting = self->alerting;
     struct lb_alert_event event;
@@ -259,6 +292,18 @@ static struct lb_incident *incident_of(struct lb_alert_notifier *self, const str
     return incident;
 }
 
+/*
+ * Routes and silences may ask for its value, its count or its message too, which change with every record: where they
+ * lead is not asked each time, but now and then.
+ */
+static bool looks_otherwise(const struct lb_alert_notifier *self, const struct lb_incident *incident)
+{
+    /* What began together need not be looked at together. */
+    int64_t apart = (int64_t)(incident->fingerprint[0] % (uint64_t)LOOK_EVERY);
+
+    return incident->severity != LB_ALERT_QUIET && self->now >= incident->looked_ns + LOOK_EVERY + apart;
+}
+
 int8_t lb_alert_notifier_report(struct lb_alert_notifier *self, const struct lb_alert_report *report)
 {
     struct lb_incident *incident;
@@ -267,8 +312,10 @@ int8_t lb_alert_notifier_report(struct lb_alert_notifier *self, const struct lb_
         return LB_ALERT_QUIET;
     self->now = report->runner->now;
     if (report->key == NULL) {
-        if (!lb_notifier_outage_takes(self, report))
-            tell_of_rule(self, report);
+        if (report->notice == LB_NOTICE_UNKNOWN || report->notice == LB_NOTICE_KNOWN)
+            lb_notifier_report_unknown(self, report);
+        else if (!lb_notifier_outage_takes(self, report))
+            tell_summary(self, report);
         return LB_ALERT_QUIET;
     }
     incident = incident_of(self, report);
@@ -280,6 +327,7 @@ int8_t lb_alert_notifier_report(struct lb_alert_notifier *self, const struct lb_
 
         take_facts(self, incident, report);
         incident->occurred = report->occurrence || incident->severity != before;
+        incident->dirty = incident->dirty || looks_otherwise(self, incident);
         if (incident->dirty || incident->occurred || self->now >= incident->due_ns)
             lb_notifier_settle(self, incident);
         incident->occurred = false;
@@ -334,6 +382,37 @@ static void doubt(struct lb_alert_notifier *self, struct lb_incident *incident)
         lb_notifier_close(self, incident, "nothing was heard of it since the restart");
 }
 
+/* What silences and maintenance hold back may be other alerts now. */
+static void note_mutes(struct lb_alert_notifier *self)
+{
+    uint64_t version = self->mutes_version != NULL ? self->mutes_version(self->mutes) : 0;
+
+    if (version == self->muted_by)
+        return;
+    self->muted_by = version;
+    for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next)
+        if (each->severity != LB_ALERT_QUIET)
+            lb_notifier_touch(self, each);
+}
+
+/* False: not all that is due. */
+static bool settle_due(struct lb_alert_notifier *self)
+{
+    struct lb_incident *due[SETTLED_MAX];
+    size_t count = lb_incidents_due(&self->incidents, self->now, due, SETTLED_MAX);
+
+    for (size_t i = 0; i < count; i++) {
+        if (due[i]->doubt_until != LB_TIME_NONE && self->now >= due[i]->doubt_until &&
+            !lb_notifier_is_own(due[i]->rule))
+            doubt(self, due[i]);
+        if (due[i]->dirty || self->now >= due[i]->due_ns)
+            lb_notifier_settle(self, due[i]);
+        else
+            lb_notifier_schedule(self, due[i]);
+    }
+    return count < SETTLED_MAX;
+}
+
 void lb_alert_notifier_tick(struct lb_alert_notifier *self, int64_t now)
 {
     bool back = now < self->ticked; /* the clock was set back: what is due lies too far ahead */
@@ -341,15 +420,13 @@ void lb_alert_notifier_tick(struct lb_alert_notifier *self, int64_t now)
     /* Rules are ticked by each stream whose time moves; once a second of the clock is enough here. */
     if (!back && !self->urgent && self->ticked != 0 && now < self->ticked + TICK_NS)
         return;
-    self->urgent = false;
     self->now = self->ticked = now;
-    for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        each->dirty = each->dirty || back;
-        if (each->doubt_until != LB_TIME_NONE && now >= each->doubt_until && !lb_notifier_is_own(each->rule))
-            doubt(self, each);
-        if (each->dirty || now >= each->due_ns)
-            lb_notifier_settle(self, each);
-    }
+    for (struct lb_incident *each = self->incidents.first; back && each != NULL; each = each->next)
+        lb_notifier_touch(self, each);
+    note_mutes(self);
+    do
+        self->urgent = !settle_due(self);
+    while (self->urgent && !self->piecewise);
     lb_notifier_look_at_self(self);
     lb_notifier_watch(self);
     lb_notifier_beat(self);
@@ -392,11 +469,11 @@ enum lb_err lb_alert_notifier_acknowledge(struct lb_alert_notifier *self, uint64
 
     self->urgent = true;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        if (each->id != id || (each->severity == LB_ALERT_QUIET && !each->flapping))
+        if (each->id != id || (each->severity == LB_ALERT_QUIET && !each->flapping) || lb_notifier_is_unknown(each))
             continue;
         lb_notifier_note_ack(each, &ack);
         each->ack_untold = true;
-        each->dirty = true;
+        lb_notifier_touch(self, each);
         return LB_OK;
     }
     return lb_alert_group_acknowledge(self, id, &ack) ? LB_OK : LB_END;

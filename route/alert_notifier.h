@@ -44,12 +44,16 @@ struct lb_alert_notifier {
     struct lb_alert_groups groups;
     int64_t now;
     int64_t ticked;
-    bool urgent; /* somebody waits for the next tick */
+    bool urgent; /* somebody waits for the next tick, or the last one has not done all that was due */
+
+    bool piecewise; /* a tick must not take long, and another one comes soon; otherwise it does all that is due */
 
     /* What mutes; NULL: nothing does. */
     struct lb_mute (*find_mute)(struct lb_mutes *mutes, const struct lb_record *event, int64_t now,
                                 struct lb_scratch *scratch);
+    uint64_t (*mutes_version)(struct lb_mutes *mutes); /* counts up when they change; NULL: they may at any second */
     struct lb_mutes *mutes;
+    uint64_t muted_by; /* the version by which all were looked at, or are about to be */
 
     /* What people did; NULL: nobody says. */
     struct lb_markers *markers;

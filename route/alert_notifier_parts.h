@@ -1,7 +1,7 @@
 /*
  * alert_notifier_parts.h - what the notifier's files share: alert_notifier.c
  * (how an alert stands, time), alert_lane.c (what one group of people is
- * told), alert_group.c (alerts together), alert_hold.c (what holds an alert
+ * told), alert_group.c, alert_group_record.c (alerts together), alert_hold.c (what holds an alert
  * back), alert_known.c (over a restart and a reload).
  */
 #ifndef LB_ALERT_NOTIFIER_PARTS_H
@@ -24,8 +24,14 @@ void lb_notifier_settle(struct lb_alert_notifier *self, struct lb_incident *inci
 /* It has ended for another reason than that it is over. */
 void lb_notifier_close(struct lb_alert_notifier *self, struct lb_incident *incident, const char *why);
 
-/* To be looked at again by then. */
+/* To be looked at again by then: said while it is settled. */
 void lb_notifier_due(struct lb_incident *incident, int64_t at);
+
+/* Something has changed that it depends on: to be looked at with the next tick. */
+void lb_notifier_touch(struct lb_alert_notifier *self, struct lb_incident *incident);
+
+/* It was settled, or its doubt has changed: when it is next looked at. */
+void lb_notifier_schedule(struct lb_alert_notifier *self, struct lb_incident *incident);
 
 /* Who works on it, and since when. */
 struct lb_alert_ack {
@@ -85,6 +91,37 @@ void lb_notifier_send(struct lb_alert_notifier *self);
 struct lb_str lb_notifier_say(struct lb_alert_notifier *self, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* --- alert_group_record.c --------------------------------------------------- */
+
+/* What a notice of a group is made of. */
+struct lb_group_gathered {
+    struct lb_buffer members;
+    struct lb_buffer names;
+    uint32_t count; /* of members */
+    uint32_t firing;
+    uint32_t held;
+    uint32_t unacked; /* of those that fire */
+    int8_t severity;  /* the highest of those that fire, or that did */
+    int8_t ended;
+    int64_t at;
+    int64_t started;
+};
+
+/* The lane by which the incident is told with that group; or NULL. */
+struct lb_alert_lane *lb_group_lane(struct lb_incident *incident, const struct lb_alert_group *group);
+
+void lb_group_gather(struct lb_alert_notifier *self, const struct lb_alert_group *group,
+                     struct lb_group_gathered *gathered);
+void lb_group_free(struct lb_group_gathered *gathered);
+
+/* What it is told as, its sentence, and all else of it. */
+enum lb_alert_notice lb_group_notice(const struct lb_alert_group *group, const struct lb_group_gathered *gathered);
+void lb_group_message(const struct lb_alert_notifier *self, const struct lb_alert_group *group,
+                      const struct lb_group_gathered *gathered, struct lb_str reason, struct lb_buffer *out);
+void lb_group_event(struct lb_alert_notifier *self, const struct lb_alert_group *group,
+                    const struct lb_group_gathered *gathered, enum lb_alert_notice notice,
+                    struct lb_alert_event *event);
+
 /* --- alert_hold.c ----------------------------------------------------------- */
 
 /* What holds it back, for people; empty: nothing does. */
@@ -93,6 +130,15 @@ struct lb_str lb_notifier_held(struct lb_alert_notifier *self, struct lb_inciden
 
 /* It began or ended: those it inhibits are looked at. */
 void lb_notifier_spread(struct lb_alert_notifier *self, const struct lb_incident *incident);
+
+/* --- alert_unknown.c -------------------------------------------------------- */
+
+/* It is of a rule that cannot be judged, and of no key. */
+bool lb_notifier_is_unknown(const struct lb_incident *incident);
+void lb_notifier_fill_unknown(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                              struct lb_alert_event *event);
+void lb_notifier_report_unknown(struct lb_alert_notifier *self, const struct lb_alert_report *report);
+void lb_notifier_end_unknown(struct lb_alert_notifier *self, struct lb_incident *incident, const char *why);
 
 /* --- alert_down.c ----------------------------------------------------------- */
 

@@ -80,7 +80,8 @@ static uint64_t look_of(const struct lb_alert_window *window)
 void lb_alert_room_measure(struct lb_alert_runner *runner, struct lb_alert_key *key)
 {
     uint64_t look = look_of(&key->window) + (key->texts != NULL) * UINT64_C(0x100000001B3) +
-                    (key->reason != NULL) * UINT64_C(0x1000193);
+                    (key->reason != NULL) * UINT64_C(0x1000193) +
+                    (key->tops != NULL ? lb_alert_tops_bytes(key->tops) : 0);
     size_t bytes;
 
     for (uint32_t i = 0; i < key->part_count; i++)
@@ -89,7 +90,8 @@ void lb_alert_room_measure(struct lb_alert_runner *runner, struct lb_alert_key *
         return;
     key->measured = look;
     bytes = sizeof(*key) + lb_alert_window_bytes(&key->window, &runner->shape) + key->part_count * sizeof(*key->parts) +
-            (key->texts != NULL ? sizeof(*key->texts) : 0) + (key->reason != NULL ? sizeof(*key->reason) : 0);
+            (key->texts != NULL ? sizeof(*key->texts) : 0) + (key->reason != NULL ? sizeof(*key->reason) : 0) +
+            (key->tops != NULL ? lb_alert_tops_bytes(key->tops) : 0);
     for (uint32_t i = 0; i < key->part_count; i++)
         bytes += lb_alert_window_bytes(&key->parts[i].window, &runner->part_shapes[i]);
     lb_alert_keys_measure(&runner->keys, key, bytes);

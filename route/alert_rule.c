@@ -2,8 +2,7 @@
  * alert_rule.c - one rule of `alerting.rules`, read.
  *
  * Severities are keys, so a rule reads as a sentence; each may be written by
- * its name or an alias (warning, P1 to P4). The levels of a rule must get
- * harder with severity, and all look the same way.
+ * its name or an alias (warning, P1 to P4).
  */
 #include "alert_conf.h"
 
@@ -13,8 +12,6 @@
 const char *const lb_severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
 
 #define DAYS (24 * 3600 * LB_SECOND)
-
-enum { BY_MAX = 16 };
 
 /* --- levels --------------------------------------------------------------- */
 
@@ -146,50 +143,11 @@ static bool read_level(const struct lb_node *node, enum lb_severity severity, st
     return lb_threshold_read(node->text, rule, &rule->thresholds[severity], node->begin, diag);
 }
 
-static bool looks_down(enum lb_comparison comparison)
-{
-    return comparison == LB_BELOW || comparison == LB_AT_MOST;
-}
-
-/* True if whatever crosses `higher` also crosses `lower`, and not the other way round. */
-static bool is_harder(const struct lb_threshold *higher, const struct lb_threshold *lower)
-{
-    bool strict = higher->comparison == LB_ABOVE || higher->comparison == LB_BELOW;
-    bool lax = lower->comparison == LB_AT_LEAST || lower->comparison == LB_AT_MOST;
-
-    if (higher->number == lower->number)
-        return strict && lax;
-    return looks_down(higher->comparison) ? higher->number < lower->number : higher->number > lower->number;
-}
-
-static bool check_pair(const struct lb_alert_rule *rule, int lower, int higher, struct lb_place place,
-                       struct lb_diag *diag)
-{
-    const struct lb_threshold *low = &rule->thresholds[lower];
-    const struct lb_threshold *high = &rule->thresholds[higher];
-
-    if (looks_down(low->comparison) != looks_down(high->comparison)) {
-        lb_diag_error(diag, place,
-                      "thresholds of one rule look the same way; make two rules of `" LB_STR_FMT "` and `" LB_STR_FMT
-                      "`",
-                      LB_STR_ARG(rule->threshold_texts[lower]), LB_STR_ARG(rule->threshold_texts[higher]));
-        return false;
-    }
-    if (is_harder(high, low))
-        return true;
-    lb_diag_error(diag, place,
-                  "%s (" LB_STR_FMT ") must be harder to reach than %s (" LB_STR_FMT "); did you swap them?",
-                  lb_severity_names[higher], LB_STR_ARG(rule->threshold_texts[higher]), lb_severity_names[lower],
-                  LB_STR_ARG(rule->threshold_texts[lower]));
-    return false;
-}
-
 static bool read_levels(const struct rule_options *options, struct lb_alert_rule *rule, struct lb_diag *diag)
 {
     struct lb_place places[LB_SEVERITY_COUNT] = { 0 };
     bool any = false;
     bool ok = true;
-    int lower = -1;
 
     for (size_t i = 0; i < LEVEL_KEYS; i++) {
         const struct lb_node *node = options->levels[i];
@@ -205,117 +163,7 @@ static bool read_levels(const struct rule_options *options, struct lb_alert_rule
                       LB_STR_ARG(rule->name), rule->function == LB_ALERT_RATIO ? "above 5%" : "at least 5");
         return false;
     }
-    for (int i = 0; ok && i < LB_SEVERITY_COUNT; i++) {
-        if (!rule->thresholds[i].set)
-            continue;
-        ok = lower < 0 || check_pair(rule, lower, i, places[i], diag);
-        lower = i;
-    }
-    return ok;
-}
-
-/* The way back: it looks the other way than the thresholds, and stands before the lowest of them. */
-static bool read_clear(const struct lb_node *node, struct lb_alert_rule *rule, struct lb_diag *diag)
-{
-    const struct lb_threshold *lowest = rule->thresholds;
-    struct lb_threshold *clear = &rule->clear;
-    bool beyond;
-
-    if (node->kind != LB_NODE_SCALAR) {
-        lb_diag_error(diag, node->place, "expected a threshold such as `below 3%%`");
-        return false;
-    }
-    if (!lb_threshold_read(node->text, rule, clear, node->begin, diag))
-        return false;
-    while (!lowest->set)
-        lowest++;
-    beyond = looks_down(clear->comparison) ? clear->number <= lowest->number : clear->number >= lowest->number;
-    if (looks_down(clear->comparison) != looks_down(lowest->comparison) && beyond)
-        return true;
-    lb_diag_error(diag, node->place,
-                  "\"clear\" is the way back: expected `%s` a number that is no %s than the lowest "
-                  "threshold",
-                  looks_down(lowest->comparison) ? "above" : "below", looks_down(lowest->comparison) ? "less" : "more");
-    return false;
-}
-
-/* --- by and text ---------------------------------------------------------- */
-
-static bool check_by(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
-{
-    if (rule->by.count > BY_MAX) {
-        lb_diag_error(diag, node->place, "more than %d fields in \"by\"", BY_MAX);
-        return false;
-    }
-    for (size_t i = 0; i < rule->by.count; i++) {
-        bool twice = false;
-
-        for (size_t j = 0; j < i; j++)
-            twice = twice || lb_str_equal(rule->by.items[i], rule->by.items[j]);
-        if (!twice && rule->by.items[i].len > 0)
-            continue;
-        lb_diag_error(diag, node->place,
-                      twice ? "\"by\" names the field \"" LB_STR_FMT "\" twice" : "\"by\" has an empty name" LB_STR_FMT,
-                      LB_STR_ARG(rule->by.items[i]));
-        return false;
-    }
-    return true;
-}
-
-static bool known_in_text(const struct lb_alert_rule *rule, struct lb_str name)
-{
-    static const char *const names[] = { "rule", "value", "severity", "threshold", "over", NULL };
-
-    for (int i = 0; names[i] != NULL; i++)
-        if (lb_str_is(name, names[i]))
-            return true;
-    for (size_t i = 0; i < rule->by.count; i++)
-        if (lb_str_equal(name, rule->by.items[i]))
-            return true;
-    return false;
-}
-
-static bool check_text(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
-{
-    const char *end = rule->text.ptr + rule->text.len;
-    const char *open = memchr(rule->text.ptr, '{', rule->text.len);
-
-    while (open != NULL) {
-        const char *close = memchr(open, '}', (size_t)(end - open));
-        struct lb_place place = lb_place_at(node->begin, (size_t)(open - rule->text.ptr));
-
-        if (close == NULL) {
-            lb_diag_error(diag, place, "\"text\": `{` without `}`");
-            return false;
-        }
-        if (!known_in_text(rule, (struct lb_str){ open + 1, (size_t)(close - open) - 1 })) {
-            lb_diag_error(diag, place,
-                          "\"text\": unknown %.*s; expected {rule}, {value}, {severity}, {threshold}, {over} or a "
-                          "field of \"by\"",
-                          (int)(close - open) + 1, open);
-            return false;
-        }
-        open = memchr(close, '{', (size_t)(end - close));
-    }
-    return true;
-}
-
-static bool check_equal(const struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
-{
-    for (size_t i = 0; i < rule->equal.count; i++) {
-        bool known = false;
-
-        for (size_t j = 0; j < rule->by.count; j++)
-            known = known || lb_str_equal(rule->equal.items[i], rule->by.items[j]);
-        if (known && rule->inhibits.count > 0)
-            continue;
-        lb_diag_error(diag, lb_node_get(node, "equal")->place,
-                      known ? "\"equal\" says what \"inhibits\" looks at; there is none in this rule"
-                            : "\"equal\" names \"" LB_STR_FMT "\", which is not in \"by\" of this rule",
-                      LB_STR_ARG(rule->equal.items[i]));
-        return false;
-    }
-    return true;
+    return ok && lb_alert_levels_check(rule, places, diag);
 }
 
 static bool check_over(struct lb_alert_rule *rule, const struct lb_node *node, struct lb_diag *diag)
@@ -452,7 +300,7 @@ static bool read_way_back(const struct rule_options *options, struct lb_alert_ru
     if (options->clear == NULL)
         return true;
     if (rule->part_count == 0 || rule->when_text.len == 0)
-        return read_clear(options->clear, rule, diag);
+        return lb_alert_clear_read(options->clear, rule, diag);
     lb_diag_error(diag, options->clear->place, "\"clear\" is for a rule that measures one value");
     return false;
 }
@@ -472,12 +320,12 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
         return false;
     rule->shadow = options.mode == MODE_SHADOW;
     if (rule->by.count > 0)
-        ok = check_by(rule, lb_node_get(node, "by"), diag);
-    ok = check_equal(rule, node, diag) && ok;
+        ok = lb_alert_by_check(rule, lb_node_get(node, "by"), diag);
+    ok = lb_alert_equal_check(rule, node, diag) && ok;
     ok = lb_alert_run_check(rule, node, diag) && ok;
     ok = lb_alert_steps_read(config, options.escalate, &rule->escalate, diag) && ok;
     if (rule->text.len > 0)
-        ok = check_text(rule, lb_node_get(node, "text"), diag) && ok;
+        ok = lb_alert_text_check(rule, lb_node_get(node, "text"), diag) && ok;
     if (!(lb_node_get(node, "when") != NULL ? read_when : read_value)(config, node, &options, rule, diag))
         return false;
     ok = check_probe(node, rule, diag) && ok;

@@ -26,6 +26,7 @@ void lb_runner_tell_summary(struct lb_alert_runner *runner, bool last);
 /* `each`: every one; otherwise five to begin with, then one a second at most. */
 void lb_runner_take_text(struct lb_alert_key *key, const struct lb_alert_input *input, bool each,
                          struct lb_scratch *scratch);
+void lb_runner_take_tops(struct lb_alert_runner *runner, struct lb_alert_key *key, const struct lb_alert_input *input);
 void lb_runner_take_reason(struct lb_alert_key *key, const struct lb_alert_input *input, bool each);
 
 /* --- alert_evaluate.c ------------------------------------------------------- */

@@ -57,3 +57,30 @@ void lb_runner_take_text(struct lb_alert_key *key, const struct lb_alert_input *
     texts->next = (uint8_t)((texts->next + 1) % LB_ALERT_TEXTS);
     texts->count += texts->count < LB_ALERT_TEXTS;
 }
+
+/* From half of the threshold on: then what its records have in common may soon be asked. */
+static bool is_close(const struct lb_alert_runner *runner, const struct lb_alert_key *key, double from)
+{
+    bool counts = runner->rule->function == LB_ALERT_COUNT || runner->rule->function == LB_ALERT_CONSECUTIVE;
+
+    return key->state.severity != LB_ALERT_QUIET || key->value + counts >= from;
+}
+
+void lb_runner_take_tops(struct lb_alert_runner *runner, struct lb_alert_key *key, const struct lb_alert_input *input)
+{
+    double from;
+
+    if (input->record == NULL || !lb_alert_tops_from(runner->rule, &from))
+        return;
+    if (!is_close(runner, key, from)) {
+        if (key->tops != NULL)
+            lb_alert_keys_drop_tops(&runner->keys, key);
+        return;
+    }
+    if (key->tops == NULL) {
+        key->tops = runner->keys.tops < LB_TOPS_KEYS ? lb_alloc(sizeof(*key->tops)) : NULL;
+        runner->keys.tops += key->tops != NULL;
+    }
+    if (key->tops != NULL)
+        lb_alert_tops_add(key->tops, runner->rule, input->record, runner->scratch);
+}

@@ -312,7 +312,8 @@ static void write_summary(struct lb_buffer *out, const struct lb_alert_event *ev
 static void write_blindness(struct lb_buffer *out, const struct lb_alert_event *event)
 {
     if (event->notice == LB_NOTICE_KNOWN) {
-        lb_buffer_append_str(out, LB_STR("known again: what had come is read"));
+        lb_buffer_append_str(out, event->note.len > 0 ? LB_STR("not unknown any more")
+                                                      : LB_STR("known again: what had come is read"));
         return;
     }
     lb_buffer_print(out,
@@ -332,6 +333,14 @@ static void write_channel(struct lb_buffer *out, const struct lb_alert_event *ev
         lb_buffer_print(out, ": " LB_STR_FMT, LB_STR_ARG(event->reason));
 }
 
+static void write_note(struct lb_buffer *out, const struct lb_alert_event *event)
+{
+    if (event->note.len == 0)
+        return;
+    lb_buffer_append(out, "; ", 2);
+    lb_buffer_append_str(out, event->note);
+}
+
 void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *event,
                             const struct lb_alerting *alerting)
 {
@@ -347,6 +356,7 @@ void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *
     }
     if (lb_alert_is_blindness(event)) {
         write_blindness(out, event);
+        write_note(out, event);
         return;
     }
     write_own_text(out, event);
@@ -356,8 +366,5 @@ void lb_alert_message_write(struct lb_buffer *out, const struct lb_alert_event *
         write_resolved(out, event);
     else
         write_firing(out, event);
-    if (event->note.len > 0) {
-        lb_buffer_append(out, "; ", 2);
-        lb_buffer_append_str(out, event->note);
-    }
+    write_note(out, event);
 }

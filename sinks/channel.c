@@ -275,7 +275,7 @@ void channel_words(struct lb_buffer *out, const struct channel_message *message,
     for (uint32_t i = 0; i < message->fact_count; i++) {
         channel_clean(out, message->facts[i].name, NAME_UNITS, CHANNEL_LINE);
         lb_buffer_append_str(out, LB_STR(": "));
-        channel_clean(out, message->facts[i].value, VALUE_UNITS, CHANNEL_LINE);
+        channel_clean(out, message->facts[i].value, channel_fact_units(&message->facts[i], VALUE_UNITS), CHANNEL_LINE);
         lb_buffer_append_char(out, '\n');
     }
     for (uint32_t i = 0; i < message->sample_count; i++) {
@@ -308,7 +308,8 @@ void channel_json_facts(struct lb_buffer *out, const struct channel_message *mes
             lb_buffer_append_char(out, ',');
         channel_json_clean(out, message->facts[i].name, NAME_UNITS, CHANNEL_LINE);
         lb_buffer_append_char(out, ':');
-        channel_json_clean(out, message->facts[i].value, value_units, CHANNEL_LINE);
+        channel_json_clean(out, message->facts[i].value, channel_fact_units(&message->facts[i], value_units),
+                           CHANNEL_LINE);
     }
     lb_buffer_append_char(out, '}');
 }

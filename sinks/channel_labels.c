@@ -83,6 +83,10 @@ void channel_put_annotations(struct lb_buffer *out, const struct channel_message
         CHANNEL_PUT(out, ",\"runbook_url\":");
         channel_json_clean(out, message->runbook, VALUE_UNITS, CHANNEL_LINE);
     }
+    if (message->grep.len > 0) {
+        CHANNEL_PUT(out, ",\"grep\":");
+        channel_json_clean(out, message->grep, CHANNEL_WHOLE_UNITS, CHANNEL_LINE);
+    }
     lb_buffer_append_char(out, '}');
 }
 
@@ -101,7 +105,9 @@ static void put_alert(struct lb_buffer *out, const struct channel_message *messa
         channel_json_time(out, message->time_ns);
     else
         CHANNEL_PUT(out, "\"0001-01-01T00:00:00Z\"");
-    CHANNEL_PUT(out, ",\"generatorURL\":\"\",\"fingerprint\":");
+    CHANNEL_PUT(out, ",\"generatorURL\":");
+    channel_json_clean(out, message->url, VALUE_UNITS, CHANNEL_LINE);
+    CHANNEL_PUT(out, ",\"fingerprint\":");
     channel_json_clean(out, message->fingerprint, VALUE_UNITS, CHANNEL_LINE);
     lb_buffer_append_char(out, '}');
 }

@@ -11,6 +11,8 @@
 #include "lb_json.h"
 #include "lb_time.h"
 
+#include <stdio.h>
+
 enum { NAME_BYTES_MAX = 4096, TEXT_BYTES_MAX = LB_SCRATCH_BYTES }; /* more than any channel shows */
 
 const char *const channel_severity_names[] = { "info", "low", "medium", "high", "critical", NULL };
@@ -89,7 +91,7 @@ static uint32_t read_pairs(const struct reader *reader, const char *name, struct
         struct lb_str key = channel_front(lb_value_str(member.key, reader->scratch), NAME_BYTES_MAX);
         struct lb_str value = channel_front(lb_value_str(member.value, reader->scratch), NAME_BYTES_MAX);
 
-        pairs[count++] = (struct channel_fact){ key, value };
+        pairs[count++] = (struct channel_fact){ .name = key, .value = value };
     }
     return count;
 }
@@ -112,7 +114,56 @@ static void read_samples(const struct reader *reader)
 static void add_fact(struct channel_message *message, const char *name, struct lb_str value)
 {
     if (value.len > 0 && message->fact_count < CHANNEL_FACTS_MAX)
-        message->facts[message->fact_count++] = (struct channel_fact){ lb_str_from(name), value };
+        message->facts[message->fact_count++] = (struct channel_fact){ .name = lb_str_from(name), .value = value };
+}
+
+/* Cut it would lead nowhere. */
+static void add_whole(struct channel_message *message, const char *name, struct lb_str value)
+{
+    if (value.len > CHANNEL_WHOLE_BYTES)
+        return;
+    add_fact(message, name, value);
+    if (value.len > 0 && message->fact_count > 0)
+        message->facts[message->fact_count - 1].whole = true;
+}
+
+/* `{"192.0.2.7":41,"192.0.2.9":12}` for a person. What does not fit is left out. */
+static size_t write_top(const struct reader *reader, struct lb_str object, char *out)
+{
+    struct lb_field member;
+    size_t len = 0;
+    size_t at = 1;
+
+    while (lb_json_next_member(object, &at, &member) == LB_OK) {
+        struct lb_str value = lb_value_str(member.key, reader->scratch);
+        struct lb_str count = lb_value_str(member.value, reader->scratch);
+
+        if (len + value.len + count.len + 5 > CHANNEL_TOP_BYTES)
+            break;
+        len += (size_t)snprintf(out + len, CHANNEL_TOP_BYTES - len, "%s" LB_STR_FMT " (" LB_STR_FMT ")",
+                                len > 0 ? ", " : "", LB_STR_ARG(value), LB_STR_ARG(count));
+    }
+    return len;
+}
+
+static void add_tops(const struct reader *reader)
+{
+    struct channel_message *message = reader->message;
+    struct lb_value top = value_of(reader, "top");
+    struct lb_field field;
+    size_t at = 1;
+
+    for (uint32_t i = 0; top.kind == LB_VALUE_OBJECT && i < CHANNEL_TOPS_MAX &&
+                         lb_json_next_member((struct lb_str){ top.ptr, top.len }, &at, &field) == LB_OK;
+         i++) {
+        struct lb_str name = lb_value_str(field.key, reader->scratch);
+        size_t len = 0;
+
+        if (field.value.kind == LB_VALUE_OBJECT)
+            len = write_top(reader, (struct lb_str){ field.value.ptr, field.value.len }, message->top_bytes[i]);
+        snprintf(message->top_names[i], sizeof(message->top_names[i]), "top " LB_STR_FMT, LB_STR_ARG(name));
+        add_fact(message, message->top_names[i], (struct lb_str){ message->top_bytes[i], len });
+    }
 }
 
 static void add_facts(struct channel_message *message, const struct channel_fact *pairs, uint32_t count)
@@ -147,7 +198,12 @@ static void read_alert(const struct reader *reader)
     message->runbook = text_of(reader, "runbook");
     add_fact(message, "severity", message->severity_text);
     add_fact(message, "runbook", message->runbook);
+    message->url = text_of(reader, "url");
+    message->grep = text_of(reader, "grep");
+    add_whole(message, "url", message->url);
+    add_whole(message, "grep", message->grep);
     add_facts(message, message->keys, message->key_count);
+    add_tops(reader); /* where there is room for a few facts, these say more than what the text says too */
     for (size_t i = 0; i < sizeof(measured) / sizeof(measured[0]); i++)
         add_fact(message, measured[i], text_of(reader, measured[i]));
     add_fact(message, "since", started);

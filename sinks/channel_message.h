@@ -16,7 +16,11 @@
 enum {
     CHANNEL_PAIRS_MAX = 16, /* of a key, or of labels; further ones are in the dead letter and the archive */
     CHANNEL_SAMPLES_MAX = 5,
-    CHANNEL_FACTS_MAX = 2 * CHANNEL_PAIRS_MAX + 12,
+    CHANNEL_TOPS_MAX = 4,
+    CHANNEL_TOP_BYTES = 320,
+    CHANNEL_WHOLE_BYTES = 400, /* of what is shown whole, */
+    CHANNEL_WHOLE_UNITS = 800, /* with the escapes of a channel */
+    CHANNEL_FACTS_MAX = 2 * CHANNEL_PAIRS_MAX + 14 + CHANNEL_TOPS_MAX,
 };
 
 /* In groups: still going on, then over, then what opens and closes nothing. */
@@ -41,6 +45,7 @@ enum channel_state {
 struct channel_fact {
     struct lb_str name;
     struct lb_str value;
+    bool whole; /* an address, a command: shown as it is or not at all; see channel_fact_units() */
 };
 
 struct channel_message {
@@ -62,6 +67,8 @@ struct channel_message {
     struct lb_str severity_text; /* the users' word, or the name */
     struct lb_str threshold;
     struct lb_str runbook;
+    struct lb_str url;  /* of the dashboard's page of it */
+    struct lb_str grep; /* the command that shows its records */
     struct channel_fact keys[CHANNEL_PAIRS_MAX];
     uint32_t key_count;
     struct channel_fact labels[CHANNEL_PAIRS_MAX];
@@ -70,6 +77,8 @@ struct channel_message {
     uint32_t sample_count;
     struct channel_fact facts[CHANNEL_FACTS_MAX]; /* all that is to be shown as a list: keys, labels, numbers, times */
     uint32_t fact_count;
+    char top_bytes[CHANNEL_TOPS_MAX][CHANNEL_TOP_BYTES]; /* "192.0.2.7 (41), 192.0.2.9 (12)" */
+    char top_names[CHANNEL_TOPS_MAX][64];                /* "top client_ip" */
 };
 
 extern const char *const channel_severity_names[]; /* "info" … "critical" */
@@ -93,6 +102,12 @@ static inline bool channel_message_is_over(const struct channel_message *message
 static inline bool channel_message_is_note(const struct channel_message *message)
 {
     return message->state >= CHANNEL_SUMMARY;
+}
+
+/* How many units of a fact's value are shown where others get so many. */
+static inline size_t channel_fact_units(const struct channel_fact *fact, size_t units_max)
+{
+    return fact->whole && units_max < CHANNEL_WHOLE_UNITS ? CHANNEL_WHOLE_UNITS : units_max;
 }
 
 /* "Firing: error_rate (critical)", "Resolved: …", of a record "error: payments". Not cleaned. */

@@ -59,6 +59,10 @@ static void put_open(struct lb_buffer *out, const struct channel_message *messag
 {
     CHANNEL_PUT(out, "{\"startsAt\":");
     channel_json_time(out, message->started_ns);
+    if (message->url.len > 0) {
+        CHANNEL_PUT(out, ",\"generatorURL\":");
+        channel_json_clean(out, message->url, CHANNEL_WHOLE_UNITS, CHANNEL_LINE);
+    }
     CHANNEL_PUT(out, ",\"labels\":");
     channel_put_labels(out, message, (int)message->severity);
     channel_put_annotations(out, message, title);

@@ -8,7 +8,15 @@
 #include "channel.h"
 
 /* Characters; all of an embed together may have 6000. */
-enum { TITLE_UNITS = 256, TEXT_UNITS = 1600, SAMPLE_UNITS = 180, NAME_UNITS = 48, VALUE_UNITS = 180, FIELDS_MAX = 12 };
+enum {
+    TITLE_UNITS = 256,
+    TEXT_UNITS = 1600,
+    LINKED_UNITS = 1000,
+    SAMPLE_UNITS = 180,
+    NAME_UNITS = 48,
+    VALUE_UNITS = 180,
+    FIELDS_MAX = 12
+};
 
 struct sink_discord {
     struct channel channel;
@@ -29,10 +37,17 @@ static unsigned colour_of(const struct channel_message *message)
     return channel_message_is_over(message) ? 0x2eb67d : colours[message->severity];
 }
 
+/* They are shown whole, and need the room. */
+static bool has_links(const struct channel_message *message)
+{
+    return message->url.len > 0 || message->grep.len > 0;
+}
+
 /* The text, then samples in a block of code that they cannot end. */
 static void put_description(struct lb_buffer *out, struct lb_buffer *words, const struct channel_message *message)
 {
-    channel_clean(words, message->text, TEXT_UNITS, CHANNEL_LINES | CHANNEL_MARKDOWN);
+    channel_clean(words, message->text, has_links(message) ? LINKED_UNITS : TEXT_UNITS,
+                  CHANNEL_LINES | CHANNEL_MARKDOWN);
     if (message->sample_count > 0)
         CHANNEL_PUT(words, "\n```\n");
     for (uint32_t i = 0; i < message->sample_count; i++) {
@@ -46,16 +61,19 @@ static void put_description(struct lb_buffer *out, struct lb_buffer *words, cons
 
 static void put_fields(struct lb_buffer *out, const struct channel_message *message)
 {
-    for (uint32_t i = 0; i < message->fact_count && i < FIELDS_MAX; i++) {
+    uint32_t fields_max = has_links(message) ? FIELDS_MAX - 1 : FIELDS_MAX;
+
+    for (uint32_t i = 0; i < message->fact_count && i < fields_max; i++) {
         const struct channel_fact *fact = &message->facts[i];
         bool empty = fact->value.len == 0; /* an empty field would be refused */
 
         if (i > 0)
             lb_buffer_append_char(out, ',');
-        CHANNEL_PUT(out, "{\"inline\":true,\"name\":");
+        lb_buffer_print(out, "{\"inline\":%s,\"name\":", fact->whole ? "false" : "true");
         channel_json_clean(out, fact->name.len > 0 ? fact->name : LB_STR("-"), NAME_UNITS, CHANNEL_MARKDOWN);
         CHANNEL_PUT(out, ",\"value\":");
-        channel_json_clean(out, empty ? LB_STR("-") : fact->value, VALUE_UNITS, CHANNEL_MARKDOWN);
+        channel_json_clean(out, empty ? LB_STR("-") : fact->value, channel_fact_units(fact, VALUE_UNITS),
+                           CHANNEL_MARKDOWN);
         lb_buffer_append_char(out, '}');
     }
 }

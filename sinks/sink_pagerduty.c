@@ -78,14 +78,28 @@ static void put_payload(struct lb_buffer *out, const struct channel_message *mes
     lb_buffer_append_char(out, '}');
 }
 
-/* A runbook that is no web address is among the facts alone. */
-static void put_link(struct lb_buffer *out, const struct channel_message *message)
+/* One that is no web address is among the facts alone. True: it was put. */
+static bool put_link(struct lb_buffer *out, const char *name, struct lb_str address, bool first)
 {
-    if (!lb_str_starts(message->runbook, LB_STR("http://")) && !lb_str_starts(message->runbook, LB_STR("https://")))
+    if (!lb_str_starts(address, LB_STR("http://")) && !lb_str_starts(address, LB_STR("https://")))
+        return false;
+    lb_buffer_print(out, "%s{\"text\":\"%s\",\"href\":", first ? ",\"links\":[" : ",", name);
+    channel_json_clean(out, address, VALUE_UNITS, CHANNEL_LINE);
+    lb_buffer_append_char(out, '}');
+    return true;
+}
+
+static void put_links(struct lb_buffer *out, const struct channel_message *message)
+{
+    bool any = put_link(out, "Alert", message->url, true);
+
+    any = put_link(out, "Runbook", message->runbook, !any) || any;
+    if (any)
+        lb_buffer_append_char(out, ']');
+    if (message->url.len == 0)
         return;
-    CHANNEL_PUT(out, ",\"links\":[{\"text\":\"Runbook\",\"href\":");
-    channel_json_clean(out, message->runbook, VALUE_UNITS, CHANNEL_LINE);
-    CHANNEL_PUT(out, "}]");
+    CHANNEL_PUT(out, ",\"client_url\":");
+    channel_json_clean(out, message->url, VALUE_UNITS, CHANNEL_LINE);
 }
 
 static const char *action_of(const struct channel_message *message)
@@ -109,7 +123,7 @@ static void compose(struct lb_sink *sink, const struct channel_message *message,
     channel_json_clean(out, message->fingerprint, SOURCE_UNITS, CHANNEL_LINE);
     if (!channel_message_is_over(message) && message->state != CHANNEL_ACKNOWLEDGED) {
         put_payload(out, message, lb_buffer_str(&self->channel.title));
-        put_link(out, message);
+        put_links(out, message);
     }
     lb_buffer_append_char(out, '}');
 }

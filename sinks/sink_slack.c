@@ -110,7 +110,7 @@ static void put_fields(struct lb_buffer *out, struct lb_buffer *words, const str
         words->len = 0;
         channel_clean(words, fact->name, NAME_UNITS, LINE_FORM);
         lb_buffer_append_char(words, '\n');
-        channel_clean(words, fact->value, VALUE_UNITS, LINE_FORM);
+        channel_clean(words, fact->value, channel_fact_units(fact, VALUE_UNITS), LINE_FORM);
         put_plain_start(out);
         channel_json(out, lb_buffer_str(words));
         lb_buffer_append_char(out, '}');

@@ -59,7 +59,7 @@ static void put_body(struct lb_buffer *out, const struct channel_message *messag
         put_line_start(out);
         put_run(out, message->facts[i].name, NAME_UNITS, ",\"weight\":\"Bolder\"");
         CHANNEL_PUT(out, ",{\"type\":\"TextRun\",\"text\":\"  \"},");
-        put_run(out, message->facts[i].value, VALUE_UNITS, "");
+        put_run(out, message->facts[i].value, channel_fact_units(&message->facts[i], VALUE_UNITS), "");
         CHANNEL_PUT(out, "]}");
     }
     for (uint32_t i = 0; i < message->sample_count; i++) {

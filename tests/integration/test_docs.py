@@ -156,3 +156,17 @@ def test_each_key_of_a_file_of_tests_is_explained(place, tmp_path):
     page = (ROOT / "docs/testing.md").read_text()
     for key in re.split(r", | or ", words):
         assert f"`{key}`" in page or f"{key}:" in page, key
+
+
+def event_fields():
+    """The fields of alerts that docs/alerts.md lists: the first column of the table that begins with `timestamp`."""
+    page = (ROOT / "docs/alerts.md").read_text()
+    table = page[page.index("| `timestamp` |"):].split("\n\n")[0]
+    return {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def test_the_fields_of_an_alert_are_those_that_are_listed():
+    source = (ROOT / "route/alert_event.c").read_text()
+    written = set(re.findall(r'\badd\w*\(&?maker, "(\w+)"', source))
+    assert len(written) > 25, "this test does not find them any more"
+    assert written | {"timestamp", "level", "service", "message"} == event_fields()
