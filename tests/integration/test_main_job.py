@@ -106,8 +106,8 @@ def run(request, tmp_path_factory):
     inputs = unpack(CORPUS, directory)
     run_to_end(directory / "lb", f"""
 sources:
-  containers: {{type: docker, include: ['{directory}/docker/*'], add: [file, offset]}}
-  lines: {{type: file, include: ['{directory}/lines/*'], add: [file, offset]}}
+  containers: {{type: docker, include: ['{directory}/docker/*'], parse: json, add: [file, offset]}}
+  lines: {{type: file, include: ['{directory}/lines/*'], parse: json, add: [file, offset]}}
 routes:
   - {{to: archive}}
 sinks:
