@@ -170,6 +170,7 @@ enum lb_err lb_intake_start(struct lb_intake *self, bool later)
 
     if (err != LB_OK && !later)
         return err;
+    self->behind = true; /* until the thread has looked: what is asked before that must not hear that all is done */
     lb_share_on_credit(self->options.read_share, intake_wake, self);
     errno = pthread_create(&self->thread, NULL, intake_run, self);
     if (errno != 0)
