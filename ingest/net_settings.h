@@ -1,7 +1,8 @@
 /*
  * net_settings.h - what the sources that listen have in common: `tls:` and `rate:`.
  *
- * The settings stand at the front of such a source's state, so that the option tables fit all of them.
+ * The settings stand at the front of such a source's state, so that the option tables fit all of them. One without a
+ * rate has struct tls_settings there.
  */
 #ifndef NET_SETTINGS_H
 #define NET_SETTINGS_H

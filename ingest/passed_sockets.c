@@ -3,7 +3,7 @@
 
 #include "lb_log.h"
 
-#include "syslog_source.h"
+#include "listen_address.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,7 +98,7 @@ int lb_sockets_take(const struct addrinfo *address, struct lb_str name)
     lb_sockets_receive();
     pthread_mutex_lock(&lock);
     for (int i = 0; i < passed_count && found < 0; i++)
-        found = syslog_address_is(passed[i].fd, address) ? i : -1;
+        found = listen_address_is(passed[i].fd, address) ? i : -1;
     if (found < 0)
         found = find_name(name, address->ai_socktype);
     if (found >= 0)

@@ -11,13 +11,13 @@
 #include "lb_alloc.h"
 #include "lb_intake.h"
 #include "lb_log.h"
-#include "syslog_source.h"
+#include "peer_name.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
-#include <stdio.h>
+#include <openssl/ssl.h>
 #include <unistd.h>
 
 enum {
@@ -450,40 +450,30 @@ static void set_deaf(struct peers *self, bool deaf)
 
 /* --- a connection ------------------------------------------------------------------------------ */
 
-static void name_peer(struct lb_stream *stream, const struct sockaddr_storage *address)
+/* The handshake runs in libevent's buffer, like reading and writing. */
+static struct bufferevent *new_transport(const struct peers *owner, int fd, bool tls)
 {
-    char host[SYSLOG_HOST_BYTES];
-    struct lb_str text = { host, syslog_host_text(address, host) };
-    bool v6 = memchr(host, ':', text.len) != NULL;
-    struct lb_str kept = lb_arena_copy(&stream->arena, text);
+    struct event_base *base = lb_loop_base(owner->source->loop);
+    int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
 
-    if (kept.ptr != NULL && kept.len > 0)
-        stream->host = lb_value_of(kept, LB_VALUE_CLEAN);
-    stream->name = lb_arena_print(&stream->arena, "%s" LB_STR_FMT "%s:%u", v6 ? "[" : "", LB_STR_ARG(text),
-                                  v6 ? "]" : "", syslog_port_of(address));
-    if (stream->name.ptr == NULL)
-        stream->name = LB_STR("");
-}
-
-static void copy_peer(struct lb_stream *stream, const struct lb_stream *from)
-{
-    stream->name = lb_arena_copy(&stream->arena, from->name);
-    if (stream->name.ptr == NULL)
-        stream->name = LB_STR("");
-    if (from->host.len == 0)
-        return;
-    struct lb_str host = lb_arena_copy(&stream->arena, (struct lb_str){ from->host.ptr, from->host.len });
-    if (host.ptr != NULL)
-        stream->host = lb_value_of(host, LB_VALUE_CLEAN);
+    if (!tls)
+        return bufferevent_socket_new(base, fd, options);
+    SSL *ssl = SSL_new(owner->ssl);
+    if (ssl == NULL)
+        return NULL;
+    struct bufferevent *transport = bufferevent_openssl_socket_new(base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, options);
+    if (transport == NULL)
+        SSL_free(ssl);
+    else
+        bufferevent_openssl_set_allow_dirty_shutdown(transport, 1);
+    return transport;
 }
 
 static bool open_peer(struct peer *self, int fd, const struct sockaddr_storage *address, bool tls)
 {
     struct peers *owner = self->owner;
 
-    self->transport = tls ? peers_tls_accept(owner->ssl, owner->source->loop, fd)
-                          : bufferevent_socket_new(lb_loop_base(owner->source->loop), fd,
-                                                   BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    self->transport = new_transport(owner, fd, tls);
     if (self->transport == NULL) {
         close(fd);
         return false;
@@ -491,7 +481,7 @@ static bool open_peer(struct peer *self, int fd, const struct sockaddr_storage *
     self->stream = lb_stream_new(owner->source->streams, owner->source);
     if (self->stream == NULL)
         return false;
-    name_peer(self->stream, address);
+    peer_name_stream(self->stream, address);
     bufferevent_setcb(self->transport, on_readable, on_written, on_event, self);
     bufferevent_setwatermark(self->transport, EV_READ, 0, READ_BYTES);
     self->slow = tls; /* until its first byte, for it may never end the handshake */
@@ -501,7 +491,7 @@ static bool open_peer(struct peer *self, int fd, const struct sockaddr_storage *
     return bufferevent_enable(self->transport, EV_READ | EV_WRITE) == 0;
 }
 
-void peers_accept(struct peers *owner, int fd, const struct sockaddr_storage *address, bool tls)
+void peers_connection_open(struct peers *owner, int fd, const struct sockaddr_storage *address, bool tls)
 {
     struct peer *self = lb_alloc(owner->protocol->peer_size);
 
@@ -522,58 +512,7 @@ void peers_accept(struct peers *owner, int fd, const struct sockaddr_storage *ad
     destroy(self);
 }
 
-/* --- open and close -------------------------------------------------------------------------------- */
-
-static void register_metrics(struct peers *self)
-{
-    char name[LB_KEY_BYTES_MAX];
-    char labels[2 * LB_KEY_BYTES_MAX];
-
-    snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(self->source->section.name));
-    lb_metric_labels(labels, sizeof(labels), "source", name, (char *)NULL);
-    self->metrics = (struct peers_metrics){
-        .messages = lb_metric(LB_COUNTER, "logboom_peer_records_total",
-                              "Records received by sources that answer their senders (forward, relp)", labels),
-        .bytes = lb_metric(LB_COUNTER, "logboom_peer_bytes_total", "Bytes received by such sources", labels),
-        .answers = lb_metric(LB_COUNTER, "logboom_peer_answers_total",
-                             "Answers sent because what they are for is safe; several may count as one", labels),
-        .truncated = lb_metric(LB_COUNTER, "logboom_peer_truncated_records_total",
-                               "Records of such sources that were cut at max_line", labels),
-        .connections = lb_metric(LB_GAUGE, "logboom_peer_connections", "Open connections of such sources", labels),
-        .refused = lb_metric(LB_COUNTER, "logboom_peer_refused_connections_total",
-                             "Connections refused because max_connections were open", labels),
-        .errors =
-            lb_metric(LB_COUNTER, "logboom_peer_errors_total", "Connections closed because of what they sent", labels),
-    };
-}
-
-static bool has_addresses(const struct lb_source *source, struct lb_diag *diag)
-{
-    const struct peers *self = source->state;
-
-    if (self->listen.count > 0 && self->listen.count <= PEERS_LISTEN_MAX)
-        return true;
-    lb_diag_error(diag, lb_section_place(&source->section, "listen"),
-                  "expected 1 to %d addresses such as tcp://0.0.0.0:24224", PEERS_LISTEN_MAX);
-    return false;
-}
-
-/* Ports may be in use by the daemon that the configuration is for, so none is bound here. */
-enum lb_err peers_check(const struct lb_source *source, struct lb_diag *diag)
-{
-    const struct peers *self = source->state;
-    enum lb_err err = has_addresses(source, diag) ? LB_OK : LB_BAD_CONF;
-
-    for (size_t i = 0; i < self->listen.count; i++) {
-        if (!peers_address_fits(&source->section, self->listen.items[i], diag))
-            err = LB_BAD_CONF;
-    }
-    if (!peers_uses_tls(self))
-        return err;
-    struct ssl_ctx_st *ssl = peers_tls_open(&self->tls, &source->section, diag);
-    peers_tls_close(ssl);
-    return ssl != NULL ? err : LB_BAD_CONF;
-}
+/* --- all of them --------------------------------------------------------------------------------- */
 
 /* False: no memory, or it is owed what only the other one will know; it stays, and is closed with that. */
 static bool move_peer(struct peers *self, struct peer *peer)
@@ -582,7 +521,7 @@ static bool move_peer(struct peers *self, struct peer *peer)
 
     if (stream == NULL)
         return false;
-    copy_peer(stream, peer->stream);
+    peer_copy_name(stream, peer->stream);
     lb_stream_unref(peer->stream);
     peer->stream = stream;
     peer->position = 0;
@@ -593,7 +532,7 @@ static bool move_peer(struct peers *self, struct peer *peer)
     return true;
 }
 
-static void take_peers(struct peers *self, struct peers *from)
+void peers_connections_take(struct peers *self, struct peers *from)
 {
     struct peer *next;
 
@@ -604,71 +543,38 @@ static void take_peers(struct peers *self, struct peers *from)
     }
 }
 
-static void give_back(struct peers *self, struct peers *before)
+void peers_connections_take_back(struct peers *self, struct peers *from)
 {
     struct peer *next;
 
-    peers_listeners_take_back(before, self);
-    for (struct peer *peer = self->first; peer != NULL; peer = next) {
+    for (struct peer *peer = from->first; peer != NULL; peer = next) {
         next = peer->next;
-        if (peer->lender == before)
-            (void)move_peer(before, peer);
+        if (peer->lender == self)
+            (void)move_peer(self, peer);
     }
 }
 
-static void start(struct peers *self)
+void peers_connections_start(struct peers *self)
 {
+    set_deaf(self, false);
     lb_share_on_credit(self->source->share, wake, self);
-    peers_listeners_resume(self);
     for (struct peer *peer = self->first; peer != NULL; peer = peer->next) {
         bufferevent_enable(peer->transport, EV_READ);
         bufferevent_trigger(peer->transport, EV_READ, BEV_OPT_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
+        pay(peer);
     }
 }
 
-static void tell_finished(void *context)
+void peers_connections_stop(struct peers *self)
 {
-    lb_source_finished(context);
+    set_deaf(self, true);
+    for (struct peer *peer = self->first; peer != NULL; peer = peer->next) {
+        stop_waiting(peer);
+        bufferevent_disable(peer->transport, EV_READ);
+    }
 }
 
-enum lb_err peers_open(struct peers *self, const struct peers_protocol *protocol, struct lb_source *source,
-                       struct lb_diag *diag)
-{
-    struct peers *before = source->before != NULL ? source->before->state : NULL;
-    enum lb_err err = LB_OK;
-
-    if (!has_addresses(source, diag))
-        return LB_BAD_CONF;
-    self->protocol = protocol;
-    self->source = source;
-    self->stopped = false;
-    self->deaf = false;
-    self->waiters = NULL;
-    self->last_waiter = &self->waiters;
-    pthread_mutex_init(&self->lock, NULL);
-    register_metrics(self);
-    if (peers_uses_tls(self)) {
-        self->ssl = peers_tls_open(&self->tls, &source->section, diag);
-        err = self->ssl == NULL ? LB_BAD_CONF : LB_OK;
-    }
-    if (err == LB_OK)
-        err = peers_listen(self, diag);
-    if (err != LB_OK) {
-        if (before != NULL)
-            give_back(self, before);
-        peers_close(self);
-        return err;
-    }
-    if (before != NULL)
-        take_peers(self, before);
-    start(self);
-    /* A socket has no end to wait for. */
-    if (source->exit_at_eof)
-        lb_loop_post(source->loop, tell_finished, source);
-    return LB_OK;
-}
-
-static void end_peers(struct peers *self)
+void peers_connections_end(struct peers *self)
 {
     struct peer *next;
 
@@ -683,41 +589,10 @@ static void end_peers(struct peers *self)
     }
 }
 
-void peers_stop(struct peers *self)
+void peers_connections_close(struct peers *self)
 {
-    if (self->source == NULL)
-        return;
-    self->stopped = true;
-    set_deaf(self, true);
-    peers_listeners_stop(self);
-    for (struct peer *peer = self->first; peer != NULL; peer = peer->next) {
-        stop_waiting(peer);
-        bufferevent_disable(peer->transport, EV_READ);
-    }
-    if (!self->source->replaced)
-        end_peers(self);
-}
-
-void peers_resume(struct peers *self)
-{
-    self->stopped = false;
-    set_deaf(self, false);
-    if (self->source->before != NULL)
-        give_back(self->source->before->state, self);
-    start(self);
-    for (struct peer *peer = self->first; peer != NULL; peer = peer->next)
-        pay(peer);
-}
-
-void peers_close(struct peers *self)
-{
-    if (self->source == NULL)
-        return;
     lb_share_on_credit(self->source->share, NULL, NULL);
     while (self->first != NULL)
         destroy(self->first);
-    peers_listeners_close(self);
-    peers_tls_close(self->ssl);
-    self->ssl = NULL;
     set_deaf(self, true);
 }

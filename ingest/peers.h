@@ -16,6 +16,9 @@
 #include "lb_metrics.h"
 #include "lb_source.h"
 
+#include "listeners.h"
+#include "net_settings.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -31,7 +34,6 @@ struct peer;
 struct peers;
 struct bufferevent;
 struct ssl_ctx_st;
-struct addrinfo;
 
 enum peer_outcome {
     PEER_MORE,  /* it needs bytes that are not there; peer->needed says how many in all, or 0 */
@@ -56,13 +58,6 @@ struct peers_protocol {
     void (*ended)(struct peer *peer);
 };
 
-struct peers_tls {
-    struct lb_str cert;
-    struct lb_str key;
-    struct lb_str ca;
-    bool verify_client;
-};
-
 struct peers_metrics {
     struct lb_metric *messages; /* records */
     struct lb_metric *bytes;
@@ -75,17 +70,17 @@ struct peers_metrics {
 
 /* First in the state of a source; filled by PEERS_OPTIONS. */
 struct peers {
+    struct tls_settings tls; /* at the front, as tls_options wants it */
     struct lb_strs listen;
     uint64_t max_connections;
     uint64_t message_max;
     int64_t idle_timeout_ns;
-    struct peers_tls tls;
 
     const struct peers_protocol *protocol;
     struct lb_source *source;
     struct peers_metrics metrics;
-    struct ssl_ctx_st *ssl;
-    struct peers_listener *listeners;
+    struct ssl_ctx_st *ssl; /* NULL: nobody listens for TLS */
+    struct listeners listeners;
     struct peer *first;
     uint32_t count;
     size_t unfinished_bytes;
@@ -127,8 +122,6 @@ struct peer {
     size_t pending;           /* the last bytes of `answers` wait for peer_push() */
 };
 
-extern const struct lb_option peers_tls_options[];
-
 #define PEERS_OPTIONS(port, bytes_max, bytes_help)                                                                     \
     { .name = "listen",                                                                                                \
       .kind = LB_OPTION_STRINGS,                                                                                       \
@@ -155,9 +148,7 @@ extern const struct lb_option peers_tls_options[];
           .kind = LB_OPTION_DURATION,                                                                                  \
           .offset = offsetof(struct peers, idle_timeout_ns),                                                           \
           .help = "Closes a connection that sends nothing for so long; 0 never does" },                                \
-    {                                                                                                                  \
-        .name = "tls", .kind = LB_OPTION_GROUP, .help = "certificates for tls://", .group = peers_tls_options          \
-    }
+        NET_TLS_OPTION("certificates for tls://")
 
 /* --- the source's life: its functions call these ------------------------------------- */
 
@@ -200,25 +191,15 @@ static inline struct lb_str peer_bytes(const struct peer *self)
     return (struct lb_str){ self->bytes.ptr + self->used, self->bytes.len - self->used };
 }
 
-/* --- peers_tls.c ------------------------------------------------------------------------- */
-
-/* NULL with an error in `diag`. */
-struct ssl_ctx_st *peers_tls_open(const struct peers_tls *tls, const struct lb_section *section, struct lb_diag *diag);
-void peers_tls_close(struct ssl_ctx_st *ssl); /* may be NULL */
-struct bufferevent *peers_tls_accept(struct ssl_ctx_st *context, struct lb_loop *loop, int fd);
-
-/* --- peers_listen.c ----------------------------------------------------------------------- */
-
-enum lb_err peers_listen(struct peers *self, struct lb_diag *diag) LB_MUST_USE;
-bool peers_uses_tls(const struct peers *self);
-void peers_listeners_stop(struct peers *self);
-void peers_listeners_resume(struct peers *self);
-void peers_listeners_take_back(struct peers *self, struct peers *from);
-void peers_listeners_close(struct peers *self);
-bool peers_address_fits(const struct lb_section *section, struct lb_str text, struct lb_diag *diag);
+/* --- between peers.c and peers_open.c ------------------------------------------------------ */
 
 /* A connection that was accepted; owns `fd`. `tls`: of its listener. */
-struct sockaddr_storage;
-void peers_accept(struct peers *owner, int fd, const struct sockaddr_storage *address, bool tls);
+void peers_connection_open(struct peers *owner, int fd, const struct sockaddr_storage *address, bool tls);
+void peers_connections_start(struct peers *self); /* also those that were stopped; and pays what is due */
+void peers_connections_stop(struct peers *self);
+void peers_connections_end(struct peers *self);                           /* with what is whole in them */
+void peers_connections_take(struct peers *self, struct peers *from);      /* but those that are owed something */
+void peers_connections_take_back(struct peers *self, struct peers *from); /* those that were taken */
+void peers_connections_close(struct peers *self);
 
 #endif

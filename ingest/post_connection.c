@@ -524,8 +524,8 @@ static enum lb_err prepare_link(struct post_connection *self)
     if (err != LB_OK)
         return LB_END;
     if (self->bytes.peer.known)
-        syslog_name_peer(self->stream, &self->bytes.peer.of);
-    if (!syslog_know_subject(self->bytes.ssl, self->stream, &self->peer))
+        peer_name_stream(self->stream, &self->bytes.peer.of);
+    if (!peer_know_subject(self->bytes.ssl, self->stream, &self->peer))
         return LB_END;
     self->step = STEP_HEAD;
     set_timer(self, self->owner->base.idle_timeout_ns);
@@ -654,10 +654,10 @@ static bool know_peer(struct post_connection *self, const struct syslog_accepted
     char *fields;
 
     if (!how->local) {
-        syslog_name_peer(self->stream, how->address);
+        peer_name_stream(self->stream, how->address);
         return true;
     }
-    if (!syslog_name_process(&self->owner->base, self->fd, self->stream, &key, &self->peer))
+    if (!peer_know_process(self->owner->base.own_host, self->fd, self->stream, &key, &self->peer))
         return false;
     /* The host is the stream's: an event may name its own. */
     fields = strchr(self->peer, '\n');
@@ -733,7 +733,7 @@ static bool move_connection(struct post_source *self, struct post_connection *co
 
     if (stream == NULL)
         return false;
-    syslog_copy_peer(stream, connection->stream);
+    peer_copy_name(stream, connection->stream);
     lb_stream_unref(connection->stream);
     connection->stream = stream;
     connection->position = 0;

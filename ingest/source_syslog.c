@@ -123,9 +123,9 @@ bool syslog_admit(struct syslog_source *self, const struct in6_addr *peer)
 static void told(void *context, const struct in6_addr *peer, uint64_t held_back)
 {
     const struct syslog_source *self = context;
-    char text[SYSLOG_HOST_BYTES];
+    char text[PEER_HOST_BYTES];
 
-    text[syslog_key_text(peer, text)] = '\0';
+    text[peer_key_text(peer, text)] = '\0';
     LB_WARN(self->traits->module,
             "held back records of a peer, it is over its rate source=" LB_STR_FMT " peer=\"%s\" records=%" PRIu64,
             LB_STR_ARG(self->source->section.name), text, held_back);
@@ -216,30 +216,30 @@ static void register_metrics(struct syslog_source *self)
 }
 
 /* From the source that this one replaces. */
-static bool take_over(struct syslog_source *self, const struct syslog_address *address, const struct addrinfo *found)
+static bool take_over(struct syslog_source *self, const struct listen_address *address, const struct addrinfo *found)
 {
     struct syslog_source *before = self->source->before != NULL ? self->source->before->state : NULL;
 
     if (before == NULL)
         return false;
     return found->ai_socktype == SOCK_DGRAM ? syslog_socket_take(self, before, found)
-                                            : syslog_listener_take(self, before, address, found);
+                                            : listeners_take(&self->listeners, &before->listeners, address, found);
 }
 
-static enum lb_err open_address(struct syslog_source *self, struct syslog_address *address, struct lb_diag *diag)
+static enum lb_err open_address(struct syslog_source *self, struct listen_address *address, struct lb_diag *diag)
 {
     for (const struct addrinfo *found = address->found; found != NULL; found = found->ai_next) {
         if (take_over(self, address, found))
             continue;
         mode_t mode = 0;
-        (void)syslog_unix_mode(self->socket_mode, &mode);
-        int fd = syslog_address_bind(address, found, &self->source->section, mode, diag);
+        (void)listen_unix_mode(self->socket_mode, &mode);
+        int fd = listen_address_bind(address, found, &self->source->section, mode, diag);
         enum lb_err err;
 
         if (fd < 0)
             return LB_BAD_CONF;
         err = address->type == SOCK_DGRAM ? syslog_socket_open(self, fd, address)
-                                          : syslog_listener_open(self, fd, address);
+                                          : listeners_open(&self->listeners, fd, address);
         if (err != LB_OK) {
             lb_diag_error(diag, lb_section_place(&self->source->section, "listen"),
                           "no memory to listen on '" LB_STR_FMT "'", LB_STR_ARG(address->text));
@@ -256,7 +256,7 @@ static bool has_addresses(const struct lb_source *source, struct lb_diag *diag)
     const struct syslog_source *self = source->state;
     mode_t mode;
 
-    if (!syslog_unix_mode(self->socket_mode, &mode)) {
+    if (!listen_unix_mode(self->socket_mode, &mode)) {
         lb_diag_error(diag, lb_section_place(&source->section, "socket_mode"),
                       "\"socket_mode\": expected an octal mode such as 660, got \"" LB_STR_FMT "\"",
                       LB_STR_ARG(self->socket_mode));
@@ -269,27 +269,6 @@ static bool has_addresses(const struct lb_source *source, struct lb_diag *diag)
     return false;
 }
 
-/* What TLS needs, where something listens for it. */
-static bool open_tls(const struct syslog_source *self, SSL_CTX **context, const struct lb_section *section,
-                     struct lb_diag *diag)
-{
-    bool wanted = false;
-
-    *context = NULL;
-    for (size_t i = 0; i < self->listen.count; i++)
-        wanted |= lb_str_starts(self->listen.items[i], LB_STR("tls://"));
-    if (wanted) {
-        *context = tls_server_open(&self->net.tls, section, diag);
-        return *context != NULL;
-    }
-    if (self->net.tls.cert.len == 0)
-        return true;
-    lb_diag_error(diag, lb_section_place(section, "tls"),
-                  "source \"" LB_STR_FMT "\": \"tls\" is set and nothing listens on tls://HOST:PORT",
-                  LB_STR_ARG(section->name));
-    return false;
-}
-
 void syslog_close(struct lb_source *source)
 {
     struct syslog_source *self = source->state;
@@ -297,7 +276,8 @@ void syslog_close(struct lb_source *source)
     if (self->source == NULL)
         return;
     lb_share_on_credit(source->share, NULL, NULL);
-    syslog_listeners_close(self);
+    syslog_connections_close(self);
+    listeners_close(&self->listeners);
     syslog_sockets_close(self);
     peer_rate_free(self->peers);
     self->peers = NULL;
@@ -317,19 +297,42 @@ static void finish(void *context)
 static void give_back(struct syslog_source *self, struct syslog_source *before)
 {
     syslog_sockets_take_back(before, self);
-    syslog_listeners_take_back(before, self);
+    listeners_take_back(&before->listeners, &self->listeners);
+    syslog_connections_take_back(before, self);
+}
+
+static void accepted(struct lb_source *source, int fd, const struct sockaddr_storage *address,
+                     const struct listener *listener)
+{
+    struct syslog_source *self = source->state;
+    const struct syslog_accepted how = { .address = address,
+                                         .tls = listener->tls ? self->tls_context : NULL,
+                                         .proxied = self->proxy_protocol && !listener->local,
+                                         .local = listener->local };
+
+    if (self->traits->accepted != NULL)
+        self->traits->accepted(self, fd, &how);
+    else
+        syslog_connection_open(self, fd, &how);
 }
 
 /* All but sockets. */
 static enum lb_err open_parts(struct syslog_source *self, struct lb_source *source, struct lb_diag *diag)
 {
-    if (!has_addresses(source, diag) || !open_tls(self, &self->tls_context, &source->section, diag))
+    if (!has_addresses(source, diag) ||
+        !tls_server_open(&self->tls_context, &self->listen, &self->net.tls, &source->section, diag))
         return LB_BAD_CONF;
     self->source = source;
     self->stopped = false;
     self->waiters = NULL;
     self->last_waiter = &self->waiters;
     register_metrics(self);
+    self->listeners = (struct listeners){ .source = source,
+                                          .module = self->traits->module,
+                                          .connections = &self->connection_count,
+                                          .connections_max = self->max_connections,
+                                          .refused = self->metrics.refused,
+                                          .accepted = accepted };
     if (gethostname(self->own_host, sizeof(self->own_host) - 1) != 0)
         self->own_host[0] = '\0';
     lb_share_on_credit(source->share, wake, self);
@@ -345,13 +348,13 @@ enum lb_err syslog_open(struct lb_source *source, struct lb_diag *diag)
         self->traits = &syslog_traits;
     err = open_parts(self, source, diag);
     for (size_t i = 0; i < self->listen.count && err == LB_OK; i++) {
-        struct syslog_address address;
+        struct listen_address address;
 
-        if (syslog_address_read(&address, self->listen.items[i], &source->section, diag))
+        if (listen_address_read(&address, self->listen.items[i], &source->section, diag))
             err = open_address(self, &address, diag);
         else
             err = LB_BAD_CONF;
-        syslog_address_free(&address);
+        listen_address_free(&address);
     }
     if (err != LB_OK) {
         if (source->before != NULL)
@@ -362,7 +365,8 @@ enum lb_err syslog_open(struct lb_source *source, struct lb_diag *diag)
     if (source->before != NULL) {
         syslog_connections_take(self, source->before->state);
         syslog_sockets_resume(self);
-        syslog_listeners_resume(self);
+        listeners_resume(&self->listeners);
+        syslog_connections_resume(self);
     }
     /* A socket has no end to wait for. */
     if (source->exit_at_eof)
@@ -378,7 +382,8 @@ void syslog_stop(struct lb_source *source)
         return;
     self->stopped = true;
     syslog_sockets_stop(self);
-    syslog_listeners_stop(self);
+    listeners_stop(&self->listeners);
+    syslog_connections_stop(self);
     if (!source->replaced)
         syslog_connections_end(self);
 }
@@ -392,7 +397,8 @@ void syslog_resume(struct lb_source *source)
         give_back(source->before->state, self);
     lb_share_on_credit(source->share, wake, self);
     syslog_sockets_resume(self);
-    syslog_listeners_resume(self);
+    listeners_resume(&self->listeners);
+    syslog_connections_resume(self);
 }
 
 /* Ports may be in use by the daemon that the configuration is for, so none is bound here. */
@@ -402,14 +408,14 @@ enum lb_err syslog_check(struct lb_source *source, struct lb_diag *diag)
     enum lb_err err = has_addresses(source, diag) ? LB_OK : LB_BAD_CONF;
 
     for (size_t i = 0; i < self->listen.count; i++) {
-        struct syslog_address address;
+        struct listen_address address;
 
-        if (!syslog_address_read(&address, self->listen.items[i], &source->section, diag))
+        if (!listen_address_read(&address, self->listen.items[i], &source->section, diag))
             err = LB_BAD_CONF;
-        syslog_address_free(&address);
+        listen_address_free(&address);
     }
     SSL_CTX *tls;
-    if (!open_tls(self, &tls, &source->section, diag))
+    if (!tls_server_open(&tls, &self->listen, &self->net.tls, &source->section, diag))
         err = LB_BAD_CONF;
     SSL_CTX_free(tls);
     return err;

@@ -6,7 +6,7 @@
 
 #include "framing.c"
 #include "source_syslog.c"
-#include "syslog_address.c"
+#include "listen_address.c"
 #include "syslog_tcp.c"
 #include "syslog_udp.c"
 
@@ -166,7 +166,7 @@ static void expect_messages(uint32_t count, const char *expected, char *host)
             len += record->message.len;
             len += (size_t)sprintf(out + len, "%s|", (record->flags & LB_RECORD_TRUNCATED) != 0 ? "~" : "");
             if (host != NULL)
-                snprintf(host, SYSLOG_HOST_BYTES, "%.*s", (int)from.len, from.ptr);
+                snprintf(host, PEER_HOST_BYTES, "%.*s", (int)from.len, from.ptr);
         }
         got += batch->record_count;
         ground.received += batch->record_count;
@@ -196,7 +196,7 @@ static size_t take_messages(uint32_t count)
 
 static void datagrams_arrive_trimmed_with_their_peer(void **state)
 {
-    char host[SYSLOG_HOST_BYTES];
+    char host[PEER_HOST_BYTES];
     int fd;
 
     (void)state;
@@ -214,7 +214,7 @@ static void datagrams_arrive_trimmed_with_their_peer(void **state)
 
 static void ipv4_through_an_ipv6_socket_is_written_as_ipv4(void **state)
 {
-    char host[SYSLOG_HOST_BYTES];
+    char host[PEER_HOST_BYTES];
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct sockaddr_storage bound;
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -222,7 +222,7 @@ static void ipv4_through_an_ipv6_socket_is_written_as_ipv4(void **state)
     (void)state;
     open_source("udp://:0", LB_POOL_BYTES, LB_LINE_BYTES);
     bound = bound_address(ground.state.sockets->fd);
-    address.sin_port = htons(syslog_port_of(&bound));
+    address.sin_port = htons(peer_port_of(&bound));
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     send_text(fd, "<13>x: hello");
     expect_messages(1, "hello|", host);
@@ -294,12 +294,12 @@ static void both_framings_arrive_whatever_the_segments(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++)
         for (size_t chunk = 1; chunk < 40; chunk += 12) {
-            char host[SYSLOG_HOST_BYTES];
+            char host[PEER_HOST_BYTES];
             size_t len = strlen(streams[i]);
             int fd;
 
             open_source("tcp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
-            fd = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+            fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
             for (size_t at = 0; at < len; at += chunk)
                 send_all(fd, streams[i] + at, len - at < chunk ? len - at : chunk);
             close(fd);
@@ -315,7 +315,7 @@ static void a_message_does_not_wait_for_the_next_one(void **state)
 
     (void)state;
     open_source("tcp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
-    fd = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
     send_text(fd, "<13>one\n<13>unfin");
     expect_messages(1, "one|", NULL);
     send_text(fd, "ished\n");
@@ -334,7 +334,7 @@ static void long_lines_arrive_whole_or_cut_at_max_line(void **state)
     (void)state;
     memset(text, 'x', sizeof(text));
     open_source("tcp://127.0.0.1:0", LB_POOL_BYTES, 500 * 1024);
-    fd = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
     for (size_t i = 0; i < 4; i++) {
         text[lengths[i]] = '\n';
         send_all(fd, text, lengths[i] + 1);
@@ -357,7 +357,7 @@ static void a_flood_of_the_shortest_lines_arrives_whole(void **state)
     for (size_t i = 0; i < LINES; i++)
         memcpy(text + 2 * i, "x\n", 2);
     open_source("tcp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
-    fd = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
     send_all(fd, text, 2 * LINES);
     assert_int_equal(take_messages(LINES), LINES);
     close(fd);
@@ -394,7 +394,7 @@ static void a_source_without_credit_waits_and_loses_nothing(void **state)
     (void)state;
     open_source("tcp://127.0.0.1:0", 512 * 1024, LB_LINE_BYTES);
     for (int i = 0; i < SENDERS; i++) {
-        senders[i] = (struct sender){ connect_to(ground.state.listeners->fd, SOCK_STREAM), LINES };
+        senders[i] = (struct sender){ connect_to(ground.state.listeners.first->fd, SOCK_STREAM), LINES };
         assert_int_equal(pthread_create(&threads[i], NULL, send_lines, &senders[i]), 0);
     }
     /* Each batch comes back when the next is there, so the pool runs dry again and again. */
@@ -431,7 +431,7 @@ static void quiet_connections_hold_nothing_of_the_pool(void **state)
     (void)state;
     open_source("tcp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
     for (int i = 0; i < COUNT; i++) {
-        fds[i] = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+        fds[i] = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
         send_text(fds[i], "<13>whole\n<13>and a part");
     }
     assert_int_equal(take_messages(COUNT), COUNT * 9);
@@ -456,10 +456,10 @@ static void connections_past_the_limit_are_refused_and_counted(void **state)
     assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
     int64_t refused = ground.state.metrics.refused->value;
     assert_int_equal(lb_loop_start(ground.loop), LB_OK);
-    first = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+    first = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
     send_text(first, "<13>one\n");
     assert_int_equal(take_messages(1), 7);
-    second = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+    second = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
     assert_int_equal(recv(second, &byte, 1, 0), 0);
     assert_int_equal(ground.state.metrics.refused->value - refused, 1);
     close(first);
@@ -474,7 +474,7 @@ static void a_peer_that_breaks_the_framing_is_closed_after_its_good_messages(voi
 
     (void)state;
     open_source("tcp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
-    fd = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
     send_text(fd, "7 <13>onegarbage");
     expect_messages(1, "one|", NULL);
     assert_int_equal(recv(fd, &byte, 1, 0), 0);
@@ -492,7 +492,7 @@ static void an_idle_connection_is_closed_where_a_timeout_is_set(void **state)
     ground.state.idle_timeout_ns = 50 * LB_MILLISECOND;
     assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
     assert_int_equal(lb_loop_start(ground.loop), LB_OK);
-    fd = connect_to(ground.state.listeners->fd, SOCK_STREAM);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
     send_text(fd, "<13>unfinished");
     assert_int_equal(recv(fd, &byte, 1, 0), 0);
     expect_messages(1, "unfinished|", NULL);
@@ -537,7 +537,7 @@ static void tells_that_a_port_is_taken(void **state)
     assert_int_equal(bind(taken, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(taken, 1), 0);
     bound = bound_address(taken);
-    snprintf(text, sizeof(text), "tcp://127.0.0.1:%u", syslog_port_of(&bound));
+    snprintf(text, sizeof(text), "tcp://127.0.0.1:%u", peer_port_of(&bound));
     lay_ground(text, LB_POOL_BYTES, LB_LINE_BYTES);
     assert_int_equal(lb_source_syslog.check(&ground.source, &ground.diag), LB_OK);
     assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_BAD_CONF);

@@ -11,26 +11,19 @@
 #include "lb_metrics.h"
 #include "lb_source.h"
 
+#include "listeners.h"
 #include "net_settings.h"
+#include "peer_name.h"
 #include "peer_rate.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
 enum {
-    SYSLOG_LISTEN_MAX = 32, /* sockets of one source */
-    SYSLOG_HOST_BYTES = 64, /* an address as text, and its NUL */
-    SYSLOG_PATH_BYTES = sizeof(((struct sockaddr_un *)NULL)->sun_path),
+    SYSLOG_LISTEN_MAX = 32,                    /* sockets of one source */
     SYSLOG_UNFINISHED_BYTES = 8 * 1024 * 1024, /* of all connections of a source; past it messages are cut */
-    SYSLOG_PEER_BYTES = 640,                   /* of what is known of a peer, see lb_batch.peers */
 };
 
 /* What is sent in those frames and datagrams: syslog, or what another source makes of the same sockets. */
 struct syslog_source;
 struct ssl_ctx_st; /* of OpenSSL */
-struct ssl_st;
 struct syslog_accepted {
     const struct sockaddr_storage *address;
     struct ssl_ctx_st *tls; /* NULL: plain */
@@ -78,7 +71,6 @@ struct syslog_metrics {
  * used: `lender` is whom such a one was taken from.
  */
 struct syslog_socket;     /* a bound datagram socket */
-struct syslog_listener;   /* a socket that accepts */
 struct syslog_connection; /* an accepted one */
 
 struct syslog_source {
@@ -95,81 +87,22 @@ struct syslog_source {
     struct ssl_ctx_st *tls_context; /* NULL: nobody listens for TLS */
     struct peer_rate *peers;        /* NULL: no limit */
     struct event *tell_held_back;
-    char own_host[SYSLOG_HOST_BYTES]; /* of peers on this machine */
+    char own_host[PEER_HOST_BYTES]; /* of peers on this machine */
     struct syslog_metrics metrics;
     struct syslog_waiter *waiters; /* first come, first served */
     struct syslog_waiter **last_waiter;
     struct syslog_socket *sockets;
-    struct syslog_listener *listeners;
+    struct listeners listeners;
     struct syslog_connection *connections;
     uint32_t connection_count;
     size_t unfinished_bytes; /* in the buffers of the connections */
     bool stopped;
 };
 
-/* --- syslog_address.c --------------------------------------------------------- */
-
-/* A socket in the file system that is ours to remove. */
-struct syslog_path {
-    char path[SYSLOG_PATH_BYTES]; /* empty: there is none */
-    dev_t device;
-    ino_t inode;
-};
-
-struct syslog_address {
-    struct lb_str text; /* as it is written */
-    int type;           /* SOCK_DGRAM or SOCK_STREAM */
-    bool tls;
-    bool every; /* no host: all addresses, of IPv4 too */
-    struct addrinfo *found;
-    struct syslog_path bound; /* by syslog_address_bind(), for who listens on it */
-
-    /* What `found` is for a path. */
-    struct addrinfo local;
-    struct sockaddr_un local_path;
-};
-
-/* `udp://`, `tcp://` and `tls://HOST:PORT` resolved, `unix://` and `unixgram:///PATH`. False with an error in `diag`.
- */
-bool syslog_address_read(struct syslog_address *address, struct lb_str text, const struct lb_section *section,
-                         struct lb_diag *diag);
-void syslog_address_free(struct syslog_address *address);
-
-/* A bound, non-blocking socket, listening if it is a stream's. -1 with an error in `diag`. */
-int syslog_address_bind(struct syslog_address *address, const struct addrinfo *found, const struct lb_section *section,
-                        mode_t mode, struct lb_diag *diag);
-
-/* True when the socket is bound to that address. */
-bool syslog_address_is(int fd, const struct addrinfo *found);
-
-/* The host of a peer as text: IPv4 also where it came through IPv6. Returns its length. */
-size_t syslog_host_text(const struct sockaddr_storage *address, char *out);
-uint16_t syslog_port_of(const struct sockaddr_storage *address);
-
-/* IPv4 as mapped; of a process on this machine its user. */
-struct in6_addr syslog_peer_key(const struct sockaddr_storage *address);
-struct in6_addr syslog_user_key(uid_t user);
-size_t syslog_key_text(const struct in6_addr *key, char *out); /* as syslog_host_text(), or "uid 1000" */
-
-/* --- syslog_unix.c --------------------------------------------------------------- */
-
-/* "660" and the like. False: it is no mode. */
-bool syslog_unix_mode(struct lb_str text, mode_t *mode);
-
-/* `path` is absolute. False with an error in `diag`. */
-bool syslog_unix_read(struct syslog_address *address, struct lb_str path, struct lb_place place, struct lb_diag *diag);
-
-/* A socket that nobody listens on any more is replaced. -1: errno says why. */
-int syslog_unix_bind(struct syslog_address *address, mode_t mode);
-void syslog_unix_remove(const struct syslog_path *path); /* unless it is another's by now */
-
-/* What is known of a process, in the manner of lb_batch.peers; `out` has SYSLOG_PEER_BYTES. */
-size_t syslog_unix_peer(const struct syslog_source *source, const struct ucred *process, char *out);
-
 /* --- syslog_udp.c ----------------------------------------------------------------- */
 
 /* Owns `fd` from here on, also when it fails. */
-enum lb_err syslog_socket_open(struct syslog_source *self, int fd, const struct syslog_address *address) LB_MUST_USE;
+enum lb_err syslog_socket_open(struct syslog_source *self, int fd, const struct listen_address *address) LB_MUST_USE;
 void syslog_sockets_stop(struct syslog_source *self);
 
 /* Moves the socket that is bound to that address. False: there is none. */
@@ -180,25 +113,14 @@ void syslog_sockets_close(struct syslog_source *self);
 
 /* --- syslog_tcp.c ----------------------------------------------------------------- */
 
-enum lb_err syslog_listener_open(struct syslog_source *self, int fd, const struct syslog_address *address) LB_MUST_USE;
-void syslog_listeners_stop(struct syslog_source *self);
+/* Reads from a connection that a listener has accepted; owns `fd`. */
+void syslog_connection_open(struct syslog_source *owner, int fd, const struct syslog_accepted *how);
+void syslog_connections_stop(struct syslog_source *self);
 void syslog_connections_end(struct syslog_source *self); /* delivers what they hold, as far as there is credit */
-bool syslog_listener_take(struct syslog_source *self, struct syslog_source *from, const struct syslog_address *address,
-                          const struct addrinfo *found);
-void syslog_connections_take(struct syslog_source *self, struct syslog_source *from);    /* all */
-void syslog_listeners_take_back(struct syslog_source *self, struct syslog_source *from); /* and connections */
-void syslog_listeners_resume(struct syslog_source *self);
-void syslog_listeners_close(struct syslog_source *self);
-
-/* Name and host of a stream: a peer's address, a process on this machine (`text` is what lb_batch.peers has of it), or
- * those of another stream. */
-void syslog_name_peer(struct lb_stream *stream, const struct sockaddr_storage *address);
-bool syslog_name_process(const struct syslog_source *self, int fd, struct lb_stream *stream, struct in6_addr *key,
-                         char **text);
-void syslog_copy_peer(struct lb_stream *stream, const struct lb_stream *from);
-
-/* `*text` is what is known of a client with a verified certificate, or stays. False: no memory. */
-bool syslog_know_subject(const struct ssl_st *ssl, const struct lb_stream *stream, char **text);
+void syslog_connections_take(struct syslog_source *self, struct syslog_source *from);      /* all */
+void syslog_connections_take_back(struct syslog_source *self, struct syslog_source *from); /* those that were taken */
+void syslog_connections_resume(struct syslog_source *self);
+void syslog_connections_close(struct syslog_source *self);
 
 /* --- source_syslog.c ---------------------------------------------------------------- */
 

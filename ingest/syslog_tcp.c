@@ -1,5 +1,5 @@
 /*
- * syslog_tcp.c - connections: accept, read, cut into frames, push.
+ * syslog_tcp.c - connections: read, cut into frames, push.
  *
  * A connection owns nothing of the pool between two callbacks. When it can be read it takes a slab, puts its unfinished
  * bytes in front, reads behind them, notes the frames in place and pushes; what is left goes back to its buffer. A
@@ -10,7 +10,6 @@
 
 #include "framing.h"
 #include "peer_link.h"
-#include "tls_server.h"
 #include "lb_alloc.h"
 #include "lb_log.h"
 
@@ -24,7 +23,6 @@ enum {
     LONG_BYTES = 16 * 1024, /* unfinished bytes from here on are read into the buffer, not through slabs */
     READ_BYTES = 64 * 1024, /* of one such read */
     READS_PER_TURN = 8,
-    ACCEPTS_PER_TURN = 64,
     ROOM_FOR_EVENTS = 32, /* a 32nd of a slab is kept for the table of events */
 };
 
@@ -55,19 +53,6 @@ struct syslog_connection {
     bool ended; /* the peer has closed */
     uint64_t position;
     size_t slab_size;
-};
-
-struct syslog_listener {
-    struct syslog_source *owner;
-    const struct syslog_source *lender;
-    struct syslog_listener *next;
-    struct event *acceptable;
-    struct event *again; /* after a pause */
-    struct syslog_path path;
-    bool local;
-    bool tls;
-    bool lender_tls; /* what it is where it goes back to */
-    int fd;
 };
 
 static void enter(struct syslog_source *owner, struct syslog_connection *self)
@@ -323,37 +308,6 @@ static enum outcome read_once(struct syslog_connection *self)
 
 /* --- before the first byte ------------------------------------------------------------------ */
 
-void syslog_name_peer(struct lb_stream *stream, const struct sockaddr_storage *address)
-{
-    char host[SYSLOG_HOST_BYTES];
-    struct lb_str text = { host, syslog_host_text(address, host) };
-    bool v6 = memchr(host, ':', text.len) != NULL;
-    struct lb_str kept = lb_arena_copy(&stream->arena, text);
-
-    if (kept.ptr != NULL && kept.len > 0)
-        stream->host = lb_value_of(kept, LB_VALUE_CLEAN);
-    stream->name = lb_arena_print(&stream->arena, "%s" LB_STR_FMT "%s:%u", v6 ? "[" : "", LB_STR_ARG(text),
-                                  v6 ? "]" : "", syslog_port_of(address));
-    if (stream->name.ptr == NULL)
-        stream->name = LB_STR("");
-}
-
-bool syslog_know_subject(const SSL *ssl, const struct lb_stream *stream, char **text)
-{
-    struct lb_str host = { stream->host.ptr, stream->host.len };
-    char subject[SYSLOG_PEER_BYTES - SYSLOG_HOST_BYTES - 32];
-    size_t length = ssl != NULL ? tls_client_subject(ssl, subject, sizeof(subject)) : 0;
-
-    if (length == 0)
-        return true;
-    for (size_t i = 0; i < length; i++)
-        subject[i] = subject[i] == '\n' || subject[i] == '\0' ? ' ' : subject[i];
-    *text = lb_alloc(SYSLOG_PEER_BYTES);
-    if (*text != NULL)
-        snprintf(*text, SYSLOG_PEER_BYTES, LB_STR_FMT "\npeer_subject=%.*s", LB_STR_ARG(host), (int)length, subject);
-    return *text != NULL;
-}
-
 /* The link was made ready. */
 static enum outcome begin_reading(struct syslog_connection *self)
 {
@@ -361,10 +315,10 @@ static enum outcome begin_reading(struct syslog_connection *self)
         event_free(self->deadline);
     self->deadline = NULL;
     if (self->bytes.peer.known) {
-        syslog_name_peer(self->stream, &self->bytes.peer.of);
-        self->key = syslog_peer_key(&self->bytes.peer.of);
+        peer_name_stream(self->stream, &self->bytes.peer.of);
+        self->key = peer_key_of(&self->bytes.peer.of);
     }
-    return syslog_know_subject(self->bytes.ssl, self->stream, &self->peer) ? READ_MORE : READ_BROKEN;
+    return peer_know_subject(self->bytes.ssl, self->stream, &self->peer) ? READ_MORE : READ_BROKEN;
 }
 
 static void tell_handshake_error(struct syslog_connection *self, const char *reason)
@@ -474,57 +428,20 @@ static void resume_connection(struct syslog_waiter *waiter)
     turn(self);
 }
 
-/* --- accepting --------------------------------------------------------------------------- */
-
-void syslog_copy_peer(struct lb_stream *stream, const struct lb_stream *from)
-{
-    stream->name = lb_arena_copy(&stream->arena, from->name);
-    if (stream->name.ptr == NULL)
-        stream->name = LB_STR("");
-    if (from->host.len == 0)
-        return;
-    struct lb_str host = lb_arena_copy(&stream->arena, (struct lb_str){ from->host.ptr, from->host.len });
-    if (host.ptr != NULL)
-        stream->host = lb_value_of(host, LB_VALUE_CLEAN);
-}
-
-bool syslog_name_process(const struct syslog_source *self, int fd, struct lb_stream *stream, struct in6_addr *key,
-                         char **text)
-{
-    struct ucred process = { 0 };
-    socklen_t size = sizeof(process);
-
-    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &size);
-    *key = syslog_user_key(process.uid);
-    *text = lb_alloc(SYSLOG_PEER_BYTES);
-    stream->name = lb_arena_print(&stream->arena, "pid %d", (int)process.pid);
-    if (*text == NULL || stream->name.ptr == NULL)
-        return false;
-    (void)syslog_unix_peer(self, &process, *text);
-    stream->host = lb_value_text(lb_arena_copy(&stream->arena, lb_str_from(self->own_host)));
-    return stream->host.ptr != NULL;
-}
+/* --- a new one --------------------------------------------------------------------------- */
 
 /* Who is at the other end, as far as the kernel knows. */
 static bool know_peer(struct syslog_connection *self, const struct sockaddr_storage *address, bool local)
 {
     if (local)
-        return syslog_name_process(self->owner, self->fd, self->stream, &self->key, &self->peer);
-    syslog_name_peer(self->stream, address);
-    self->key = syslog_peer_key(address);
+        return peer_know_process(self->owner->own_host, self->fd, self->stream, &self->key, &self->peer);
+    peer_name_stream(self->stream, address);
+    self->key = peer_key_of(address);
     return true;
 }
 
-static void open_connection(const struct syslog_listener *listener, int fd, const struct sockaddr_storage *address)
+void syslog_connection_open(struct syslog_source *owner, int fd, const struct syslog_accepted *how)
 {
-    struct syslog_source *owner = listener->owner;
-    SSL_CTX *tls = listener->tls ? owner->tls_context : NULL;
-    const struct syslog_accepted how = { address, tls, owner->proxy_protocol && !listener->local, listener->local };
-
-    if (owner->traits->accepted != NULL) {
-        owner->traits->accepted(owner, fd, &how);
-        return;
-    }
     struct syslog_connection *self = lb_alloc(sizeof(*self));
 
     if (self == NULL) {
@@ -543,94 +460,18 @@ static void open_connection(const struct syslog_listener *listener, int fd, cons
         self->framing.mode = FRAMING_NUL;
     self->stream = lb_stream_new(owner->source->streams, owner->source);
     self->readable = event_new(lb_loop_base(owner->source->loop), fd, EV_READ | EV_PERSIST, on_readable, self);
-    if (self->stream == NULL || self->readable == NULL || !know_peer(self, address, listener->local) ||
-        !peer_link_open(&self->bytes, fd, tls, how.proxied, self->readable) || !watch(self)) {
+    if (self->stream == NULL || self->readable == NULL || !know_peer(self, how->address, how->local) ||
+        !peer_link_open(&self->bytes, fd, how->tls, how->proxied, self->readable) || !watch(self)) {
         LB_ERROR(owner->traits->module, "no memory for a connection source=" LB_STR_FMT,
                  LB_STR_ARG(owner->source->section.name));
         destroy(self);
     }
 }
 
-static void accept_again(evutil_socket_t fd, short what, void *context)
-{
-    struct syslog_listener *self = context;
-
-    (void)fd, (void)what;
-    if (!self->owner->stopped)
-        event_add(self->acceptable, NULL);
-}
-
-/* Out of file descriptors, say: a pause, for the connection stays acceptable and would be tried without end. */
-static void pause_accepting(struct syslog_listener *self, int error)
-{
-    struct timeval second = { 1, 0 };
-
-    LB_ERROR(self->owner->traits->module, "cannot accept connections source=" LB_STR_FMT " error=\"%s\"",
-             LB_STR_ARG(self->owner->source->section.name), strerror(error));
-    event_del(self->acceptable);
-    if (evtimer_add(self->again, &second) != 0)
-        event_add(self->acceptable, NULL);
-}
-
-static void on_acceptable(evutil_socket_t fd, short what, void *context)
-{
-    struct syslog_listener *self = context;
-    struct syslog_source *owner = self->owner;
-
-    (void)what;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct sockaddr_storage address = { 0 };
-        socklen_t size = sizeof(address);
-        int accepted = accept4(fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (accepted < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
-            return;
-        if (accepted < 0) {
-            pause_accepting(self, errno);
-            return;
-        }
-        if (owner->connection_count >= owner->max_connections) {
-            lb_metric_add(owner->metrics.refused, 1);
-            LB_WARN(owner->traits->module, "refused a connection, raise max_connections source=" LB_STR_FMT " open=%u",
-                    LB_STR_ARG(owner->source->section.name), owner->connection_count);
-            close(accepted);
-            continue;
-        }
-        open_connection(self, accepted, &address);
-    }
-}
-
 /* --- open and close --------------------------------------------------------------------- */
 
-enum lb_err syslog_listener_open(struct syslog_source *self, int fd, const struct syslog_address *address)
+void syslog_connections_stop(struct syslog_source *self)
 {
-    struct syslog_listener *listener = lb_alloc(sizeof(*listener));
-
-    if (listener == NULL) {
-        close(fd);
-        return LB_NOMEM;
-    }
-    *listener = (struct syslog_listener){ .owner = self,
-                                          .next = self->listeners,
-                                          .path = address->bound,
-                                          .local = address->found->ai_family == AF_UNIX,
-                                          .tls = address->tls,
-                                          .fd = fd };
-    self->listeners = listener;
-    listener->acceptable =
-        event_new(lb_loop_base(self->source->loop), fd, EV_READ | EV_PERSIST, on_acceptable, listener);
-    listener->again = evtimer_new(lb_loop_base(self->source->loop), accept_again, listener);
-    if (listener->acceptable == NULL || listener->again == NULL || event_add(listener->acceptable, NULL) != 0)
-        return LB_NOMEM;
-    return LB_OK;
-}
-
-void syslog_listeners_stop(struct syslog_source *self)
-{
-    for (struct syslog_listener *listener = self->listeners; listener != NULL; listener = listener->next) {
-        event_del(listener->acceptable);
-        event_del(listener->again);
-    }
     for (struct syslog_connection *connection = self->connections; connection != NULL; connection = connection->next) {
         syslog_stop_waiting(self, &connection->waiter);
         event_del(connection->readable);
@@ -663,7 +504,7 @@ static bool move_connection(struct syslog_source *self, struct syslog_connection
 
     if (stream == NULL)
         return false;
-    syslog_copy_peer(stream, connection->stream);
+    peer_copy_name(stream, connection->stream);
     lb_stream_unref(connection->stream);
     connection->stream = stream;
     connection->position = 0;
@@ -684,45 +525,10 @@ void syslog_connections_take(struct syslog_source *self, struct syslog_source *f
     }
 }
 
-static void move_listener(struct syslog_source *self, struct syslog_listener **link)
+void syslog_connections_take_back(struct syslog_source *self, struct syslog_source *from)
 {
-    struct syslog_listener *listener = *link;
-
-    *link = listener->next;
-    listener->owner = self;
-    listener->next = self->listeners;
-    self->listeners = listener;
-}
-
-bool syslog_listener_take(struct syslog_source *self, struct syslog_source *from, const struct syslog_address *address,
-                          const struct addrinfo *found)
-{
-    struct syslog_listener **link = &from->listeners;
-
-    while (*link != NULL && !syslog_address_is((*link)->fd, found))
-        link = &(*link)->next;
-    if (*link == NULL)
-        return false;
-    (*link)->lender = from;
-    (*link)->lender_tls = (*link)->tls;
-    (*link)->tls = address->tls;
-    move_listener(self, link);
-    return true;
-}
-
-void syslog_listeners_take_back(struct syslog_source *self, struct syslog_source *from)
-{
-    struct syslog_listener **link = &from->listeners;
     struct syslog_connection *next;
 
-    while (*link != NULL) {
-        if ((*link)->lender != self) {
-            link = &(*link)->next;
-            continue;
-        }
-        (*link)->tls = (*link)->lender_tls;
-        move_listener(self, link);
-    }
     for (struct syslog_connection *connection = from->connections; connection != NULL; connection = next) {
         next = connection->next;
         if (connection->lender == self)
@@ -730,13 +536,8 @@ void syslog_listeners_take_back(struct syslog_source *self, struct syslog_source
     }
 }
 
-void syslog_listeners_resume(struct syslog_source *self)
+void syslog_connections_resume(struct syslog_source *self)
 {
-    for (struct syslog_listener *listener = self->listeners; listener != NULL; listener = listener->next) {
-        if (event_add(listener->acceptable, NULL) != 0)
-            LB_ERROR(self->traits->module, "no memory to watch for connections source=" LB_STR_FMT,
-                     LB_STR_ARG(self->source->section.name));
-    }
     for (struct syslog_connection *connection = self->connections; connection != NULL; connection = connection->next) {
         if (!watch(connection))
             LB_ERROR(self->traits->module, "no memory to watch a connection peer=" LB_STR_FMT,
@@ -745,20 +546,8 @@ void syslog_listeners_resume(struct syslog_source *self)
     }
 }
 
-void syslog_listeners_close(struct syslog_source *self)
+void syslog_connections_close(struct syslog_source *self)
 {
     while (self->connections != NULL)
         destroy(self->connections);
-    while (self->listeners != NULL) {
-        struct syslog_listener *listener = self->listeners;
-
-        self->listeners = listener->next;
-        if (listener->acceptable != NULL)
-            event_free(listener->acceptable);
-        if (listener->again != NULL)
-            event_free(listener->again);
-        syslog_unix_remove(&listener->path);
-        close(listener->fd);
-        lb_free(listener);
-    }
 }

@@ -54,7 +54,7 @@ struct syslog_socket {
     struct lb_stream *stream;
     struct event *readable;
     void *unpacker; /* of the owner's traits, or NULL */
-    struct syslog_path path;
+    struct listen_path path;
     bool local; /* peers are processes, not hosts */
     int fd;
     uint32_t dropped; /* the kernel's count so far */
@@ -71,13 +71,13 @@ static struct in6_addr sender_of(struct syslog_socket *self, uint32_t i, struct 
     struct msghdr *header = &self->datagrams.headers[i].msg_hdr;
 
     if (!self->local)
-        return syslog_peer_key(&self->datagrams.addresses[i]);
+        return peer_key_of(&self->datagrams.addresses[i]);
     *process = (struct ucred){ 0 };
     for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
         if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_CREDENTIALS)
             memcpy(process, CMSG_DATA(control), sizeof(*process));
     }
-    return syslog_user_key(process->uid);
+    return peer_user_key(process->uid);
 }
 
 /* The sender as text, once for each batch and sender as long as the cache holds it. */
@@ -86,7 +86,7 @@ static struct lb_str peer_text(struct syslog_socket *self, struct in6_addr key, 
 {
     uint32_t last;
     struct peer *peer;
-    char text[SYSLOG_PEER_BYTES];
+    char text[PEER_TEXT_BYTES];
     size_t length;
 
     if (self->local) /* processes of one user differ */
@@ -94,7 +94,7 @@ static struct lb_str peer_text(struct syslog_socket *self, struct in6_addr key, 
     memcpy(&last, key.s6_addr + (self->local ? 8 : 12), 4);
     peer = &self->datagrams.cache[(last * UINT32_C(2654435761)) >> 26];
     if (peer->text.len == 0 || memcmp(&peer->address, &key, sizeof(key)) != 0) {
-        length = self->local ? syslog_unix_peer(self->owner, process, text) : syslog_key_text(&key, text);
+        length = self->local ? peer_process_text(self->owner->own_host, process, text) : peer_key_text(&key, text);
         peer->address = key;
         peer->text = lb_arena_copy(arena, (struct lb_str){ text, length });
         if (peer->text.ptr == NULL)
@@ -350,7 +350,7 @@ static struct lb_stream *new_stream(const struct syslog_source *self, struct lb_
     return stream;
 }
 
-enum lb_err syslog_socket_open(struct syslog_source *self, int fd, const struct syslog_address *address)
+enum lb_err syslog_socket_open(struct syslog_source *self, int fd, const struct listen_address *address)
 {
     struct syslog_socket *socket = lb_alloc(sizeof(*socket));
     int on = 1;
@@ -414,7 +414,7 @@ bool syslog_socket_take(struct syslog_source *self, struct syslog_source *from, 
 {
     struct syslog_socket **link = &from->sockets;
 
-    while (*link != NULL && !syslog_address_is((*link)->fd, found))
+    while (*link != NULL && !listen_address_is((*link)->fd, found))
         link = &(*link)->next;
     struct syslog_socket *socket = *link;
     if (socket == NULL || !move_socket(self, from, link))
@@ -457,7 +457,7 @@ void syslog_sockets_close(struct syslog_source *self)
             lb_stream_unref(socket->stream);
         if (socket->unpacker != NULL)
             self->traits->unpacker_free(socket->unpacker);
-        syslog_unix_remove(&socket->path);
+        listen_unix_remove(&socket->path);
         close(socket->fd);
         lb_free(socket);
     }

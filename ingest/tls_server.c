@@ -51,7 +51,7 @@ static bool use_files(SSL_CTX *context, const struct tls_settings *settings, con
     return true;
 }
 
-SSL_CTX *tls_server_open(const struct tls_settings *settings, const struct lb_section *section, struct lb_diag *diag)
+static SSL_CTX *new_context(const struct tls_settings *settings, const struct lb_section *section, struct lb_diag *diag)
 {
     static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 
@@ -82,6 +82,26 @@ SSL_CTX *tls_server_open(const struct tls_settings *settings, const struct lb_se
         return context;
     SSL_CTX_free(context);
     return NULL;
+}
+
+bool tls_server_open(SSL_CTX **context, const struct lb_strs *listen, const struct tls_settings *settings,
+                     const struct lb_section *section, struct lb_diag *diag)
+{
+    bool wanted = false;
+
+    *context = NULL;
+    for (size_t i = 0; i < listen->count; i++)
+        wanted |= lb_str_starts(listen->items[i], LB_STR("tls://"));
+    if (wanted) {
+        *context = new_context(settings, section, diag);
+        return *context != NULL;
+    }
+    if (settings->cert.len == 0)
+        return true;
+    lb_diag_error(diag, lb_section_place(section, "tls"),
+                  "source \"" LB_STR_FMT "\": \"tls\" is set and nothing listens on tls://HOST:PORT",
+                  LB_STR_ARG(section->name));
+    return false;
 }
 
 size_t tls_client_subject(const SSL *ssl, char *out, size_t size)

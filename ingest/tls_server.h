@@ -9,8 +9,10 @@
 
 #include <openssl/ssl.h>
 
-/* NULL with an error in `diag`, which says what is wrong with which file. */
-SSL_CTX *tls_server_open(const struct tls_settings *settings, const struct lb_section *section, struct lb_diag *diag);
+/* What tls://HOST:PORT in `listen` needs; NULL where none is there. False with an error in `diag`, which says what is
+ * wrong with which file. */
+bool tls_server_open(SSL_CTX **context, const struct lb_strs *listen, const struct tls_settings *settings,
+                     const struct lb_section *section, struct lb_diag *diag);
 
 /* The subject of a client's certificate that was verified (RFC 2253: CN=web1,O=Example); its length, 0: there is none.
  */

@@ -264,7 +264,7 @@ def test_tls_with_certificates_of_senders(logboom, certificate):
 def test_tls_without_a_certificate_is_told_by_check(logboom):
     daemon = logboom(CONFIG.format(port=free_port(), more="", scheme="tls")).start()
     assert daemon.wait(20) != 0
-    assert "tls:// needs a certificate" in daemon.log()
+    assert "TLS needs tls: {cert: server.pem, key: server.key}" in daemon.log()
 
 
 # --- what is no message ---------------------------------------------------------------------

@@ -18,7 +18,7 @@ CONFIG = """
     sources:
       net:
         type: relp
-        listen: ['tcp://127.0.0.1:{port}']
+        listen: ['{scheme}://127.0.0.1:{port}']
         {more}
     routes: [{{to: out}}]
     sinks:
@@ -28,9 +28,9 @@ CONFIG = """
 
 
 class Receiver:
-    def __init__(self, make, more=""):
+    def __init__(self, make, more="", scheme="tcp"):
         self.port = free_port()
-        self.daemon = make(CONFIG.format(port=self.port, more=more)).start().ready()
+        self.daemon = make(CONFIG.format(port=self.port, more=more, scheme=scheme)).start().ready()
         self.out = self.daemon.dir / "out.jsonl"
 
     def records(self):
@@ -168,7 +168,8 @@ def test_a_reload_keeps_the_port_and_the_connection(logboom, more):
     with Client(receiver.port).open() as client:
         client.send(b"syslog", b"<13>app: before")
         assert client.answer()[2] == b"200 OK"
-        receiver.daemon.write_config(CONFIG.format(port=receiver.port, more="max_connections: 7\n        " + more))
+        receiver.daemon.write_config(CONFIG.format(port=receiver.port, scheme="tcp",
+                                                   more="max_connections: 7\n        " + more))
         receiver.daemon.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "reloaded" in receiver.daemon.log(), what="the reload")
         client.send(b"syslog", b"<13>app: after")
@@ -221,17 +222,17 @@ module(load="omrelp")
 input(type="imfile" file="{dir}/in.log" tag="app" reopenOnTruncate="on")
 action(type="omrelp" target="127.0.0.1" port="{port}" template="RSYSLOG_SyslogProtocol23Format"
        action.resumeRetryCount="-1" action.resumeInterval="1" conn.timeout="5"
-       queue.type="LinkedList" queue.size="200000" queue.saveOnShutdown="on" queue.filename="relp")
+       queue.type="LinkedList" queue.size="200000" queue.saveOnShutdown="on" queue.filename="relp" {tls})
 """
 
 
 class Rsyslog:
-    def __init__(self, directory, port):
+    def __init__(self, directory, port, tls=""):
         directory.mkdir()
         self.input = directory / "in.log"
         self.input.touch()
         config = directory / "rsyslog.conf"
-        config.write_text(RSYSLOG.format(dir=directory, port=port))
+        config.write_text(RSYSLOG.format(dir=directory, port=port, tls=tls))
         self.log = open(directory / "rsyslog.err", "wb")
         self.process = subprocess.Popen(["rsyslogd", "-n", "-f", config, "-i", directory / "pid"], stdout=self.log,
                                         stderr=self.log)
@@ -256,6 +257,27 @@ def test_rsyslog_delivers(receiver, tmp_path):
         rsyslog.end()
     assert [r["message"] for r in records] == [f"line {n}" for n in range(2000)]
     assert {r["service"] for r in records} == {"app"}
+
+
+@needs_rsyslog
+def test_rsyslog_delivers_over_tls_with_its_certificate(logboom, tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True,
+                   capture_output=True)
+    receiver = Receiver(logboom, f"tls: {{cert: {cert}, key: {key}, ca: {cert}, verify_client: true}}", scheme="tls")
+    stranger = Rsyslog(tmp_path / "stranger", receiver.port)
+    rsyslog = Rsyslog(tmp_path / "rsyslog", receiver.port, tls=f'tls="on" tls.caCert="{cert}" tls.myCert="{cert}" '
+                      f'tls.myPrivKey="{key}" tls.authMode="name" tls.permittedPeer=["127.0.0.1"]')
+    try:
+        stranger.write(["not encrypted"])
+        rsyslog.write(f"line {n}" for n in range(2000))
+        records = receiver.wait_for(2000)
+        wait_for(lambda: "a connection broke" in receiver.daemon.log(), what="the stranger's end")
+    finally:
+        rsyslog.end()
+        stranger.end()
+    assert [r["message"] for r in records] == [f"line {n}" for n in range(2000)]
 
 
 ARCHIVE = """

@@ -1,19 +1,18 @@
 /*
- * syslog_unix.c - sockets in the file system, and who is at their other end.
+ * listen_unix.c - sockets in the file system.
  *
  * A socket's file stays behind when its process is killed. Whether one is stale is asked by connecting to it: a socket
  * that nobody has refuses. One that was made here is removed at the end, if it is still the same file.
  */
-#include "syslog_source.h"
+#include "listen_address.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { BACKLOG = 1024, MODE_MAX = 0777, MODE_DIGITS_MAX = 4 };
 
-bool syslog_unix_mode(struct lb_str text, mode_t *mode)
+bool listen_unix_mode(struct lb_str text, mode_t *mode)
 {
     *mode = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -24,13 +23,13 @@ bool syslog_unix_mode(struct lb_str text, mode_t *mode)
     return text.len > 0 && text.len <= MODE_DIGITS_MAX && *mode <= MODE_MAX;
 }
 
-bool syslog_unix_read(struct syslog_address *address, struct lb_str path, struct lb_place place, struct lb_diag *diag)
+bool listen_unix_read(struct listen_address *address, struct lb_str path, struct lb_place place, struct lb_diag *diag)
 {
-    if (path.len < 2 || path.ptr[0] != '/' || path.len >= SYSLOG_PATH_BYTES) {
+    if (path.len < 2 || path.ptr[0] != '/' || path.len >= LISTEN_PATH_BYTES) {
         lb_diag_error(diag, place,
                       "cannot listen on '" LB_STR_FMT "': expected an absolute path of at most %d bytes, as in "
                       "unix:///run/logboom/log",
-                      LB_STR_ARG(address->text), SYSLOG_PATH_BYTES - 1);
+                      LB_STR_ARG(address->text), LISTEN_PATH_BYTES - 1);
         return false;
     }
     address->local_path = (struct sockaddr_un){ .sun_family = AF_UNIX };
@@ -44,7 +43,7 @@ bool syslog_unix_read(struct syslog_address *address, struct lb_str path, struct
 }
 
 /* True if nobody has the socket at that path any more. */
-static bool is_stale(const struct syslog_address *address)
+static bool is_stale(const struct listen_address *address)
 {
     int fd = socket(AF_UNIX, address->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool refused;
@@ -56,7 +55,7 @@ static bool is_stale(const struct syslog_address *address)
     return refused;
 }
 
-static bool make_way(const struct syslog_address *address)
+static bool make_way(const struct listen_address *address)
 {
     const char *path = address->local_path.sun_path;
     struct stat status;
@@ -73,7 +72,7 @@ static bool make_way(const struct syslog_address *address)
     return false;
 }
 
-int syslog_unix_bind(struct syslog_address *address, mode_t mode)
+int listen_unix_bind(struct listen_address *address, mode_t mode)
 {
     const char *path = address->local_path.sun_path;
     int fd = -1;
@@ -104,19 +103,11 @@ int syslog_unix_bind(struct syslog_address *address, mode_t mode)
     return -1;
 }
 
-void syslog_unix_remove(const struct syslog_path *path)
+void listen_unix_remove(const struct listen_path *path)
 {
     struct stat status;
 
     if (path->path[0] != '\0' && lstat(path->path, &status) == 0 && status.st_dev == path->device &&
         status.st_ino == path->inode)
         (void)unlink(path->path);
-}
-
-size_t syslog_unix_peer(const struct syslog_source *source, const struct ucred *process, char *out)
-{
-    int length = snprintf(out, SYSLOG_PEER_BYTES, "%s\npeer_pid=%d\npeer_uid=%u", source->own_host, (int)process->pid,
-                          (unsigned)process->uid);
-
-    return length > 0 ? (size_t)length : 0;
 }

@@ -1,15 +1,14 @@
 /*
- * syslog_address.c - `udp://HOST:PORT` and the like to bound sockets, and addresses of peers.
+ * listen_address.c - `udp://HOST:PORT` and the like to bound sockets.
  *
  * A socket that was passed to us is taken before one is made. An empty host, or `*`, is every address of IPv4 and IPv6
  * through one socket. A name may stand for several addresses, then each gets a socket. Every error says which address,
  * what failed and what would help.
  */
-#include "syslog_source.h"
+#include "listen_address.h"
 
 #include "lb_sockets.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -66,7 +65,7 @@ static bool split(struct lb_str text, char *host, char *port)
     return true;
 }
 
-static int resolve(struct syslog_address *address, const char *host, const char *port)
+static int resolve(struct listen_address *address, const char *host, const char *port)
 {
     struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = address->type, .ai_flags = AI_PASSIVE };
     int failed;
@@ -83,7 +82,7 @@ static int resolve(struct syslog_address *address, const char *host, const char 
     return getaddrinfo(NULL, port, &hints, &address->found);
 }
 
-bool syslog_address_read(struct syslog_address *address, struct lb_str text, const struct lb_section *section,
+bool listen_address_read(struct listen_address *address, struct lb_str text, const struct lb_section *section,
                          struct lb_diag *diag)
 {
     struct lb_place place = lb_section_place(section, "listen");
@@ -92,7 +91,7 @@ bool syslog_address_read(struct syslog_address *address, struct lb_str text, con
     char port[PORT_MAX + 1];
     int failed;
 
-    *address = (struct syslog_address){ .text = text };
+    *address = (struct listen_address){ .text = text };
     const struct scheme *scheme = read_scheme(&rest);
     if (scheme == NULL) {
         lb_diag_error(diag, place, "cannot listen on '" LB_STR_FMT "'; expected %s", LB_STR_ARG(text), known);
@@ -101,7 +100,7 @@ bool syslog_address_read(struct syslog_address *address, struct lb_str text, con
     address->type = scheme->type;
     address->tls = scheme->tls;
     if (scheme->local)
-        return syslog_unix_read(address, rest, place, diag);
+        return listen_unix_read(address, rest, place, diag);
     if (!split(rest, host, port)) {
         lb_diag_error(diag, place,
                       "'" LB_STR_FMT "' has no host and port; expected %s, an IPv6 address in brackets as in "
@@ -118,7 +117,7 @@ bool syslog_address_read(struct syslog_address *address, struct lb_str text, con
     return true;
 }
 
-void syslog_address_free(struct syslog_address *address)
+void listen_address_free(struct listen_address *address)
 {
     if (address->found != NULL && address->found != &address->local)
         freeaddrinfo(address->found);
@@ -141,10 +140,10 @@ static void set(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-static int bind_socket(struct syslog_address *address, const struct addrinfo *found, mode_t mode)
+static int bind_socket(struct listen_address *address, const struct addrinfo *found, mode_t mode)
 {
     if (found->ai_family == AF_UNIX)
-        return syslog_unix_bind(address, mode);
+        return listen_unix_bind(address, mode);
     int fd = socket(found->ai_family, address->type | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
     int error;
 
@@ -163,7 +162,7 @@ static int bind_socket(struct syslog_address *address, const struct addrinfo *fo
     return -1;
 }
 
-int syslog_address_bind(struct syslog_address *address, const struct addrinfo *found, const struct lb_section *section,
+int listen_address_bind(struct listen_address *address, const struct addrinfo *found, const struct lb_section *section,
                         mode_t mode, struct lb_diag *diag)
 {
     int fd = lb_sockets_take(found, section->name);
@@ -176,7 +175,7 @@ int syslog_address_bind(struct syslog_address *address, const struct addrinfo *f
     return fd;
 }
 
-bool syslog_address_is(int fd, const struct addrinfo *found)
+bool listen_address_is(int fd, const struct addrinfo *found)
 {
     struct sockaddr_storage bound = { 0 };
     socklen_t size = sizeof(bound);
@@ -201,62 +200,4 @@ bool syslog_address_is(int fd, const struct addrinfo *found)
     const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)(const void *)found->ai_addr;
     return bound.ss_family == AF_INET6 && a->sin6_port == b->sin6_port &&
            memcmp(&a->sin6_addr, &b->sin6_addr, sizeof(a->sin6_addr)) == 0;
-}
-
-size_t syslog_host_text(const struct sockaddr_storage *address, char *out)
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-    const char *text = NULL;
-
-    if (address->ss_family == AF_INET)
-        text = inet_ntop(AF_INET, &v4->sin_addr, out, SYSLOG_HOST_BYTES);
-    else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-        text = inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, out, SYSLOG_HOST_BYTES);
-    else if (address->ss_family == AF_INET6)
-        text = inet_ntop(AF_INET6, &v6->sin6_addr, out, SYSLOG_HOST_BYTES);
-    return text != NULL ? strlen(text) : 0;
-}
-
-uint16_t syslog_port_of(const struct sockaddr_storage *address)
-{
-    if (address->ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
-}
-
-struct in6_addr syslog_peer_key(const struct sockaddr_storage *address)
-{
-    struct in6_addr out = { 0 };
-
-    if (address->ss_family == AF_INET6)
-        return ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    if (address->ss_family != AF_INET)
-        return out;
-    out.s6_addr[10] = out.s6_addr[11] = 0xff;
-    memcpy(out.s6_addr + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-    return out;
-}
-
-/* No address of the network: the block 0100::/64 is thrown away by routers (RFC 6666). */
-struct in6_addr syslog_user_key(uid_t user)
-{
-    struct in6_addr out = { .s6_addr = { 0x01 } };
-
-    memcpy(out.s6_addr + 12, &user, sizeof(user));
-    return out;
-}
-
-size_t syslog_key_text(const struct in6_addr *key, char *out)
-{
-    struct in6_addr user = { .s6_addr = { 0x01 } };
-    uint32_t number;
-
-    if (memcmp(key, &user, 12) == 0) {
-        memcpy(&number, key->s6_addr + 12, sizeof(number));
-        return (size_t)snprintf(out, SYSLOG_HOST_BYTES, "uid %u", number);
-    }
-    struct sockaddr_storage address = { 0 };
-    *(struct sockaddr_in6 *)(void *)&address = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = *key };
-    return syslog_host_text(&address, out);
 }
