@@ -93,6 +93,8 @@ static bool write_source(struct lb_buffer *out, const struct lb_source *source)
     if (source->intake != NULL)
         lb_buffer_print(out, ",\"intake_bytes\":%" PRIu64 ",\"intake_oldest_seconds\":%.1f,\"reading_back\":%s",
                         intake.bytes, (double)intake.oldest_ns / (double)LB_SECOND, intake.behind ? "true" : "false");
+    if (source->type->status != NULL)
+        source->type->status(source, out);
     lb_buffer_append_char(out, '}');
     return intake.ok;
 }
