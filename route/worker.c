@@ -383,7 +383,7 @@ void lb_worker_process(struct lb_worker *worker, struct lb_batch *batch)
     lb_feeder_begin(&worker->feeder, batch);
     for (uint32_t i = 0; i < batch->record_count; i++)
         worker->masks[i] = process_record(worker, batch, i);
-    lb_feeder_end(&worker->feeder);
+    lb_feeder_end(&worker->feeder, batch);
     select_records(worker, batch);
     add_metrics(worker, batch);
 }
