@@ -353,12 +353,11 @@ static void expect_each_once(uint8_t seen[FLOW_COUNT][FLOW_MESSAGES])
                 fail_msg("message %u of flow %u came %u times", i, flow, seen[flow][i]);
 }
 
-static void datagrams_of_many_senders_arrive_once_over_several_sockets(void **state)
+static void receive_over_several_sockets(const char *address)
 {
-    static uint8_t seen[FLOW_COUNT][FLOW_MESSAGES];
+    uint8_t seen[FLOW_COUNT][FLOW_MESSAGES] = { { 0 } };
 
-    (void)state;
-    lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    lay_ground(address, LB_POOL_BYTES, LB_LINE_BYTES);
     ground.state.udp_sockets = 4;
     ground.state.receive_buffer = 4 * 1024 * 1024; /* nothing is dropped */
     assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
@@ -375,6 +374,13 @@ static void datagrams_of_many_senders_arrive_once_over_several_sockets(void **st
     assert_int_equal(ground.state.metrics.messages->value - received, FLOW_COUNT * FLOW_MESSAGES);
     assert_true(streams > 1); /* that 40 senders fall to one of four sockets, 25 times, does not happen */
     close_source();
+}
+
+static void datagrams_of_many_senders_arrive_once_over_several_sockets(void **state)
+{
+    (void)state;
+    receive_over_several_sockets("udp://127.0.0.1:0");
+    receive_over_several_sockets("udp://:0"); /* IPv4 and IPv6 */
 }
 
 static void sockets_without_credit_wait_each_and_lose_nothing(void **state)
