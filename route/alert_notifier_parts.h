@@ -120,7 +120,7 @@ struct lb_group_gathered {
     uint32_t flapping; /* of those that fire */
     uint32_t newly;    /* of these: nobody was told yet that they flap */
     uint32_t unacked;  /* of those that fire and do not flap */
-    int8_t severity;  /* the highest of those that fire, or that did */
+    int8_t severity;   /* the highest of those that fire, or that did */
     int8_t ended;
     int64_t at;
     int64_t started;

@@ -136,7 +136,7 @@ struct lb_delivery {
     uint32_t pending_count;
     uint64_t pending_bytes;
     struct lb_buffer untold; /* ids of the notices of alerts among them, each with a NUL */
-    int64_t pending_since; /* monotonic */
+    int64_t pending_since;   /* monotonic */
     int64_t commit_ns;
     struct lb_ledger_txn txn;
     bool files_due;     /* the sink's files are part of the commit under way; under commit_lock */
