@@ -65,6 +65,7 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
         return false;
     lb_alert_window_init(&key->window, &runner->shape, end);
     lb_alert_state_init(&key->state, end);
+    key->wake = INT64_MIN;
     key->stream = 0;
     key->newest = first;
     key->arrival = runner->now;

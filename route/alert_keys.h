@@ -66,6 +66,7 @@ struct lb_alert_key {
     struct lb_alert_part *parts;   /* NULL: the rule measures one thing */
     uint32_t part_count;
     struct lb_alert_state state;
+    int64_t wake; /* before this end the state changes only if a threshold is crossed; INT64_MIN: not known */
 
     /* Its time: that of the stream which brought its newest record. */
     uint64_t stream;

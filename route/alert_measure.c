@@ -139,7 +139,7 @@ void lb_alert_detail_free(struct lb_alert_detail *detail)
     *detail = (struct lb_alert_detail){ 0 };
 }
 
-double lb_alert_detail_value(const struct lb_alert_detail *detail, const struct lb_alert_measure *measure)
+double lb_alert_detail_value(struct lb_alert_detail *detail, const struct lb_alert_measure *measure)
 {
     if (detail->count == 0)
         return 0;

@@ -61,7 +61,7 @@ void lb_alert_detail_reset(struct lb_alert_detail *detail); /* keeps its memory 
 void lb_alert_detail_free(struct lb_alert_detail *detail);
 
 /* The value of a window whose slots are united in `detail`. */
-double lb_alert_detail_value(const struct lb_alert_detail *detail, const struct lb_alert_measure *measure);
+double lb_alert_detail_value(struct lb_alert_detail *detail, const struct lb_alert_measure *measure);
 
 /* Samples in order of time, in two pieces (of a ring); LB_ALERT_EXACT_MAX at most. */
 struct lb_alert_samples {

@@ -109,6 +109,9 @@ bool lb_alert_cursor_next(struct lb_alert_window *window, const struct lb_alert_
 int64_t lb_alert_cursor_change(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
                                const struct lb_alert_cursor *cursor);
 
+/* True if what is measured stays as it is up to and with `limit`: the cursor may be set to there. */
+bool lb_alert_window_still(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t limit);
+
 /* Goes back from slots to exact samples if they cover all again; lb_alert_window_next() does it by itself. */
 void lb_alert_window_refresh(struct lb_alert_window *window, const struct lb_alert_shape *shape);
 
