@@ -385,6 +385,8 @@ static void ended(void *context, const struct command_result *result)
     if (result->end == COMMAND_EXITED && result->code == 0) {
         lb_delivery_fine(sink);
         lb_delivery_count(sink, 1, job->input.len);
+        if (job->alert)
+            lb_delivery_told(sink, job->id, "exit 0", job->attempts);
         lb_token_done(job->token, LB_DELIVERED, NULL);
         free_job(self, job);
     } else if (result->end == COMMAND_NOT_STARTED || (result->end == COMMAND_EXITED && result->code == EX_TEMPFAIL)) {
@@ -530,6 +532,7 @@ static void drain(struct lb_sink *sink, int64_t deadline)
 
 const struct lb_sink_type lb_sink_command = {
     .network = true,
+    .tells = true,
     .module = { .name = "command",
                 .help = "runs a program for each alert, with its JSON on standard input",
                 .state_size = sizeof(struct sink_command),
