@@ -42,7 +42,7 @@ LIB     := $(OUT)/lib$(NAME).a
 TESTBIN := $(TESTS:%.c=$(OUT)/%)
 BENCH   := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/*.c))
-FAULTS  := $(OUT)/tests/faults/kafka_mock $(OUT)/tests/faults/shim.so
+FAULTS  := $(OUT)/tests/faults/kafka_mock $(OUT)/tests/faults/shim.so $(OUT)/tests/faults/mallocs.so
 
 # --- Build ---------------------------------------------------------------------
 
@@ -62,7 +62,7 @@ $(OUT)/tests/faults/kafka_mock: $(OUT)/tests/faults/kafka_mock.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # No sanitizer, no fortified names: it is loaded into whatever runs.
-$(OUT)/tests/faults/shim.so: tests/faults/shim.c Makefile
+$(OUT)/tests/faults/%.so: tests/faults/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
@@ -102,8 +102,9 @@ fault-programs: $(FAULTS)
 unit: $(TESTBIN)   ## unit and property tests of this BUILD
 	$(PYTHON) tests/run.py $(BUILD)
 
-bench: all bench-programs   ## CPU seconds of the three loads, and the small benchmarks
+bench: all bench-programs fault-programs   ## CPU seconds of the three loads, what each source costs, and the small benchmarks
 	@for b in $(filter-out %/load %/seal,$(BENCH)); do $$b || exit 1; done
+	$(PYTHON) tests/bench/sources.py
 	$(PYTHON) tests/bench/peers.py --only logboom
 bench-archive: all bench-programs   ## SIZE (256MiB) of realistic lines sealed: speed, size, share of the index; DIR keeps the archives
 	$(OUT)/tests/bench/bench_archive $(or $(SIZE),256MiB) $(DIR)
