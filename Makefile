@@ -18,8 +18,8 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 
 MODE.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 MODE.debug   := -O0 -g3
-MODE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-MODE.tsan    := -O1 -g -fsanitize=thread
+MODE.asan    := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE.tsan    := -O1 -g1 -fsanitize=thread
 MODE.cov     := -O0 -g --coverage
 MODE.fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
@@ -84,6 +84,7 @@ $(OUT)/%.o: %.c Makefile
 # --- Check ---------------------------------------------------------------------
 
 PYTHON ?= /usr/bin/python3
+JOBS   := $(shell nproc)
 
 .PHONY: run test unit tests bench bench-alerts bench-archive bench-grep bench-peers conformance crash crash-faults crash-power losses fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
@@ -91,9 +92,9 @@ run:   ## install what it needs, build, and show the main job at work under ./va
 
 test:   ## everything: release suite, unit and property tests under ASan+UBSan and TSan, the short crash loop
 	tests/deps.sh
-	$(MAKE) --no-print-directory -j2 all tests bench-programs fault-programs
-	$(MAKE) --no-print-directory -j2 BUILD=asan tests
-	$(MAKE) --no-print-directory -j2 BUILD=tsan tests
+	$(MAKE) --no-print-directory -j$(JOBS) all tests bench-programs fault-programs
+	$(MAKE) --no-print-directory -j$(JOBS) BUILD=asan tests
+	$(MAKE) --no-print-directory -j$(JOBS) BUILD=tsan tests
 	$(PYTHON) tests/run.py release asan tsan --integration
 
 tests: $(TESTBIN)

@@ -82,8 +82,8 @@ static const struct lb_option section_options[] = {
     { "routes", LB_OPTION_NODE, offsetof(struct section_options, routes), NULL,
       "Where alerts go, and how: a list of where, to and more; all that match", 0, NULL, NULL, 0, 0 },
     { "defaults", LB_OPTION_NODE, offsetof(struct section_options, default_keys), NULL,
-      "Keys that rules have which do not say them: severity, min_count, cooldown, for, hold, repeat, forget, "
-      "unknown_after, runbook, labels, to",
+      "Keys that rules have which do not say them: severity, min_count, cooldown, for, hold, settle, repeat, "
+      "forget, unknown_after, runbook, labels, to",
       0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },
