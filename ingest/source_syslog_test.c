@@ -436,6 +436,19 @@ static void drops_are_counted_over_all_sockets(void **state)
     close_source();
 }
 
+static void drops_that_no_datagram_tells_of_are_counted_at_the_end(void **state)
+{
+    (void)state;
+    lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    ground.state.udp_sockets = 2;
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    int64_t dropped = ground.state.metrics.dropped->value;
+    send_flows(ground.state.sockets->fd, 0, FLOW_MESSAGES); /* far more than the buffers hold */
+    lb_source_syslog.stop(&ground.source);
+    assert_true(ground.state.metrics.dropped->value > dropped);
+    close_source();
+}
+
 /* A source of the same address as that of the ground, and beside it. The address stays `text`'s. */
 static struct lb_source another_source(struct syslog_source *state, char text[64], struct lb_str *address,
                                        uint64_t sockets)
@@ -818,6 +831,7 @@ int main(void)
         cmocka_unit_test(datagrams_of_many_senders_arrive_once_over_several_sockets),
         cmocka_unit_test(sockets_without_credit_wait_each_and_lose_nothing),
         cmocka_unit_test(drops_are_counted_over_all_sockets),
+        cmocka_unit_test(drops_that_no_datagram_tells_of_are_counted_at_the_end),
         cmocka_unit_test(a_change_of_their_number_loses_nothing_that_waits),
         cmocka_unit_test(what_came_to_sockets_of_a_change_that_is_taken_back_arrives),
         cmocka_unit_test(a_port_that_another_has_is_refused_whatever_the_number),

@@ -42,6 +42,7 @@ static void end_leaving(struct syslog_socket *self)
     while (*link != self)
         link = &(*link)->next;
     *link = self->next;
+    syslog_socket_count_dropped(self);
     free_socket(self);
 }
 
@@ -139,6 +140,7 @@ static void stop_socket(struct syslog_socket *self)
     unwatch_socket(self);
     lb_loop_free(self->loop);
     self->loop = NULL;
+    syslog_socket_count_dropped(self);
     syslog_stop_waiting(self->owner, &self->waiter);
 }
 
