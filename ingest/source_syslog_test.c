@@ -11,6 +11,7 @@
 #include "syslog_sockets.c"
 #include "syslog_udp.c"
 
+#include "lb_alloc.h"
 #include "lb_ledger.h"
 
 __attribute__((weak)) struct lb_place lb_section_place(const struct lb_section *section, const char *option)
@@ -449,6 +450,31 @@ static void drops_that_no_datagram_tells_of_are_counted_at_the_end(void **state)
     close_source();
 }
 
+/* At whichever allocation memory runs out. */
+static void without_memory_it_does_not_open_or_works_all_the_same(void **state)
+{
+    bool failed = true;
+
+    (void)state;
+    for (long n = 1; failed; n++) {
+        lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+        ground.state.udp_sockets = 3;
+        ground.state.receive_buffer = 4 * 1024 * 1024;
+        lb_alloc_fail_at = n;
+        enum lb_err err = lb_source_syslog.open(&ground.source, &ground.diag);
+        failed = lb_alloc_fail_at == 0;
+        lb_alloc_fail_at = 0;
+        if (err == LB_OK) {
+            uint8_t seen[FLOW_COUNT][FLOW_MESSAGES] = { { 0 } };
+
+            send_flows(ground.state.sockets->fd, 0, 2);
+            assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+            see_flows(seen, FLOW_COUNT * 2);
+        }
+        close_source();
+    }
+}
+
 /* A source of the same address as that of the ground, and beside it. The address stays `text`'s. */
 static struct lb_source another_source(struct syslog_source *state, char text[64], struct lb_str *address,
                                        uint64_t sockets)
@@ -832,6 +858,7 @@ int main(void)
         cmocka_unit_test(sockets_without_credit_wait_each_and_lose_nothing),
         cmocka_unit_test(drops_are_counted_over_all_sockets),
         cmocka_unit_test(drops_that_no_datagram_tells_of_are_counted_at_the_end),
+        cmocka_unit_test(without_memory_it_does_not_open_or_works_all_the_same),
         cmocka_unit_test(a_change_of_their_number_loses_nothing_that_waits),
         cmocka_unit_test(what_came_to_sockets_of_a_change_that_is_taken_back_arrives),
         cmocka_unit_test(a_port_that_another_has_is_refused_whatever_the_number),

@@ -244,6 +244,8 @@ static struct syslog_socket *bind_first(struct syslog_source *self, struct liste
 
     *err = fd < 0 ? LB_BAD_CONF : LB_NOMEM;
     struct syslog_socket *socket = fd < 0 ? NULL : add_socket(self, fd, address);
+    if (socket == NULL && fd >= 0)
+        listen_unix_remove(&address->bound);
     if (socket == NULL)
         return NULL;
     socket->path = address->bound;
