@@ -78,6 +78,8 @@ struct lb_field *lb_record_field(const struct lb_record *record, struct lb_str n
     for (uint32_t i = 0; i < record->field_count; i++) {
         struct lb_field *field = &record->fields[i];
 
+        if (field->key.len != name.len && field->key.kind != LB_VALUE_ESCAPED)
+            continue;
         if (field->value.kind != LB_VALUE_NONE && key_is(field->key, name))
             return field;
     }

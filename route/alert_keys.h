@@ -130,6 +130,9 @@ void lb_alert_keys_free(struct lb_alert_keys *keys);
 
 struct lb_alert_key *lb_alert_keys_find(const struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
 
+/* The same without a hash, but only if it is one of those that were active last. */
+struct lb_alert_key *lb_alert_keys_recent(const struct lb_alert_keys *keys, struct lb_str text);
+
 /*
  * A new key, as the newest of the idle ones; all but its text and list is the caller's to set (window, texts and reason
  * keep memory). `key->window` has to be initialised. NULL: all keys fire, or no memory; counted as refused.

@@ -21,14 +21,19 @@ static double gamma_of(void)
     return (1 + accuracy) / (1 - accuracy);
 }
 
-static int32_t bin_of(double magnitude)
+struct lb_alert_bin lb_alert_sketch_bin(double value)
 {
     static const double inverse_log_gamma = 49.998333249994; /* 1 / ln(1.01 / 0.99) */
-    double bin = ceil(log(magnitude) * inverse_log_gamma);
+    struct lb_alert_bin bin = { .sign = (value > 0) - (value < 0) };
+    double number;
 
-    if (bin < BIN_MIN)
-        return BIN_MIN;
-    return bin > BIN_MAX ? BIN_MAX : (int32_t)bin;
+    if (bin.sign == 0)
+        return bin;
+    number = ceil(log(fabs(value)) * inverse_log_gamma);
+    if (number < BIN_MIN)
+        number = BIN_MIN;
+    bin.number = number > BIN_MAX ? BIN_MAX : (int32_t)number;
+    return bin;
 }
 
 static double value_of(int32_t bin)
@@ -58,21 +63,19 @@ static bool reserve(struct lb_alert_bins *bins, int32_t low, int32_t high)
     return true;
 }
 
-bool lb_alert_sketch_add(struct lb_alert_sketch *sketch, double value)
+bool lb_alert_sketch_add(struct lb_alert_sketch *sketch, struct lb_alert_bin bin)
 {
-    struct lb_alert_bins *bins = value > 0 ? &sketch->positive : &sketch->negative;
-    int32_t bin;
+    struct lb_alert_bins *bins = bin.sign > 0 ? &sketch->positive : &sketch->negative;
 
-    if (value == 0) {
+    if (bin.sign == 0) {
         sketch->zeros++;
         sketch->total++;
         return true;
     }
-    bin = bin_of(fabs(value));
-    if (!reserve(bins, bin, bin))
+    if (!reserve(bins, bin.number, bin.number))
         return false;
-    bins->counts[bin - bins->first]++;
-    sketch->place.above += sketch->place.known && value > 0 && bin > sketch->place.bin;
+    bins->counts[bin.number - bins->first]++;
+    sketch->place.above += sketch->place.known && bin.sign > 0 && bin.number > sketch->place.bin;
     sketch->total++;
     return true;
 }

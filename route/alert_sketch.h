@@ -37,8 +37,15 @@ struct lb_alert_sketch {
     struct lb_alert_place place;
 };
 
+/* Where a value is counted; sign 0: it is zero. */
+struct lb_alert_bin {
+    int32_t number;
+    int32_t sign;
+};
+struct lb_alert_bin lb_alert_sketch_bin(double value);
+
 /* False: no memory, it is as it was. Bins that exist are used without allocating. */
-bool lb_alert_sketch_add(struct lb_alert_sketch *sketch, double value);
+bool lb_alert_sketch_add(struct lb_alert_sketch *sketch, struct lb_alert_bin bin);
 bool lb_alert_sketch_merge(struct lb_alert_sketch *sketch, const struct lb_alert_sketch *other);
 
 /* Takes out what was merged or added before. */

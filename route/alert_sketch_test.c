@@ -45,8 +45,8 @@ static void says_what_a_new_one_says(bool mixed)
             lb_alert_sketch_subtract(&whole, part);
             lb_alert_sketch_reset(part);
         }
-        assert_true(lb_alert_sketch_add(part, value));
-        assert_true(lb_alert_sketch_add(&whole, value));
+        assert_true(lb_alert_sketch_add(part, lb_alert_sketch_bin(value)));
+        assert_true(lb_alert_sketch_add(&whole, lb_alert_sketch_bin(value)));
         for (size_t k = 0; k < sizeof(asked) / sizeof(asked[0]); k++)
             assert_true(lb_alert_sketch_quantile(&whole, asked[k]) == anew(&whole, asked[k]));
     }
@@ -74,7 +74,7 @@ static void is_right_within_one_percent(void **unused)
 
     (void)unused;
     for (int i = -500; i <= 500; i++) {
-        assert_true(lb_alert_sketch_add(&sketch, i));
+        assert_true(lb_alert_sketch_add(&sketch, lb_alert_sketch_bin(i)));
         for (size_t k = 0; k < sizeof(asked) / sizeof(asked[0]); k++) {
             double rank = fmax(1, ceil(asked[k] * (i + 501)));
             double expected = -500 + rank - 1;

@@ -272,7 +272,6 @@ static void step_slots(const struct lb_alert_window *window, const struct lb_ale
     place_slots(window, shape, cursor);
 }
 
-
 /* For a slot that has not been in use yet. */
 static void clear_slot(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t slot)
 {
@@ -299,14 +298,12 @@ static void detail_in(struct lb_alert_window *window, const struct lb_alert_shap
 {
     bool united = slot > window->united_low && slot <= window->united_high;
 
-    (void)lb_alert_detail_add(detail, &shape->measure, sample);
-    if (!united)
-        return;
     /* What came in between cannot be put into the order of a run. */
-    if (shape->measure.function == LB_ALERT_CONSECUTIVE && slot < window->united_high)
+    if (united && shape->measure.function == LB_ALERT_CONSECUTIVE && slot < window->united_high) {
         window->united_low = window->united_high;
-    else
-        (void)lb_alert_detail_add(&window->united, &shape->measure, sample);
+        united = false;
+    }
+    (void)lb_alert_detail_add(detail, united ? &window->united : NULL, &shape->measure, sample);
 }
 
 static void add_to_slot(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t slot,
@@ -461,7 +458,7 @@ static void move_union(struct lb_alert_window *window, const struct lb_alert_sha
 }
 
 static struct lb_alert_detail *union_at(struct lb_alert_window *window, const struct lb_alert_shape *shape,
-                                              const struct lb_alert_cursor *cursor)
+                                        const struct lb_alert_cursor *cursor)
 {
     int64_t low = cursor->low;
     int64_t high = cursor->high < window->slot_newest ? cursor->high : window->slot_newest;
@@ -482,7 +479,7 @@ static struct lb_alert_detail *union_at(struct lb_alert_window *window, const st
     return &window->united;
 }
 
-static double exact_value(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+static double exact_value(struct lb_alert_window *window, const struct lb_alert_shape *shape,
                           const struct lb_alert_cursor *cursor)
 {
     struct lb_alert_samples samples = { { NULL, NULL }, { 0, 0 } };
@@ -496,7 +493,7 @@ static double exact_value(const struct lb_alert_window *window, const struct lb_
     samples.counts[0] = count < window->capacity - first ? count : window->capacity - first;
     samples.pieces[1] = window->samples;
     samples.counts[1] = count - samples.counts[0];
-    return lb_alert_samples_value(&samples, &shape->measure);
+    return lb_alert_samples_value(&samples, &shape->measure, &window->last_value);
 }
 
 static double value_at(struct lb_alert_window *window, const struct lb_alert_shape *shape,

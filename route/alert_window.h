@@ -63,7 +63,8 @@ struct lb_alert_window {
     struct lb_alert_detail *details; /* beside them, where the measure needs them */
     uint32_t detail_count;
     int64_t slot_newest;
-    bool slotted; /* the totals come from slots now */
+    bool slotted;      /* the totals come from slots now */
+    double last_value; /* of a percentile of exact samples: where to look for the next one */
 
     /* The details of the slots (united_low, united_high] put together; valid while united_low < united_high. */
     struct lb_alert_detail united;

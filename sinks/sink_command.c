@@ -353,17 +353,20 @@ static void put_off(struct job *job)
                         (double)wait / (double)LB_SECOND);
 }
 
+enum { PROGRAM_SHOWN_MAX = 80 }; /* leaves room for what it printed */
+
 static void describe(const struct job *job, const struct command_result *result, char *out, size_t size)
 {
     const char *program = job->text.ptr;
+    size_t program_len = strlen(program);
 
+    if (program_len > PROGRAM_SHOWN_MAX)
+        program += program_len - PROGRAM_SHOWN_MAX; /* the end of a long path has the name */
     switch (result->end) {
-    case COMMAND_EXITED: snprintf(out, size, "%.80s: exit %d", program, result->code); break;
-    case COMMAND_SIGNALLED: snprintf(out, size, "%.80s: ended by signal %d", program, result->code); break;
-    case COMMAND_TIMED_OUT: snprintf(out, size, "%.80s: not done in time, and ended", program); break;
-    case COMMAND_NOT_STARTED:
-        snprintf(out, size, "%.80s: cannot be started: %s", program, strerror(result->code));
-        break;
+    case COMMAND_EXITED: snprintf(out, size, "%s: exit %d", program, result->code); break;
+    case COMMAND_SIGNALLED: snprintf(out, size, "%s: ended by signal %d", program, result->code); break;
+    case COMMAND_TIMED_OUT: snprintf(out, size, "%s: not done in time, and ended", program); break;
+    case COMMAND_NOT_STARTED: snprintf(out, size, "%s: cannot be started: %s", program, strerror(result->code)); break;
     }
     size_t len = strlen(out);
     if (result->output.len > 0)
