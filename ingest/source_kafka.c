@@ -7,6 +7,7 @@
  * run. A message without a value says that a key is gone: no record.
  */
 #include "consumer.h"
+#include "source_timer.h"
 
 #include "lb_log.h"
 
@@ -288,10 +289,8 @@ static void wake(void *context)
 
 static void begin_soon(struct consumer *self)
 {
-    struct timeval now = { 0, 0 };
-
     lb_share_on_credit(self->source->share, wake, self);
-    evtimer_add(self->begin, &now);
+    source_timer_set(self->source, self->begin, SOURCE_TIMER_NOW);
 }
 
 static bool make_handle(struct consumer *self, struct lb_diag *diag)
