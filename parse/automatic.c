@@ -16,7 +16,7 @@
 #include "parsers.def"
 #undef LB_PARSER
 
-enum { FRONT_BYTES = 256, PREFIX_BYTES = 48, BRACKET_BYTES = 112 };
+enum { PAIRS_MIN = 3, FRONT_BYTES = 256, PREFIX_BYTES = 48, BRACKET_BYTES = 112 };
 
 static const max_align_t zeroes[32]; /* the state of a parser without settings */
 
@@ -82,6 +82,21 @@ static bool looks_old_syslog(const struct look *look)
     return false;
 }
 
+/* `Sun Mar  1 10:00:00 2026 daemon.notice program: …` as OpenWrt shows it: the priority in words behind the year. */
+static bool looks_logread(const struct look *look)
+{
+    enum { WORD = 25 };
+    const char *text = look->front.ptr;
+    const char *blank;
+
+    if (look->front.len < WORD + 8 || !isupper((unsigned char)look->first) || text[3] != ' ' || text[13] != ':' ||
+        text[16] != ':' || text[19] != ' ' || !is_digit(text[20]) || text[24] != ' ')
+        return false;
+    blank = memchr(text + WORD, ' ', look->front.len - WORD);
+    return blank != NULL && islower((unsigned char)text[WORD]) &&
+           memchr(text + WORD, '.', (size_t)(blank - text) - WORD) != NULL;
+}
+
 /* `2026-03-01T10:00:00.123456+01:00 host program[7]: …` as rsyslog writes files. */
 static bool looks_new_syslog(const struct look *look)
 {
@@ -109,7 +124,8 @@ static bool looks_access(const struct look *look)
 
 static bool looks_apache_error(const struct look *look)
 {
-    return look->first == '[' && look->front.len > 20 && has(look->front, "] [");
+    return look->first == '[' && look->front.len > 20 && isupper((unsigned char)look->front.ptr[1]) &&
+           has(look->front, "] [");
 }
 
 static bool looks_nginx_error(const struct look *look)
@@ -221,9 +237,11 @@ static bool looks_haproxy(const struct look *look)
            (is_digit(bracket[-1]) && has(look->front, "] ") && !has(look->front, "] \""));
 }
 
-/* A time or a level in front. */
+/* A time or a level in front; Erlang's reports, WebLogic. */
 static bool looks_text(const struct look *look)
 {
+    if (look->first == '=' || look->first == '#')
+        return has(look->front, " REPORT==== ") || begins(look->front, "####<");
     return is_digit(look->first) || look->first == '[' || look->first == '\x1b' ||
            isupper((unsigned char)look->first) || (islower((unsigned char)look->first) && !look->equals);
 }
@@ -231,6 +249,31 @@ static bool looks_text(const struct look *look)
 static bool looks_logfmt(const struct look *look)
 {
     return look->equals && (isalpha((unsigned char)look->first) || look->first == '@' || look->first == '_');
+}
+
+/* Nothing but pairs, as firewalls send them behind a header of syslog; "user root uid=0" is a sentence. */
+static bool looks_pairs(const struct look *look)
+{
+    struct lb_str front = look->front;
+    size_t pairs = 0;
+    bool equals = false;
+    bool quoted = false;
+
+    if (!look->equals || !isalpha((unsigned char)look->first))
+        return false;
+    for (size_t i = 0; i < front.len; i++) {
+        char c = front.ptr[i];
+
+        quoted = quoted != (c == '"');
+        if (!quoted && c == ' ') {
+            if (!equals)
+                return false;
+            equals = false;
+            pairs++;
+        }
+        equals = equals || (c == '=' && !quoted);
+    }
+    return pairs >= PAIRS_MIN;
 }
 
 static bool looks_ltsv(const struct look *look)
@@ -272,9 +315,11 @@ static const struct candidate candidates[] = {
     { &lb_parser_haproxy, looks_haproxy, true },
     { &lb_parser_syslog, looks_old_syslog, false },
     { &lb_parser_syslog, looks_new_syslog, false },
+    { &lb_parser_syslog, looks_logread, false },
     { &lb_parser_text, looks_text, false },
     { &lb_parser_ltsv, looks_ltsv, false },
     { &lb_parser_logfmt, looks_logfmt, false },
+    { &lb_parser_logfmt, looks_pairs, true },
 };
 
 /* --- one line -------------------------------------------------------------------- */
@@ -451,6 +496,8 @@ static void read_inside(struct lb_record *record, struct lb_parse_context *conte
             continue;
         if ((record->flags & LB_RECORD_NO_TIME) == 0)
             inner.time_ns = record->time_ns;
+        if (record->host.kind != LB_VALUE_NONE)
+            inner.host = record->host;
         *record = inner;
         return;
     }

@@ -110,6 +110,23 @@ static void consume(struct leading *self, enum leading_role role, struct lb_fiel
     self->consumed++;
 }
 
+/* MongoDB's {"t":{"$date":…},"s":"W"}; the letter may have a digit behind it: D1 to D5. */
+static void take_severity(struct leading *self)
+{
+    for (uint32_t i = 0; i < self->field_count; i++) {
+        struct lb_field *field = &self->fields[i];
+
+        if (field->key.len != 1 || *field->key.ptr != 's' || !lb_value_is_string(field->value) ||
+            field->value.len < 1 || field->value.len > 2 || !is_free(self, LEADING_LEVEL))
+            continue;
+        self->found.level = lb_level_parse((struct lb_str){ field->value.ptr, 1 });
+        if (self->found.level == LB_LEVEL_NONE)
+            continue;
+        field->value.kind = LB_VALUE_NONE;
+        self->consumed++;
+    }
+}
+
 /*
  * ECS nests: {"log":{"level":…}}, {"service":{"name":…}}, {"host":{"name":…}}; Rust's tracing {"fields":{"message":…}}.
  * The object stays a field.
@@ -130,6 +147,8 @@ static void take_nested(struct leading *self, const struct lb_field *field)
     } else if (lb_str_is(key, "t")) { /* MongoDB: {"t":{"$date":…}} */
         role = LEADING_TIME;
         member = lb_value_member(field->value, LB_STR("$date"));
+        if (member.kind != LB_VALUE_NONE)
+            take_severity(self);
     } else if (lb_str_is(key, "fields")) {
         role = LEADING_MESSAGE;
         member = lb_value_member(field->value, LB_STR("message"));

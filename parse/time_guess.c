@@ -134,6 +134,11 @@ static bool read_day_or_month(struct time_cursor *at, struct time_parts *parts, 
 
     if (!named && !time_read_number(at, 1, 2, &second))
         return false;
+    if (!named && separator != '.' && (time_at(at, ' ') || time_at(at, '|'))) { /* "03-01 10:00:00", without a year */
+        parts->month = first;
+        parts->day = second;
+        return first <= 12;
+    }
     if (!time_take(at, separator))
         return false;
     digits = time_digits(at, 4);
@@ -229,8 +234,12 @@ static bool read_tail(struct time_cursor *at, struct time_parts *parts)
 
 static void skip_between(struct time_cursor *at)
 {
-    if (time_take(at, 'T') || time_take(at, '_') || time_take(at, ':'))
+    if (time_take(at, 'T') || time_take(at, '_') || time_take(at, '|'))
         return;
+    if (time_take(at, ':')) {
+        time_take(at, ':'); /* Erlang's "1-Mar-2026::10:00:00" */
+        return;
+    }
     time_take(at, ',');
     time_skip_blanks(at);
     if (time_take(at, '-') || time_read_weekday(at))
