@@ -36,6 +36,9 @@ enum trace {
     MYSQL_TIME, /* "# Time:" of the slow query log: what it belongs to follows */
     MYSQL,      /* an entry of it, up to the next */
     NESTED,     /* the next line is the exception that the last one announced */
+    ANY,        /* a statement, a report: up to the next head */
+    ELIXIR,
+    JUL, /* java.util.logging: the level is in the next line */
 };
 
 enum { HEAD_BYTES = 160, EXCEPTION_BYTES = 512 };
@@ -137,6 +140,12 @@ static bool is_letter_head(struct lb_str text)
     return (digits(text, 1) >= 4 && digits(text, 1) <= 8) || begins(behind(text, 1), ", [");
 }
 
+/* Erlang: `=INFO REPORT==== 1-Mar-2026::10:00:00 ===` */
+static bool is_report(struct lb_str line)
+{
+    return *line.ptr == '=' && has(front(line, HEAD_BYTES), " REPORT==== ");
+}
+
 static bool has_head(struct lb_str line)
 {
     struct lb_str text = front(line, HEAD_BYTES);
@@ -145,7 +154,7 @@ static bool has_head(struct lb_str line)
         return false;
     if (*text.ptr == '{' || *text.ptr == '<')
         return text.len > 1 && (*text.ptr == '{' ? text.ptr[1] == '"' : isdigit((unsigned char)text.ptr[1]) != 0);
-    if (begins(text, "time=") || begins(text, "ts=") || begins(text, "level="))
+    if (begins(text, "time=") || begins(text, "ts=") || begins(text, "level=") || is_report(text))
         return true;
     if (*text.ptr == '[' || *text.ptr == '(')
         text = behind(text, 1);
@@ -156,8 +165,9 @@ static bool has_head(struct lb_str line)
 
 static bool tells_of_error(struct lb_str line)
 {
-    static const char *const words[] = { "ERROR", "FATAL", "SEVERE",    "CRITICAL",  "WARN", "Error", "error",
-                                         "fatal", "warn",  "Exception", "exception", "E, [", "F, [",  NULL };
+    static const char *const words[] = { "ERROR",     "FATAL",     "SEVERE", "CRITICAL", "WARN",  "Error", "error",
+                                         "fatal",     "warn",      "[ERR]",  " ERR ",    "[FTL]", "fail:", "crit:",
+                                         "Exception", "exception", "E, [",   "F, [",     NULL };
     struct lb_str text = front(line, HEAD_BYTES);
 
     for (const char *const *word = words; *word != NULL; word++)
@@ -242,17 +252,39 @@ static enum trace begun(struct lb_str line)
 
 /* --- what goes on with one --------------------------------------------------------- */
 
+/* `12   libswiftCore.so   0x00007f …` */
+static bool is_numbered(struct lb_str line)
+{
+    size_t count = digits(line, 0);
+
+    return count > 0 && count < 4 && begins(behind(line, count), "  ") && has(line, "0x");
+}
+
+/* Elixir, behind `** (RuntimeError) …` */
+static bool is_elixir(struct lb_str line)
+{
+    static const char *const words[] = { "** (",     "Last message",   "State: ",     "Function: ",   "Args: ",
+                                         "Process ", "Initial Call: ", "Ancestors: ", "Start Call: ", "Client ",
+                                         NULL };
+
+    return any_begins(line, words);
+}
+
 /* At the left margin, in the traces of most runtimes; `within` one that has more than its first line. */
 static bool is_part(struct lb_str line, bool within)
 {
-    static const char *const words[] = { "Caused by: ",
+    static const char *const words[] = { "Caused by:",
                                          "Suppressed: ",
                                          "--- End of ",
+                                         "---> ",
                                          "Stack trace:",
                                          "stack trace:",
                                          "[stacktrace]",
                                          "Stacktrace:",
                                          "Backtrace:",
+                                         "Stack backtrace:",
+                                         "stack traceback:",
+                                         "Current stack trace:",
                                          "nested exception is",
                                          "  thrown in ",
                                          "From previous event:",
@@ -266,6 +298,10 @@ static bool is_part(struct lb_str line, bool within)
     if (any_begins(line, words) || (within && any_begins(line, weak)))
         return true;
     if (*line.ptr == '#' && digits(line, 1) > 0)
+        return true;
+    if (begins(line, "SUMMARY: ") && has(line, "Sanitizer:"))
+        return true;
+    if (within && (begins(line, "coroutine ") || is_numbered(line)))
         return true;
     return within && line.len <= 3 && strchr("}])\"", *line.ptr) != NULL;
 }
@@ -373,6 +409,9 @@ static bool margin_joins(struct lb_multiline_state *state, struct lb_str line)
     case MYSQL_TIME:
     case MYSQL: return mysql_joins(state, line);
     case NESTED: state->trace = FRAMES; return true;
+    case ANY: return true;
+    case ELIXIR: return is_elixir(line);
+    case JUL:
     case FRAMES:
     case NO_TRACE: break;
     }
@@ -387,11 +426,50 @@ static bool joins_head(struct lb_multiline_state *state, struct lb_str line)
     enum trace trace = begun(line);
     if (trace == PYTHON || (trace == GO && !begins(line, "fatal error: ")) || is_symbol(line))
         state->trace = (uint8_t)(trace == FRAMES ? GO : trace);
+    else if (trace == RUBY || begins(line, "** ("))
+        state->trace = trace == RUBY ? RUBY : ELIXIR;
     else if (names_exception(line))
         state->trace = FRAMES;
     else
         return false;
     return true;
+}
+
+/* `Mar 1, 2026 10:00:00 AM org.example.Shop open`: time, class and method, and no more. */
+static bool is_jul(struct lb_str line)
+{
+    struct lb_str text = front(line, EXCEPTION_BYTES);
+    const char *half = memmem(text.ptr, text.len, "M ", 2);
+
+    if (text.len < 24 || !isupper((unsigned char)*text.ptr) || half == NULL || half - text.ptr < 18 ||
+        (half[-1] != 'A' && half[-1] != 'P') || half[-2] != ' ')
+        return false;
+    struct lb_str names = behind(text, (size_t)(half + 2 - text.ptr));
+    const char *blank = memchr(names.ptr, ' ', names.len);
+    return blank != NULL && memchr(blank + 1, ' ', names.len - (size_t)(blank + 1 - names.ptr)) == NULL;
+}
+
+/* `SEVERE: …` behind a line that is_jul(). */
+static bool joins_jul(struct lb_multiline_state *state, struct lb_str line)
+{
+    static const char *const levels[] = { "SEVERE: ", "WARNING: ", "INFO: ",   "CONFIG: ",
+                                          "FINE: ",   "FINER: ",   "FINEST: ", NULL };
+
+    if (state->trace != JUL || state->lines != 1 || !any_begins(line, levels))
+        return false;
+    state->trace = FRAMES;
+    state->bad = *line.ptr == 'S' || *line.ptr == 'W';
+    state->lines = 0; /* both are the first line of what may follow */
+    return true;
+}
+
+/* What PostgreSQL writes of a statement may have any lines. */
+static bool tells_statement(struct lb_str line)
+{
+    struct lb_str text = front(line, EXCEPTION_BYTES);
+
+    return has(text, " STATEMENT:  ") || (has(text, " LOG:  ") && has(text, "statement: ")) ||
+           (has(text, " LOG:  ") && has(text, " execute "));
 }
 
 /* ` NoMethodError (undefined …):` of Rails is indented, and yet begins. */
@@ -410,7 +488,11 @@ static void begin(struct lb_multiline_state *state, struct lb_str line, bool hea
     if (!headed)
         return;
     state->bad = tells_of_error(line);
-    if (state->trace != PYTHON && state->trace != GO)
+    if (is_report(line) || tells_statement(line))
+        state->trace = ANY;
+    else if (is_jul(line))
+        state->trace = JUL;
+    else if (state->trace != PYTHON && state->trace != GO)
         state->trace = FRAMES;
 }
 
@@ -442,6 +524,8 @@ bool multiline_trace_joins(struct lb_multiline_state *state, struct lb_str line)
     }
     bool source = open && state->trace == NODE && state->lines == 1; /* any text may stand in a source line */
     bool headed = !source && has_head(line);
+    if (open && joins_jul(state, line))
+        return true;
     if (open && !headed && (margin_joins(state, line) || joins_head(state, line)))
         return true;
     begin(state, line, headed);

@@ -403,6 +403,24 @@ bool text_take_rare(struct text_header *self)
     }
 }
 
+/* java.util.logging: `org.example.Shop open`, and `SEVERE: …` in the next line. */
+static bool take_second_line(struct text_header *self)
+{
+    struct lb_str rest = self->text;
+    struct lb_str first, class_name, level;
+
+    cut_blanks(&rest);
+    if (!cut_until(&rest, '\n', &first) || !cut_until(&rest, ':', &level) || !text_is_loud_level(level))
+        return false;
+    if (!cut_until(&first, ' ', &class_name) || !text_is_name(class_name) || !text_is_name(cut_trimmed(first)) ||
+        !text_take_level(self, level))
+        return false;
+    text_take_logger(self, class_name);
+    fill_text(self->fill, LB_STR("function"), cut_trimmed(first));
+    self->text = rest;
+    return true;
+}
+
 /* PHP: `PHP Fatal error:  Uncaught …`. */
 void text_note_level(struct text_header *self)
 {
@@ -417,7 +435,7 @@ void text_note_level(struct text_header *self)
     struct lb_str text = self->text;
 
     cut_blanks(&text);
-    if (self->leveled || !cut_word(&text, "PHP "))
+    if (self->leveled || take_second_line(self) || !cut_word(&text, "PHP "))
         return;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (lb_str_starts(text, lb_str_from(kinds[i].words)))

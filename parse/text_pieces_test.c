@@ -60,6 +60,9 @@ static void families_are_told(void **unused)
         /* PHP says its level in the message */
         { "[01-Mar-2026 10:00:00 UTC] PHP Fatal error:  Uncaught x", T "|error|||PHP Fatal error:  Uncaught x|" },
         { "[01-Mar-2026 10:00:00 UTC] PHP is here", T "||||PHP is here|" },
+        { "Mar 1, 2026 10:00:00 AM org.a.Shop open\nSEVERE: no door\n\tat x",
+          T "|error|||no door\n\tat x|logger=org.a.Shop;function=open;" },
+        { "Mar 1, 2026 10:00:00 AM org.a.Shop opens it\nSEVERE: no", T "||||org.a.Shop opens it\nSEVERE: no|" },
         /* clocks without a day */
         { "9:04AM INF starting n=1", "|info|||starting n=1|time=9:04AM;" },
         { "fail: Web.Server[13]\n      it broke", "|error|||it broke|logger=Web.Server;event_id=[13];" },
