@@ -113,7 +113,7 @@ static const char *const traces[] = {
     "   at A.C()\n|up\n",
     "|2026-03-01 10:00:00 UTC [7] LOG:  statement: select 1\n\tfrom t\n|2026-03-01 10:00:00 UTC [7] LOG:  duration: 1 "
     "ms\n",
-    "|2026-03-01 10:00:00 UTC [7] STATEMENT:  select 1\nfrom t\n\nwhere a\n|2026-03-01 10:00:00 UTC [7] LOG:  on\nx\n",
+    "|2026-03-01 10:00:00 UTC [7] STATEMENT:  select 1\nfrom t\n\nwhere a\n|2026-03-01 10:00:00 UTC [7] LOG:  on\n|x\n",
     "|=ERROR REPORT==== 1-Mar-2026::10:00:00 ===\n** Generic server a terminating\n** {badmatch,1}\n\n"
     "|=INFO REPORT==== 1-Mar-2026::10:00:01 ===\n    exited: stopped\n",
     "|10:00:00.123 [error] GenServer A terminating\n** (RuntimeError) no\n    (a 0.1.0) lib/a.ex:12: A.f/2\n"
