@@ -465,11 +465,13 @@ static bool take_names(struct text_header *self)
     struct lb_str name = { NULL, 0 };
     struct lb_str word, behind;
     bool colon;
+    bool before = false; /* a colon stood behind the name: "queries: info: …" */
 
     if (!self->timed || self->leveled)
         return false;
     for (int i = 0; i <= NAMES_MAX && next_word(rest, &word, &behind, &colon); i++) {
-        if (i > 0 && text_is_loud_level(word) && (colon || i == 1)) {
+        bool level = text_is_loud_level(word) || (before && colon && level_of(word) != LB_LEVEL_NONE);
+        if (i > 0 && level && (colon || i == 1)) {
             text_take_level(self, word);
             if (!self->has_logger && colon)
                 text_take_logger(self, name);
@@ -482,6 +484,7 @@ static bool take_names(struct text_header *self)
         if (!colon && i > 0)
             return false;
         name = word;
+        before = colon;
         rest = behind;
         cut_blanks(&rest);
     }

@@ -235,14 +235,13 @@ static bool take_braces(struct text_header *self)
     return true;
 }
 
-/* `<Error> TCPHandler: ` */
-static bool take_angle(struct text_header *self)
+/* `<Error> TCPHandler: `, `*ERROR* `, `(ERROR) ` */
+static bool take_enclosed_level(struct text_header *self, char close)
 {
-    struct lb_str rest = self->text;
+    struct lb_str rest = cut_from(self->text, 1);
     struct lb_str inside;
 
-    if (!self->timed || self->leveled || !cut_char(&rest, '<') || !cut_until(&rest, '>', &inside) ||
-        !text_take_level(self, inside))
+    if (!self->timed || self->leveled || !cut_until(&rest, close, &inside) || !text_take_level(self, inside))
         return false;
     self->text = rest;
     return true;
@@ -396,8 +395,9 @@ bool text_take_rare(struct text_header *self)
 {
     switch (*self->text.ptr) {
     case '{': return take_braces(self);
-    case '<': return take_angle(self);
-    case '(': return take_pino(self);
+    case '<': return take_enclosed_level(self, '>');
+    case '*': return take_enclosed_level(self, '*');
+    case '(': return take_enclosed_level(self, ')') || take_pino(self);
     case '[': return take_event_id(self);
     default: return take_component(self) || take_caller(self) || take_column(self) || take_pairs(self);
     }

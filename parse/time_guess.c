@@ -134,7 +134,9 @@ static bool read_day_or_month(struct time_cursor *at, struct time_parts *parts, 
 
     if (!named && !time_read_number(at, 1, 2, &second))
         return false;
-    if (!named && separator != '.' && (time_at(at, ' ') || time_at(at, '|'))) { /* "03-01 10:00:00", without a year */
+    if (!named && separator != '.' &&
+        (time_at(at, ' ') || time_at(at, '|') ||
+         (separator == '/' && time_at(at, '-')))) { /* "03-01 10:00:00", without a year */
         parts->month = first;
         parts->day = second;
         return first <= 12;
