@@ -114,6 +114,12 @@ static const char *const traces[] = {
     "|2026-03-01 10:00:00 UTC [7] LOG:  statement: select 1\n\tfrom t\n|2026-03-01 10:00:00 UTC [7] LOG:  duration: 1 "
     "ms\n",
     "|2026-03-01 10:00:00 UTC [7] STATEMENT:  select 1\nfrom t\n\nwhere a\n|2026-03-01 10:00:00 UTC [7] LOG:  on\n|x\n",
+    "|2026-03-01 10:00:00.1 UTC,\"al\",\"shop\",7,\"192.0.2.1:5\",5f.3b,3,\"statement: select 'a',\n'b';\n\n "
+    "2026-03-01\",,,\"psql\"\n"
+    "|plain\n|2026-03-01 10:00:01.1 UTC,\"al\",\"shop\",7,\"h\",5f.3b,3,\"cut\n"
+    "|2026-03-01 10:00:02.1 UTC,\"al\",\"shop\",7,\"h\",5f.3b,3,\"whole\"\n|up\n",
+    "|261201 10:00:00 InnoDB: Setting file\nInnoDB: Database writes\n|261201 10:00:01 [Note] ready for connections.\n"
+    "Version: '5.5.53'  socket: 'x'\n|261201 10:00:02 x\n",
     "|=ERROR REPORT==== 1-Mar-2026::10:00:00 ===\n** Generic server a terminating\n** {badmatch,1}\n\n"
     "|=INFO REPORT==== 1-Mar-2026::10:00:01 ===\n    exited: stopped\n",
     "|10:00:00.123 [error] GenServer A terminating\n** (RuntimeError) no\n    (a 0.1.0) lib/a.ex:12: A.f/2\n"

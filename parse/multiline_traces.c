@@ -37,6 +37,7 @@ enum trace {
     MYSQL,      /* an entry of it, up to the next */
     NESTED,     /* the next line is the exception that the last one announced */
     ANY,        /* a statement, a report: up to the next head */
+    QUOTED,     /* a row of PostgreSQL's csvlog, in whose cell lines end */
     ELIXIR,
     JUL, /* java.util.logging: the level is in the next line */
 };
@@ -96,6 +97,12 @@ static bool is_date(struct lb_str text)
     char behind = text.ptr[first];
     if (first >= 10 && first <= 19)
         return behind == '.' || behind == ' ';
+    if (first == 6 && behind == ' ') { /* "260301  9:00:00" of MySQL */
+        size_t hour = 7 + (text.ptr[7] == ' ');
+        size_t count = digits(text, hour);
+
+        return count > 0 && count < 3 && hour + count < text.len && text.ptr[hour + count] == ':';
+    }
     if (behind == '/' && isalpha((unsigned char)text.ptr[first + 1]))
         return first == 2;
     return (behind == '-' || behind == '/' || behind == ':' || behind == '.') && (first == 4 || first == 2) &&
@@ -282,6 +289,7 @@ static bool is_part(struct lb_str line, bool within)
                                          "[stacktrace]",
                                          "Stacktrace:",
                                          "Backtrace:",
+                                         "Version: '",
                                          "Stack backtrace:",
                                          "stack traceback:",
                                          "Current stack trace:",
@@ -411,10 +419,13 @@ static bool margin_joins(struct lb_multiline_state *state, struct lb_str line)
     case NESTED: state->trace = FRAMES; return true;
     case ANY: return true;
     case ELIXIR: return is_elixir(line);
+    case QUOTED:
     case JUL:
     case FRAMES:
     case NO_TRACE: break;
     }
+    if (state->headed && begins(line, "InnoDB: ")) /* MySQL before 5.6: the first line has the time */
+        return true;
     return is_part(line, state->lines > 1);
 }
 
@@ -482,13 +493,46 @@ static bool is_indented(struct lb_str line)
     return line.len < 2 || line.ptr[1] == ' ' || !ends_with(line, "):") || !names_exception(behind(line, 1));
 }
 
+static bool has_odd_quotes(struct lb_str line)
+{
+    bool odd = false;
+
+    for (size_t i = 0; i < line.len; i++)
+        odd = odd != (line.ptr[i] == '"');
+    return odd;
+}
+
+/* `2026-03-01 10:00:00.123 UTC,"al","shop",42,…` */
+static bool is_csv_row(struct lb_str line)
+{
+    enum { COMMAS = 5 };
+    struct lb_str text = front(line, HEAD_BYTES);
+    const char *quote = memmem(text.ptr, text.len, ",\"", 2);
+    size_t commas = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        commas += text.ptr[i] == ',';
+    return is_date(text) && commas >= COMMAS && quote != NULL && quote - text.ptr < 40;
+}
+
+/* Until the cell is closed, whatever its lines look like; another row begins all the same. */
+static bool joins_row(struct lb_multiline_state *state, struct lb_str line)
+{
+    if (state->trace != QUOTED || is_csv_row(line))
+        return false;
+    state->closed = has_odd_quotes(line);
+    return true;
+}
+
 static void begin(struct lb_multiline_state *state, struct lb_str line, bool headed)
 {
     *state = (struct lb_multiline_state){ .open = true, .headed = headed, .trace = (uint8_t)begun(line) };
     if (!headed)
         return;
     state->bad = tells_of_error(line);
-    if (is_report(line) || tells_statement(line))
+    if (is_csv_row(line) && has_odd_quotes(line))
+        state->trace = QUOTED;
+    else if (is_report(line) || tells_statement(line))
         state->trace = ANY;
     else if (is_jul(line))
         state->trace = JUL;
@@ -518,6 +562,8 @@ bool multiline_trace_joins(struct lb_multiline_state *state, struct lb_str line)
 
     if (line.len == 0)
         return open;
+    if (open && joins_row(state, line))
+        return true;
     if (open && is_indented(line)) {
         note_indented(state, line);
         return true;

@@ -359,7 +359,7 @@ static bool take_parenthesis(struct text_header *self)
     struct lb_str inside;
 
     if (!self->leveled || self->has_thread || !cut_char(&rest, '(') || !cut_until(&rest, ')', &inside) ||
-        !text_is_name(inside))
+        !text_is_name(inside) || cut_is_digit(*inside.ptr)) /* "(0.058950s) Select …" */
         return false;
     text_take_thread(self, inside);
     self->text = rest;

@@ -247,6 +247,20 @@ static bool take_enclosed_level(struct text_header *self, char close)
     return true;
 }
 
+/* Icinga: `warning/ApiListener: ` */
+static bool take_facility(struct text_header *self)
+{
+    struct lb_str rest = self->text;
+    struct lb_str level, name;
+
+    if (!self->timed || self->leveled || !cut_until(&rest, '/', &level) || !cut_until(&rest, ':', &name) ||
+        !text_is_name(name) || !text_take_level(self, level))
+        return false;
+    text_take_logger(self, name);
+    self->text = rest;
+    return true;
+}
+
 /* MongoDB until 4.2: `I NETWORK  [listener] `: a letter, a component in capitals, a thread. */
 static bool take_component(struct text_header *self)
 {
@@ -399,7 +413,9 @@ bool text_take_rare(struct text_header *self)
     case '*': return take_enclosed_level(self, '*');
     case '(': return take_enclosed_level(self, ')') || take_pino(self);
     case '[': return take_event_id(self);
-    default: return take_component(self) || take_caller(self) || take_column(self) || take_pairs(self);
+    default:
+        return take_facility(self) || take_component(self) || take_caller(self) || take_column(self) ||
+               take_pairs(self);
     }
 }
 

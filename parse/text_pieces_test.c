@@ -53,6 +53,8 @@ static void families_are_told(void **unused)
         { "2026-03-01T10:00:00.123+0000 I am here [now] x", MS "||||I am here [now] x|" },
         { "2026.03.01 10:00:00.123 [ 7 ] {abc} <Error> Handler: Code: 60",
           MS "|error|||Code: 60|thread=7;context=abc;logger=Handler;" },
+        { "[2026-03-01 10:00:00.123 +0000] warning/ApiListener: no peer", MS "|warn|||no peer|logger=ApiListener;" },
+        { "2026-03-01 10:00:00.123 [INFO] (0.05s) select", MS "|info|||(0.05s) select|" },
         { "2026-03-01 10:00:00.123 *ERROR* [a] x", MS "|error|||[a] x|" },
         { "2026-03-01 10:00:00.123 (ERROR) x", MS "|error|||x|" },
         { "2026-03-01 10:00:00.123 (see below) x", MS "||||(see below) x|" },
