@@ -432,6 +432,27 @@ static bool may_be_time(struct lb_str front, size_t at, bool behind_bars)
 }
 
 /*
+ * A line of local time that begins with seconds since 1970 says its zone so: `1690466804.2.0 [27/Jul/2023 16:06:44]`.
+ * Only where both are the same moment but for quarters of an hour.
+ */
+static int64_t moment_of(struct lb_str front, int64_t time_ns)
+{
+    enum { DIGITS = 10, QUARTER = 15 * 60, DAY = 24 * 3600 };
+    int64_t seconds = 0;
+    int64_t apart;
+
+    for (size_t i = 0; i < DIGITS; i++) {
+        if (i >= front.len || !is_digit(front.ptr[i]))
+            return time_ns;
+        seconds = seconds * 10 + (front.ptr[i] - '0');
+    }
+    if (front.len == DIGITS || is_digit(front.ptr[DIGITS]))
+        return time_ns;
+    apart = time_ns / LB_SECOND - seconds;
+    return apart > -DAY && apart < DAY && apart % QUARTER == 0 ? seconds * LB_SECOND : time_ns;
+}
+
+/*
  * A few words of the application's own stand before the time: `[GIN] 2026/…`. The time and the level are taken, the
  * text stays whole. Only where the line has neither; one with a level in front has its time behind bars, if at all.
  */
@@ -448,7 +469,7 @@ static const struct lb_parser_type *find_time(struct lb_record *record, struct l
         within.flags |= LB_RECORD_NO_TIME;
         if (!tried(&lb_parser_text, zeroes, &within, context) || (within.flags & LB_RECORD_NO_TIME) != 0)
             continue;
-        record->time_ns = within.time_ns;
+        record->time_ns = moment_of(front, within.time_ns);
         record->flags &= (uint16_t)~LB_RECORD_NO_TIME;
         if (record->level == LB_LEVEL_NONE)
             record->level = level_of_prefix((struct lb_str){ front.ptr, at });

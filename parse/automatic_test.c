@@ -177,6 +177,29 @@ static void a_format_inside_of_syslog_is_read_too(void **unused)
     }
 }
 
+static void seconds_in_front_tell_the_zone(void **unused)
+{
+    static const struct {
+        const char *line;
+        int64_t second;
+    } cases[] = {
+        { "1772359200.2161960.0 [01/Mar/2026 11:00:00] admin - failed", 1772359200 },
+        { "1772359200.2161960.0 [01/Mar/2026 11:00:01] admin - failed", 1772362801 },
+        { "17723592001.2 [01/Mar/2026 11:00:00] admin - failed", 1772362800 },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lb_record record = { .message = lb_value_text(lb_str_from(cases[i].line)),
+                                    .level = LB_LEVEL_NONE,
+                                    .flags = LB_RECORD_NO_TIME };
+        struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
+
+        assert_ptr_equal(automatic_apply(&record, &context), &lb_parser_text);
+        assert_int_equal(record.time_ns, cases[i].second * LB_SECOND);
+    }
+}
+
 static void a_sentence_with_pairs_inside_of_syslog_stays_one(void **unused)
 {
     static const char *const lines[] = {
@@ -220,6 +243,7 @@ int main(void)
         cmocka_unit_test(a_time_behind_other_words_is_found),
         cmocka_unit_test(an_object_inside_of_syslog_is_read_too),
         cmocka_unit_test(a_format_inside_of_syslog_is_read_too),
+        cmocka_unit_test(seconds_in_front_tell_the_zone),
         cmocka_unit_test(a_sentence_with_pairs_inside_of_syslog_stays_one),
         cmocka_unit_test(a_runtime_inside_of_a_runtime_is_text),
     };

@@ -153,10 +153,22 @@ static inline bool same_folded(const char *a, const char *b, uint32_t len)
     return (differ & ~UINT64_C(0x2020202020202020)) == 0;
 }
 
+/* "shopLogLevel", "inv_loglevel": an application's own name for it. */
+static bool ends_in_loglevel(struct lb_value key)
+{
+    static const char name[] = "loglevel";
+    enum { LENGTH = sizeof(name) - 1 };
+
+    return key.len > LENGTH && (key.ptr[key.len - 1] | 0x20) == 'l' &&
+           same_folded(key.ptr + key.len - LENGTH, name, LENGTH);
+}
+
 struct leading_key leading_key_of(struct lb_value key)
 {
     struct leading_key none = { LEADING_NO_ROLE, false };
 
+    if (ends_in_loglevel(key))
+        return (struct leading_key){ LEADING_LEVEL, true };
     if (key.len == 0 || key.len > LENGTH_MAX || (letters[key.len] >> (*key.ptr & 31) & 1) == 0)
         return none;
     for (unsigned i = first_of_length[key.len]; i < first_of_length[key.len + 1]; i++) {

@@ -99,6 +99,8 @@ static void members_become_leading_keys_or_fields(void **state)
         { "{\"t\":{\"$date\":\"2026-03-01T10:00:00Z\"},\"s\":\"D2\",\"c\":\"NETWORK\",\"msg\":\"m\"}",
           "2026-03-01T10:00:00Z|debug|||m|t={\"$date\":\"2026-03-01T10:00:00Z\"};c=NETWORK;" },
         { "{\"s\":\"W\",\"msg\":\"m\"}", "||||m|s=W;" },
+        { "{\"invLogLevel\":\"Warning\",\"msg\":\"m\"}", "|warn|||m|" },
+        { "{\"loglevels\":\"Warning\",\"msg\":\"m\"}", "||||m|loglevels=Warning;" },
         /* times as objects, other names */
         { "{\"time\":{\"$date\":1772359200250},\"msg\":\"m\"}",
           "2026-03-01T10:00:00.250Z||||m|time={\"$date\":1772359200250};" },
