@@ -248,7 +248,11 @@ static bool looks_text(const struct look *look)
 
 static bool looks_logfmt(const struct look *look)
 {
-    return look->equals && (isalpha((unsigned char)look->first) || look->first == '@' || look->first == '_');
+    const char *equals = memchr(look->front.ptr, '=', look->front.len);
+
+    /* The `=` of a URL is none. */
+    return equals != NULL && (isalpha((unsigned char)look->first) || look->first == '@' || look->first == '_') &&
+           memmem(look->front.ptr, (size_t)(equals - look->front.ptr), "://", 3) == NULL;
 }
 
 /* Nothing but pairs, as firewalls send them behind a header of syslog; "user root uid=0" is a sentence. */

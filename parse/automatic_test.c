@@ -35,6 +35,7 @@ static void a_line_is_known_by_its_look(void **unused)
         { "=INFO REPORT==== 1-Mar-2026::10:00:00 ===", "text" },
         { "[2026-03-01T10:00:00.123] [ERROR] default - no", "text" },
         { "[2026-03-01T10:00:00.123Z] \"GET / HTTP/2\" 200 - 0 1 3 2 \"-\" \"-\" \"-\" \"-\" \"-\"", "nginx" },
+        { "https://shop.example/a?b=c", "none" },
         { "CEF:0|A|B|1|2|scan|8|src=192.0.2.1", "cef" },
         { "LEEF:2.0|A|B|1|2|^|src=192.0.2.1", "leef" },
         { "2026-03-01T10:00:00Z stderr F it broke", "cri" },

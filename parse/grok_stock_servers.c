@@ -238,9 +238,12 @@ const struct grok_stock_row grok_stock_servers[] = {
       "%{GREEDYDATA:message}",
       "[DIWEF], \\[%{TIMESTAMP_ISO8601:timestamp} #%{POSINT:[process][pid]:int}\\] *%{RUBY_LOGLEVEL:[log][level]} -- "
       "+%{DATA:[process][name]}: %{GREEDYDATA:message}" },
-    { "RCONTROLLER", "(?<[rails][controller][class]>[^#]+)#(?<[rails][controller][action]>\\w+)", NULL },
-    { "RPROCESSING", "\\W*Processing by %{RCONTROLLER} as (?<format>\\S+)(?:\\W*Parameters: \\{(?<params>.*?)\\}\\W*)?",
-      NULL },
+    { "RCONTROLLER", "%{RAILS_CLASS:controller}#%{WORD:action}",
+      "%{RAILS_CLASS:[rails][controller][class]}#%{WORD:[rails][controller][action]}" },
+    { "RPROCESSING",
+      "\\W*Processing by %{RCONTROLLER} as %{NOTSPACE:format}(?:\\W*Parameters: \\{%{DATA:params}\\}\\W*)?",
+      "\\W*Processing by %{RCONTROLLER} as %{NOTSPACE:[rails][request][format]}(?:\\W*Parameters: "
+      "\\{%{DATA:[rails][request][params]}\\}\\W*)?" },
     { "MCOLLECTIVEAUDIT", "%{TIMESTAMP_ISO8601:timestamp}:", NULL },
     /* MongoDB until 2.6 */
     { "MONGO_WORDDASH", "\\b[\\w-]+\\b", NULL },
