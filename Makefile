@@ -18,8 +18,8 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 
 MODE.release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 MODE.debug   := -O0 -g3
-MODE.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-MODE.tsan    := -O1 -g -fsanitize=thread
+MODE.asan    := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE.tsan    := -O1 -g1 -fsanitize=thread
 MODE.cov     := -O0 -g --coverage
 MODE.fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
@@ -42,7 +42,7 @@ LIB     := $(OUT)/lib$(NAME).a
 TESTBIN := $(TESTS:%.c=$(OUT)/%)
 BENCH   := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/*.c))
-FAULTS  := $(OUT)/tests/faults/kafka_mock $(OUT)/tests/faults/shim.so
+FAULTS  := $(OUT)/tests/faults/kafka_mock $(OUT)/tests/faults/shim.so $(OUT)/tests/faults/mallocs.so
 
 # --- Build ---------------------------------------------------------------------
 
@@ -62,7 +62,7 @@ $(OUT)/tests/faults/kafka_mock: $(OUT)/tests/faults/kafka_mock.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # No sanitizer, no fortified names: it is loaded into whatever runs.
-$(OUT)/tests/faults/shim.so: tests/faults/shim.c Makefile
+$(OUT)/tests/faults/%.so: tests/faults/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
@@ -84,6 +84,7 @@ $(OUT)/%.o: %.c Makefile
 # --- Check ---------------------------------------------------------------------
 
 PYTHON ?= /usr/bin/python3
+JOBS   := $(shell nproc)
 
 .PHONY: run test unit tests bench bench-alerts bench-archive bench-grep bench-peers conformance crash crash-faults crash-power losses fuzz fuzz-run lint fmt
 run:   ## install what it needs, build, and show the main job at work under ./var
@@ -91,9 +92,9 @@ run:   ## install what it needs, build, and show the main job at work under ./va
 
 test:   ## everything: release suite, unit and property tests under ASan+UBSan and TSan, the short crash loop
 	tests/deps.sh
-	$(MAKE) --no-print-directory -j2 all tests bench-programs fault-programs
-	$(MAKE) --no-print-directory -j2 BUILD=asan tests
-	$(MAKE) --no-print-directory -j2 BUILD=tsan tests
+	$(MAKE) --no-print-directory -j$(JOBS) all tests bench-programs fault-programs
+	$(MAKE) --no-print-directory -j$(JOBS) BUILD=asan tests
+	$(MAKE) --no-print-directory -j$(JOBS) BUILD=tsan tests
 	$(PYTHON) tests/run.py release asan tsan --integration
 
 tests: $(TESTBIN)
@@ -102,8 +103,9 @@ fault-programs: $(FAULTS)
 unit: $(TESTBIN)   ## unit and property tests of this BUILD
 	$(PYTHON) tests/run.py $(BUILD)
 
-bench: all bench-programs   ## CPU seconds of the three loads, and the small benchmarks
+bench: all bench-programs fault-programs   ## CPU seconds of the three loads, what each source costs, and the small benchmarks
 	@for b in $(filter-out %/load %/seal,$(BENCH)); do $$b || exit 1; done
+	$(PYTHON) tests/bench/sources.py
 	$(PYTHON) tests/bench/peers.py --only logboom
 bench-archive: all bench-programs   ## SIZE (256MiB) of realistic lines sealed: speed, size, share of the index; DIR keeps the archives
 	$(OUT)/tests/bench/bench_archive $(or $(SIZE),256MiB) $(DIR)

@@ -238,22 +238,35 @@ static void print_failing(struct alerts_talk *talk)
     }
 }
 
+/* What the rule knows, with `notices` of the alert as one more member. */
+static int print_with_notices(struct alerts_talk *talk, struct lb_str json, struct lb_str notices, const char *id)
+{
+    const char *before = "";
+    struct lb_str notice;
+    size_t at = 0;
+
+    while (json.len > 0 && json.ptr[json.len - 1] != '}')
+        json.len--;
+    printf("%.*s,\"notices\":[", (int)json.len - 1, json.ptr);
+    for (; alerts_next_notice(talk, notices, id, &at, &notice); before = ",")
+        printf("%s" LB_STR_FMT, before, LB_STR_ARG(notice));
+    printf("]}\n");
+    return EXIT_OK;
+}
+
 static int explain(struct alerts_talk *talk, const char *id, bool as_json)
 {
     struct lb_str alert = { "", 0 };
     struct lb_str notices;
     struct lb_str json;
-    struct alerts_held held;
+    struct lb_str holder;
 
     if (!alerts_find_any(talk, id, &alert, &notices) || !ask_about(talk, alert, &json))
         return talk->status == 0 ? EXIT_USAGE : EXIT_NO;
     if (as_json)
-        return print_json(json);
-    if (!alerts_read_held(talk, &held))
+        return print_with_notices(talk, json, notices, id);
+    if (!alerts_print_head(talk, alert, &holder))
         return EXIT_USAGE;
-    struct lb_str holder = alerts_holder(talk, &held, alert);
-
-    alerts_print_head(talk, alert);
     putchar('\n');
     print_rule(talk, json);
     if (member(json, "window").len > 0)
@@ -266,25 +279,16 @@ static int explain(struct alerts_talk *talk, const char *id, bool as_json)
         printf("the rule is in `mode: shadow`: nobody is told\n");
     if (alerts_print_notices(talk, notices, id) == 0)
         printf("nobody was told of it yet\n");
+    else
+        putchar('\n');
+    alerts_print_deliveries(talk, notices, id);
     print_failing(talk);
     return EXIT_OK;
 }
 
 static int run_explain(int argc, char **argv)
 {
-    const struct alerts_option options[] = { { NULL, NULL, NULL } };
-    struct alerts_line line;
-    struct alerts_talk talk;
-    int code = EXIT_USAGE;
-
-    if (!alerts_read_line(argc, argv, options, &line))
-        return EXIT_USAGE;
-    if (line.word_count != 1)
-        return alerts_usage_error("explain", "give the id of one alert");
-    if (alerts_open(&talk, line.config))
-        code = explain(&talk, line.words[0], line.json);
-    alerts_close(&talk);
-    return code;
+    return alerts_run_one(argc, argv, explain);
 }
 
 const struct alerts_command alerts_explain = {
@@ -293,7 +297,8 @@ const struct alerts_command alerts_explain = {
     .help =
         "logboom alerts explain ID [--json] [-c FILE]\n\n"
         "The window's value now against each threshold, since when which was crossed, what holds notices back, and\n"
-        "whom each notice went to; sinks that cannot deliver now, and what they were answered.\n\n"
+        "whom each notice went to; what became of it there: the answer (HTTP status, exit code), and after how many\n"
+        "tries of the present run; sinks that cannot deliver now, and what they were answered.\n\n"
         "Exit: 0 explained, 1 there is no such alert, 2 nobody answers.\n",
     .run = run_explain,
 };

@@ -264,6 +264,18 @@ static bool next_line(struct lb_str *rest, struct lb_str *line)
     return true;
 }
 
+static void write_deliveries(struct incident *self, struct lb_str notice)
+{
+    struct lb_arena *arena = &self->talk->arena;
+    struct lb_str delivery;
+    size_t at = 0;
+
+    while (alerts_next_delivery(notice, &at, &delivery))
+        lb_buffer_print(&self->readme, "  - " LB_STR_FMT " " LB_STR_FMT ": " LB_STR_FMT "\n",
+                        LB_STR_ARG(alerts_text(arena, delivery, "at")),
+                        LB_STR_ARG(alerts_text(arena, delivery, "sink")), LB_STR_ARG(alerts_outcome(arena, delivery)));
+}
+
 static void write_timeline(struct incident *self)
 {
     struct lb_arena *arena = &self->talk->arena;
@@ -278,6 +290,7 @@ static void write_timeline(struct incident *self)
                         LB_STR_ARG(alerts_text(arena, line, "timestamp")),
                         LB_STR_ARG(alerts_text(arena, line, "state")), LB_STR_ARG(alerts_text(arena, line, "message")));
         lb_buffer_print(&self->readme, " (to " LB_STR_FMT ")\n", LB_STR_ARG(sinks));
+        write_deliveries(self, line);
     }
     if (self->notices.len == 0)
         lb_buffer_append_str(&self->readme, LB_STR("Nobody was told.\n"));
@@ -297,7 +310,7 @@ static void begin_readme(struct incident *self)
                     (int)lb_time_write(self->until, ended), ended);
     lb_buffer_append_str(
         &self->readme, LB_STR("- alert.json: how it stands, or the last that was told\n- notices.jsonl: what was told, "
-                              "with the sinks\n"));
+                              "with the sinks and what became of it there\n"));
     if (self->rule == NULL)
         lb_buffer_append_str(&self->readme, LB_STR("- the rule is not in the configuration any more: records are "
                                                    "those of the key\n"));

@@ -93,6 +93,8 @@ bool open_sink(struct lb_daemon *daemon, struct lb_sink *sink, struct lb_diag *d
     sink->ledger = daemon->ledger;
     sink->moved = daemon->moved;
     sink->exit_at_eof = daemon->exit_at_eof;
+    sink->told = notice_history_told;
+    sink->told_context = daemon->history;
     return sink->type->open == NULL || sink->type->open(sink, diag) == LB_OK;
 }
 

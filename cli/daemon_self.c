@@ -33,6 +33,7 @@ struct counters {
     const struct lb_metric *failing[LB_SINKS_MAX];
     const struct lb_metric *records[LB_SOURCES_MAX];
     const struct lb_metric *parse_errors[LB_SOURCES_MAX];
+    const struct lb_metric *rotation_left[LB_SOURCES_MAX];
     const struct lb_metric *ahead;
     const struct lb_metric *lost;
 };
@@ -119,6 +120,8 @@ static void measure_source(struct self *self, const struct lb_source *source, ui
         .records = value_of(&self->counters.records[i], "logboom_records_total", labels),
         .parse_errors = value_of(&self->counters.parse_errors[i], "logboom_parse_errors_total", labels),
     };
+    int64_t left = value_of(&self->counters.rotation_left[i], "logboom_rotation_left_seconds", labels);
+    fact->rotation_left = self->counters.rotation_left[i] != NULL ? left * LB_SECOND : -1;
     fact->behind_ns = lb_streams_behind_of(self->daemon->streams, source->section.name, &fact->unread);
 }
 

@@ -6,9 +6,12 @@
 #include "lb_intake.h"
 #include "lb_json.h"
 #include "lb_log.h"
+#include "lb_metrics.h"
+#include "lb_parser.h"
 #include "lb_time.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 static void write_text(struct lb_buffer *out, const char *key, struct lb_str text)
 {
@@ -78,6 +81,31 @@ static bool write_sink(struct lb_buffer *out, const struct lb_sink *sink)
     return ok;
 }
 
+/* Who read the messages of a source since the start: {"json":120,"none":3}. Nothing, where nothing is read. */
+static void write_parsed(struct lb_buffer *out, const struct lb_source *source)
+{
+    const struct lb_parser_type *const *types = lb_parser_types();
+    char name[LB_NAME_BYTES_MAX + 1];
+    char labels[4 * LB_NAME_BYTES_MAX];
+    bool some = false;
+
+    snprintf(name, sizeof(name), LB_STR_FMT, LB_STR_ARG(source->section.name));
+    for (size_t i = 0; i == 0 || types[i - 1] != NULL; i++) { /* the first is none */
+        const char *parser = i == 0 ? "none" : types[i - 1]->module.name;
+        const struct lb_metric *metric;
+
+        lb_metric_labels(labels, sizeof(labels), "source", name, "parser", parser, (char *)NULL);
+        metric = lb_metric_find("logboom_parsed_records_total", labels);
+        if (metric == NULL)
+            continue;
+        lb_buffer_print(out, "%s\"%s\":%" PRId64, some ? "," : ",\"parsed\":{", parser,
+                        atomic_load_explicit(&metric->value, memory_order_relaxed));
+        some = true;
+    }
+    if (some)
+        lb_buffer_append_char(out, '}');
+}
+
 static bool write_source(struct lb_buffer *out, const struct lb_source *source)
 {
     struct lb_intake_state intake = { .ok = true };
@@ -93,6 +121,9 @@ static bool write_source(struct lb_buffer *out, const struct lb_source *source)
     if (source->intake != NULL)
         lb_buffer_print(out, ",\"intake_bytes\":%" PRIu64 ",\"intake_oldest_seconds\":%.1f,\"reading_back\":%s",
                         intake.bytes, (double)intake.oldest_ns / (double)LB_SECOND, intake.behind ? "true" : "false");
+    write_parsed(out, source);
+    if (source->type->status != NULL)
+        source->type->status(source, out);
     lb_buffer_append_char(out, '}');
     return intake.ok;
 }

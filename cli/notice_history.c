@@ -1,7 +1,10 @@
 /* notice_history.c - notices kept to look back at; see notice_history.h. */
 #include "notice_history.h"
 
+#include "notice_outcomes.h"
+
 #include "lb_alloc.h"
+#include "lb_clock.h"
 #include "lb_file.h"
 #include "lb_format.h"
 #include "lb_json.h"
@@ -84,12 +87,14 @@ static bool goes_to(const struct lb_batch *batch, uint32_t sink, const struct lb
     return false;
 }
 
-/* `…}` and the line end become `…,"sinks":["pager"]}`. */
+/* `…}` and the line end become `…,"sinks":["pager"],"notice_id":"…"}`. */
 static void add_sinks(struct notice_history *self, const struct lb_batch *batch, const struct lb_record *record,
                       const struct lb_strs *sinks)
 {
+    char id[LB_RECORD_ID_SIZE];
     bool any = false;
 
+    lb_record_id(batch, record, id);
     self->lines.len -= 2;
     lb_buffer_append_str(&self->lines, LB_STR(",\"sinks\":["));
     for (uint32_t i = 0; i < sinks->count; i++) {
@@ -100,7 +105,7 @@ static void add_sinks(struct notice_history *self, const struct lb_batch *batch,
         lb_buffer_append_char(&self->lines, '"');
         any = true;
     }
-    lb_buffer_append_str(&self->lines, LB_STR("]}\n"));
+    lb_buffer_print(&self->lines, "],\"notice_id\":\"%s\"}\n", id);
 }
 
 /* Open for the next lines; a full file gives way. */
@@ -144,6 +149,17 @@ void notice_history_add(struct notice_history *self, struct lb_str object)
     lb_buffer_free(&line);
 }
 
+void notice_history_told(void *history, const struct lb_delivery_outcome *outcome)
+{
+    struct lb_buffer line;
+
+    lb_buffer_init(&line, BATCH_BYTES_MAX);
+    notice_outcome_write(outcome, lb_clock_now(), &line);
+    if (!line.failed)
+        append(history, lb_buffer_str(&line));
+    lb_buffer_free(&line);
+}
+
 void notice_history_note(struct notice_history *self, const struct lb_batch *batch, const struct lb_strs *sinks)
 {
     lb_buffer_reset(&self->lines);
@@ -180,8 +196,9 @@ static bool is_asked_for(const struct notice_query *query, struct lb_str line)
            is_text(object, "alert_id", query->alert_id, &scratch);
 }
 
-/* From the end of the file backwards: the newest first. */
-static size_t find_lines(const struct notice_query *query, struct lb_str bytes, struct lb_str *found, size_t room)
+/* From the end of the file backwards: the newest first, so the outcomes of a notice before it. */
+static size_t find_lines(const struct notice_query *query, struct lb_str bytes, struct lb_str *found, size_t room,
+                         struct notice_outcomes *outcomes)
 {
     size_t count = 0;
 
@@ -191,18 +208,34 @@ static size_t find_lines(const struct notice_query *query, struct lb_str bytes, 
         size_t begin = before != NULL ? (size_t)(before - bytes.ptr) + 1 : 0;
         struct lb_str line = { bytes.ptr + begin, end - begin };
 
-        if (is_asked_for(query, line))
+        if (!notice_outcomes_take(outcomes, line) && is_asked_for(query, line))
             found[count++] = line;
         bytes.len = begin;
     }
     return count;
 }
 
-static void write_found(const struct lb_str *found, size_t count, struct lb_buffer *out)
+/* What earlier versions have noted has no id. */
+static void write_notice(struct lb_str line, struct notice_outcomes *outcomes, struct lb_buffer *out)
+{
+    struct lb_value id = lb_value_member(lb_value_of(line, LB_VALUE_OBJECT), LB_STR("notice_id"));
+
+    if (id.kind != LB_VALUE_CLEAN) {
+        lb_buffer_append_str(out, line);
+        return;
+    }
+    lb_buffer_append(out, line.ptr, line.len - 1);
+    lb_buffer_append_str(out, LB_STR(",\"deliveries\":"));
+    notice_outcomes_list(outcomes, (struct lb_str){ id.ptr, id.len }, out);
+    lb_buffer_append_char(out, '}');
+}
+
+static void write_found(const struct lb_str *found, size_t count, struct notice_outcomes *outcomes,
+                        struct lb_buffer *out)
 {
     lb_buffer_append_char(out, '[');
     for (size_t i = count; i > 0; i--) {
-        lb_buffer_append_str(out, found[i - 1]);
+        write_notice(found[i - 1], outcomes, out);
         if (i > 1)
             lb_buffer_append_char(out, ',');
     }
@@ -213,6 +246,7 @@ void notice_history_write(struct notice_history *self, const struct notice_query
 {
     size_t limit = query->limit < FOUND_MAX ? query->limit : FOUND_MAX;
     struct lb_str *found = lb_alloc((limit + 1) * sizeof(*found));
+    struct notice_outcomes outcomes = { 0 };
     struct lb_buffer newer;
     struct lb_buffer older;
     size_t count = 0;
@@ -224,10 +258,11 @@ void notice_history_write(struct notice_history *self, const struct notice_query
     enum lb_err has_older = lb_file_read(self->older, &older);
     pthread_mutex_unlock(&self->lock);
     if (found != NULL && has_newer == LB_OK)
-        count = find_lines(query, lb_buffer_str(&newer), found, limit);
+        count = find_lines(query, lb_buffer_str(&newer), found, limit, &outcomes);
     if (found != NULL && has_older == LB_OK)
-        count += find_lines(query, lb_buffer_str(&older), found + count, limit - count);
-    write_found(found, count, out);
+        count += find_lines(query, lb_buffer_str(&older), found + count, limit - count, &outcomes);
+    write_found(found, count, &outcomes, out);
+    notice_outcomes_free(&outcomes);
     lb_buffer_free(&newer);
     lb_buffer_free(&older);
     lb_free(found);

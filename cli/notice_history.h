@@ -3,15 +3,17 @@
  *
  * Each notice as a line of JSON in data_dir/alerts.history, with the sinks it
  * went to; at 8 MiB the file becomes alerts.history.1 in the place of the one
- * before. It is for people and promises nothing after a power failure: what
- * must not be lost is what the sinks have. Notes are taken on the engine's
- * thread, questions answered on any.
+ * before. What became of a notice at each sink is a line of its own, written
+ * before the sink's mark goes on. It is for people and promises nothing after a
+ * power failure: what must not be lost is what the sinks have. Notes are taken
+ * on the engine's thread, outcomes on the sinks', questions answered on any.
  */
 #ifndef NOTICE_HISTORY_H
 #define NOTICE_HISTORY_H
 
 #include "lb_batch.h"
 #include "lb_buffer.h"
+#include "lb_sink.h"
 
 struct notice_history;
 
@@ -33,7 +35,10 @@ void notice_history_note(struct notice_history *self, const struct lb_batch *bat
 /* A JSON object without line end, of something else that was done for an alert. Any thread. */
 void notice_history_add(struct notice_history *self, struct lb_str object);
 
-/* As a JSON array, the oldest first. */
+/* What became of one of them: see lb_sink.h. `history` is the context. Any thread. */
+void notice_history_told(void *history, const struct lb_delivery_outcome *outcome);
+
+/* As a JSON array, the oldest first; each with what is known of its `deliveries`. */
 void notice_history_write(struct notice_history *self, const struct notice_query *query, struct lb_buffer *out);
 
 #endif

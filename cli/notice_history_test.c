@@ -48,7 +48,9 @@ static void note(struct fixture *self, const char *rule, int64_t at, unsigned bi
     struct lb_record record = { .time_ns = BEGIN + at, .level = LB_LEVEL_NONE, .flags = LB_RECORD_ALERT };
     uint32_t index = 0;
     struct lb_selection selections[2] = { { 0 } };
-    struct lb_batch batch = { .records = &record, .record_count = 1, .selections = selections };
+    struct lb_batch batch = {
+        .records = &record, .record_count = 1, .selections = selections, .origin = 0xab, .position = self->noted++
+    };
 
     memset(message, 'x', padding);
     record.message = lb_value_text((struct lb_str){ message, padding });
@@ -91,7 +93,8 @@ static void finds_by_rule_id_and_time(void **state)
     note(self, "a", 2 * MINUTE, 0, 0);
     query.rule = LB_STR("b");
     assert_string_equal(ask(self, query), "[{\"timestamp\":\"2026-12-01T00:01:00Z\",\"message\":\"\",\"rule\":\"b\","
-                                          "\"alert_id\":\"00ff\",\"sinks\":[\"pager\",\"mail\"]}]");
+                                          "\"alert_id\":\"00ff\",\"sinks\":[\"pager\",\"mail\"],"
+                                          "\"notice_id\":\"00000000000000ab-1\",\"deliveries\":[]}]");
     query = all();
     query.limit = 1;
     assert_non_null(strstr(ask(self, query), "00:02:00Z"));
@@ -145,14 +148,71 @@ static void what_is_damaged_is_passed_over(void **state)
     assert_null(strstr(text, "nonsense"));
 }
 
+/* What a sink says of the notice that was noted as that one; here 12:00:00 is whenever it is said. */
+static void say(struct fixture *self, const char *sink, const char *id, const char *answer, bool refused)
+{
+    lb_clock_set(BEGIN);
+    notice_history_told(self->history, &(struct lb_delivery_outcome){ .sink = lb_str_from(sink),
+                                                                      .record = lb_str_from(id),
+                                                                      .refused = refused,
+                                                                      .answer = lb_str_from(answer),
+                                                                      .attempts = refused ? 3 : 0 });
+    lb_clock_set(LB_TIME_NONE);
+}
+
+static void outcomes_stand_with_their_notices(void **state)
+{
+    struct fixture *self = *state;
+
+    note(self, "a", 0, 3, 0);
+    note(self, "b", MINUTE, 1, 0);
+    say(self, "mail", "00000000000000ab-0", "the server said \"no\"", true);
+    say(self, "pager", "00000000000000ab-1", "HTTP 202", false);
+    say(self, "pager", "00000000000000ab-0", "HTTP 202", false);
+    say(self, "pager", "00000000000000ab-7", "of no notice", false);
+    char *text = ask(self, all());
+
+    assert_non_null(strstr(
+        text,
+        "\"notice_id\":\"00000000000000ab-0\",\"deliveries\":["
+        "{\"sink\":\"mail\",\"at\":\"2026-12-01T00:00:00Z\",\"result\":\"refused\",\"answer\":\"the server said "
+        "\\\"no\\\"\",\"attempts\":3},"
+        "{\"sink\":\"pager\",\"at\":\"2026-12-01T00:00:00Z\",\"result\":\"delivered\",\"answer\":\"HTTP 202\"}]}"));
+    assert_non_null(strstr(text, "\"notice_id\":\"00000000000000ab-1\",\"deliveries\":[{\"sink\":\"pager\","));
+    assert_null(strstr(text, "of no notice"));
+}
+
+/* The file as earlier versions wrote it, and an outcome whose notice is in the file that was full. */
+static void files_of_before_are_read_too(void **state)
+{
+    struct fixture *self = *state;
+    struct notice_query query = all();
+    FILE *file = fopen(self->path, "w");
+
+    fputs("{\"timestamp\":\"2026-12-01T00:00:00Z\",\"rule\":\"old\",\"alert_id\":\"00ff\",\"sinks\":[\"pager\"]}\n",
+          file);
+    fclose(file);
+    note(self, "first", MINUTE, 1, 0);
+    for (int i = 0; i < 9; i++)
+        note(self, "filling", 2 * MINUTE, 1, 1024 * 1024);
+    note(self, "last", 3 * MINUTE, 1, 0);
+    say(self, "pager", "00000000000000ab-0", "HTTP 200", false);
+    query.rule = LB_STR("old");
+    assert_string_equal(ask(self, query),
+                        "[{\"timestamp\":\"2026-12-01T00:00:00Z\",\"rule\":\"old\",\"alert_id\":\"00ff\","
+                        "\"sinks\":[\"pager\"]}]");
+    query.rule = LB_STR("first");
+    assert_non_null(strstr(ask(self, query), "\"answer\":\"HTTP 200\""));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(finds_by_rule_id_and_time),
-        TEST(a_full_file_gives_way_once),
-        TEST(what_is_damaged_is_passed_over),
+        TEST(finds_by_rule_id_and_time),      TEST(a_full_file_gives_way_once),
+        TEST(what_is_damaged_is_passed_over), TEST(outcomes_stand_with_their_notices),
+        TEST(files_of_before_are_read_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@ enum {
 
 #define JOURNAL "alerts"
 
-static const char *const names[] = { "ledger", "alerts.state", "alerts.state.new", "silences" };
+static const char *const names[] = { "ledger", "alerts.state", "alerts.state.new", "silences", NULL };
 
 static void file_path(const struct offline *self, const char *name, char *path, size_t size)
 {
@@ -37,14 +37,9 @@ static void file_path(const struct offline *self, const char *name, char *path, 
 
 static bool make_dir(struct offline *self)
 {
-    const char *base = getenv("TMPDIR");
-    int len = snprintf(self->dir, sizeof(self->dir), "%s/logboom.XXXXXX",
-                       base != NULL && *base != '\0' && strlen(base) < 64 ? base : "/tmp");
-
-    if (len > 0 && (size_t)len < sizeof(self->dir) && mkdtemp(self->dir) != NULL)
+    if (temporary_dir_make(self->dir))
         return true;
-    fprintf(stderr, "logboom: cannot make a directory in %s: %s\n", base != NULL ? base : "/tmp", strerror(errno));
-    self->dir[0] = '\0';
+    fprintf(stderr, "logboom: cannot make a directory below TMPDIR: %s\n", strerror(errno));
     return false;
 }
 
@@ -79,7 +74,7 @@ void offline_close(struct offline *self)
         lb_pool_free(self->pool);
     if (self->dir[0] != '\0') {
         offline_forget(self);
-        rmdir(self->dir);
+        temporary_dir_remove(self->dir, names);
     }
     *self = (struct offline){ .config = NULL };
 }
@@ -248,12 +243,7 @@ static void remove_journal(const struct offline *self)
 
 void offline_forget(const struct offline *self)
 {
-    char path[128];
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        file_path(self, names[i], path, sizeof(path));
-        unlink(path);
-    }
+    temporary_dir_clear(self->dir, names);
     remove_journal(self);
 }
 

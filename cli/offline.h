@@ -11,6 +11,8 @@
 #ifndef OFFLINE_H
 #define OFFLINE_H
 
+#include "temporary_dir.h"
+
 #include "lb_alert_steps.h"
 #include "lb_buffer.h"
 #include "lb_conf.h"
@@ -37,7 +39,7 @@ struct offline {
     struct lb_route_plan plan;
     struct lb_worker *worker;
     struct lb_judge *judge; /* NULL: no filter has a memory */
-    char dir[96];
+    char dir[TEMPORARY_DIR_SIZE];
     struct lb_ledger *ledger;
     struct lb_strs consumers;
     struct lb_streams *streams;

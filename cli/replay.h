@@ -12,6 +12,7 @@
 #define REPLAY_H
 
 #include "progress.h"
+#include "temporary_dir.h"
 
 #include "lb_conf.h"
 
@@ -68,7 +69,7 @@ void letter_file_close(struct letter_file *file);
 
 struct replay {
     struct lb_config *config;
-    char dir[64]; /* for a ledger that nobody needs afterwards */
+    char dir[TEMPORARY_DIR_SIZE]; /* for a ledger that nobody needs afterwards */
     struct lb_ledger *ledger;
     struct lb_streams *streams;
     struct lb_stream *stream; /* of all batches; their ids come from their origin */

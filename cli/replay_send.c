@@ -51,14 +51,10 @@ volatile sig_atomic_t replay_interrupted;
 
 static bool open_ledger(struct replay *self)
 {
-    const char *tmp = getenv("TMPDIR");
     char path[sizeof(self->dir) + 8];
 
-    if (snprintf(self->dir, sizeof(self->dir), "%.40s/logboom.XXXXXX", tmp != NULL ? tmp : "/tmp") < 0 ||
-        mkdtemp(self->dir) == NULL) {
-        self->dir[0] = '\0';
+    if (!temporary_dir_make(self->dir))
         return false;
-    }
     snprintf(path, sizeof(path), "%s/ledger", self->dir);
     return lb_ledger_open(&self->ledger, path) == LB_OK;
 }
@@ -124,20 +120,10 @@ static void close_sink(struct replay *self, uint32_t i)
     lb_delivery_free(sink);
 }
 
-static void remove_dir(const char *dir)
-{
-    static const char *const names[] = { "ledger", "refused" };
-    char path[128];
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-        unlink(path);
-    }
-    rmdir(dir);
-}
-
 void replay_close(struct replay *self)
 {
+    static const char *const names[] = { "ledger", "refused", NULL };
+
     for (uint32_t i = 0; i < self->config->sink_count; i++)
         close_sink(self, i);
     if (self->stream != NULL)
@@ -148,8 +134,7 @@ void replay_close(struct replay *self)
         lb_ledger_close(self->ledger);
     if (self->window != NULL)
         free_window(self->window);
-    if (self->dir[0] != '\0')
-        remove_dir(self->dir);
+    temporary_dir_remove(self->dir, names);
 }
 
 /* --- a sink -------------------------------------------------------------------------- */

@@ -306,6 +306,22 @@ static void judge_lag(struct report *report, struct thing *thing, const struct s
             span(source->behind_ns, time), bytes_text((double)source->unread, bytes), grows ? ", and more comes" : "");
 }
 
+static void judge_rotation(struct report *report, struct thing *thing, const struct self_source *source)
+{
+    int64_t limit = report->options->rotation_ns;
+    bool told = thing->since[LB_SELF_ROTATION] != 0;
+    int64_t left = source->rotation_left;
+    char time[32];
+    char bytes[32];
+
+    if (left < 0 || left >= limit + (told ? limit / 4 : 0))
+        thing->since[LB_SELF_ROTATION] = 0;
+    else
+        say(report, thing, LB_SELF_ROTATION, LB_SEVERITY_HIGH,
+            "%s are not read, and rotation begins to take them in about %s", bytes_text((double)source->unread, bytes),
+            span(left, time));
+}
+
 /* Silence leaves the picture of what was before as it is, until it has ended. */
 static void end_period(struct thing *thing)
 {
@@ -383,6 +399,7 @@ uint32_t self_watch_step(struct self_watch *self, const struct lb_self_options *
             continue;
         judge_parsing(&report, thing, &facts->sources[i]);
         judge_lag(&report, thing, &facts->sources[i]);
+        judge_rotation(&report, thing, &facts->sources[i]);
         judge_silence(&report, thing, &facts->sources[i]);
     }
     if ((thing = thing_of(self, THING_WHOLE, "", facts->now)) != NULL)

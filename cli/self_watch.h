@@ -33,7 +33,8 @@ struct self_source {
     int64_t records; /* so far */
     int64_t parse_errors;
     int64_t behind_ns;
-    uint64_t unread; /* bytes */
+    uint64_t unread;       /* bytes */
+    int64_t rotation_left; /* until rotation takes some of them, ns; below 0: nothing is known of that */
 };
 
 struct self_facts {

@@ -12,6 +12,7 @@ static const struct lb_self_options options = { .enabled = true,
                                                 .sink_ns = 2 * MINUTE,
                                                 .behind_ns = 5 * MINUTE,
                                                 .silent_ns = 15 * MINUTE,
+                                                .rotation_ns = 15 * MINUTE,
                                                 .parse_errors = 5,
                                                 .parse_errors_least = 100,
                                                 .clock_least = 100 };
@@ -31,7 +32,7 @@ static int set_up(void **state)
     self->facts = (struct self_facts){ .now = BEGIN, .disk_count = 1, .sink_count = 1, .source_count = 1 };
     self->facts.disks[0] = (struct self_disk){ "/data", 1000, 500 };
     self->facts.sinks[0] = (struct self_sink){ .name = "hook", .problem = "", .dead_letter_last = "" };
-    self->facts.sources[0] = (struct self_source){ .name = "app" };
+    self->facts.sources[0] = (struct self_source){ .name = "app", .rotation_left = -1 };
     *state = self;
     return 0;
 }
@@ -256,6 +257,31 @@ static void what_is_no_more_is_forgotten(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void unread_lines_that_rotation_takes(void **state)
+{
+    struct fixture *self = *state;
+
+    pass(self, MINUTE, 1);
+    expect_none(self);
+    self->facts.sources[0].unread = 3 * 1024 * 1024;
+    self->facts.sources[0].rotation_left = 16 * MINUTE;
+    pass(self, LB_SECOND, 1);
+    expect_none(self);
+    self->facts.sources[0].rotation_left = 4 * MINUTE;
+    pass(self, LB_SECOND, 1);
+    expect(self, LB_SELF_ROTATION, LB_SEVERITY_HIGH, "app",
+           "3.0 MiB are not read, and rotation begins to take them in about 4m");
+    self->facts.sources[0].rotation_left = 18 * MINUTE; /* not clearly above its limit */
+    pass(self, LB_SECOND, 1);
+    expect(self, LB_SELF_ROTATION, LB_SEVERITY_HIGH, "app", "18m");
+    self->facts.sources[0].rotation_left = 0;
+    pass(self, LB_SECOND, 1);
+    expect(self, LB_SELF_ROTATION, LB_SEVERITY_HIGH, "app", "about 0s");
+    self->facts.sources[0].rotation_left = 24 * 60 * MINUTE;
+    pass(self, LB_SECOND, 1);
+    expect_none(self);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +292,7 @@ int main(void)
         TEST(parse_errors),
         TEST(few_records_are_no_sign),
         TEST(a_source_behind),
+        TEST(unread_lines_that_rotation_takes),
         TEST(a_source_that_was_busy),
         TEST(a_source_that_is_often_silent),
         TEST(a_clock_and_lost_alerts),

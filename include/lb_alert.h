@@ -172,6 +172,7 @@ struct lb_alert_rule {
     int64_t cooldown_ns;
     int64_t for_ns;
     int64_t hold_ns;           /* no threshold crossed for so long: resolved; less than `lateness` means that */
+    int64_t settle_ns;         /* how long an end waits to be told, where it may come back soon */
     int64_t repeat_ns;         /* told again while it fires; 0: not */
     struct lb_threshold clear; /* not set, or what the value must cross before the lowest severity ends */
     struct lb_str text;        /* optional words for people; `{service}` and `{value}` are replaced */
@@ -207,6 +208,8 @@ struct lb_alert_rule {
     uint32_t owner;
     uint32_t part;
 };
+
+enum { LB_ALERT_SETTLE_BY_HOLD = -1 }; /* `settle` is not said: it follows from `hold` */
 
 /* How a route tells, besides where to. */
 struct lb_alert_manner {

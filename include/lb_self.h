@@ -23,6 +23,7 @@ enum lb_self_check {
     LB_SELF_CLOCK,         /* records from the future */
     LB_SELF_ALERTS_LOST,   /* nobody was told of an alert */
     LB_SELF_DEAD_LETTERS,  /* of a sink: records were refused for good */
+    LB_SELF_ROTATION,      /* of a source: what it has not read will be deleted */
     LB_SELF_CHECKS
 };
 
@@ -46,6 +47,7 @@ struct lb_self_options {
     int64_t sink_ns;
     int64_t behind_ns;
     int64_t silent_ns;
+    int64_t rotation_ns;
     double parse_errors; /* per cent of the records */
     uint64_t parse_errors_least;
     uint64_t clock_least; /* records */

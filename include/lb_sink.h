@@ -53,6 +53,15 @@ struct lb_sink_options {
 struct lb_buffer;
 struct lb_dead_letters;
 
+/* What became of a notice of an alert. */
+struct lb_delivery_outcome {
+    struct lb_str sink;
+    struct lb_str record; /* its id, by lb_record_id() */
+    bool refused;         /* for good; otherwise it is delivered */
+    struct lb_str answer; /* for a person: "HTTP 202", "exit 0" */
+    uint32_t attempts;    /* of this run; 0: nobody counts */
+};
+
 struct lb_sink {
     const struct lb_sink_type *type;
     struct lb_section section; /* section.name is the sink's name */
@@ -63,6 +72,8 @@ struct lb_sink {
     struct lb_str data_dir;
     bool moved;       /* data_dir was copied or restored since the last run: inodes in the ledger say nothing */
     bool exit_at_eof; /* the run ends when all is read: work that can wait, like sealing, is left to the next one */
+    void (*told)(void *context, const struct lb_delivery_outcome *outcome); /* NULL: nobody asks. Any thread */
+    void *told_context;
     struct lb_delivery *delivery;         /* its queue and thread */
     struct lb_dead_letters *dead_letters; /* NULL before the first one */
 };
@@ -70,6 +81,7 @@ struct lb_sink {
 struct lb_sink_type {
     struct lb_module module;
     bool network; /* what is behind it may be away for hours: spools unless told otherwise */
+    bool tells;   /* it says itself what became of each notice of an alert, by lb_delivery_told() */
     bool topics;  /* it can send its dead letters to a topic, and falls back to the file by itself */
 
     /* Optional; for `check`: certificates, directories, patterns. Leaves nothing open. */
@@ -175,6 +187,13 @@ void lb_delivery_fine(struct lb_sink *sink);
 
 /* Counts records that left, and their bytes on the wire or disk. */
 void lb_delivery_count(struct lb_sink *sink, uint64_t records, uint64_t bytes);
+
+/*
+ * What a peer answered to a notice of an alert, said before its token is done: so what the ledger counts as delivered
+ * has its outcome. lb_delivery_dead_letter() says by itself that one was refused. Any thread.
+ */
+void lb_delivery_told(const struct lb_sink *sink, const char *record_id, const char *answer, uint32_t attempts);
+void lb_delivery_refused(const struct lb_sink *sink, struct lb_str record_id, const char *reason, uint32_t attempts);
 
 /* --- dead letters: what is refused for good ------------------------------- */
 

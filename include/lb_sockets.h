@@ -23,6 +23,9 @@ void lb_sockets_receive(void);
  */
 int lb_sockets_take(const struct addrinfo *address, struct lb_str name);
 
+/* A further one of that address, which nobody took yet (ReusePort=yes). -1: there is none. */
+int lb_sockets_take_another(const struct addrinfo *address);
+
 /* Warns of those that nobody took. */
 void lb_sockets_tell_unused(void);
 

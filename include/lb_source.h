@@ -101,6 +101,9 @@ struct lb_source_type {
      */
     void (*safe)(struct lb_source *source, uint64_t number);
 
+    /* Optional: adds members, each behind a comma, to what /api/v1/status says of it. Any thread, while it is open. */
+    void (*status)(const struct lb_source *source, struct lb_buffer *out);
+
     void (*close)(struct lb_source *source); /* on its loop, or after that has ended; frees what open() made */
 };
 

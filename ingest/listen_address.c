@@ -140,12 +140,23 @@ static void set(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+/* `fd` or -1; errno is that of what failed. */
+static int bound_or_closed(int fd, bool bound)
+{
+    int error = errno;
+
+    if (bound)
+        return fd;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
 static int bind_socket(struct listen_address *address, const struct addrinfo *found, mode_t mode)
 {
     if (found->ai_family == AF_UNIX)
         return listen_unix_bind(address, mode);
     int fd = socket(found->ai_family, address->type | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
-    int error;
 
     if (fd < 0)
         return -1;
@@ -154,12 +165,8 @@ static int bind_socket(struct listen_address *address, const struct addrinfo *fo
     /* [::] beside 0.0.0.0 must work, and no host at all means both: whatever the system's default is. */
     if (found->ai_family == AF_INET6)
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !address->every);
-    if (bind(fd, found->ai_addr, found->ai_addrlen) == 0 && (address->type == SOCK_DGRAM || listen(fd, BACKLOG) == 0))
-        return fd;
-    error = errno;
-    close(fd);
-    errno = error;
-    return -1;
+    return bound_or_closed(fd, bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                                   (address->type == SOCK_DGRAM || listen(fd, BACKLOG) == 0));
 }
 
 int listen_address_bind(struct listen_address *address, const struct addrinfo *found, const struct lb_section *section,
@@ -167,12 +174,41 @@ int listen_address_bind(struct listen_address *address, const struct addrinfo *f
 {
     int fd = lb_sockets_take(found, section->name);
 
+    address->passed = fd >= 0;
     if (fd < 0)
         fd = bind_socket(address, found, mode);
     if (fd < 0)
         lb_diag_error(diag, lb_section_place(section, "listen"), "cannot listen on '" LB_STR_FMT "': %s%s",
                       LB_STR_ARG(address->text), strerror(errno), advice(errno));
     return fd;
+}
+
+int listen_address_bind_beside(int first, bool *passed)
+{
+    struct sockaddr_storage bound = { 0 };
+    socklen_t size = sizeof(bound);
+    int only6 = 0;
+    socklen_t only6_size = sizeof(only6);
+
+    if (getsockname(first, (struct sockaddr *)&bound, &size) != 0)
+        return -1;
+    const struct addrinfo found = { .ai_family = bound.ss_family,
+                                    .ai_socktype = SOCK_DGRAM,
+                                    .ai_addr = (struct sockaddr *)&bound,
+                                    .ai_addrlen = size };
+    int fd = lb_sockets_take_another(&found);
+
+    *passed = fd >= 0;
+    if (fd >= 0)
+        return fd;
+    fd = socket(bound.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    set(first, SOL_SOCKET, SO_REUSEPORT, 1);
+    set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (getsockopt(first, IPPROTO_IPV6, IPV6_V6ONLY, &only6, &only6_size) == 0 && bound.ss_family == AF_INET6)
+        set(fd, IPPROTO_IPV6, IPV6_V6ONLY, only6);
+    return bound_or_closed(fd, bind(fd, (struct sockaddr *)&bound, size) == 0);
 }
 
 bool listen_address_is(int fd, const struct addrinfo *found)

@@ -31,6 +31,7 @@ struct listen_address {
     bool every; /* no host: all addresses, of IPv4 too */
     struct addrinfo *found;
     struct listen_path bound; /* by listen_address_bind(), for who listens on it */
+    bool passed;              /* likewise: the socket was passed to us */
 
     /* What `found` is for a path. */
     struct addrinfo local;
@@ -45,6 +46,12 @@ void listen_address_free(struct listen_address *address);
 /* A bound, non-blocking socket, listening if it is a stream's; `mode` is that of a path. -1 with an error in `diag`. */
 int listen_address_bind(struct listen_address *address, const struct addrinfo *found, const struct lb_section *section,
                         mode_t mode, struct lb_diag *diag);
+
+/*
+ * Another datagram socket on the address and port of `first`, which gets SO_REUSEPORT for it; one that was passed for
+ * that address and is not in use yet comes first. -1: errno says why.
+ */
+int listen_address_bind_beside(int first, bool *passed);
 
 /* True when the socket is bound to that address. */
 bool listen_address_is(int fd, const struct addrinfo *found);

@@ -63,6 +63,18 @@ static bool has_name(int i, struct lb_str name, int type)
     return passed[i].name != NULL && lb_str_is(name, passed[i].name) && sd_is_socket(passed[i].fd, AF_UNSPEC, type, -1);
 }
 
+/* The one of that address that was taken the least; -1: none has it. */
+static int find_address(const struct addrinfo *address)
+{
+    int found = -1;
+
+    for (int i = 0; i < passed_count; i++) {
+        if (listen_address_is(passed[i].fd, address) && (found < 0 || passed[i].taken < passed[found].taken))
+            found = i;
+    }
+    return found;
+}
+
 /* Several may have one name, and all are taken again after a reload: in turns. -1: none has it. */
 static int find_name(struct lb_str name, int type)
 {
@@ -92,16 +104,27 @@ static int copy_of(int i, const struct addrinfo *address)
 
 int lb_sockets_take(const struct addrinfo *address, struct lb_str name)
 {
-    int found = -1;
     int fd = -1;
 
     lb_sockets_receive();
     pthread_mutex_lock(&lock);
-    for (int i = 0; i < passed_count && found < 0; i++)
-        found = listen_address_is(passed[i].fd, address) ? i : -1;
+    int found = find_address(address);
     if (found < 0)
         found = find_name(name, address->ai_socktype);
     if (found >= 0)
+        fd = copy_of(found, address);
+    pthread_mutex_unlock(&lock);
+    return fd;
+}
+
+int lb_sockets_take_another(const struct addrinfo *address)
+{
+    int fd = -1;
+
+    lb_sockets_receive();
+    pthread_mutex_lock(&lock);
+    int found = find_address(address);
+    if (found >= 0 && passed[found].taken == 0)
         fd = copy_of(found, address);
     pthread_mutex_unlock(&lock);
     return fd;

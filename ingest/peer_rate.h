@@ -3,7 +3,7 @@
  *
  * A peer's bucket fills at `records` in `per`, up to `burst`. The table has a fixed size; a peer that is not in it
  * takes the place of the one that was quiet the longest, and begins with a full bucket. What is held back is counted
- * for each peer, and told. One thread; nothing is allocated after the start.
+ * for each peer, and told. One thread at a time; nothing is allocated after the start.
  */
 #ifndef PEER_RATE_H
 #define PEER_RATE_H

@@ -10,7 +10,7 @@
  * name of its directory. They are read once, when the stream is opened.
  */
 #include "container_lines.h"
-#include "tail.h"
+#include "docker_rotation.h"
 
 #include "lb_alloc.h"
 #include "lb_json.h"
@@ -266,6 +266,11 @@ static void describe(struct lb_stream *stream, const char *path)
 
 /* --- the source ---------------------------------------------------------------------------- */
 
+struct docker_state {
+    struct lb_tail_state tail; /* at the front, as the functions of tails want it */
+    struct docker_rotation *rotation;
+};
+
 static const struct lb_option options[] = {
     { .name = "include",
       .kind = LB_OPTION_STRINGS,
@@ -351,7 +356,14 @@ static enum lb_err check_source(struct lb_source *source, struct lb_diag *diag)
     return lb_tail_source_check(source, diag);
 }
 
-static const struct lb_tail_kind kind = { .describe = describe, .whole = count_whole };
+static void look(const struct lb_tail *tail, int64_t now)
+{
+    const struct docker_state *self = tail->source->state;
+
+    docker_rotation_look(self->rotation, tail, now);
+}
+
+static const struct lb_tail_kind kind = { .describe = describe, .whole = count_whole, .look = look };
 
 static enum lb_err open_source(struct lb_source *source, struct lb_diag *diag)
 {
@@ -361,14 +373,39 @@ static enum lb_err open_source(struct lb_source *source, struct lb_diag *diag)
     if (found.count > 0)
         LB_WARN("source.docker", LOCAL_DRIVER " source=" LB_STR_FMT " containers=%u such_as=%s",
                 LB_STR_ARG(source->section.name), found.count, found.example);
-    return lb_tail_source_open(source, &kind, diag);
+    struct docker_state *self = source->state;
+    self->rotation = docker_rotation_new(source);
+    if (self->rotation == NULL) {
+        lb_diag_error(diag, lb_section_place(&source->section, ""), "out of memory while opening source " LB_STR_FMT,
+                      LB_STR_ARG(source->section.name));
+        return LB_NOMEM;
+    }
+    enum lb_err err = lb_tail_source_open(source, &kind, diag);
+    if (err != LB_OK)
+        docker_rotation_free(self->rotation);
+    return err;
+}
+
+static void tell_status(const struct lb_source *source, struct lb_buffer *out)
+{
+    const struct docker_state *self = source->state;
+
+    docker_rotation_status(self->rotation, out);
+}
+
+static void close_source(struct lb_source *source)
+{
+    struct docker_state *self = source->state;
+
+    lb_tail_source_close(source);
+    docker_rotation_free(self->rotation);
 }
 
 const struct lb_source_type lb_source_docker = {
     .module = { .name = "docker",
                 .help =
                     "follows the logs of Docker containers (json-file), with the container's name, image and service",
-                .state_size = sizeof(struct lb_tail_state),
+                .state_size = sizeof(struct docker_state),
                 .options = options },
     .file_like = true,
     .multiline = true,
@@ -379,5 +416,6 @@ const struct lb_source_type lb_source_docker = {
     .open = open_source,
     .stop = lb_tail_source_stop,
     .resume = lb_tail_source_resume,
-    .close = lb_tail_source_close,
+    .status = tell_status,
+    .close = close_source,
 };

@@ -132,14 +132,23 @@ static void no_event_is_cut(void **state)
     lb_multiline_free(rule);
 }
 
+/* What a tail of this source looks for in its state. */
+static void be_docker(struct world *world, struct docker_state *docker)
+{
+    *docker = (struct docker_state){ .rotation = docker_rotation_new(&world->source) };
+    world->kind = &kind;
+    world->source.state = docker;
+}
+
 static void a_run_that_is_cut_by_the_end_of_the_file_waits(void **state)
 {
     struct world world;
+    struct docker_state docker;
 
     (void)state;
     lb_log_level = LB_LEVEL_ERROR;
     world_init(&world, "*.log");
-    world.kind = &kind;
+    be_docker(&world, &docker);
     lb_clock_set(lb_clock_now());
     world_write(&world, "log/c-json.log", OUT("whole\\n") OUT("part"));
     world_start(&world);
@@ -158,19 +167,21 @@ static void a_run_that_is_cut_by_the_end_of_the_file_waits(void **state)
     assert_int_equal(world.committed[0].count, 2);
     world_stop(&world);
     world_free(&world);
+    docker_rotation_free(docker.rotation);
 }
 
 static void a_run_of_many_parts_is_one_batch(void **state)
 {
     enum { PARTS = 40, PART_BYTES = 16 * 1024 };
     struct world world;
+    struct docker_state docker;
     char *part = malloc(PART_BYTES + 1);
 
     (void)state;
     memset(part, 'x', PART_BYTES);
     part[PART_BYTES] = '\0';
     world_init(&world, "*.log");
-    world.kind = &kind;
+    be_docker(&world, &docker);
     for (unsigned i = 0; i <= PARTS; i++) {
         world_write(&world, "log/c-json.log", "{\"log\":\"");
         world_write(&world, "log/c-json.log", part);
@@ -184,6 +195,7 @@ static void a_run_of_many_parts_is_one_batch(void **state)
     assert_int_equal(world.committed[0].count, PARTS + 1);
     free(part);
     world_free(&world);
+    docker_rotation_free(docker.rotation);
 }
 
 /* --- facts ------------------------------------------------------------------------------- */

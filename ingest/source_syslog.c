@@ -38,6 +38,9 @@ const struct lb_option syslog_options[] = {
     { "receive_buffer", LB_OPTION_SIZE, MEMBER(receive_buffer), "4MiB",
       "What the kernel keeps of datagrams that have not been read; the sysctl net.core.rmem_max bounds it", 0, NULL,
       NULL, 0, 1 << 30 },
+    { "udp_sockets", LB_OPTION_COUNT, MEMBER(udp_sockets), "1",
+      "Sockets and threads for each udp:// address; the kernel deals out the senders among them, each with its port", 0,
+      NULL, NULL, 1, SYSLOG_UDP_SOCKETS_MAX },
     { "idle_timeout", LB_OPTION_DURATION, MEMBER(idle_timeout_ns), NULL,
       "Closes a connection that sends nothing for so long; 0 never does", 0, NULL, NULL, 0, 0 },
     { "handshake_timeout", LB_OPTION_DURATION, MEMBER(handshake_timeout_ns), "10s",
@@ -48,25 +51,37 @@ const struct lb_option syslog_options[] = {
 
 /* --- batches ---------------------------------------------------------------------- */
 
+/* With the lock. */
+static void wait_for_credit(struct syslog_source *self, struct syslog_waiter *waiter)
+{
+    if (waiter->waiting || self->stopped)
+        return;
+    waiter->waiting = true;
+    waiter->next = NULL;
+    *self->last_waiter = waiter;
+    self->last_waiter = &waiter->next;
+}
+
 struct lb_batch *syslog_take(struct syslog_source *self, size_t bytes, struct lb_stream *stream,
                              struct syslog_waiter *waiter)
 {
     struct lb_batch *batch = lb_pool_take(self->source->share, bytes, stream);
 
-    if (batch != NULL) {
+    if (batch == NULL) {
+        /* Asked again under the lock: a call for credit that comes from now on finds the waiter in the list. */
+        pthread_mutex_lock(&self->lock);
+        batch = lb_pool_take(self->source->share, bytes, stream);
+        if (batch == NULL)
+            wait_for_credit(self, waiter);
+        pthread_mutex_unlock(&self->lock);
+    }
+    if (batch != NULL)
         batch->counted = true;
-        return batch;
-    }
-    if (!waiter->waiting && !self->stopped) {
-        waiter->waiting = true;
-        waiter->next = NULL;
-        *self->last_waiter = waiter;
-        self->last_waiter = &waiter->next;
-    }
-    return NULL;
+    return batch;
 }
 
-void syslog_stop_waiting(struct syslog_source *self, struct syslog_waiter *waiter)
+/* With the lock. */
+static void leave_queue(struct syslog_source *self, struct syslog_waiter *waiter)
 {
     struct syslog_waiter **link = &self->waiters;
 
@@ -78,6 +93,13 @@ void syslog_stop_waiting(struct syslog_source *self, struct syslog_waiter *waite
     if (waiter->next == NULL)
         self->last_waiter = link;
     waiter->waiting = false;
+}
+
+void syslog_stop_waiting(struct syslog_source *self, struct syslog_waiter *waiter)
+{
+    pthread_mutex_lock(&self->lock);
+    leave_queue(self, waiter);
+    pthread_mutex_unlock(&self->lock);
 }
 
 uint64_t syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *position)
@@ -112,6 +134,18 @@ bool syslog_note(struct syslog_source *self, struct lb_batch *batch, size_t star
 
 /* --- rates ---------------------------------------------------------------------------- */
 
+void syslog_rates_lock(struct syslog_source *self)
+{
+    if (self->peers != NULL)
+        pthread_mutex_lock(&self->rates_lock);
+}
+
+void syslog_rates_unlock(struct syslog_source *self)
+{
+    if (self->peers != NULL)
+        pthread_mutex_unlock(&self->rates_lock);
+}
+
 bool syslog_admit(struct syslog_source *self, const struct in6_addr *peer)
 {
     if (self->peers == NULL || peer_rate_admit(self->peers, peer, lb_clock_monotonic()))
@@ -136,7 +170,9 @@ static void on_tell(evutil_socket_t fd, short what, void *context)
     struct syslog_source *self = context;
 
     (void)fd, (void)what;
+    syslog_rates_lock(self);
     peer_rate_tell(self->peers);
+    syslog_rates_unlock(self);
 }
 
 static bool open_rate(struct syslog_source *self)
@@ -152,19 +188,38 @@ static bool open_rate(struct syslog_source *self)
 
 /* --- credit ------------------------------------------------------------------------- */
 
+static struct syslog_waiter *last_in_queue(struct syslog_source *self)
+{
+    struct syslog_waiter *last = NULL;
+
+    pthread_mutex_lock(&self->lock);
+    for (struct syslog_waiter *waiter = self->waiters; waiter != NULL; waiter = waiter->next)
+        last = waiter;
+    pthread_mutex_unlock(&self->lock);
+    return last;
+}
+
+/* NULL: nobody waits, or the source has stopped. */
+static struct syslog_waiter *take_first(struct syslog_source *self)
+{
+    pthread_mutex_lock(&self->lock);
+    struct syslog_waiter *first = self->stopped ? NULL : self->waiters;
+    if (first != NULL)
+        leave_queue(self, first);
+    pthread_mutex_unlock(&self->lock);
+    return first;
+}
+
 /* Those that get nothing again go to the end of a new queue; each is tried once. */
 static void resume_all(void *context)
 {
     struct syslog_source *self = context;
-    struct syslog_waiter *last = NULL;
+    const struct syslog_waiter *last = self->source != NULL ? last_in_queue(self) : NULL;
+    struct syslog_waiter *waiter;
 
-    for (struct syslog_waiter *waiter = self->waiters; waiter != NULL; waiter = waiter->next)
-        last = waiter;
-    while (last != NULL && self->waiters != NULL && !self->stopped) {
-        struct syslog_waiter *waiter = self->waiters;
+    while (last != NULL && (waiter = take_first(self)) != NULL) {
         bool is_last = waiter == last;
 
-        syslog_stop_waiting(self, waiter);
         waiter->resume(waiter); /* it may be gone afterwards */
         if (is_last)
             last = NULL;
@@ -215,40 +270,38 @@ static void register_metrics(struct syslog_source *self)
     };
 }
 
-/* From the source that this one replaces. */
-static bool take_over(struct syslog_source *self, const struct listen_address *address, const struct addrinfo *found)
+static enum lb_err open_listener(struct syslog_source *self, struct listen_address *address,
+                                 const struct addrinfo *found, struct lb_diag *diag)
 {
     struct syslog_source *before = self->source->before != NULL ? self->source->before->state : NULL;
+    mode_t mode = 0;
 
-    if (before == NULL)
-        return false;
-    return found->ai_socktype == SOCK_DGRAM ? syslog_socket_take(self, before, found)
-                                            : listeners_take(&self->listeners, &before->listeners, address, found);
+    if (before != NULL && listeners_take(&self->listeners, &before->listeners, address, found))
+        return LB_OK;
+    (void)listen_unix_mode(self->socket_mode, &mode);
+    int fd = listen_address_bind(address, found, &self->source->section, mode, diag);
+
+    if (fd < 0)
+        return LB_BAD_CONF;
+    if (listeners_open(&self->listeners, fd, address) != LB_OK)
+        return LB_NOMEM;
+    LB_INFO(self->traits->module, "listening source=" LB_STR_FMT " address=" LB_STR_FMT,
+            LB_STR_ARG(self->source->section.name), LB_STR_ARG(address->text));
+    return LB_OK;
 }
 
 static enum lb_err open_address(struct syslog_source *self, struct listen_address *address, struct lb_diag *diag)
 {
-    for (const struct addrinfo *found = address->found; found != NULL; found = found->ai_next) {
-        if (take_over(self, address, found))
-            continue;
-        mode_t mode = 0;
-        (void)listen_unix_mode(self->socket_mode, &mode);
-        int fd = listen_address_bind(address, found, &self->source->section, mode, diag);
-        enum lb_err err;
+    struct syslog_source *before = self->source->before != NULL ? self->source->before->state : NULL;
+    enum lb_err err = LB_OK;
 
-        if (fd < 0)
-            return LB_BAD_CONF;
-        err = address->type == SOCK_DGRAM ? syslog_socket_open(self, fd, address)
-                                          : listeners_open(&self->listeners, fd, address);
-        if (err != LB_OK) {
-            lb_diag_error(diag, lb_section_place(&self->source->section, "listen"),
-                          "no memory to listen on '" LB_STR_FMT "'", LB_STR_ARG(address->text));
-            return err;
-        }
-        LB_INFO(self->traits->module, "listening source=" LB_STR_FMT " address=" LB_STR_FMT,
-                LB_STR_ARG(self->source->section.name), LB_STR_ARG(address->text));
-    }
-    return LB_OK;
+    for (const struct addrinfo *found = address->found; found != NULL && err == LB_OK; found = found->ai_next)
+        err = found->ai_socktype == SOCK_DGRAM ? syslog_sockets_open(self, before, address, found, diag)
+                                               : open_listener(self, address, found, diag);
+    if (err == LB_NOMEM)
+        lb_diag_error(diag, lb_section_place(&self->source->section, "listen"),
+                      "no memory to listen on '" LB_STR_FMT "'", LB_STR_ARG(address->text));
+    return err;
 }
 
 static bool has_addresses(const struct lb_source *source, struct lb_diag *diag)
@@ -286,6 +339,8 @@ void syslog_close(struct lb_source *source)
     self->tell_held_back = NULL;
     SSL_CTX_free(self->tls_context);
     self->tls_context = NULL;
+    pthread_mutex_destroy(&self->lock);
+    pthread_mutex_destroy(&self->rates_lock);
     self->source = NULL;
 }
 
@@ -323,6 +378,8 @@ static enum lb_err open_parts(struct syslog_source *self, struct lb_source *sour
         !tls_server_open(&self->tls_context, &self->listen, &self->net.tls, &source->section, diag))
         return LB_BAD_CONF;
     self->source = source;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->rates_lock, NULL);
     self->stopped = false;
     self->waiters = NULL;
     self->last_waiter = &self->waiters;
@@ -374,13 +431,20 @@ enum lb_err syslog_open(struct lb_source *source, struct lb_diag *diag)
     return LB_OK;
 }
 
+static void set_stopped(struct syslog_source *self, bool stopped)
+{
+    pthread_mutex_lock(&self->lock);
+    self->stopped = stopped;
+    pthread_mutex_unlock(&self->lock);
+}
+
 void syslog_stop(struct lb_source *source)
 {
     struct syslog_source *self = source->state;
 
     if (self->source == NULL)
         return;
-    self->stopped = true;
+    set_stopped(self, true);
     syslog_sockets_stop(self);
     listeners_stop(&self->listeners);
     syslog_connections_stop(self);
@@ -392,7 +456,7 @@ void syslog_resume(struct lb_source *source)
 {
     struct syslog_source *self = source->state;
 
-    self->stopped = false;
+    set_stopped(self, false);
     if (source->before != NULL)
         give_back(source->before->state, self);
     lb_share_on_credit(source->share, wake, self);

@@ -8,6 +8,7 @@
 #include "source_syslog.c"
 #include "listen_address.c"
 #include "syslog_tcp.c"
+#include "syslog_sockets.c"
 #include "syslog_udp.c"
 
 #include "lb_ledger.h"
@@ -283,6 +284,260 @@ static void what_the_kernel_drops_is_counted(void **state)
     close_source();
 }
 
+/* --- several sockets for one address ----------------------------------------------- */
+
+enum { FLOW_COUNT = 40, FLOW_MESSAGES = 500 };
+
+static uint32_t count_sockets(const struct syslog_source *source)
+{
+    uint32_t count = 0;
+
+    for (const struct syslog_socket *socket = source->sockets; socket != NULL; socket = socket->next)
+        count++;
+    return count;
+}
+
+/* Of each of FLOW_COUNT sockets, from its own port: "FLOW:NUMBER". */
+static void send_flows(int listening, uint32_t first, uint32_t count)
+{
+    char text[32];
+    int fds[FLOW_COUNT];
+
+    for (uint32_t flow = 0; flow < FLOW_COUNT; flow++)
+        fds[flow] = connect_to(listening, SOCK_DGRAM);
+    for (uint32_t i = first; i < first + count; i++)
+        for (uint32_t flow = 0; flow < FLOW_COUNT; flow++) {
+            snprintf(text, sizeof(text), "<13>x: %u:%u", flow, i);
+            send_text(fds[flow], text);
+        }
+    for (uint32_t flow = 0; flow < FLOW_COUNT; flow++)
+        close(fds[flow]);
+}
+
+/* Notes the messages of whole batches in `seen` until `wanted` are there; returns over how many streams they came. */
+static uint32_t see_flows(uint8_t seen[FLOW_COUNT][FLOW_MESSAGES], uint32_t wanted)
+{
+    const void *streams[SYSLOG_UDP_SOCKETS_MAX] = { NULL };
+    uint32_t stream_count = 0;
+
+    for (uint32_t got = 0; got < wanted;) {
+        struct lb_batch *batch = lb_queue_pop(&ground.queue);
+        uint32_t which = 0;
+
+        while (which < stream_count && streams[which] != batch->stream)
+            which++;
+        if (which == stream_count && stream_count < SYSLOG_UDP_SOCKETS_MAX)
+            streams[stream_count++] = batch->stream;
+        assert_int_equal(lb_envelope_syslog.open(batch), LB_OK);
+        for (uint32_t i = 0; i < batch->record_count; i++) {
+            char text[32];
+            unsigned flow;
+            unsigned number;
+
+            snprintf(text, sizeof(text), "%.*s", (int)batch->records[i].message.len, batch->records[i].message.ptr);
+            assert_int_equal(sscanf(text, "%u:%u", &flow, &number), 2);
+            assert_true(flow < FLOW_COUNT && number < FLOW_MESSAGES);
+            seen[flow][number]++;
+        }
+        got += batch->record_count;
+        lb_batch_unref(batch);
+    }
+    return stream_count;
+}
+
+static void expect_each_once(uint8_t seen[FLOW_COUNT][FLOW_MESSAGES])
+{
+    for (uint32_t flow = 0; flow < FLOW_COUNT; flow++)
+        for (uint32_t i = 0; i < FLOW_MESSAGES; i++)
+            if (seen[flow][i] != 1)
+                fail_msg("message %u of flow %u came %u times", i, flow, seen[flow][i]);
+}
+
+static void datagrams_of_many_senders_arrive_once_over_several_sockets(void **state)
+{
+    static uint8_t seen[FLOW_COUNT][FLOW_MESSAGES];
+
+    (void)state;
+    lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    ground.state.udp_sockets = 4;
+    ground.state.receive_buffer = 4 * 1024 * 1024; /* nothing is dropped */
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    assert_int_equal(count_sockets(&ground.state), 4);
+    int64_t received = ground.state.metrics.messages->value;
+    assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+    uint32_t streams = 0;
+    for (uint32_t i = 0; i < FLOW_MESSAGES; i += 20) {
+        send_flows(ground.state.sockets->fd, i, 20);
+        uint32_t of_round = see_flows(seen, FLOW_COUNT * 20);
+        streams = of_round > streams ? of_round : streams;
+    }
+    expect_each_once(seen);
+    assert_int_equal(ground.state.metrics.messages->value - received, FLOW_COUNT * FLOW_MESSAGES);
+    assert_true(streams > 1); /* that 40 senders fall to one of four sockets, 25 times, does not happen */
+    close_source();
+}
+
+static void sockets_without_credit_wait_each_and_lose_nothing(void **state)
+{
+    static uint8_t seen[FLOW_COUNT][FLOW_MESSAGES];
+
+    (void)state;
+    lay_ground("udp://127.0.0.1:0", 300 * 1024, LB_LINE_BYTES); /* one large slab */
+    ground.state.udp_sockets = 4;
+    ground.state.net.rate = (struct rate_settings){ 1000 * 1000, LB_SECOND, 1000 * 1000 };
+    ground.state.receive_buffer = 4 * 1024 * 1024;
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+    for (uint32_t i = 0; i < FLOW_MESSAGES; i += 20) {
+        send_flows(ground.state.sockets->fd, i, 20);
+        see_flows(seen, FLOW_COUNT * 20);
+    }
+    expect_each_once(seen);
+    close_source();
+}
+
+static void drops_are_counted_over_all_sockets(void **state)
+{
+    enum { SENT = 30000 };
+    int fds[FLOW_COUNT];
+    int64_t sent = 0;
+
+    (void)state;
+    lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    ground.state.udp_sockets = 3;
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    int64_t dropped = ground.state.metrics.dropped->value;
+    int64_t received = ground.state.metrics.messages->value;
+    for (uint32_t flow = 0; flow < FLOW_COUNT; flow++)
+        fds[flow] = connect_to(ground.state.sockets->fd, SOCK_DGRAM);
+    for (; sent < SENT; sent++)
+        send_text(fds[sent % FLOW_COUNT], "<13>while nobody reads");
+    assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+    /* A socket's count comes with the next datagram that finds room in it, so each gets more until all is told. */
+    while (ground.state.metrics.messages->value - received + ground.state.metrics.dropped->value - dropped < sent) {
+        struct lb_batch *batch;
+
+        for (uint32_t flow = 0; flow < FLOW_COUNT; flow++, sent++)
+            send_text(fds[flow], "<13>once more");
+        batch = lb_queue_pop(&ground.queue);
+        lb_batch_unref(batch);
+        while (lb_queue_depth(&ground.queue) > 0)
+            lb_batch_unref(lb_queue_pop(&ground.queue));
+    }
+    assert_true(ground.state.metrics.dropped->value - dropped >= 3); /* one of each at least */
+    for (uint32_t flow = 0; flow < FLOW_COUNT; flow++)
+        close(fds[flow]);
+    close_source();
+}
+
+/* A source of the same address as that of the ground, and beside it. The address stays `text`'s. */
+static struct lb_source another_source(struct syslog_source *state, char text[64], struct lb_str *address,
+                                       uint64_t sockets)
+{
+    struct sockaddr_storage bound = bound_address(ground.state.sockets->fd);
+    struct lb_source source = ground.source;
+
+    snprintf(text, 64, "udp://127.0.0.1:%u", peer_port_of(&bound));
+    *address = lb_str_from(text);
+    *state = (struct syslog_source){ .listen = { address, 1 },
+                                     .max_connections = 1,
+                                     .socket_mode = LB_STR("666"),
+                                     .receive_buffer = 4 * 1024 * 1024,
+                                     .udp_sockets = sockets };
+    source.state = state;
+    return source;
+}
+
+/* All is sent while nobody reads, so what a socket that goes holds is what is looked at. */
+static void a_change_of_their_number_loses_nothing_that_waits(void **state)
+{
+    static const uint64_t numbers[][2] = { { 2, 1 }, { 4, 1 }, { 1, 4 }, { 3, 2 }, { 2, 2 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uint8_t seen[FLOW_COUNT][FLOW_MESSAGES] = { { 0 } };
+        struct syslog_source next_state;
+        struct lb_str address;
+        char text[64];
+
+        lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+        ground.state.udp_sockets = numbers[i][0];
+        ground.state.receive_buffer = 4 * 1024 * 1024;
+        assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+        send_flows(ground.state.sockets->fd, 0, 80); /* more than one turn reads */
+        ground.source.replaced = true;
+        lb_source_syslog.stop(&ground.source);
+        struct lb_source next = another_source(&next_state, text, &address, numbers[i][1]);
+        next.before = &ground.source;
+        next.replaced = false;
+        assert_int_equal(lb_source_syslog.open(&next, &ground.diag), LB_OK);
+        lb_source_syslog.close(&ground.source);
+        send_flows(next_state.sockets->fd, 80, 20);
+        assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+        see_flows(seen, FLOW_COUNT * 100);
+        for (uint32_t flow = 0; flow < FLOW_COUNT; flow++)
+            for (uint32_t n = 0; n < 100; n++)
+                assert_int_equal(seen[flow][n], 1);
+        lb_loop_flush(ground.loop);
+        assert_int_equal(count_sockets(&next_state), numbers[i][1]);
+        next.before = NULL;
+        ground.source = next;
+        close_source();
+    }
+}
+
+static void what_came_to_sockets_of_a_change_that_is_taken_back_arrives(void **state)
+{
+    static uint8_t seen[FLOW_COUNT][FLOW_MESSAGES];
+    struct syslog_source next_state;
+    struct lb_str address;
+    char text[64];
+
+    (void)state;
+    lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    ground.state.udp_sockets = 2;
+    ground.state.receive_buffer = 4 * 1024 * 1024;
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    ground.source.replaced = true;
+    lb_source_syslog.stop(&ground.source);
+    struct lb_source next = another_source(&next_state, text, &address, 6);
+    next.before = &ground.source;
+    assert_int_equal(lb_source_syslog.open(&next, &ground.diag), LB_OK);
+    send_flows(next_state.sockets->fd, 0, FLOW_MESSAGES / 20);
+    next.replaced = true;
+    lb_source_syslog.stop(&next);
+    ground.source.before = &next;
+    lb_source_syslog.resume(&ground.source);
+    lb_source_syslog.close(&next);
+    ground.source.before = NULL;
+    assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+    see_flows(seen, FLOW_COUNT * (FLOW_MESSAGES / 20));
+    for (uint32_t flow = 0; flow < FLOW_COUNT; flow++)
+        for (uint32_t n = 0; n < FLOW_MESSAGES / 20; n++)
+            assert_int_equal(seen[flow][n], 1);
+    lb_loop_flush(ground.loop);
+    assert_int_equal(count_sockets(&ground.state), 2);
+    ground.source.replaced = false;
+    close_source();
+}
+
+static void a_port_that_another_has_is_refused_whatever_the_number(void **state)
+{
+    struct syslog_source other;
+    struct lb_str address;
+    char text[64];
+
+    (void)state;
+    lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    ground.state.udp_sockets = 2;
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    struct lb_source second = another_source(&other, text, &address, 2);
+    assert_int_equal(lb_source_syslog.open(&second, &ground.diag), LB_BAD_CONF);
+    assert_non_null(strstr(ground.diag.entries[0].text, "Address already in use"));
+    lb_source_syslog.close(&second);
+    close_source();
+}
+
 /* --- TCP ----------------------------------------------------------------------- */
 
 static void both_framings_arrive_whatever_the_segments(void **state)
@@ -554,6 +809,12 @@ int main(void)
         cmocka_unit_test(ipv4_through_an_ipv6_socket_is_written_as_ipv4),
         cmocka_unit_test(the_longest_datagrams_arrive_whole_among_short_ones),
         cmocka_unit_test(what_the_kernel_drops_is_counted),
+        cmocka_unit_test(datagrams_of_many_senders_arrive_once_over_several_sockets),
+        cmocka_unit_test(sockets_without_credit_wait_each_and_lose_nothing),
+        cmocka_unit_test(drops_are_counted_over_all_sockets),
+        cmocka_unit_test(a_change_of_their_number_loses_nothing_that_waits),
+        cmocka_unit_test(what_came_to_sockets_of_a_change_that_is_taken_back_arrives),
+        cmocka_unit_test(a_port_that_another_has_is_refused_whatever_the_number),
         cmocka_unit_test(both_framings_arrive_whatever_the_segments),
         cmocka_unit_test(a_message_does_not_wait_for_the_next_one),
         cmocka_unit_test(long_lines_arrive_whole_or_cut_at_max_line),

@@ -1,9 +1,11 @@
 /*
  * syslog_source.h - what the parts of the syslog source share: addresses, datagram sockets, connections.
  *
- * All of it runs on one loop's thread but for open and close. Nothing is held of the pool between two callbacks: a
- * socket takes a slab when it can be read, pushes what is whole, and keeps an unfinished message in a buffer of its
- * own. So thousands of quiet peers cost no slabs, and no peer that stops in mid-message can hold one.
+ * All of it runs on one loop's thread but for open and close, and for datagram sockets beside the first of their
+ * address (syslog_sockets.h), whose threads share what `lock` guards and nothing else that changes. Nothing is held of
+ * the pool between two callbacks: a socket takes a slab when it can be read, pushes what is whole, and keeps an
+ * unfinished message in a buffer of its own. So thousands of quiet peers cost no slabs, and no peer that stops in
+ * mid-message can hold one.
  */
 #ifndef SYSLOG_SOURCE_H
 #define SYSLOG_SOURCE_H
@@ -16,8 +18,11 @@
 #include "peer_name.h"
 #include "peer_rate.h"
 
+#include <pthread.h>
+
 enum {
-    SYSLOG_LISTEN_MAX = 32,                    /* sockets of one source */
+    SYSLOG_LISTEN_MAX = 32,                    /* addresses of one source */
+    SYSLOG_UDP_SOCKETS_MAX = 16,               /* of one address */
     SYSLOG_UNFINISHED_BYTES = 8 * 1024 * 1024, /* of all connections of a source; past it messages are cut */
 };
 
@@ -47,7 +52,7 @@ struct syslog_traits {
 extern const struct syslog_traits syslog_traits;
 extern const struct lb_option syslog_options[]; /* over struct syslog_source */
 
-/* Something that has no credit for a slab; called again when there may be some. */
+/* Something that has no credit for a slab; called again, on the source's loop, when there may be some. */
 struct syslog_waiter {
     void (*resume)(struct syslog_waiter *self);
     struct syslog_waiter *next;
@@ -78,6 +83,7 @@ struct syslog_source {
     struct lb_strs listen;
     uint64_t max_connections;
     uint64_t receive_buffer;
+    uint64_t udp_sockets; /* 0, of a source without the option: 1 */
     int64_t idle_timeout_ns;
     int64_t handshake_timeout_ns;
     bool proxy_protocol;
@@ -89,24 +95,27 @@ struct syslog_source {
     struct event *tell_held_back;
     char own_host[PEER_HOST_BYTES]; /* of peers on this machine */
     struct syslog_metrics metrics;
+    pthread_mutex_t lock;          /* guards `waiters` to `stopped`; taken only by who has no credit */
     struct syslog_waiter *waiters; /* first come, first served */
     struct syslog_waiter **last_waiter;
+    bool stopped;
+    pthread_mutex_t rates_lock; /* guards what `peers` points to */
     struct syslog_socket *sockets;
     struct listeners listeners;
     struct syslog_connection *connections;
     uint32_t connection_count;
     size_t unfinished_bytes; /* in the buffers of the connections */
-    bool stopped;
 };
 
-/* --- syslog_udp.c ----------------------------------------------------------------- */
+/* --- syslog_sockets.c --------------------------------------------------------------- */
 
-/* Owns `fd` from here on, also when it fails. */
-enum lb_err syslog_socket_open(struct syslog_source *self, int fd, const struct listen_address *address) LB_MUST_USE;
+/*
+ * Makes the datagram sockets of that address as many as they are to be: takes over those of `from` (NULL: nobody),
+ * binds, has those leave that are too many. LB_BAD_CONF with an error in `diag`, LB_NOMEM.
+ */
+enum lb_err syslog_sockets_open(struct syslog_source *self, struct syslog_source *from, struct listen_address *address,
+                                const struct addrinfo *found, struct lb_diag *diag) LB_MUST_USE;
 void syslog_sockets_stop(struct syslog_source *self);
-
-/* Moves the socket that is bound to that address. False: there is none. */
-bool syslog_socket_take(struct syslog_source *self, struct syslog_source *from, const struct addrinfo *found);
 void syslog_sockets_take_back(struct syslog_source *self, struct syslog_source *from); /* those that were taken */
 void syslog_sockets_resume(struct syslog_source *self);
 void syslog_sockets_close(struct syslog_source *self);
@@ -136,6 +145,10 @@ void syslog_stop_waiting(struct syslog_source *self, struct syslog_waiter *waite
 /* Gives the batch to the workers, counted from `*position` on; one without events goes back to the pool. Returns its
  * number in the intake, or 0. */
 uint64_t syslog_push(struct syslog_source *self, struct lb_batch *batch, uint64_t *position);
+
+/* Around syslog_admit(), as many as there are; nothing where there are no rates. */
+void syslog_rates_lock(struct syslog_source *self);
+void syslog_rates_unlock(struct syslog_source *self);
 
 /* Another record of that peer may pass, by its rate. */
 bool syslog_admit(struct syslog_source *self, const struct in6_addr *peer);

@@ -124,16 +124,16 @@ static bool keep_unfinished(struct syslog_connection *self, const char *bytes, s
 static enum lb_err note_frames(struct syslog_connection *self, struct lb_batch *batch)
 {
     struct frame frame;
+    enum lb_err err = LB_OK;
 
-    while (lb_batch_room(batch, 1) > 0) {
-        enum lb_err err = framing_next(&self->framing, batch->bytes, batch->length, &frame);
-
-        if (err != LB_OK)
-            return err;
-        if (syslog_admit(self->owner, &self->key))
+    syslog_rates_lock(self->owner);
+    while (err == LB_OK && lb_batch_room(batch, 1) > 0) {
+        err = framing_next(&self->framing, batch->bytes, batch->length, &frame);
+        if (err == LB_OK && syslog_admit(self->owner, &self->key))
             syslog_note(self->owner, batch, frame.start, frame.length, frame.truncated);
     }
-    return LB_LIMIT;
+    syslog_rates_unlock(self->owner);
+    return err == LB_OK ? LB_LIMIT : err;
 }
 
 /* The last frame of a peer that has closed, or of one whose message must be cut. */
@@ -143,8 +143,10 @@ static void note_last(struct syslog_connection *self, struct lb_batch *batch)
     enum lb_err err = self->ended ? framing_finish(&self->framing, batch->bytes, batch->length, &frame)
                                   : framing_cut(&self->framing, batch->bytes, batch->length, &frame);
 
+    syslog_rates_lock(self->owner);
     if (err == LB_OK && syslog_admit(self->owner, &self->key))
         syslog_note(self->owner, batch, frame.start, frame.length, frame.truncated);
+    syslog_rates_unlock(self->owner);
 }
 
 static void tell_framing_error(struct syslog_connection *self)

@@ -4,64 +4,17 @@
  * Each datagram has a slot of 2 KiB at the end of the slab, and an overflow beside it for what is longer; then the
  * bytes are packed to the front, so that a slab holds hundreds. Long ones are put behind all the short ones of their
  * call, for packing them in order would run over slots that are not packed yet. What the kernel dropped for want of
- * room comes as a running count with each datagram (SO_RXQ_OVFL).
+ * room comes as a running count with each datagram (SO_RXQ_OVFL), and each socket has its own.
+ *
+ * Several threads may be here, each with a socket of its own. What they share is the source's credit, rates and
+ * metrics; the rates are locked once for a call, not for a datagram.
  */
-#include "syslog_source.h"
+#include "syslog_sockets.h"
 
-#include "lb_alloc.h"
 #include "lb_log.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
-#include <unistd.h>
-
-enum {
-    SLOTS = 64,
-    SLOT_BYTES = 2048,
-    OVERFLOW_BYTES = 64 * 1024, /* with the slot, more than any datagram */
-    CALLS_PER_TURN = 16,
-    EVENTS_MAX = 4096, /* of one batch */
-    PEERS_CACHED = 64, /* a power of 2 */
-};
-
-struct peer {
-    struct in6_addr address; /* IPv4 as mapped */
-    struct lb_str text;      /* in the arena of the batch; empty: not set */
-};
-
-/* What calls need, and long ones that wait for credit. */
-struct datagrams {
-    struct mmsghdr headers[SLOTS];
-    struct iovec vectors[SLOTS][2];
-    struct sockaddr_storage addresses[SLOTS];
-    _Alignas(struct cmsghdr) char controls[SLOTS][CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(struct ucred))];
-    char overflow[SLOTS][SLOT_BYTES + OVERFLOW_BYTES]; /* the first bytes are room for the slot of a long one */
-    uint16_t long_ones[SLOTS];
-    uint32_t long_count;
-    uint32_t long_done;
-    struct lb_str content;           /* of the long one that is next, */
-    bool unpacked;                   /* if this is set */
-    struct lb_str peers[EVENTS_MAX]; /* of the batch that is being filled */
-    struct peer cache[PEERS_CACHED];
-};
-
-struct syslog_socket {
-    struct syslog_waiter waiter;
-    struct syslog_source *owner;
-    const struct syslog_source *lender;
-    struct syslog_socket *next;
-    struct lb_stream *stream;
-    struct event *readable;
-    void *unpacker; /* of the owner's traits, or NULL */
-    struct listen_path path;
-    bool local; /* peers are processes, not hosts */
-    int fd;
-    uint32_t dropped; /* the kernel's count so far */
-    uint64_t position;
-    size_t slab_size;
-    struct datagrams datagrams; /* 4 MiB, of which only what long datagrams use is ever touched */
-};
 
 /* --- peers ------------------------------------------------------------------------ */
 
@@ -196,6 +149,7 @@ static void pack(struct syslog_socket *self, struct lb_batch *batch, uint32_t co
     int64_t bytes = 0;
 
     datagrams->long_count = datagrams->long_done = 0;
+    syslog_rates_lock(self->owner);
     for (uint32_t i = 0; i < count; i++) {
         char *slot = datagrams->vectors[i][0].iov_base;
         size_t length = datagrams->headers[i].msg_len;
@@ -210,6 +164,7 @@ static void pack(struct syslog_socket *self, struct lb_batch *batch, uint32_t co
         memmove(batch->bytes + batch->length, slot, length);
         note_datagram(self, batch, length, i);
     }
+    syslog_rates_unlock(self->owner);
     lb_metric_add(self->owner->metrics.bytes, bytes);
     count_dropped(self, &datagrams->headers[count - 1].msg_hdr);
 }
@@ -251,7 +206,9 @@ static struct lb_batch *put_long_ones(struct syslog_socket *self, struct lb_batc
             continue;
         }
         memcpy(batch->bytes + batch->length, message.ptr, message.len);
+        syslog_rates_lock(self->owner);
         note_datagram(self, batch, message.len, i);
+        syslog_rates_unlock(self->owner);
         datagrams->long_done++;
         datagrams->unpacked = false;
     }
@@ -274,8 +231,7 @@ static bool receive(struct syslog_socket *self, struct lb_batch *batch, uint32_t
     return (uint32_t)count == slots;
 }
 
-/* Reads until the socket is empty or it is others' turn, and pushes. */
-static void read_datagrams(struct syslog_socket *self)
+bool syslog_socket_read(struct syslog_socket *self)
 {
     struct lb_batch *batch = begin_datagrams(self, self->slab_size);
     uint32_t calls = 0;
@@ -299,166 +255,5 @@ static void read_datagrams(struct syslog_socket *self)
         event_del(self->readable);
     else
         push_datagrams(self, batch);
-}
-
-static void on_datagrams(evutil_socket_t fd, short what, void *context)
-{
-    struct syslog_socket *self = context;
-
-    (void)fd, (void)what;
-    read_datagrams(self);
-}
-
-static void resume_socket(struct syslog_waiter *waiter)
-{
-    struct syslog_socket *self = (struct syslog_socket *)(void *)waiter;
-
-    event_add(self->readable, NULL);
-    read_datagrams(self);
-}
-
-/* --- open and close --------------------------------------------------------------------- */
-
-static void set_buffer(const struct syslog_source *self, int fd)
-{
-    int wanted = self->receive_buffer < INT32_MAX / 2 ? (int)self->receive_buffer : INT32_MAX / 2;
-    int got = 0;
-    socklen_t size = sizeof(got);
-
-    /* A socket that was passed to us may have more already. */
-    if (wanted == 0 || (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) == 0 && got / 2 >= wanted))
-        return;
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof(wanted)) != 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof(wanted));
-    /* The kernel counts its own overhead too: it shows twice of what was asked. */
-    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) == 0 && got / 2 < wanted)
-        LB_WARN(self->traits->module,
-                "the receive buffer is smaller than asked, raise the sysctl net.core.rmem_max source=" LB_STR_FMT
-                " asked=%d got=%d",
-                LB_STR_ARG(self->source->section.name), wanted, got / 2);
-}
-
-static struct lb_stream *new_stream(const struct syslog_source *self, struct lb_str name)
-{
-    struct lb_stream *stream = lb_stream_new(self->source->streams, self->source);
-
-    if (stream == NULL)
-        return NULL;
-    stream->name = lb_arena_copy(&stream->arena, name);
-    if (stream->name.ptr == NULL)
-        stream->name = LB_STR("");
-    return stream;
-}
-
-enum lb_err syslog_socket_open(struct syslog_source *self, int fd, const struct listen_address *address)
-{
-    struct syslog_socket *socket = lb_alloc(sizeof(*socket));
-    int on = 1;
-
-    if (socket == NULL) {
-        close(fd);
-        return LB_NOMEM;
-    }
-    socket->waiter.resume = resume_socket;
-    socket->owner = self;
-    socket->fd = fd;
-    socket->path = address->bound;
-    socket->local = address->found->ai_family == AF_UNIX;
-    socket->slab_size = LB_SLAB_MEDIUM;
-    socket->next = self->sockets;
-    self->sockets = socket;
-    set_buffer(self, fd);
-    (void)setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
-    if (socket->local)
-        (void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-    socket->stream = new_stream(self, address->text);
-    socket->readable = event_new(lb_loop_base(self->source->loop), fd, EV_READ | EV_PERSIST, on_datagrams, socket);
-    if (self->traits->unpacker_new != NULL)
-        socket->unpacker = self->traits->unpacker_new(self);
-    if (socket->stream == NULL || socket->readable == NULL ||
-        (self->traits->unpacker_new != NULL && socket->unpacker == NULL))
-        return LB_NOMEM;
-    return event_add(socket->readable, NULL) == 0 ? LB_OK : LB_NOMEM;
-}
-
-void syslog_sockets_stop(struct syslog_source *self)
-{
-    for (struct syslog_socket *socket = self->sockets; socket != NULL; socket = socket->next) {
-        syslog_stop_waiting(self, &socket->waiter);
-        event_del(socket->readable);
-    }
-}
-
-/* --- from one source to another ------------------------------------------------------------ */
-
-/* False: no memory, it stays. What comes from now on is of the source that has it. */
-static bool move_socket(struct syslog_source *self, struct syslog_source *from, struct syslog_socket **link)
-{
-    struct syslog_socket *socket = *link;
-    struct lb_stream *stream = new_stream(self, socket->stream->name);
-
-    if (stream == NULL)
-        return false;
-    syslog_stop_waiting(from, &socket->waiter);
-    lb_stream_unref(socket->stream);
-    socket->stream = stream;
-    socket->position = 0;
-    socket->owner = self;
-    *link = socket->next;
-    socket->next = self->sockets;
-    self->sockets = socket;
-    return true;
-}
-
-bool syslog_socket_take(struct syslog_source *self, struct syslog_source *from, const struct addrinfo *found)
-{
-    struct syslog_socket **link = &from->sockets;
-
-    while (*link != NULL && !listen_address_is((*link)->fd, found))
-        link = &(*link)->next;
-    struct syslog_socket *socket = *link;
-    if (socket == NULL || !move_socket(self, from, link))
-        return false;
-    socket->lender = from;
-    set_buffer(self, socket->fd);
-    return true;
-}
-
-void syslog_sockets_take_back(struct syslog_source *self, struct syslog_source *from)
-{
-    struct syslog_socket **link = &from->sockets;
-
-    while (*link != NULL) {
-        if ((*link)->lender != self || !move_socket(self, from, link))
-            link = &(*link)->next;
-    }
-}
-
-/* Also looks at those that waited: with nothing of ours on its way, nobody would wake them. */
-void syslog_sockets_resume(struct syslog_source *self)
-{
-    for (struct syslog_socket *socket = self->sockets; socket != NULL; socket = socket->next) {
-        if (event_add(socket->readable, NULL) != 0)
-            LB_ERROR(self->traits->module, "no memory to watch a socket address=" LB_STR_FMT,
-                     LB_STR_ARG(socket->stream->name));
-        event_active(socket->readable, EV_READ, 0);
-    }
-}
-
-void syslog_sockets_close(struct syslog_source *self)
-{
-    while (self->sockets != NULL) {
-        struct syslog_socket *socket = self->sockets;
-
-        self->sockets = socket->next;
-        if (socket->readable != NULL)
-            event_free(socket->readable);
-        if (socket->stream != NULL)
-            lb_stream_unref(socket->stream);
-        if (socket->unpacker != NULL)
-            self->traits->unpacker_free(socket->unpacker);
-        listen_unix_remove(&socket->path);
-        close(socket->fd);
-        lb_free(socket);
-    }
+    return batch != NULL && !more;
 }

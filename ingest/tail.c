@@ -285,6 +285,8 @@ void lb_tail_tick(struct lb_tail *self)
         tick_file(self, self->files[i], now);
     }
     lb_metric_set(self->metrics.lag, lag);
+    if (self->kind->look != NULL)
+        self->kind->look(self, now);
     if (now >= self->scan_due_ns && !self->source->exit_at_eof)
         self->scan_wanted = true;
 }

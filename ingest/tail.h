@@ -57,6 +57,8 @@ struct lb_tail_options {
     int after;               /* enum lb_tail_after: what becomes of a file that everybody has */
 };
 
+struct lb_tail;
+
 /* What differs between the sources. */
 struct lb_tail_kind {
     /* Optional: adds to the static part of a new stream. `path` is the file as the glob found it. */
@@ -68,6 +70,9 @@ struct lb_tail_kind {
      * lines, which are put together here.
      */
     uint32_t (*whole)(const struct lb_batch *batch, const struct lb_multiline *rule, uint32_t *scratch);
+
+    /* Optional: a look at all files, once a second; `now` is monotonic. */
+    void (*look)(const struct lb_tail *self, int64_t now);
 };
 
 /* The content that a file had when its identity was written, and where it was. `length` 0: none yet. */

@@ -19,10 +19,10 @@ static bool apply_one(const struct lb_parser_type *type, const void *state, stru
 void lb_parser_chain_apply(const struct lb_parser_chain *chain, struct lb_record *record,
                            struct lb_parse_context *context)
 {
+    context->taken = NULL;
     /* What the envelope refused is no application's text. */
     if ((record->flags & LB_RECORD_PARSE_ERROR) != 0 || !lb_value_is_string(record->message))
         return;
-    context->taken = NULL;
     for (uint32_t i = 0; i < chain->count; i++) {
         if (!apply_one(chain->parsers[i]->type, chain->parsers[i]->state, record, context))
             continue;

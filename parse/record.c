@@ -78,6 +78,8 @@ struct lb_field *lb_record_field(const struct lb_record *record, struct lb_str n
     for (uint32_t i = 0; i < record->field_count; i++) {
         struct lb_field *field = &record->fields[i];
 
+        if (field->key.len != name.len && field->key.kind != LB_VALUE_ESCAPED)
+            continue;
         if (field->value.kind != LB_VALUE_NONE && key_is(field->key, name))
             return field;
     }
@@ -247,22 +249,34 @@ static bool is_number(const char *text, size_t len)
     return at == len;
 }
 
-/* Whole numbers of up to 15 digits, which a double holds exactly. */
-static bool whole_number(struct lb_value value, double *number)
+/*
+ * Numbers of up to 15 digits, a point among them: the digits and the power of ten are doubles exactly, so one division
+ * rounds as strtod() does (Clinger, "How to read floating point numbers accurately", 1990).
+ */
+static bool short_number(struct lb_value value, double *number)
 {
-    size_t at = value.ptr[0] == '-';
+    static const double powers[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14 };
+    const char *end = value.ptr + value.len;
+    const char *point = NULL;
+    bool negative = *value.ptr == '-';
     int64_t whole = 0;
 
-    if (value.len == at || value.len - at > 15)
+    if (value.len > 16)
         return false;
-    for (size_t i = at; i < value.len; i++) {
-        unsigned digit = (unsigned char)value.ptr[i] - (unsigned)'0';
+    for (const char *at = value.ptr + negative; at < end; at++) {
+        unsigned digit = (unsigned char)*at - (unsigned)'0';
 
-        if (digit > 9)
+        if (digit <= 9)
+            whole = whole * 10 + digit;
+        else if (*at == '.' && point == NULL && at > value.ptr + negative && at + 1 < end)
+            point = at;
+        else
             return false;
-        whole = whole * 10 + digit;
     }
-    *number = (double)(at > 0 ? -whole : whole);
+    size_t digits = value.len - negative - (point != NULL);
+    if (digits == 0 || digits > 15)
+        return false;
+    *number = (double)(negative ? -whole : whole) / powers[point != NULL ? end - point - 1 : 0];
     return true;
 }
 
@@ -274,7 +288,7 @@ bool lb_value_number(struct lb_value value, double *number)
         return false;
     if (value.len == 0 || value.len > NUMBER_TEXT_MAX)
         return false;
-    if (whole_number(value, number))
+    if (short_number(value, number))
         return true;
     memcpy(text, value.ptr, value.len);
     if (!is_number(text, value.len))

@@ -55,6 +55,9 @@ static const struct lb_option self_options[] = {
       "A source that is so far behind, and has more to read than a minute before", 0, NULL, NULL, LB_SECOND, 31 * DAY },
     { "source_silent", LB_OPTION_DURATION, MEMBER(self.silent_ns), "15m",
       "A source that was busy, and of which nothing came for so long; 0: none is missed", 0, NULL, NULL, 0, 31 * DAY },
+    { "rotation_within", LB_OPTION_DURATION, MEMBER(self.rotation_ns), "15m",
+      "A source of which lines that are not read will be rotated away within this time", 0, NULL, NULL, LB_SECOND,
+      DAY },
     { "parse_errors", LB_OPTION_NUMBER, MEMBER(self.parse_errors), "5",
       "Parse errors of a source within 5m, in per cent of its records", 0, NULL, NULL, 0, 0 },
     { "parse_errors_least", LB_OPTION_COUNT, MEMBER(self.parse_errors_least), "100", "And at least so many records", 0,
@@ -79,8 +82,8 @@ static const struct lb_option section_options[] = {
     { "routes", LB_OPTION_NODE, offsetof(struct section_options, routes), NULL,
       "Where alerts go, and how: a list of where, to and more; all that match", 0, NULL, NULL, 0, 0 },
     { "defaults", LB_OPTION_NODE, offsetof(struct section_options, default_keys), NULL,
-      "Keys that rules have which do not say them: severity, min_count, cooldown, for, hold, repeat, forget, "
-      "unknown_after, runbook, labels, to",
+      "Keys that rules have which do not say them: severity, min_count, cooldown, for, hold, settle, repeat, "
+      "forget, unknown_after, runbook, labels, to",
       0, NULL, NULL, 0, 0 },
     { "rules", LB_OPTION_NODE, offsetof(struct section_options, rules), NULL, "The rules by name", 0, NULL, NULL, 0,
       0 },

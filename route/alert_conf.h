@@ -72,6 +72,7 @@ struct lb_alert_defaults {
     int64_t cooldown_ns;
     int64_t for_ns;
     int64_t hold_ns;
+    int64_t settle_ns;
     int64_t repeat_ns;
     int64_t forget_ns;
     int64_t unknown_ns;

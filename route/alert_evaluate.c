@@ -65,6 +65,7 @@ static bool begin_key(struct lb_alert_runner *runner, struct lb_alert_key *key, 
         return false;
     lb_alert_window_init(&key->window, &runner->shape, end);
     lb_alert_state_init(&key->state, end);
+    key->wake = INT64_MIN;
     key->stream = 0;
     key->newest = first;
     key->arrival = runner->now;
@@ -100,11 +101,15 @@ static struct lb_alert_key *add_key(struct lb_alert_runner *runner, struct lb_st
 
 static struct lb_alert_key *key_of(struct lb_alert_runner *runner, const struct lb_alert_input *input)
 {
-    uint64_t hash = lb_alert_hash(input->key);
-    struct lb_alert_key *key = lb_alert_keys_find(&runner->keys, input->key, hash);
+    struct lb_alert_key *key = lb_alert_keys_recent(&runner->keys, input->key);
     bool full = runner->flood_threshold > 0 && runner->keys.count == runner->keys.max;
     struct lb_alert_known known = { 0 };
+    uint64_t hash;
 
+    if (key != NULL)
+        return key;
+    hash = lb_alert_hash(input->key);
+    key = lb_alert_keys_find(&runner->keys, input->key, hash);
     if (key != NULL || (full && !lb_alert_room_ask(runner, input, hash, &known)))
         return key;
     key = add_key(runner, input->key, hash, input->time_ns);
@@ -207,19 +212,21 @@ void lb_runner_apply_sample(struct lb_alert_runner *runner, const struct lb_aler
 
 void lb_alert_apply(struct lb_alert_runner *runner, const struct lb_alert_input *input)
 {
+    if (runner->rule->detector == NULL) {
+        lb_runner_apply_sample(runner, input);
+        return;
+    }
+    if (runner->detector.state == NULL) {
+        runner->no_room++;
+        return;
+    }
     struct lb_alert_sight sight = { .record = input->record,
                                     .bits = input->bits,
                                     .number = input->number,
                                     .time_ns = input->time_ns,
                                     .stream = input->stream,
                                     .key = input->key };
-
-    if (runner->rule->detector == NULL)
-        lb_runner_apply_sample(runner, input);
-    else if (runner->detector.state != NULL)
-        runner->rule->detector->apply(lb_runner_detector(runner), &sight);
-    else
-        runner->no_room++;
+    runner->rule->detector->apply(lb_runner_detector(runner), &sight);
 }
 
 /* --- time ----------------------------------------------------------------- */

@@ -92,9 +92,9 @@ static bool has_news(struct lb_alert_notifier *self, struct lb_incident *inciden
                      const struct lb_alert_manner *manner)
 {
     struct lb_alert_policy policy = lb_notifier_policy(self, incident, manner);
-    int8_t severity = incident->severity;
+    int8_t severity = lb_group_stands(self, incident, lane);
 
-    if (severity != LB_ALERT_QUIET && incident->held) {
+    if (incident->severity != LB_ALERT_QUIET && incident->held) {
         if (lane->hushed || lane->told.severity == LB_ALERT_QUIET)
             return false;
         lane->hushed = true;
@@ -104,6 +104,10 @@ static bool has_news(struct lb_alert_notifier *self, struct lb_incident *inciden
         lane->hushed = false;
         return true;
     }
+    if (severity != LB_ALERT_QUIET && incident->flapping)
+        return !lane->flapped || severity > lane->told.severity;
+    if (lane->flapped)
+        return true;
     if (severity == lane->told.severity)
         return false;
     if (severity == LB_ALERT_QUIET)
@@ -126,8 +130,10 @@ void lb_alert_group_note(struct lb_alert_notifier *self, struct lb_incident *inc
         lane->group = 0;
         return;
     }
-    if (group != NULL)
+    if (group != NULL) {
         group->wanted |= wanted;
+        group->call_ns = 0;
+    }
     if (!has_news(self, incident, lane, manner) || (group == NULL && wanted == 0))
         return;
     if (group == NULL)
@@ -146,22 +152,35 @@ void lb_alert_group_note(struct lb_alert_notifier *self, struct lb_incident *inc
 
 /* --- telling -------------------------------------------------------------- */
 
-/* Its members know what was told; those that have ended leave it. */
-static void note_told(struct lb_alert_notifier *self, const struct lb_alert_group *group)
+/* That lane knows it; one that has ended leaves the group. */
+static void note_lane(const struct lb_alert_notifier *self, const struct lb_alert_group *group,
+                      const struct lb_incident *incident, struct lb_alert_lane *lane)
 {
+    int8_t stands = lb_group_stands(self, incident, lane);
+
+    if (stands == LB_ALERT_QUIET) {
+        lb_alert_lane_end(lane);
+        return;
+    }
+    if (lane->hushed)
+        return;
+    if (lane->told.severity == LB_ALERT_QUIET)
+        lane->since = self->now;
+    lane->told = (struct lb_alert_told){ self->now, stands, stands };
+    lane->sinks = group->sinks;
+    lane->flapped = incident->flapping;
+}
+
+/* Its members know what was told. */
+static void note_told(struct lb_alert_notifier *self, struct lb_alert_group *group)
+{
+    group->call_ns = 0;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
         struct lb_alert_lane *lane = lb_group_lane(each, group);
 
         if (lane == NULL)
             continue;
-        if (each->severity == LB_ALERT_QUIET) {
-            lane->told.severity = LB_ALERT_QUIET;
-            lane->sinks = lane->group = 0;
-            lane->hushed = false;
-        } else if (!lane->hushed) {
-            lane->told = (struct lb_alert_told){ self->now, each->severity, each->severity };
-            lane->sinks = group->sinks;
-        }
+        note_lane(self, group, each, lane);
         lb_notifier_put_incident(self, each);
     }
 }
@@ -173,54 +192,128 @@ static void put_group(struct lb_alert_notifier *self, const struct lb_alert_grou
     lb_alert_notice_part(&self->entry, LB_ALERT_ENTRY_GROUP, lb_buffer_str(&self->part));
 }
 
-/* Tells the sinks of the group; `note`: members and group stand as told with it. */
-static void emit(struct lb_alert_notifier *self, struct lb_alert_group *group, const struct lb_group_gathered *gathered,
-                 enum lb_alert_notice notice, struct lb_str reason)
+/* The entry in which these sinks are told of the group. False: nobody is, and it holds only what is put behind it. */
+static bool compose(struct lb_alert_notifier *self, const struct lb_alert_group *group,
+                    const struct lb_group_gathered *gathered, uint64_t sinks, enum lb_alert_notice notice,
+                    struct lb_str reason)
 {
     const struct lb_alert_manner *manner = lb_notifier_manner(self, group->route);
     struct lb_alert_many many = { .name = LB_STR("group"),
                                   .key = { group->key, group->key_length },
                                   .members = lb_buffer_str(&gathered->members),
                                   .digest = manner != NULL && manner->digest };
-    uint64_t sinks = lb_notifier_detour(self, group->sinks | group->wanted);
     struct lb_alert_event event;
     struct lb_buffer message;
 
     lb_buffer_init(&message, TEXT_BYTES);
     lb_group_message(self, group, gathered, reason, &message);
-    group->sequence++;
-    group->sent_ns = self->now;
-    group->waiting_ns = LB_TIME_NONE;
-    group->sinks = notice == LB_NOTICE_RESOLVED ? 0 : sinks;
     lb_group_event(self, group, gathered, notice, &event);
     many.message = lb_buffer_str(&message);
     event.many = &many;
     event.note = reason;
     event.links = true;
     bool composed = sinks != 0 && lb_notifier_compose(self, &event, sinks);
-    if (notice == LB_NOTICE_RESOLVED)
-        group->id = group->sequence = 0;
     if (!composed) {
         lb_buffer_reset(&self->entry);
         lb_alert_notice_write(&self->entry, NULL, 0, &self->alerting->sink_names);
     }
+    lb_buffer_free(&message);
+    return composed;
+}
+
+/* Tells the sinks of the group; members and group stand as told with it. */
+static void emit(struct lb_alert_notifier *self, struct lb_alert_group *group, const struct lb_group_gathered *gathered,
+                 enum lb_alert_notice notice, struct lb_str reason)
+{
+    uint64_t sinks = lb_notifier_detour(self, group->sinks | group->wanted);
+
+    group->sequence++;
+    group->sent_ns = self->now;
+    group->waiting_ns = LB_TIME_NONE;
+    group->sinks = notice == LB_NOTICE_RESOLVED ? 0 : sinks;
+    (void)compose(self, group, gathered, sinks, notice, reason);
+    if (notice == LB_NOTICE_RESOLVED)
+        group->id = group->sequence = 0;
     put_group(self, group);
     note_told(self, group);
     lb_notifier_send(self);
-    lb_buffer_free(&message);
 }
 
 static void tell(struct lb_alert_notifier *self, struct lb_alert_group *group, const struct lb_group_gathered *gathered)
 {
     enum lb_alert_notice notice = lb_group_notice(group, gathered);
+    struct lb_str reason = LB_STR("");
 
+    if (gathered->newly > 0)
+        reason = LB_STR("what flaps is not told again until it is stable for 10m");
     if (group->id == 0) {
         uint64_t parts[2] = { group->number, (uint64_t)self->now };
 
         group->id = lb_alert_hash((struct lb_str){ (const char *)parts, sizeof(parts) });
     }
-    emit(self, group, gathered, notice, LB_STR(""));
+    emit(self, group, gathered, notice, reason);
 }
+
+/* --- who else is called ---------------------------------------------------- */
+
+/* The sinks of all steps that are due, and the longest that nobody came. */
+static uint64_t take_steps(struct lb_alert_notifier *self, struct lb_alert_group *group, int64_t *after)
+{
+    uint64_t sinks = 0;
+
+    group->call_ns = INT64_MAX;
+    for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
+        struct lb_alert_lane *lane = lb_group_lane(each, group);
+        const struct lb_alert_call_up *step;
+        int64_t at;
+
+        if (lane == NULL || lane->hushed)
+            continue;
+        while ((step = lb_notifier_next_step(self, each, lane, &at)) != NULL) {
+            sinks |= lb_notifier_detour(self, step->sinks);
+            if (step->after_ns > *after)
+                *after = step->after_ns;
+        }
+        if (at < group->call_ns)
+            group->call_ns = at;
+    }
+    return sinks;
+}
+
+/*
+ * Others hear of all of it; what its people have yet to hear, they will all the same. Those who know of the group
+ * already were told of each alert as it came, and are not called again.
+ */
+static void escalate(struct lb_alert_notifier *self, struct lb_alert_group *group)
+{
+    struct lb_group_gathered gathered;
+    int64_t after = 0;
+    uint64_t sinks;
+
+    if (group->id == 0 || self->now < group->call_ns)
+        return;
+    sinks = take_steps(self, group, &after) & ~group->sinks;
+    if (sinks == 0)
+        return;
+    group->sequence++;
+    group->sinks |= sinks;
+    lb_group_gather(self, group, &gathered);
+    (void)compose(self, group, &gathered, sinks, LB_NOTICE_ESCALATED, lb_notifier_say_nobody_came(self, after));
+    lb_group_free(&gathered);
+    put_group(self, group);
+    for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
+        struct lb_alert_lane *lane = lb_group_lane(each, group);
+
+        if (lane == NULL)
+            continue;
+        if (lane->told.severity != LB_ALERT_QUIET)
+            lane->sinks |= sinks;
+        lb_notifier_put_incident(self, each);
+    }
+    lb_notifier_send(self);
+}
+
+/* --- when -------------------------------------------------------------------- */
 
 static bool is_due(const struct lb_alert_notifier *self, const struct lb_alert_group *group,
                    const struct lb_alert_manner *manner)
@@ -262,6 +355,8 @@ static void tick(struct lb_alert_notifier *self, struct lb_alert_group *group, c
 
     if (group->ack_untold)
         tell_ack(self, group);
+    if (!manner->digest)
+        escalate(self, group);
     if (!due && !repeats(self, group, manner))
         return;
     group->looked_ns = self->now;
@@ -302,9 +397,7 @@ static void let_go(struct lb_alert_notifier *self, const struct lb_alert_group *
 
         if (lane == NULL)
             continue;
-        lane->told.severity = LB_ALERT_QUIET;
-        lane->sinks = lane->group = 0;
-        lane->hushed = false;
+        lb_alert_lane_end(lane);
         lb_notifier_touch(self, each);
     }
 }
@@ -316,6 +409,7 @@ void lb_alert_groups_change(struct lb_alert_notifier *self, const uint64_t sinks
 
         group->sinks = lb_alert_map_sinks(group->sinks, sinks);
         group->wanted = lb_alert_map_sinks(group->wanted, sinks);
+        group->call_ns = 0;
         if (lb_notifier_manner(self, group->route) != NULL)
             continue;
         group->wanted = 0;
@@ -340,7 +434,7 @@ bool lb_alert_group_acknowledge(struct lb_alert_notifier *self, uint64_t id, con
     if (group == NULL)
         return false;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        if (lb_group_lane(each, group) != NULL && each->severity != LB_ALERT_QUIET)
+        if (lb_group_lane(each, group) != NULL && (each->severity != LB_ALERT_QUIET || lb_incident_is_open(each)))
             lb_notifier_note_ack(each, ack);
     }
     group->ack_untold = true;

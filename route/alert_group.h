@@ -26,6 +26,7 @@ struct lb_alert_group {
     int64_t waiting_ns; /* by the clock: since when something is to be told; LB_TIME_NONE: nothing is */
     int64_t looked_ns;  /* not kept: when its members were last asked whether it is repeated */
     int64_t sent_ns;    /* by the clock: the last notice; LB_TIME_NONE: none yet */
+    int64_t call_ns;    /* not kept: by the clock, when others may have to be called; 0: to be found out */
     bool ack_untold;    /* not kept on disk */
     uint16_t key_length;
     char key[LB_ALERT_GROUP_KEY_BYTES]; /* a JSON object */

@@ -17,29 +17,44 @@ struct lb_alert_lane *lb_group_lane(struct lb_incident *incident, const struct l
     return NULL;
 }
 
-static const char *member_state(const struct lb_incident *incident, const struct lb_alert_lane *lane)
+int8_t lb_group_stands(const struct lb_alert_notifier *self, const struct lb_incident *incident,
+                       const struct lb_alert_lane *lane)
 {
-    if (incident->severity == LB_ALERT_QUIET)
+    bool known = lane->told.severity != LB_ALERT_QUIET;
+    int64_t until;
+
+    if (incident->severity == LB_ALERT_QUIET &&
+        (incident->flapping || (known && lb_notifier_waits(self, incident, &until))))
+        return incident->last;
+    return incident->severity;
+}
+
+static const char *member_state(const struct lb_incident *incident, const struct lb_alert_lane *lane, int8_t stands)
+{
+    if (stands == LB_ALERT_QUIET)
         return "resolved";
     if (lane->hushed)
         return "suppressed";
+    if (incident->flapping)
+        return "flapping";
     if (incident->acked_ns != LB_TIME_NONE)
         return "acknowledged";
-    return lane->told.severity != LB_ALERT_QUIET && lane->told.severity != incident->severity ? "updated" : "firing";
+    return lane->told.severity != LB_ALERT_QUIET && lane->told.severity != stands ? "updated" : "firing";
 }
 
 static void write_member(struct lb_alert_notifier *self, struct lb_group_gathered *gathered,
                          const struct lb_incident *incident, const struct lb_alert_lane *lane)
 {
     const struct lb_alert_rule *rule = lb_notifier_rule(self, incident);
-    int8_t severity = incident->severity != LB_ALERT_QUIET ? incident->severity : incident->last;
+    int8_t stands = lb_group_stands(self, incident, lane);
+    int8_t severity = stands != LB_ALERT_QUIET ? stands : incident->last;
     struct lb_buffer *out = &gathered->members;
 
     lb_buffer_append_str(out, gathered->count > 0 ? LB_STR(",{\"rule\":") : LB_STR("{\"rule\":"));
     lb_alert_string_write(out, rule->name);
     lb_buffer_append_str(out, LB_STR(",\"key\":"));
     lb_alert_key_write(out, rule, lb_incident_key(incident));
-    lb_buffer_print(out, ",\"state\":\"%s\",\"severity\":\"%s\"", member_state(incident, lane),
+    lb_buffer_print(out, ",\"state\":\"%s\",\"severity\":\"%s\"", member_state(incident, lane, stands),
                     lb_severity_names[severity]);
     if (incident->judged)
         lb_buffer_print(out, ",\"value\":%.15g", incident->value);
@@ -51,14 +66,16 @@ static void write_member(struct lb_alert_notifier *self, struct lb_group_gathere
 static void gather_one(struct lb_alert_notifier *self, struct lb_group_gathered *gathered,
                        const struct lb_incident *incident, const struct lb_alert_lane *lane)
 {
-    bool fires = incident->severity != LB_ALERT_QUIET;
+    int8_t stands = lb_group_stands(self, incident, lane);
+    bool fires = stands != LB_ALERT_QUIET;
+    bool flaps = fires && incident->flapping && !lane->hushed;
+    const char *word = !fires ? "resolved" : flaps ? "flapping" : lb_severity_names[stands];
 
     if (gathered->count < LB_ALERT_MEMBERS_SHOWN)
         write_member(self, gathered, incident, lane);
     if (gathered->count < NAMED)
         lb_buffer_print(&gathered->names, "%s" LB_STR_FMT " %s", gathered->count > 0 ? ", " : "",
-                        LB_STR_ARG(lb_incident_rule(incident)),
-                        fires ? lb_severity_names[incident->severity] : "resolved");
+                        LB_STR_ARG(lb_incident_rule(incident)), word);
     if (incident->at > gathered->at)
         gathered->at = incident->at;
     if (gathered->count == 0 || incident->started < gathered->started)
@@ -66,9 +83,11 @@ static void gather_one(struct lb_alert_notifier *self, struct lb_group_gathered 
     gathered->count++;
     gathered->firing += fires && !lane->hushed;
     gathered->held += fires && lane->hushed;
-    gathered->unacked += fires && !lane->hushed && incident->acked_ns == LB_TIME_NONE;
-    if (fires && incident->severity > gathered->severity)
-        gathered->severity = incident->severity;
+    gathered->flapping += flaps;
+    gathered->newly += flaps && !lane->flapped;
+    gathered->unacked += fires && !flaps && !lane->hushed && incident->acked_ns == LB_TIME_NONE;
+    if (stands > gathered->severity)
+        gathered->severity = stands;
     if (!fires && incident->last > gathered->ended)
         gathered->ended = incident->last;
 }
@@ -101,6 +120,8 @@ enum lb_alert_notice lb_group_notice(const struct lb_alert_group *group, const s
 {
     if (gathered->firing == 0)
         return gathered->held > 0 ? LB_NOTICE_SUPPRESSED : LB_NOTICE_RESOLVED;
+    if (gathered->newly > 0 && gathered->flapping == gathered->firing)
+        return LB_NOTICE_FLAPPING;
     if (group->id == 0 || group->sequence == 0)
         return LB_NOTICE_FIRING;
     return group->waiting_ns != LB_TIME_NONE ? LB_NOTICE_UPDATED : LB_NOTICE_REPEATED;
@@ -117,6 +138,8 @@ void lb_group_message(const struct lb_alert_notifier *self, const struct lb_aler
         lb_buffer_print(out, "[" LB_STR_FMT "] ", LB_STR_ARG(word));
     lb_buffer_print(out, "%u %s, %u ended", gathered->firing, gathered->firing == 1 ? "alert fires" : "alerts fire",
                     ended);
+    if (gathered->flapping > 0)
+        lb_buffer_print(out, ", %u flapping", gathered->flapping);
     if (gathered->held > 0)
         lb_buffer_print(out, ", %u held back", gathered->held);
     if (group->key_length > 2)

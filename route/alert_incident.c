@@ -177,6 +177,15 @@ struct lb_alert_lane *lb_incident_lane(struct lb_incident *incident, uint64_t ro
     return lane;
 }
 
+void lb_alert_lane_end(struct lb_alert_lane *lane)
+{
+    lane->told.severity = LB_ALERT_QUIET;
+    lane->sinks = lane->group = 0;
+    lane->since = 0;
+    lane->step = 0;
+    lane->hushed = lane->flapped = false;
+}
+
 uint64_t lb_incident_sinks(const struct lb_incident *incident)
 {
     uint64_t sinks = 0;
@@ -217,7 +226,7 @@ static void write_lane(struct lb_buffer *out, const struct lb_alert_lane *lane)
     lb_alert_put_number(out, lane->route);
     lb_alert_put_number(out, (uint64_t)lane->told.notified_ns);
     lb_alert_put_number(out, (uint8_t)lane->told.severity | (uint64_t)(uint8_t)lane->told.notified << 8 |
-                                 (uint64_t)lane->hushed << 16);
+                                 (uint64_t)lane->hushed << 16 | (uint64_t)lane->flapped << 17);
     lb_alert_put_number(out, lane->sinks);
     lb_alert_put_number(out, (uint64_t)lane->since);
     lb_alert_put_number(out, lane->group);
@@ -240,6 +249,7 @@ static void read_lane(struct lb_incident *incident, struct lb_alert_bytes *bytes
     read.told.severity = (int8_t)(packed & 0xff);
     read.told.notified = (int8_t)(packed >> 8 & 0xff);
     read.hushed = (packed >> 16 & 1) != 0;
+    read.flapped = (packed >> 17 & 1) != 0;
     read.sinks = lb_alert_map_sinks(lb_alert_take_number(bytes), sinks);
     read.since = (int64_t)lb_alert_take_number(bytes);
     read.group = lb_alert_take_number(bytes);

@@ -35,6 +35,7 @@ struct lb_alert_lane {
     uint64_t group; /* its group's number, or 0 */
     uint32_t step;  /* of the escalation that comes next */
     bool hushed;    /* they were told that it is suppressed */
+    bool flapped;   /* of a group: they were told that it flaps */
 };
 
 struct lb_incident {
@@ -132,6 +133,9 @@ size_t lb_incidents_due(const struct lb_incidents *table, int64_t now, struct lb
 
 /* The lane of that route, made if it is not there. NULL: no memory, or too many. */
 struct lb_alert_lane *lb_incident_lane(struct lb_incident *incident, uint64_t route);
+
+/* They were told that it is over. */
+void lb_alert_lane_end(struct lb_alert_lane *lane);
 
 /* Everybody who was told that it fires, in any way. */
 uint64_t lb_incident_sinks(const struct lb_incident *incident);

@@ -115,6 +115,11 @@ static void advance(struct lb_alert_runner *runner, struct lb_alert_key *key, in
 {
     struct lb_alert_transition transition;
 
+    if (limit < key->wake) {
+        if (limit > key->state.time)
+            key->state.time = limit;
+        return;
+    }
     while (lb_alert_state_next(&key->state, &runner->policy, limit, &transition)) {
         if (transition.from == LB_ALERT_QUIET) {
             key->id = incident_id(runner, key);
@@ -123,6 +128,7 @@ static void advance(struct lb_alert_runner *runner, struct lb_alert_key *key, in
         runner->changed(runner->context, runner, &transition);
         lb_runner_tell(runner, key, transition.at, transition.from);
     }
+    key->wake = lb_alert_state_wake(&key->state, &runner->policy);
 }
 
 void lb_runner_tell_summary(struct lb_alert_runner *runner, bool last)
@@ -154,8 +160,10 @@ static void hold(struct lb_alert_runner *runner, struct lb_alert_key *key, uint8
     /* What is missing can only be judged when a whole window has been watched; what is there, at once. */
     if (runner->falling && lb_alert_counts_nothing(runner->rule->function) && from < known)
         from = known;
-    if (mask != 0 && from <= to)
-        lb_alert_state_hold(&key->state, &runner->policy, mask, from, to);
+    if (mask == 0 || from > to)
+        return;
+    lb_alert_state_hold(&key->state, &runner->policy, mask, from, to);
+    key->wake = INT64_MIN;
 }
 
 /* Too few records to judge: a firing alert stays as it is, for another `over` at most. */
@@ -210,10 +218,26 @@ static bool next_segment(struct lb_alert_runner *runner, struct lb_alert_key *ke
     return lb_alert_window_next(&key->window, &runner->shape, limit, segment);
 }
 
+/* Nothing entered or left since the last verdict, which was that all is well, and nothing does so up to `limit`. */
+static bool goes_on_quiet(const struct lb_alert_runner *runner, const struct lb_alert_key *key, int64_t limit)
+{
+    const struct lb_alert_totals *totals = &key->window.cursor.totals;
+
+    return limit < key->wake && key->mask == 0 && key->state.severity == LB_ALERT_QUIET && key->parts == NULL &&
+           runner->rule->zone == NULL && totals->count == key->totals.count && totals->sum == key->totals.sum &&
+           lb_alert_window_still(&key->window, &runner->shape, limit);
+}
+
 void lb_runner_walk(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t limit)
 {
     struct lb_alert_segment segment;
 
+    if (limit > key->window.cursor.end && goes_on_quiet(runner, key, limit)) {
+        key->window.cursor.end = limit;
+        key->judged_until = key->judged ? limit : key->judged_until;
+        advance(runner, key, limit);
+        return;
+    }
     while (next_segment(runner, key, limit, &segment))
         judge(runner, key, &segment);
 }

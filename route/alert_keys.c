@@ -127,6 +127,17 @@ struct lb_alert_key *lb_alert_keys_find(const struct lb_alert_keys *keys, struct
     return NULL;
 }
 
+struct lb_alert_key *lb_alert_keys_recent(const struct lb_alert_keys *keys, struct lb_str text)
+{
+    for (int list = 0; list < LB_ALERT_LISTS && text.len < LB_KEY_BYTES_MAX; list++) {
+        struct lb_alert_key *key = keys->lists[list].tail;
+
+        if (key != NULL && lb_str_equal(lb_alert_key_text(key), text))
+            return key;
+    }
+    return NULL;
+}
+
 static void put(struct lb_alert_key **table, uint32_t capacity, struct lb_alert_key *key)
 {
     uint32_t mask = capacity - 1;

@@ -66,6 +66,7 @@ struct lb_alert_key {
     struct lb_alert_part *parts;   /* NULL: the rule measures one thing */
     uint32_t part_count;
     struct lb_alert_state state;
+    int64_t wake; /* before this end the state changes only if a threshold is crossed; INT64_MIN: not known */
 
     /* Its time: that of the stream which brought its newest record. */
     uint64_t stream;
@@ -128,6 +129,9 @@ void lb_alert_keys_init(struct lb_alert_keys *keys, uint32_t max);
 void lb_alert_keys_free(struct lb_alert_keys *keys);
 
 struct lb_alert_key *lb_alert_keys_find(const struct lb_alert_keys *keys, struct lb_str text, uint64_t hash);
+
+/* The same without a hash, but only if it is one of those that were active last. */
+struct lb_alert_key *lb_alert_keys_recent(const struct lb_alert_keys *keys, struct lb_str text);
 
 /*
  * A new key, as the newest of the idle ones; all but its text and list is the caller's to set (window, texts and reason

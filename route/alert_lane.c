@@ -18,9 +18,8 @@
 #include <stdio.h>
 
 #define MODULE "route.alert"
-#define STABLE_NS (600 * LB_SECOND) /* without a transition: it does not flap any more */
 
-enum { ARENA_KEEP = 256 * 1024, FLAP_HOLDS = 10 };
+enum { ARENA_KEEP = 256 * 1024 };
 
 /* --- entries -------------------------------------------------------------- */
 
@@ -221,7 +220,7 @@ static struct lb_str why_closed(const struct lb_alert_notifier *self)
 }
 
 /* Whoever was told that it fires, and where it leads now. */
-static uint64_t told_from_now_on(const struct lb_alert_notifier *self, struct lb_alert_lane *lane, uint64_t wanted)
+uint64_t lb_notifier_told_now(const struct lb_alert_notifier *self, struct lb_alert_lane *lane, uint64_t wanted)
 {
     lane->sinks = lb_notifier_detour(self, lane->sinks | wanted);
     return lane->sinks;
@@ -245,7 +244,7 @@ static void tell_again(struct lb_alert_notifier *self, struct lb_incident *incid
 
     lane->hushed = false;
     lane->told = (struct lb_alert_told){ self->now, incident->severity, incident->severity };
-    lb_notifier_emit(self, incident, told_from_now_on(self, lane, wanted), &words);
+    lb_notifier_emit(self, incident, lb_notifier_told_now(self, lane, wanted), &words);
 }
 
 static void tell_end(struct lb_alert_notifier *self, struct lb_incident *incident, struct lb_alert_lane *lane,
@@ -253,10 +252,7 @@ static void tell_end(struct lb_alert_notifier *self, struct lb_incident *inciden
 {
     uint64_t sinks = lane->sinks;
 
-    lane->sinks = 0;
-    lane->hushed = false;
-    lane->since = 0;
-    lane->step = 0;
+    lb_alert_lane_end(lane);
     lb_notifier_emit(self, incident, sinks,
                      &(struct lb_notifier_words){ LB_NOTICE_RESOLVED, previous, why_closed(self) });
 }
@@ -292,7 +288,7 @@ static void tell_change(struct lb_alert_notifier *self, struct lb_incident *inci
     if (notice == LB_NOTICE_RESOLVED)
         tell_end(self, incident, lane, previous);
     else if (notice != LB_NOTICE_NONE)
-        lb_notifier_emit(self, incident, told_from_now_on(self, lane, wanted),
+        lb_notifier_emit(self, incident, lb_notifier_told_now(self, lane, wanted),
                          &(struct lb_notifier_words){ notice, previous, LB_STR("") });
     if (!incident->late)
         lb_notifier_due(incident, lb_alert_tell_again(&lane->told, &policy, incident->severity));
@@ -310,7 +306,7 @@ static const struct lb_alert_escalation *steps_of(struct lb_alert_notifier *self
     return &lb_notifier_rule(self, incident)->escalate;
 }
 
-static struct lb_str nobody_came(struct lb_alert_notifier *self, int64_t after)
+struct lb_str lb_notifier_say_nobody_came(struct lb_alert_notifier *self, int64_t after)
 {
     struct lb_buffer words;
 
@@ -321,24 +317,35 @@ static struct lb_str nobody_came(struct lb_alert_notifier *self, int64_t after)
     return reason;
 }
 
-static void escalate(struct lb_alert_notifier *self, struct lb_incident *incident, struct lb_alert_lane *lane)
+const struct lb_alert_call_up *lb_notifier_next_step(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                                                     struct lb_alert_lane *lane, int64_t *at)
 {
     const struct lb_alert_escalation *steps = steps_of(self, incident, lane);
+    bool fires = incident->severity != LB_ALERT_QUIET || incident->flapping;
 
-    if (lane->told.severity == LB_ALERT_QUIET || incident->severity == LB_ALERT_QUIET ||
-        incident->acked_ns != LB_TIME_NONE)
-        return;
-    while (lane->step < steps->count && self->now >= lane->since + steps->items[lane->step].after_ns) {
-        const struct lb_alert_call_up *step = &steps->items[lane->step++];
+    *at = INT64_MAX;
+    if (lane->told.severity == LB_ALERT_QUIET || !fires || incident->acked_ns != LB_TIME_NONE ||
+        lane->step >= steps->count)
+        return NULL;
+    *at = lane->since + steps->items[lane->step].after_ns;
+    return self->now >= *at ? &steps->items[lane->step++] : NULL;
+}
+
+void lb_notifier_escalate(struct lb_alert_notifier *self, struct lb_incident *incident, uint32_t index)
+{
+    struct lb_alert_lane *lane = &incident->lanes[index];
+    const struct lb_alert_call_up *step;
+    int64_t at;
+
+    while ((step = lb_notifier_next_step(self, incident, lane, &at)) != NULL) {
         uint64_t sinks = lb_notifier_detour(self, step->sinks);
 
         lane->sinks |= sinks;
-        lb_notifier_emit(
-            self, incident, sinks,
-            &(struct lb_notifier_words){ LB_NOTICE_ESCALATED, LB_ALERT_QUIET, nobody_came(self, step->after_ns) });
+        lb_notifier_emit(self, incident, sinks,
+                         &(struct lb_notifier_words){ LB_NOTICE_ESCALATED, LB_ALERT_QUIET,
+                                                      lb_notifier_say_nobody_came(self, step->after_ns) });
     }
-    if (lane->step < steps->count)
-        lb_notifier_due(incident, lane->since + steps->items[lane->step].after_ns);
+    lb_notifier_due(incident, at);
 }
 
 void lb_notifier_lane(struct lb_alert_notifier *self, struct lb_incident *incident, uint32_t index, uint64_t wanted)
@@ -353,118 +360,5 @@ void lb_notifier_lane(struct lb_alert_notifier *self, struct lb_incident *incide
         tell_again(self, incident, lane, wanted);
     else
         tell_change(self, incident, lane, wanted);
-    escalate(self, incident, lane);
-}
-
-/* --- flapping ------------------------------------------------------------- */
-
-/* How long a dip is bridged; ten times that is what flapping is measured by. */
-static int64_t hold_of(const struct lb_alert_notifier *self, const struct lb_incident *incident)
-{
-    const struct lb_alert_runner *runner = lb_notifier_runner(self, incident);
-    int64_t hold = runner != NULL ? runner->policy.bridge_ns : 0;
-
-    return hold > self->alerting->lateness_ns ? hold : self->alerting->lateness_ns;
-}
-
-static bool begins_to_flap(const struct lb_alert_notifier *self, const struct lb_incident *incident)
-{
-    int64_t first = incident->flaps[LB_INCIDENT_FLAPS - 1];
-
-    if (incident->rule == NULL || incident->rule->each) /* each of these is one of its own */
-        return false;
-    return first != LB_TIME_NONE && !incident->late && self->closing == NULL &&
-           incident->flaps[0] - first <= FLAP_HOLDS * hold_of(self, incident);
-}
-
-/* `words`: to all who know of it or have to; who hears them knows that it fires. */
-static void tell_all(struct lb_alert_notifier *self, struct lb_incident *incident, const struct lb_notifier_ways *ways,
-                     const struct lb_notifier_words *words)
-{
-    int8_t severity = incident->severity != LB_ALERT_QUIET ? incident->severity : incident->last;
-
-    for (uint32_t i = 0; i < ways->count; i++)
-        (void)lb_incident_lane(incident, ways->items[i].route);
-    for (uint32_t i = 0; i < incident->lane_count; i++) {
-        struct lb_alert_lane *lane = &incident->lanes[i];
-        const struct lb_alert_manner *manner = lb_notifier_manner(self, lane->route);
-        uint64_t wanted = 0;
-
-        for (uint32_t n = 0; n < ways->count; n++)
-            if (ways->items[n].route == lane->route)
-                wanted = ways->items[n].sinks;
-        if ((manner != NULL && manner->grouped) || (lane->sinks | wanted) == 0)
-            continue;
-        if (lane->told.severity == LB_ALERT_QUIET)
-            lane->since = self->now;
-        lane->told = (struct lb_alert_told){ self->now, severity, severity };
-        lb_notifier_emit(self, incident, told_from_now_on(self, lane, wanted), words);
-    }
-}
-
-static void begin_flapping(struct lb_alert_notifier *self, struct lb_incident *incident,
-                           const struct lb_notifier_ways *ways)
-{
-    incident->flapping = true;
-    incident->flap_count = LB_INCIDENT_FLAPS;
-    struct lb_str reason = lb_notifier_say(self, "flapping (%d transitions); not told again until it is stable for 10m",
-                                           LB_INCIDENT_FLAPS);
-    tell_all(self, incident, ways, &(struct lb_notifier_words){ LB_NOTICE_FLAPPING, LB_ALERT_QUIET, reason });
-}
-
-/* What fires is told as it stands; what is over ends in the usual way, and says how often it came. */
-static void end_flapping(struct lb_alert_notifier *self, struct lb_incident *incident,
-                         const struct lb_notifier_ways *ways)
-{
-    struct lb_str reason =
-        lb_notifier_say(self, "stable after %llu transitions", (unsigned long long)incident->flap_count);
-
-    incident->flapping = false;
-    incident->flap_count = 0;
-    for (int i = 0; i < LB_INCIDENT_FLAPS; i++)
-        incident->flaps[i] = LB_TIME_NONE;
-    if (incident->severity != LB_ALERT_QUIET) {
-        tell_all(self, incident, ways, &(struct lb_notifier_words){ LB_NOTICE_UPDATED, LB_ALERT_QUIET, reason });
-        return;
-    }
-    for (uint32_t i = 0; i < incident->lane_count; i++) {
-        struct lb_alert_lane *lane = &incident->lanes[i];
-        uint64_t sinks = lane->sinks;
-
-        if (lane->told.severity == LB_ALERT_QUIET || lane->group != 0)
-            continue;
-        lane->told.severity = LB_ALERT_QUIET;
-        lane->sinks = 0;
-        lane->hushed = false;
-        lb_notifier_emit(self, incident, sinks,
-                         &(struct lb_notifier_words){ LB_NOTICE_RESOLVED, LB_ALERT_QUIET, reason });
-    }
-}
-
-/* Worse than what anybody knows of is told, however often it came and went. */
-static bool is_worse(const struct lb_incident *incident)
-{
-    for (uint32_t i = 0; i < incident->lane_count; i++)
-        if (incident->lanes[i].sinks != 0 && incident->severity > incident->lanes[i].told.severity)
-            return true;
-    return false;
-}
-
-bool lb_notifier_flaps(struct lb_alert_notifier *self, struct lb_incident *incident,
-                       const struct lb_notifier_ways *ways)
-{
-    if (!incident->flapping) {
-        if (!begins_to_flap(self, incident))
-            return false;
-        begin_flapping(self, incident, ways);
-    } else if (self->now >= incident->changed_ns + STABLE_NS) {
-        end_flapping(self, incident, ways);
-        return false;
-    } else if (is_worse(incident)) {
-        tell_all(
-            self, incident, ways,
-            &(struct lb_notifier_words){ LB_NOTICE_UPDATED, LB_ALERT_QUIET, LB_STR("it flaps, and is worse now") });
-    }
-    lb_notifier_due(incident, incident->changed_ns + STABLE_NS);
-    return true;
+    lb_notifier_escalate(self, incident, index);
 }

@@ -52,8 +52,9 @@ static bool add_distinct(struct lb_alert_detail *detail, double number)
     return true;
 }
 
-bool lb_alert_detail_add(struct lb_alert_detail *detail, const struct lb_alert_measure *measure,
-                         const struct lb_alert_sample *sample)
+/* What all functions but a percentile are made of. */
+static bool add_one(struct lb_alert_detail *detail, const struct lb_alert_measure *measure,
+                    const struct lb_alert_sample *sample)
 {
     double number = sample->number;
 
@@ -69,10 +70,30 @@ bool lb_alert_detail_add(struct lb_alert_detail *detail, const struct lb_alert_m
     switch (measure->function) {
     case LB_ALERT_STDDEV: add_spread(detail, number); return true;
     case LB_ALERT_CONSECUTIVE: add_run(detail, number); return true;
-    case LB_ALERT_PERCENTILE: return lb_alert_sketch_add(&detail->sketch, number);
     case LB_ALERT_DISTINCT: return add_distinct(detail, number);
     default: return true;
     }
+}
+
+static bool add_to_sketch(struct lb_alert_detail *detail, struct lb_alert_bin bin)
+{
+    detail->count++;
+    return lb_alert_sketch_add(&detail->sketch, bin);
+}
+
+bool lb_alert_detail_add(struct lb_alert_detail *detail, struct lb_alert_detail *also,
+                         const struct lb_alert_measure *measure, const struct lb_alert_sample *sample)
+{
+    bool added;
+
+    if (measure->function == LB_ALERT_PERCENTILE) {
+        struct lb_alert_bin bin = lb_alert_sketch_bin(sample->number);
+
+        added = add_to_sketch(detail, bin);
+        return (also == NULL || add_to_sketch(also, bin)) && added;
+    }
+    added = add_one(detail, measure, sample);
+    return (also == NULL || add_one(also, measure, sample)) && added;
 }
 
 static void merge_spread(struct lb_alert_detail *detail, const struct lb_alert_detail *later)
@@ -139,7 +160,7 @@ void lb_alert_detail_free(struct lb_alert_detail *detail)
     *detail = (struct lb_alert_detail){ 0 };
 }
 
-double lb_alert_detail_value(const struct lb_alert_detail *detail, const struct lb_alert_measure *measure)
+double lb_alert_detail_value(struct lb_alert_detail *detail, const struct lb_alert_measure *measure)
 {
     if (detail->count == 0)
         return 0;
@@ -216,13 +237,59 @@ static double number_at(double *numbers, size_t count, size_t place)
     return numbers[low];
 }
 
-static double quantile_of(const struct lb_alert_samples *samples, double quantile)
-{
-    double numbers[LB_ALERT_EXACT_MAX];
-    size_t count = copy_numbers(samples, numbers);
-    size_t rank = (size_t)ceil(quantile * (double)count);
+/* The numbers on both sides of `middle`: how many are less, how many are not greater, and the next ones. */
+struct sides {
+    size_t less;
+    size_t not_greater;
+    double next_less;
+    double next_greater;
+};
 
-    return count == 0 ? 0 : number_at(numbers, count, rank > 0 ? rank - 1 : 0);
+static struct sides sides_of(const struct lb_alert_samples *samples, double middle)
+{
+    struct sides sides = { 0, 0, -INFINITY, INFINITY };
+
+    for (int piece = 0; piece < 2; piece++) {
+        for (size_t i = 0; i < samples->counts[piece]; i++) {
+            double number = samples->pieces[piece][i].number;
+
+            sides.less += number < middle;
+            sides.not_greater += number <= middle;
+            sides.next_less = number < middle && number > sides.next_less ? number : sides.next_less;
+            sides.next_greater = number > middle && number < sides.next_greater ? number : sides.next_greater;
+        }
+    }
+    return sides;
+}
+
+/* True if the number of that rank (0: the least) is `*number` or one of its next ones, which it then becomes. */
+static bool is_near(const struct lb_alert_samples *samples, size_t rank, double *number)
+{
+    enum { STEPS = 3 };
+
+    for (int i = 0; i < STEPS; i++) {
+        struct sides sides = sides_of(samples, *number);
+
+        if (rank >= sides.less && rank < sides.not_greater)
+            return true;
+        *number = rank < sides.less ? sides.next_less : sides.next_greater;
+    }
+    return false;
+}
+
+/* One sample more or less moves it by a step at most: it is looked for where it was the last time. */
+static double quantile_of(const struct lb_alert_samples *samples, double quantile, double *last)
+{
+    size_t count = samples->counts[0] + samples->counts[1];
+    size_t rank = (size_t)ceil(quantile * (double)count);
+    double numbers[LB_ALERT_EXACT_MAX];
+
+    if (count == 0)
+        return 0;
+    rank -= rank > 0;
+    if (!is_near(samples, rank, last))
+        *last = number_at(numbers, copy_numbers(samples, numbers), rank);
+    return *last;
 }
 
 static double distinct_of(const struct lb_alert_samples *samples)
@@ -236,16 +303,17 @@ static double distinct_of(const struct lb_alert_samples *samples)
     return (double)different;
 }
 
-double lb_alert_samples_value(const struct lb_alert_samples *samples, const struct lb_alert_measure *measure)
+double lb_alert_samples_value(const struct lb_alert_samples *samples, const struct lb_alert_measure *measure,
+                              double *last)
 {
     struct lb_alert_detail detail = { 0 };
 
     if (measure->function == LB_ALERT_PERCENTILE)
-        return quantile_of(samples, measure->quantile);
+        return quantile_of(samples, measure->quantile, last);
     if (measure->function == LB_ALERT_DISTINCT)
         return distinct_of(samples);
     for (int piece = 0; piece < 2; piece++)
         for (size_t i = 0; i < samples->counts[piece]; i++)
-            (void)lb_alert_detail_add(&detail, measure, &samples->pieces[piece][i]);
+            (void)add_one(&detail, measure, &samples->pieces[piece][i]);
     return lb_alert_detail_value(&detail, measure);
 }

@@ -50,9 +50,9 @@ struct lb_alert_detail {
 /* True if slots need details for this function: count, sum and what is made of them do not. */
 bool lb_alert_needs_detail(enum lb_alert_function function);
 
-/* False: no memory; the sample is missing in it. */
-bool lb_alert_detail_add(struct lb_alert_detail *detail, const struct lb_alert_measure *measure,
-                         const struct lb_alert_sample *sample);
+/* To one, and to another one unless that is NULL. False: no memory; the sample is missing in it. */
+bool lb_alert_detail_add(struct lb_alert_detail *detail, struct lb_alert_detail *also,
+                         const struct lb_alert_measure *measure, const struct lb_alert_sample *sample);
 
 /* `later` holds what came behind `detail`. False: no memory. */
 bool lb_alert_detail_merge(struct lb_alert_detail *detail, const struct lb_alert_measure *measure,
@@ -61,13 +61,16 @@ void lb_alert_detail_reset(struct lb_alert_detail *detail); /* keeps its memory 
 void lb_alert_detail_free(struct lb_alert_detail *detail);
 
 /* The value of a window whose slots are united in `detail`. */
-double lb_alert_detail_value(const struct lb_alert_detail *detail, const struct lb_alert_measure *measure);
+double lb_alert_detail_value(struct lb_alert_detail *detail, const struct lb_alert_measure *measure);
 
 /* Samples in order of time, in two pieces (of a ring); LB_ALERT_EXACT_MAX at most. */
 struct lb_alert_samples {
     const struct lb_alert_sample *pieces[2];
     size_t counts[2];
 };
-double lb_alert_samples_value(const struct lb_alert_samples *samples, const struct lb_alert_measure *measure);
+
+/* `last`: the value at the last question, which spares most of the work of a percentile; any number does. */
+double lb_alert_samples_value(const struct lb_alert_samples *samples, const struct lb_alert_measure *measure,
+                              double *last);
 
 #endif

@@ -118,6 +118,8 @@ static void tell_lanes(struct lb_alert_notifier *self, struct lb_incident *incid
             lb_alert_group_note(self, incident, &incident->lanes[i], manner, way_of(incident, ways, route));
         else if (!flapping)
             lb_notifier_lane(self, incident, i, way_of(incident, ways, route));
+        else
+            lb_notifier_escalate(self, incident, i);
     }
 }
 
@@ -210,7 +212,7 @@ static void begin_incident(struct lb_incident *incident, const struct lb_alert_k
     for (uint32_t i = 0; i < incident->lane_count; i++) {
         incident->lanes[i].since = 0;
         incident->lanes[i].step = 0;
-        incident->lanes[i].hushed = false;
+        incident->lanes[i].hushed = incident->lanes[i].flapped = false;
     }
 }
 
@@ -423,6 +425,8 @@ void lb_alert_notifier_tick(struct lb_alert_notifier *self, int64_t now)
     self->now = self->ticked = now;
     for (struct lb_incident *each = self->incidents.first; back && each != NULL; each = each->next)
         lb_notifier_touch(self, each);
+    for (struct lb_alert_group *group = self->groups.first; back && group != NULL; group = group->next)
+        group->call_ns = 0;
     note_mutes(self);
     do
         self->urgent = !settle_due(self);
@@ -469,7 +473,9 @@ enum lb_err lb_alert_notifier_acknowledge(struct lb_alert_notifier *self, uint64
 
     self->urgent = true;
     for (struct lb_incident *each = self->incidents.first; each != NULL; each = each->next) {
-        if (each->id != id || (each->severity == LB_ALERT_QUIET && !each->flapping) || lb_notifier_is_unknown(each))
+        bool known = each->severity != LB_ALERT_QUIET || each->flapping || lb_incident_is_open(each);
+
+        if (each->id != id || !known || lb_notifier_is_unknown(each))
             continue;
         lb_notifier_note_ack(each, &ack);
         each->ack_untold = true;

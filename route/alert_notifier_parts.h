@@ -1,7 +1,8 @@
 /*
  * alert_notifier_parts.h - what the notifier's files share: alert_notifier.c
  * (how an alert stands, time), alert_lane.c (what one group of people is
- * told), alert_group.c, alert_group_record.c (alerts together), alert_hold.c (what holds an alert
+ * told), alert_flap.c (what comes and goes), alert_group.c,
+ * alert_group_record.c (alerts together), alert_hold.c (what holds an alert
  * back), alert_known.c (over a restart and a reload).
  */
 #ifndef LB_ALERT_NOTIFIER_PARTS_H
@@ -69,9 +70,16 @@ void lb_notifier_match(struct lb_alert_notifier *self, struct lb_incident *incid
 /* Tells what is due by the lane of that index; `wanted`: where its routes lead now. */
 void lb_notifier_lane(struct lb_alert_notifier *self, struct lb_incident *incident, uint32_t index, uint64_t wanted);
 
-/* It comes and goes: true while nobody is told at once of its changes. */
-bool lb_notifier_flaps(struct lb_alert_notifier *self, struct lb_incident *incident,
-                       const struct lb_notifier_ways *ways);
+/* Whoever was told by that lane, and where it leads now. */
+uint64_t lb_notifier_told_now(const struct lb_alert_notifier *self, struct lb_alert_lane *lane, uint64_t wanted);
+
+/* The next step of its escalation, noted as taken; NULL: none is due before `at`. */
+const struct lb_alert_call_up *lb_notifier_next_step(struct lb_alert_notifier *self, const struct lb_incident *incident,
+                                                     struct lb_alert_lane *lane, int64_t *at);
+struct lb_str lb_notifier_say_nobody_came(struct lb_alert_notifier *self, int64_t after);
+
+/* Tells the sinks of the next steps that it fires, if nobody has acknowledged it for so long. */
+void lb_notifier_escalate(struct lb_alert_notifier *self, struct lb_incident *incident, uint32_t index);
 
 /* Tells these sinks; `reason` may be empty. */
 struct lb_notifier_words {
@@ -91,6 +99,15 @@ void lb_notifier_send(struct lb_alert_notifier *self);
 struct lb_str lb_notifier_say(struct lb_alert_notifier *self, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* --- alert_flap.c ----------------------------------------------------------- */
+
+/* It has ended, and that is told when it has not come back `until` then. */
+bool lb_notifier_waits(const struct lb_alert_notifier *self, const struct lb_incident *incident, int64_t *until);
+
+/* It comes and goes: true while nobody is told at once of its changes. */
+bool lb_notifier_flaps(struct lb_alert_notifier *self, struct lb_incident *incident,
+                       const struct lb_notifier_ways *ways);
+
 /* --- alert_group_record.c --------------------------------------------------- */
 
 /* What a notice of a group is made of. */
@@ -100,8 +117,10 @@ struct lb_group_gathered {
     uint32_t count; /* of members */
     uint32_t firing;
     uint32_t held;
-    uint32_t unacked; /* of those that fire */
-    int8_t severity;  /* the highest of those that fire, or that did */
+    uint32_t flapping; /* of those that fire */
+    uint32_t newly;    /* of these: nobody was told yet that they flap */
+    uint32_t unacked;  /* of those that fire and do not flap */
+    int8_t severity;   /* the highest of those that fire, or that did */
     int8_t ended;
     int64_t at;
     int64_t started;
@@ -109,6 +128,10 @@ struct lb_group_gathered {
 
 /* The lane by which the incident is told with that group; or NULL. */
 struct lb_alert_lane *lb_group_lane(struct lb_incident *incident, const struct lb_alert_group *group);
+
+/* The severity that its people know of or are to hear of: what flaps, or may be back at once, is not over. */
+int8_t lb_group_stands(const struct lb_alert_notifier *self, const struct lb_incident *incident,
+                       const struct lb_alert_lane *lane);
 
 void lb_group_gather(struct lb_alert_notifier *self, const struct lb_alert_group *group,
                      struct lb_group_gathered *gathered);

@@ -128,9 +128,9 @@ static bool check_manner(const struct lb_node *node, const struct route_options 
                       "group_by: service, or group_by: [] for all alerts together");
         return false;
     }
-    if (options->escalate != NULL && (set(node, "group_by") || options->digest_ns > 0)) {
-        lb_diag_error(diag, node->place, "\"escalate\" is for single alerts; put it into a route without %s",
-                      options->digest_ns > 0 ? "digest" : "group_by");
+    if (options->escalate != NULL && options->digest_ns > 0) {
+        lb_diag_error(diag, node->place,
+                      "\"escalate\" is for what somebody must come for; put it into a route without digest");
         return false;
     }
     return true;

@@ -100,6 +100,10 @@ static const struct lb_option rule_options[] = {
     { "hold", LB_OPTION_DURATION, MEMBER(hold_ns), NULL,
       "How long no threshold must be crossed before it has ended; at least alerting.lateness", 0, NULL, NULL, 0,
       31 * DAYS },
+    { "settle", LB_OPTION_DURATION, MEMBER(settle_ns), NULL,
+      "How long the end of a short alert waits to be told, for it may come back; four times hold, 5m at most, unless "
+      "set",
+      0, NULL, NULL, 0, 31 * DAYS },
     { "clear", LB_OPTION_NODE, offsetof(struct rule_options, clear), NULL,
       "What the value must cross before it may end, such as below 3%", 0, NULL, NULL, 0, 0 },
     { "repeat", LB_OPTION_DURATION, MEMBER(repeat_ns), NULL, "Told again so often while it fires; not unless set", 0,
@@ -323,6 +327,8 @@ bool lb_alert_rule_read(struct lb_config *config, const struct lb_node *name, co
 
     lb_alert_defaults_apply(defaults, node, &options.rule, &options.severity);
     *rule = options.rule;
+    if (!lb_alert_is_said(node, defaults, "settle"))
+        rule->settle_ns = LB_ALERT_SETTLE_BY_HOLD;
     rule->name = name->text;
     rule->place = name->place;
     if (node->kind != LB_NODE_MAP)

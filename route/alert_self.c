@@ -35,6 +35,7 @@ static const struct lb_alert_rule rules[LB_SELF_CHECKS] = {
     [LB_SELF_CLOCK] = { .name = { "logboom_clock", 13 } },
     [LB_SELF_ALERTS_LOST] = { .name = { "logboom_alerts_lost", 19 } },
     [LB_SELF_DEAD_LETTERS] = OWN("logboom_dead_letters", by_sink),
+    [LB_SELF_ROTATION] = OWN("logboom_rotation", by_source),
 };
 
 /* What signs of life are of. */

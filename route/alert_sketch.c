@@ -21,14 +21,19 @@ static double gamma_of(void)
     return (1 + accuracy) / (1 - accuracy);
 }
 
-static int32_t bin_of(double magnitude)
+struct lb_alert_bin lb_alert_sketch_bin(double value)
 {
     static const double inverse_log_gamma = 49.998333249994; /* 1 / ln(1.01 / 0.99) */
-    double bin = ceil(log(magnitude) * inverse_log_gamma);
+    struct lb_alert_bin bin = { .sign = (value > 0) - (value < 0) };
+    double number;
 
-    if (bin < BIN_MIN)
-        return BIN_MIN;
-    return bin > BIN_MAX ? BIN_MAX : (int32_t)bin;
+    if (bin.sign == 0)
+        return bin;
+    number = ceil(log(fabs(value)) * inverse_log_gamma);
+    if (number < BIN_MIN)
+        number = BIN_MIN;
+    bin.number = number > BIN_MAX ? BIN_MAX : (int32_t)number;
+    return bin;
 }
 
 static double value_of(int32_t bin)
@@ -58,20 +63,19 @@ static bool reserve(struct lb_alert_bins *bins, int32_t low, int32_t high)
     return true;
 }
 
-bool lb_alert_sketch_add(struct lb_alert_sketch *sketch, double value)
+bool lb_alert_sketch_add(struct lb_alert_sketch *sketch, struct lb_alert_bin bin)
 {
-    struct lb_alert_bins *bins = value > 0 ? &sketch->positive : &sketch->negative;
-    int32_t bin;
+    struct lb_alert_bins *bins = bin.sign > 0 ? &sketch->positive : &sketch->negative;
 
-    if (value == 0) {
+    if (bin.sign == 0) {
         sketch->zeros++;
         sketch->total++;
         return true;
     }
-    bin = bin_of(fabs(value));
-    if (!reserve(bins, bin, bin))
+    if (!reserve(bins, bin.number, bin.number))
         return false;
-    bins->counts[bin - bins->first]++;
+    bins->counts[bin.number - bins->first]++;
+    sketch->place.above += sketch->place.known && bin.sign > 0 && bin.number > sketch->place.bin;
     sketch->total++;
     return true;
 }
@@ -95,13 +99,16 @@ bool lb_alert_sketch_merge(struct lb_alert_sketch *sketch, const struct lb_alert
     add_bins(&sketch->negative, &other->negative);
     sketch->zeros += other->zeros;
     sketch->total += other->total;
+    sketch->place.known = false;
     return true;
 }
 
+/* The other may have room for bins that these have not: nothing is counted there. */
 static void subtract_bins(struct lb_alert_bins *bins, const struct lb_alert_bins *other)
 {
     for (uint32_t i = 0; i < other->size; i++)
-        bins->counts[(uint32_t)(other->first - bins->first) + i] -= other->counts[i];
+        if (other->counts[i] > 0)
+            bins->counts[other->first - bins->first + (int32_t)i] -= other->counts[i];
 }
 
 void lb_alert_sketch_subtract(struct lb_alert_sketch *sketch, const struct lb_alert_sketch *other)
@@ -110,22 +117,37 @@ void lb_alert_sketch_subtract(struct lb_alert_sketch *sketch, const struct lb_al
     subtract_bins(&sketch->negative, &other->negative);
     sketch->zeros -= other->zeros;
     sketch->total -= other->total;
+    sketch->place.known = false;
 }
 
-/* From the greatest value on, which is where most of what is asked for lies: `rank` 1 is the greatest. */
-static double from_above(const struct lb_alert_sketch *sketch, uint64_t rank)
+/* The bin of the `rank`-th greatest value, from where the last one was. False: all that are positive lie above it. */
+static bool find_place(const struct lb_alert_bins *bins, struct lb_alert_place *place, uint64_t rank)
 {
-    uint64_t seen = 0;
+    int32_t bin = place->known ? place->bin : bins->first + (int32_t)bins->size - 1;
+    uint64_t above = place->known ? place->above : 0;
 
-    for (uint32_t i = sketch->positive.size; i > 0; i--) {
-        seen += sketch->positive.counts[i - 1];
-        if (seen >= rank)
-            return value_of(sketch->positive.first + (int32_t)i - 1);
+    while (above >= rank)
+        above -= bins->counts[++bin - bins->first];
+    while (bin >= bins->first && above + bins->counts[bin - bins->first] < rank)
+        above += bins->counts[bin-- - bins->first];
+    place->above = above;
+    if (bin < bins->first) {
+        place->known = false;
+        return false;
     }
-    seen += sketch->zeros;
-    if (seen >= rank)
-        return 0;
-    for (uint32_t i = 0; i < sketch->negative.size; i++) {
+    if (!place->known || bin != place->bin)
+        place->value = value_of(bin);
+    place->bin = bin;
+    place->known = true;
+    return true;
+}
+
+/* `rank` of those that are not positive, from the greatest on. */
+static double below_place(const struct lb_alert_sketch *sketch, uint64_t rank)
+{
+    uint64_t seen = sketch->zeros;
+
+    for (uint32_t i = 0; seen < rank && i < sketch->negative.size; i++) {
         seen += sketch->negative.counts[i];
         if (seen >= rank)
             return -value_of(sketch->negative.first + (int32_t)i);
@@ -133,35 +155,16 @@ static double from_above(const struct lb_alert_sketch *sketch, uint64_t rank)
     return 0;
 }
 
-static double from_below(const struct lb_alert_sketch *sketch, uint64_t rank)
-{
-    uint64_t seen = 0;
-
-    for (uint32_t i = sketch->negative.size; i > 0; i--) {
-        seen += sketch->negative.counts[i - 1];
-        if (seen >= rank)
-            return -value_of(sketch->negative.first + (int32_t)i - 1);
-    }
-    seen += sketch->zeros;
-    if (seen >= rank)
-        return 0;
-    for (uint32_t i = 0; i < sketch->positive.size; i++) {
-        seen += sketch->positive.counts[i];
-        if (seen >= rank)
-            return value_of(sketch->positive.first + (int32_t)i);
-    }
-    return 0;
-}
-
-double lb_alert_sketch_quantile(const struct lb_alert_sketch *sketch, double q)
+double lb_alert_sketch_quantile(struct lb_alert_sketch *sketch, double q)
 {
     uint64_t rank = (uint64_t)ceil(q * (double)sketch->total);
 
     if (sketch->total == 0)
         return 0;
-    if (rank == 0)
-        rank = 1;
-    return q > 0.5 ? from_above(sketch, sketch->total - rank + 1) : from_below(sketch, rank);
+    rank = sketch->total - (rank > 0 ? rank : 1) + 1; /* from the greatest on */
+    if (find_place(&sketch->positive, &sketch->place, rank))
+        return sketch->place.value;
+    return below_place(sketch, rank - sketch->place.above);
 }
 
 static void reset_bins(struct lb_alert_bins *bins)
@@ -176,6 +179,7 @@ void lb_alert_sketch_reset(struct lb_alert_sketch *sketch)
     reset_bins(&sketch->negative);
     sketch->zeros = 0;
     sketch->total = 0;
+    sketch->place.known = false;
 }
 
 void lb_alert_sketch_free(struct lb_alert_sketch *sketch)

@@ -538,6 +538,7 @@ static void take_members(struct reader *reader, const struct lb_alert_runner *ru
     key->id = take_unsigned(reader);
     key->summarised = take_unsigned(reader) != 0;
     take_struct(reader, &key->state, sizeof(key->state));
+    key->wake = INT64_MIN;
     take_window(reader, &key->window, &runner->shape);
     take_texts(reader, key);
     take_parts(reader, runner, key);

@@ -57,8 +57,7 @@ static int8_t severity_at(const struct lb_alert_state *state, const struct lb_al
     return LB_ALERT_QUIET;
 }
 
-/* The first point after state->time at which the severity may change; INT64_MAX: none. */
-static int64_t next_point(const struct lb_alert_state *state, const struct lb_alert_policy *policy)
+int64_t lb_alert_state_wake(const struct lb_alert_state *state, const struct lb_alert_policy *policy)
 {
     int64_t next = INT64_MAX;
 
@@ -115,7 +114,7 @@ bool lb_alert_state_next(struct lb_alert_state *state, const struct lb_alert_pol
             change(state, policy, severity, transition);
             return true;
         }
-        next = next_point(state, policy);
+        next = lb_alert_state_wake(state, policy);
         if (next > limit) {
             if (limit > state->time)
                 state->time = limit;

@@ -96,6 +96,9 @@ int64_t lb_alert_tell_again(const struct lb_alert_told *told, const struct lb_al
 /* The cooldown is over. */
 bool lb_alert_cooled_down(const struct lb_alert_told *told, const struct lb_alert_policy *policy, int64_t now);
 
+/* The first point after state->time at which it may change by itself; INT64_MAX: there is none. */
+int64_t lb_alert_state_wake(const struct lb_alert_state *state, const struct lb_alert_policy *policy);
+
 /* True while some span is open at `time`: it must be looked at as time passes. */
 bool lb_alert_state_open(const struct lb_alert_state *state, const struct lb_alert_policy *policy, int64_t time);
 

@@ -114,7 +114,7 @@ static inline void arrive(struct when_ground *self, int64_t at, int64_t arrival,
     batch.record_count = 1;
     lb_feeder_begin(&self->feeder, &batch);
     lb_feeder_add(&self->feeder, &batch, 0, &self->scratch);
-    lb_feeder_end(&self->feeder);
+    lb_feeder_end(&self->feeder, &batch);
     lb_alert_engine_apply(self->ground->engine, &batch);
     lb_alert_engine_flush(self->ground->engine);
     lb_arena_free(&batch.arena);

@@ -111,7 +111,7 @@ static void a_late_record_changes_what_was_judged_in_all_parts(void **state)
     assert_int_equal(self.ground->told_count, 0);
     arrive(&self, 2 * LB_SECOND, 21 * LB_SECOND, "warning");
     assert_int_equal(self.ground->told_count, 1);
-    idle(self.ground, 22 * LB_SECOND, 2 * MINUTE);
+    idle(self.ground, 22 * LB_SECOND, 4 * MINUTE);
     assert_int_equal(self.ground->told_count, 2);
     close_when(&self);
 }
@@ -293,7 +293,7 @@ static void a_queue_that_fills_up_is_told(void **state)
     assert_int_equal(self.ground->told_count, 1);
     expect_told(self.ground, 0, "r {} firing high", 71 * LB_SECOND);
     fullness = 0;
-    idle(self.ground, 81 * LB_SECOND, 120 * LB_SECOND);
+    idle(self.ground, 81 * LB_SECOND, 240 * LB_SECOND);
     assert_int_equal(self.ground->told_count, 2);
     close_when(&self);
 }
@@ -333,7 +333,7 @@ static void windows_of_all_parts_survive_a_restart(void **state)
     happen(&self, 2 * LB_SECOND, "error user=b");
     assert_int_equal(self.ground->told_count, 1);
     restart(&self);
-    idle(self.ground, 3 * LB_SECOND, 3 * MINUTE);
+    idle(self.ground, 3 * LB_SECOND, 5 * MINUTE);
     assert_int_equal(self.ground->told_count, 2);
     assert_string_equal(self.ground->told[0].id, self.ground->told[1].id);
     close_when(&self);

@@ -227,14 +227,32 @@ static void place_slots(const struct lb_alert_window *window, const struct lb_al
     }
 }
 
+/* The first end behind the cursor at which a slot enters or leaves. */
+static int64_t slot_edge(const struct lb_alert_shape *shape, const struct lb_alert_cursor *cursor)
+{
+    if (cursor->whole)
+        return (cursor->high + 2) * shape->slot_ns - 1;
+    return min_time((cursor->high + 1) * shape->slot_ns, (cursor->low + 1) * shape->slot_ns + shape->over_ns);
+}
+
+static int64_t slot_change(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                           const struct lb_alert_cursor *cursor)
+{
+    bool nothing_left = cursor->totals.count == 0 && cursor->high >= window->slot_newest;
+
+    return nothing_left ? INT64_MAX : slot_edge(shape, cursor);
+}
+
 static void step_slots(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
                        struct lb_alert_cursor *cursor, int64_t end)
 {
-    int64_t high = high_at(shape, cursor->whole, end);
-    int64_t low = low_at(shape, cursor->whole, end);
+    int64_t high;
+    int64_t low;
 
-    if (high == cursor->high && low == cursor->low)
+    if (end < slot_edge(shape, cursor))
         return;
+    high = high_at(shape, cursor->whole, end);
+    low = low_at(shape, cursor->whole, end);
     if (high - cursor->high <= 1 && low - cursor->low <= 1) {
         struct lb_alert_totals none = { 0, 0 };
         struct lb_alert_totals in = none;
@@ -254,17 +272,6 @@ static void step_slots(const struct lb_alert_window *window, const struct lb_ale
     place_slots(window, shape, cursor);
 }
 
-static int64_t slot_change(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
-                           const struct lb_alert_cursor *cursor)
-{
-    int64_t enters = cursor->whole ? (cursor->high + 2) * shape->slot_ns - 1 : (cursor->high + 1) * shape->slot_ns;
-    int64_t leaves = cursor->whole ? enters : (cursor->low + 1) * shape->slot_ns + shape->over_ns;
-
-    if (cursor->totals.count == 0 && cursor->high >= window->slot_newest)
-        return INT64_MAX;
-    return min_time(enters, leaves);
-}
-
 /* For a slot that has not been in use yet. */
 static void clear_slot(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t slot)
 {
@@ -277,27 +284,33 @@ static void clear_slot(struct lb_alert_window *window, const struct lb_alert_sha
         window->united_low = window->united_high;
 }
 
+/* Nearly all samples lie in the newest one. */
+static int64_t slot_of(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t time)
+{
+    int64_t since = time - window->slot_newest * shape->slot_ns;
+
+    return since >= 0 && since < shape->slot_ns ? window->slot_newest : floor_div(time, shape->slot_ns);
+}
+
 /* A detail that has no memory left is wrong by one sample, as the count then is not. */
 static void detail_in(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t slot,
-                      const struct lb_alert_sample *sample)
+                      struct lb_alert_detail *detail, const struct lb_alert_sample *sample)
 {
     bool united = slot > window->united_low && slot <= window->united_high;
 
-    (void)lb_alert_detail_add(&window->details[slot_index(shape, slot)], &shape->measure, sample);
-    if (!united)
-        return;
     /* What came in between cannot be put into the order of a run. */
-    if (shape->measure.function == LB_ALERT_CONSECUTIVE && slot < window->united_high)
+    if (united && shape->measure.function == LB_ALERT_CONSECUTIVE && slot < window->united_high) {
         window->united_low = window->united_high;
-    else
-        (void)lb_alert_detail_add(&window->united, &shape->measure, sample);
+        united = false;
+    }
+    (void)lb_alert_detail_add(detail, united ? &window->united : NULL, &shape->measure, sample);
 }
 
-static void add_to_slot(struct lb_alert_window *window, const struct lb_alert_shape *shape,
+static void add_to_slot(struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t slot,
                         const struct lb_alert_sample *sample)
 {
-    int64_t slot = floor_div(sample->time_ns, shape->slot_ns);
     int64_t fresh = slot - window->slot_newest;
+    size_t index;
 
     if (fresh > (int64_t)shape->slot_ring)
         fresh = shape->slot_ring;
@@ -307,9 +320,10 @@ static void add_to_slot(struct lb_alert_window *window, const struct lb_alert_sh
         window->slot_newest = slot;
     if (!slot_kept(window, shape, slot))
         return;
-    count_in(slot_at(window, shape, slot), sample);
+    index = slot_index(shape, slot);
+    count_in(&window->slots[index], sample);
     if (window->details != NULL)
-        detail_in(window, shape, slot, sample);
+        detail_in(window, shape, slot, &window->details[index], sample);
 }
 
 static bool make_slots(struct lb_alert_window *window, const struct lb_alert_shape *shape)
@@ -339,7 +353,7 @@ static bool enter_slots(struct lb_alert_window *window, const struct lb_alert_sh
     window->united_low = window->united_high = 0;
     window->slot_newest = floor_div(sample_at(window, window->count - 1)->time_ns, shape->slot_ns);
     for (uint32_t i = 0; i < window->count; i++)
-        add_to_slot(window, shape, sample_at(window, i));
+        add_to_slot(window, shape, floor_div(sample_at(window, i)->time_ns, shape->slot_ns), sample_at(window, i));
     window->slotted = true;
     place_slots(window, shape, &window->cursor);
     return true;
@@ -395,9 +409,9 @@ static void adjust_exact(struct lb_alert_window *window, const struct lb_alert_s
 static void adjust_slots(struct lb_alert_window *window, const struct lb_alert_shape *shape,
                          const struct lb_alert_sample *sample)
 {
-    int64_t slot = floor_div(sample->time_ns, shape->slot_ns);
+    int64_t slot = slot_of(window, shape, sample->time_ns);
 
-    add_to_slot(window, shape, sample);
+    add_to_slot(window, shape, slot, sample);
     if (slot > window->cursor.low && slot <= window->cursor.high)
         count_in(&window->cursor.totals, sample);
 }
@@ -443,8 +457,8 @@ static void move_union(struct lb_alert_window *window, const struct lb_alert_sha
     window->united.count = sketch->total;
 }
 
-static const struct lb_alert_detail *union_at(struct lb_alert_window *window, const struct lb_alert_shape *shape,
-                                              const struct lb_alert_cursor *cursor)
+static struct lb_alert_detail *union_at(struct lb_alert_window *window, const struct lb_alert_shape *shape,
+                                        const struct lb_alert_cursor *cursor)
 {
     int64_t low = cursor->low;
     int64_t high = cursor->high < window->slot_newest ? cursor->high : window->slot_newest;
@@ -465,7 +479,7 @@ static const struct lb_alert_detail *union_at(struct lb_alert_window *window, co
     return &window->united;
 }
 
-static double exact_value(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
+static double exact_value(struct lb_alert_window *window, const struct lb_alert_shape *shape,
                           const struct lb_alert_cursor *cursor)
 {
     struct lb_alert_samples samples = { { NULL, NULL }, { 0, 0 } };
@@ -479,7 +493,7 @@ static double exact_value(const struct lb_alert_window *window, const struct lb_
     samples.counts[0] = count < window->capacity - first ? count : window->capacity - first;
     samples.pieces[1] = window->samples;
     samples.counts[1] = count - samples.counts[0];
-    return lb_alert_samples_value(&samples, &shape->measure);
+    return lb_alert_samples_value(&samples, &shape->measure, &window->last_value);
 }
 
 static double value_at(struct lb_alert_window *window, const struct lb_alert_shape *shape,
@@ -546,9 +560,22 @@ bool lb_alert_window_settled(const struct lb_alert_window *window, const struct 
     return window->slotted && floor_div(time, shape->slot_ns) == floor_div(window->cursor.end, shape->slot_ns);
 }
 
+/* The exact samples cover again all that can be asked for. */
+static bool may_leave_slots(const struct lb_alert_window *window, const struct lb_alert_shape *shape)
+{
+    return window->slotted && window->dropped <= horizon(window, shape);
+}
+
+bool lb_alert_window_still(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t limit)
+{
+    if (may_leave_slots(window, shape))
+        return false;
+    return limit < (window->slotted ? slot_edge(shape, &window->cursor) : exact_change(window, shape, &window->cursor));
+}
+
 void lb_alert_window_refresh(struct lb_alert_window *window, const struct lb_alert_shape *shape)
 {
-    if (!window->slotted || window->dropped > horizon(window, shape))
+    if (!may_leave_slots(window, shape))
         return;
     window->slotted = false;
     place_exact(window, shape, &window->cursor);

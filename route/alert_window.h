@@ -63,7 +63,8 @@ struct lb_alert_window {
     struct lb_alert_detail *details; /* beside them, where the measure needs them */
     uint32_t detail_count;
     int64_t slot_newest;
-    bool slotted; /* the totals come from slots now */
+    bool slotted;      /* the totals come from slots now */
+    double last_value; /* of a percentile of exact samples: where to look for the next one */
 
     /* The details of the slots (united_low, united_high] put together; valid while united_low < united_high. */
     struct lb_alert_detail united;
@@ -108,6 +109,9 @@ bool lb_alert_cursor_next(struct lb_alert_window *window, const struct lb_alert_
 /* The last end of the segment that begins behind the cursor; what a window measures is constant up to there. */
 int64_t lb_alert_cursor_change(const struct lb_alert_window *window, const struct lb_alert_shape *shape,
                                const struct lb_alert_cursor *cursor);
+
+/* True if what is measured stays as it is up to and with `limit`: the cursor may be set to there. */
+bool lb_alert_window_still(const struct lb_alert_window *window, const struct lb_alert_shape *shape, int64_t limit);
 
 /* Goes back from slots to exact samples if they cover all again; lb_alert_window_next() does it by itself. */
 void lb_alert_window_refresh(struct lb_alert_window *window, const struct lb_alert_shape *shape);

@@ -171,6 +171,10 @@ enum lb_expr_node_kind {
 bool lb_expr_test_text(const struct lb_expr_test *test, const struct lb_record *record, struct lb_scratch *scratch,
                        struct lb_str *text);
 
+/* As lb_expr_match(), from a test on: what stands before it is known. LB_EXPR_ACCEPT: true. */
+bool lb_expr_match_from(const struct lb_expr *expr, uint16_t at, const struct lb_record *record,
+                        struct lb_scratch *scratch);
+
 struct lb_expr_node {
     enum lb_expr_node_kind kind;
     struct lb_expr_node *last; /* child; the program is made from its end */

@@ -129,8 +129,12 @@ static bool holds(const struct lb_expr_test *test, const struct lb_record *recor
 
 bool lb_expr_match(const struct lb_expr *expr, const struct lb_record *record, struct lb_scratch *scratch)
 {
-    uint16_t at = expr->entry;
+    return lb_expr_match_from(expr, expr->entry, record, scratch);
+}
 
+bool lb_expr_match_from(const struct lb_expr *expr, uint16_t at, const struct lb_record *record,
+                        struct lb_scratch *scratch)
+{
     while (at < LB_EXPR_REJECT) {
         const struct lb_expr_test *test = &expr->tests[at];
 

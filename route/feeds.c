@@ -8,6 +8,7 @@
 #include "feeds.h"
 
 #include "alert_distinct.h"
+#include "expr.h"
 #include "lb_alloc.h"
 #include "lb_expr.h"
 #include "lb_log.h"
@@ -95,20 +96,31 @@ static bool make_key(const struct lb_alert_rule *rule, const struct lb_record *r
     return true;
 }
 
-/* The key in the arena. `ptr` NULL: no room. */
-static struct lb_str keep_key(struct lb_str *last, const struct key *key, struct lb_arena *arena)
+/* The rule's key of the record in the arena. False: it belongs to no key, or there is no room (`ptr` NULL). */
+static bool key_of(struct lb_feeder *feeder, struct lb_batch *batch, const struct lb_alert_rule *rule,
+                   const struct lb_record *record, struct lb_scratch *scratch, struct lb_str *text)
 {
-    struct lb_str made = { key->bytes, key->len };
+    struct lb_str *last = &feeder->keys[rule - feeder->alerting->rules];
+    struct lb_str made;
+    struct key key;
 
+    *text = LB_STR("");
+    if (rule->by.count == 0)
+        return true;
+    if (!make_key(rule, record, scratch, &key))
+        return false;
+    made = (struct lb_str){ key.bytes, key.len };
     if (last->ptr == NULL || !lb_str_equal(*last, made))
-        *last = key->len > 0 ? lb_arena_copy(arena, made) : LB_STR("");
-    return *last;
+        *last = lb_arena_copy(&batch->arena, made);
+    *text = *last;
+    return text->ptr != NULL;
 }
 
 static struct lb_feed *next_feed(struct lb_feeder *feeder, struct lb_batch *batch)
 {
     if (batch->feed_count == feeder->feed_capacity) {
-        uint32_t capacity = feeder->feed_capacity > 0 ? 2 * feeder->feed_capacity : FEEDS_FIRST;
+        uint32_t capacity =
+            feeder->feed_capacity > 0 ? 2 * feeder->feed_capacity : feeder->feeds_expected + FEEDS_FIRST;
         struct lb_feed *feeds = lb_arena_alloc(&batch->arena, capacity * sizeof(*feeds));
 
         if (feeds == NULL)
@@ -150,10 +162,11 @@ static void feed_rule(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t
 {
     const struct lb_alert_rule *rule = &feeder->alerting->rules[rule_index];
     const struct lb_record *record = &batch->records[index];
+    uint16_t start = feeder->index.starts[rule_index];
     double number = NAN;
-    struct key key;
+    struct lb_str key;
 
-    if (rule->where != NULL && !lb_expr_match(rule->where, record, scratch))
+    if (start != LB_EXPR_ACCEPT && !lb_expr_match_from(rule->where, start, record, scratch))
         return;
     if (rule->field.len > 0) {
         number = measure(rule, record, scratch);
@@ -162,18 +175,18 @@ static void feed_rule(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t
             return;
         }
     }
-    if (!make_key(rule, record, scratch, &key)) {
-        feeder->keyless++;
+    if (!key_of(feeder, batch, rule, record, scratch, &key)) {
+        feeder->keyless += key.ptr != NULL;
+        feeder->lost += key.ptr == NULL;
         return;
     }
-    struct lb_str kept = keep_key(&feeder->keys[rule_index], &key, &batch->arena);
-    struct lb_feed *feed = kept.ptr != NULL ? next_feed(feeder, batch) : NULL;
+    struct lb_feed *feed = next_feed(feeder, batch);
     if (feed == NULL) {
         feeder->lost++;
         return;
     }
     *feed = (struct lb_feed){
-        .record = index, .rule = rule_index, .bits = bits_of(rule, record, scratch), .number = number, .key = kept
+        .record = index, .rule = rule_index, .bits = bits_of(rule, record, scratch), .number = number, .key = key
     };
 }
 
@@ -187,8 +200,9 @@ void lb_feeder_add(struct lb_feeder *feeder, struct lb_batch *batch, uint32_t re
             feed_rule(feeder, batch, record, (uint16_t)(word * 64 + (uint32_t)__builtin_ctzll(bits)), scratch);
 }
 
-void lb_feeder_end(struct lb_feeder *feeder)
+void lb_feeder_end(struct lb_feeder *feeder, const struct lb_batch *batch)
 {
+    feeder->feeds_expected = batch->feed_count;
     if (feeder->keyless > 0)
         lb_metric_add(feeder->keyless_total, (int64_t)feeder->keyless);
     if (feeder->lost > 0) {

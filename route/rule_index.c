@@ -6,9 +6,10 @@
  * that compares a field with texts is the rule's gate. Texts that are numbers
  * also equal other spellings of the same number, so they make no gate.
  *
- * A rule without a gate may have a needle: what its pattern needs to be in the
- * message. Of the message it is noted which pairs of letters it has, without
- * their case, and a rule with a pair that it has not is left out.
+ * A rule may have a needle: what its pattern needs to be in the message. The
+ * two rarest pairs of letters of a needle, without their case, stand for it.
+ * One way through the message gathers which needles have their pairs in it; a
+ * rule whose needle has not is left out.
  */
 #include "rule_index.h"
 
@@ -18,12 +19,9 @@
 #include <xxhash.h>
 
 enum { LEVELS = LB_LEVEL_COUNT + 1 };
-enum { PAIRS = 1024, NEEDLE_PAIRS = 6, MESSAGE_MAX = 4096 }; /* a longer message has nearly all pairs anyway */
+enum { PAIRS = 1024, MESSAGE_MAX = 4096 }; /* a longer message has nearly all pairs anyway */
 
-struct lb_rule_needle {
-    uint16_t pairs[NEEDLE_PAIRS];
-    uint16_t rule;
-};
+enum { NEEDLE_BITS = 32 }; /* needle n is bit n % 32 for one of its pairs, and 32 bits above that for the other */
 
 /* A text, and the rules that it opens. */
 struct entry {
@@ -175,18 +173,76 @@ static bool add_texts(struct lb_rule_index *index, const struct lb_expr_test *te
 }
 
 /* Two bytes without the bits that tell capitals from small letters. */
-static uint16_t pair_of(const char *at)
+static unsigned pair_of(const char *at)
 {
-    return (uint16_t)(((unsigned)at[0] & 31) << 5 | ((unsigned)at[1] & 31));
+    return ((unsigned)at[0] & 31) << 5 | ((unsigned)at[1] & 31);
 }
 
+/* How often a byte comes in messages, in thousandths: letters as in English, digits as the letters they look like. */
+static double share_of(unsigned letter)
+{
+    static const uint8_t shares[32] = { 160, 65, 13, 24, 34, 100, 18, 16, 42, 57, 3, 7, 34, 24, 58, 62,
+                                        22,  6,  50, 53, 75, 25,  9,  18, 4,  17, 4, 3, 3,  3,  3,  3 };
+
+    return shares[letter];
+}
+
+/* What is common in messages, or in the needles of many rules, tells little. */
+static double share_of_pair(const char *at, const uint16_t *uses)
+{
+    return share_of((unsigned)at[0] & 31) * share_of((unsigned)at[1] & 31) * uses[pair_of(at)];
+}
+
+/* The place of the rarest pair, away from `taken` if it can be. */
+static size_t rarest_pair(struct lb_str text, const uint16_t *uses, size_t taken)
+{
+    size_t rarest = taken < text.len ? taken : 0;
+    bool found = false;
+
+    for (size_t i = 0; i + 1 < text.len; i++) {
+        bool apart = i + 1 < taken || i > taken + 1;
+
+        if (apart && (!found || share_of_pair(text.ptr + i, uses) < share_of_pair(text.ptr + rarest, uses))) {
+            rarest = i;
+            found = true;
+        }
+    }
+    return rarest;
+}
+
+/* Chooses the pairs of all needles. */
+static void note_pairs(struct lb_rule_index *index)
+{
+    uint16_t uses[PAIRS] = { 0 };
+
+    for (uint32_t i = 0; i < index->needle_count; i++)
+        for (size_t k = 0; k + 1 < index->needles[i].len; k++)
+            uses[pair_of(index->needles[i].ptr + k)]++;
+    for (uint32_t i = 0; i < index->needle_count; i++) {
+        struct lb_str text = index->needles[i];
+        size_t one = rarest_pair(text, uses, text.len + 1);
+        size_t other = rarest_pair(text, uses, one);
+
+        index->pairs[pair_of(text.ptr + one)] |= UINT64_C(1) << i % NEEDLE_BITS;
+        index->pairs[pair_of(text.ptr + other)] |= UINT64_C(1) << (NEEDLE_BITS + i % NEEDLE_BITS);
+    }
+}
+
+static uint64_t *needle_rules(const struct lb_rule_index *index, uint32_t needle)
+{
+    return index->by_needle + (size_t)(needle % NEEDLE_BITS) * index->words;
+}
+
+/* The rule is looked at only where the message may have that text. */
 static void add_needle(struct lb_rule_index *index, struct lb_str text, uint32_t rule)
 {
-    struct lb_rule_needle *needle = &index->needles[index->needle_count++]; /* there is room for one of each rule */
+    uint32_t at = 0;
 
-    needle->rule = (uint16_t)rule;
-    for (size_t i = 0; i < NEEDLE_PAIRS; i++)
-        needle->pairs[i] = pair_of(text.ptr + (text.len - 2) * i / (NEEDLE_PAIRS - 1));
+    while (at < index->needle_count && !lb_str_equal(index->needles[at], text))
+        at++;
+    if (at == index->needle_count)
+        index->needles[index->needle_count++] = text; /* there is room for one of each rule */
+    set_bit(needle_rules(index, at), rule);
 }
 
 static bool add_rule(struct lb_rule_index *index, const struct lb_alert_rule *rule, uint32_t number)
@@ -197,33 +253,49 @@ static bool add_rule(struct lb_rule_index *index, const struct lb_alert_rule *ru
 
     if (rule->part_count > 0 || rule->probe != LB_PROBE_NONE)
         return true; /* its parts are fed, or nothing is */
-    gate = gate_of(rule->where);
+    index->starts[number] = rule->where != NULL ? rule->where->entry : LB_EXPR_ACCEPT;
     levels = levels_of(rule->where);
     for (uint32_t level = 0; level < LEVELS; level++)
         if ((levels >> level & 1) != 0)
             set_bit(index->by_level + (size_t)level * index->words, number);
-    if (gate != NULL)
-        return add_texts(index, gate, number);
     needle = needle_of(rule->where, &index->message);
     if (needle.len >= 2)
         add_needle(index, needle, number);
     else
+        set_bit(index->needless, number);
+    gate = gate_of(rule->where);
+    if (gate == NULL) {
         set_bit(index->always, number);
-    return true;
+        return true;
+    }
+    if (gate == &rule->where->tests[rule->where->entry])
+        index->starts[number] = gate->when_true;
+    return add_texts(index, gate, number);
+}
+
+static void *words_of(const struct lb_rule_index *index, size_t count)
+{
+    return lb_alloc(count * index->words * sizeof(uint64_t));
 }
 
 bool lb_rule_index_init(struct lb_rule_index *index, const struct lb_alerting *alerting)
 {
     *index = (struct lb_rule_index){ .words = (alerting->rule_count + 63) / 64 };
-    index->always = lb_alloc(index->words * sizeof(*index->always));
-    index->by_level = lb_alloc((size_t)LEVELS * index->words * sizeof(*index->by_level));
+    index->always = words_of(index, 1);
+    index->by_level = words_of(index, LEVELS);
     index->gates = lb_alloc(alerting->rule_count * sizeof(*index->gates));
     index->needles = lb_alloc(alerting->rule_count * sizeof(*index->needles));
-    if (index->always == NULL || index->by_level == NULL || index->gates == NULL || index->needles == NULL)
+    index->needless = words_of(index, 1);
+    index->by_needle = words_of(index, NEEDLE_BITS);
+    index->pairs = lb_alloc(PAIRS * sizeof(*index->pairs));
+    index->starts = lb_alloc(alerting->rule_count * sizeof(*index->starts));
+    if (index->always == NULL || index->by_level == NULL || index->gates == NULL || index->needles == NULL ||
+        index->needless == NULL || index->by_needle == NULL || index->pairs == NULL || index->starts == NULL)
         return false;
     for (uint32_t i = 0; i < alerting->rule_count; i++)
         if (!add_rule(index, &alerting->rules[i], i))
             return false;
+    note_pairs(index);
     return true;
 }
 
@@ -236,6 +308,10 @@ void lb_rule_index_free(struct lb_rule_index *index)
     }
     lb_free(index->gates);
     lb_free(index->needles);
+    lb_free(index->pairs);
+    lb_free(index->by_needle);
+    lb_free(index->needless);
+    lb_free(index->starts);
     lb_free(index->always);
     lb_free(index->by_level);
     *index = (struct lb_rule_index){ 0 };
@@ -243,34 +319,64 @@ void lb_rule_index_free(struct lb_rule_index *index)
 
 /* --- asking it -------------------------------------------------------------- */
 
-static void note_pairs(struct lb_str text, uint64_t *pairs)
+static void let_in(const struct lb_rule_index *index, uint64_t *live, const uint64_t *rules)
 {
-    if (text.len > MESSAGE_MAX) {
-        memset(pairs, 0xff, PAIRS / 8);
-        return;
-    }
-    memset(pairs, 0, PAIRS / 8);
-    for (size_t i = 0; i + 1 < text.len; i++) {
-        uint16_t pair = pair_of(text.ptr + i);
+    for (uint32_t word = 0; word < index->words; word++)
+        live[word] |= rules[word];
+}
 
-        pairs[pair / 64] |= UINT64_C(1) << pair % 64;
+/* Needles that may be in the text, as bits. */
+static uint32_t needles_in(const struct lb_rule_index *index, struct lb_str text)
+{
+    const unsigned char *at = (const unsigned char *)text.ptr;
+    uint64_t found = 0;
+    unsigned pair;
+
+    if (text.len > MESSAGE_MAX)
+        return UINT32_MAX;
+    if (text.len < 2)
+        return 0;
+    pair = *at++;
+    for (const unsigned char *end = at + text.len - 1; at < end; at++) {
+        pair = (pair & 31) << 5 | (*at & 31);
+        found |= index->pairs[pair];
+    }
+    return (uint32_t)(found >> NEEDLE_BITS & found);
+}
+
+/* Leaves out the rules whose needle is not in the message. */
+static void ask_message(const struct lb_rule_index *index, const struct lb_record *record, struct lb_scratch *scratch,
+                        uint64_t *live)
+{
+    size_t used = scratch->used;
+    struct lb_str text = LB_STR("");
+    uint32_t found;
+
+    (void)lb_expr_test_text(index->message, record, scratch, &text);
+    found = needles_in(index, text);
+    scratch->used = used;
+    for (uint32_t word = 0; word < index->words; word++) {
+        uint64_t allowed = index->needless[word];
+
+        for (uint32_t bits = found; bits != 0; bits &= bits - 1)
+            allowed |= needle_rules(index, (uint32_t)__builtin_ctz(bits))[word];
+        live[word] &= allowed;
     }
 }
 
-static void ask_needles(const struct lb_rule_index *index, struct lb_str text, uint64_t *live)
+static void ask_gate(const struct lb_rule_index *index, const struct lb_rule_gate *gate, const struct lb_record *record,
+                     struct lb_scratch *scratch, uint64_t *live)
 {
-    uint64_t pairs[PAIRS / 64];
+    size_t used = scratch->used;
+    struct lb_str text;
 
-    note_pairs(text, pairs);
-    for (uint32_t i = 0; i < index->needle_count; i++) {
-        const struct lb_rule_needle *needle = &index->needles[i];
-        int k = 0;
+    if (lb_expr_test_text(gate->test, record, scratch, &text)) {
+        const struct entry *entry = place(gate, text);
 
-        while (k < NEEDLE_PAIRS && (pairs[needle->pairs[k] / 64] >> needle->pairs[k] % 64 & 1) != 0)
-            k++;
-        if (k == NEEDLE_PAIRS)
-            set_bit(live, needle->rule);
+        if (entry->text.ptr != NULL)
+            let_in(index, live, entry->rules);
     }
+    scratch->used = used;
 }
 
 void lb_rule_index_ask(const struct lb_rule_index *index, const struct lb_record *record, struct lb_scratch *scratch,
@@ -280,26 +386,10 @@ void lb_rule_index_ask(const struct lb_rule_index *index, const struct lb_record
     const uint64_t *allowed = index->by_level + (size_t)level * index->words;
 
     memcpy(live, index->always, index->words * sizeof(*live));
-    for (uint32_t i = 0; i < index->gate_count; i++) {
-        size_t used = scratch->used;
-        struct lb_str text;
-
-        if (lb_expr_test_text(index->gates[i].test, record, scratch, &text)) {
-            const struct entry *entry = place(&index->gates[i], text);
-
-            for (uint32_t word = 0; word < index->words && entry->text.ptr != NULL; word++)
-                live[word] |= entry->rules[word];
-        }
-        scratch->used = used;
-    }
-    if (index->needle_count > 0) {
-        size_t used = scratch->used;
-        struct lb_str text;
-
-        if (lb_expr_test_text(index->message, record, scratch, &text))
-            ask_needles(index, text, live);
-        scratch->used = used;
-    }
+    for (uint32_t i = 0; i < index->gate_count; i++)
+        ask_gate(index, &index->gates[i], record, scratch, live);
+    if (index->needle_count > 0)
+        ask_message(index, record, scratch, live);
     for (uint32_t word = 0; word < index->words; word++)
         live[word] &= allowed[word];
 }

@@ -21,9 +21,13 @@ struct lb_rule_index {
     uint64_t *by_level; /* for each level (and one more: none), rules that let it in */
     struct lb_rule_gate *gates;
     uint32_t gate_count;
-    struct lb_rule_needle *needles;
+    struct lb_str *needles; /* no two alike */
     uint32_t needle_count;
+    uint64_t *needless;                 /* rules that ask for no letters of the message */
+    uint64_t *by_needle;                /* for each bit of a needle, rules that ask for it */
+    uint64_t *pairs;                    /* for each pair of letters, needles that it stands for */
     const struct lb_expr_test *message; /* of a rule with a needle */
+    uint16_t *starts; /* of each rule: the test where its `where` goes on, its gate being known to hold */
 };
 
 /* False: out of memory. */

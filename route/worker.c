@@ -11,6 +11,7 @@
 
 #include "feeds.h"
 #include "fields.h"
+#include "picks.h"
 
 #include "lb_alloc.h"
 #include "lb_limits.h"
@@ -34,6 +35,7 @@ struct source_totals {
     const struct lb_source *source;
     struct lb_metric *records;
     struct lb_metric *parse_errors;
+    struct pick_totals picks;
 };
 
 struct lb_worker {
@@ -50,6 +52,7 @@ struct lb_worker {
     uint32_t levels[LB_LEVEL_COUNT + 1]; /* the last: no level */
     struct lb_metric *levels_total[LB_LEVEL_COUNT + 1];
     uint32_t parse_errors;
+    struct picks picks;
     bool judged; /* some filters have memory: the judge counts what is left */
     uint32_t key_capacity;
 };
@@ -258,6 +261,8 @@ static void parse(struct lb_worker *self, struct lb_batch *batch, struct lb_reco
     self->scratch.used = 0;
     if (record->flags & LB_RECORD_PARSE_ERROR)
         self->parse_errors++;
+    else if (chain != NULL && (chain->automatic || chain->count > 0))
+        picks_note(&self->picks, self->context.taken);
     if (record->time_ns == LB_TIME_NONE) {
         record->time_ns = batch->arrival_ns;
         record->flags |= LB_RECORD_NO_TIME;
@@ -353,6 +358,7 @@ static void add_metrics(struct lb_worker *self, const struct lb_batch *batch)
         lb_metric_add(totals->records, batch->record_count);
         if (self->parse_errors > 0)
             lb_metric_add(totals->parse_errors, self->parse_errors);
+        picks_settle(&self->picks, &totals->picks, batch->stream->source->section.name);
     }
     self->parse_errors = 0;
     for (uint32_t i = 0; i < self->plan->filter_count; i++) {
@@ -377,7 +383,7 @@ void lb_worker_process(struct lb_worker *worker, struct lb_batch *batch)
     lb_feeder_begin(&worker->feeder, batch);
     for (uint32_t i = 0; i < batch->record_count; i++)
         worker->masks[i] = process_record(worker, batch, i);
-    lb_feeder_end(&worker->feeder);
+    lb_feeder_end(&worker->feeder, batch);
     select_records(worker, batch);
     add_metrics(worker, batch);
 }

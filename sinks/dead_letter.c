@@ -398,6 +398,8 @@ enum lb_err lb_delivery_dead_letter(struct lb_sink *sink, const struct lb_letter
     if (taken) {
         waiting->tokens[waiting->count++] = token;
         note(self, letter->kind, letter->reason);
+        if (letter->alert)
+            lb_delivery_refused(sink, letter->id, letter->reason, letter->attempts);
         pthread_cond_broadcast(&self->changed);
     }
     pthread_mutex_unlock(&self->lock);

@@ -167,6 +167,7 @@ static void write_current(struct lb_delivery *self)
         return;
     }
     resume_tries(self);
+    delivery_tell_taken(self, current->batch, selection);
     current_taken(self);
 }
 
@@ -429,6 +430,7 @@ static void init(struct lb_delivery *self, int64_t commit_ns)
     pthread_condattr_destroy(&attr);
     delivery_flush_init(&self->flush);
     lb_ledger_txn_init(&self->txn);
+    lb_buffer_init(&self->untold, UNTOLD_BYTES_MAX);
     self->commit_ns = commit_ns;
     self->marks_at = lb_clock_monotonic();
     self->pause_ns = PAUSE_FIRST;
@@ -529,6 +531,7 @@ void lb_delivery_free(struct lb_sink *sink)
     pthread_cond_destroy(&self->more);
     pthread_mutex_destroy(&self->lock);
     delivery_flush_free(&self->flush);
+    lb_buffer_free(&self->untold);
     pthread_mutex_destroy(&self->commit_lock);
     lb_ledger_txn_free(&self->txn);
     lb_free(self->trimmed.selection.indexes);

@@ -14,6 +14,7 @@
 #ifndef LB_DELIVERY_H
 #define LB_DELIVERY_H
 
+#include "lb_buffer.h"
 #include "lb_clock.h"
 #include "lb_metrics.h"
 #include "lb_sink.h"
@@ -23,6 +24,7 @@
 enum {
     PENDING_MAX = 8192,                   /* tokens between two commits: many small batches commit early */
     PENDING_BYTES_MAX = 64 * 1024 * 1024, /* raw bytes between two commits */
+    UNTOLD_BYTES_MAX = 1024 * 1024,       /* ids of notices of alerts between two commits; more are not told of */
     QUEUE_FIRST = 64,                     /* entries; grows by doubling, never shrinks */
     HOLD_PART = 4, /* of the pool: all sinks that lag together hold at most 1/4; a source may have 1/2 */
 };
@@ -133,7 +135,8 @@ struct lb_delivery {
     struct lb_token **pending; /* written, waiting for the commit */
     uint32_t pending_count;
     uint64_t pending_bytes;
-    int64_t pending_since; /* monotonic */
+    struct lb_buffer untold; /* ids of the notices of alerts among them, each with a NUL */
+    int64_t pending_since;   /* monotonic */
     int64_t commit_ns;
     struct lb_ledger_txn txn;
     bool files_due;     /* the sink's files are part of the commit under way; under commit_lock */
@@ -231,6 +234,12 @@ bool delivery_wants_over(struct lb_delivery *self);
 void delivery_flush_init(struct delivery_flush *self);
 void delivery_flush_free(struct delivery_flush *self);
 void delivery_flush_serve(struct lb_delivery *delivery, bool idle); /* `idle`: nothing waits in the queue */
+
+/* --- delivery_outcome.c ---------------------------------------------------------------- */
+
+/* The sink took that; said of notices of alerts, if it does not say more itself: now, or when it has committed them. */
+void delivery_tell_taken(struct lb_delivery *self, const struct lb_batch *batch, const struct lb_selection *selection);
+void delivery_tell_committed(struct lb_delivery *self);
 
 /* --- delivery_state.c ------------------------------------------------------------------ */
 

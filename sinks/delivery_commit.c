@@ -46,6 +46,7 @@ static bool commit_files(struct lb_delivery *self)
 {
     if (self->sink->type->commit(self->sink, &self->txn) != LB_OK)
         return false;
+    delivery_tell_committed(self);
     for (uint32_t i = 0; i < self->pending_count; i++) {
         if (self->pending[i] != NULL)
             lb_token_done(self->pending[i], LB_DELIVERED, NULL);

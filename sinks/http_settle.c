@@ -53,10 +53,17 @@ static void postpone(struct http_queue *queue, struct http_request *request, con
 }
 
 /* A request that stands for no record (a repeat of what fires, say) holds no token. */
-static void let_go(struct lb_token *token)
+static void let_go(struct http_queue *queue, const struct http_request *request, uint32_t i, long status)
 {
-    if (token != NULL)
-        lb_token_done(token, LB_DELIVERED, NULL);
+    const struct http_item *item = &request->items[i];
+    char answer[KIND_BYTES];
+
+    if (item->token == NULL)
+        return;
+    snprintf(answer, sizeof(answer), "%s %ld", queue->protocol != NULL ? "SMTP" : "HTTP", status);
+    if (item->alert)
+        lb_delivery_told(queue->sink, item->id, answer, request->attempt);
+    lb_token_done(item->token, LB_DELIVERED, NULL);
 }
 
 /* False: letters cannot be kept now. */
@@ -90,7 +97,7 @@ static bool settle_item(struct http_queue *queue, const struct http_request *req
     switch (http_policy_action(&queue->policy, answer->status)) {
     case HTTP_ACCEPT:
         lb_delivery_count(queue->sink, 1, request->items[i].length);
-        let_go(request->items[i].token);
+        let_go(queue, request, i, answer->status);
         return true;
     case HTTP_RETRY: return false;
     default: break;
@@ -187,14 +194,14 @@ static void split(struct http_queue *queue, struct http_request *request, const 
         http_queue_insert(queue, request, upper);
 }
 
-static void accept_all(struct http_queue *queue, struct http_request *request)
+static void accept_all(struct http_queue *queue, struct http_request *request, long status)
 {
     note_success(queue, request);
     queue->refused = 0;
     lb_delivery_fine(queue->sink);
     lb_delivery_count(queue->sink, request->count, request->body.len);
     for (uint32_t i = 0; i < request->count; i++)
-        let_go(request->items[i].token);
+        let_go(queue, request, i, status);
     http_queue_remove(queue, request);
 }
 
@@ -230,7 +237,7 @@ void http_settle(struct http_queue *queue, struct http_request *request, struct 
     switch (verdict->action) {
     case HTTP_ACCEPT:
         if (!accept_some(queue, request, verdict))
-            accept_all(queue, request);
+            accept_all(queue, request, verdict->status);
         break;
     case HTTP_RETRY: postpone(queue, request, verdict); break;
     case HTTP_SPLIT: split(queue, request, verdict); break;

@@ -166,6 +166,8 @@ void kafka_letter_delivered(struct lb_sink *sink, struct kafka_message *message)
     write_reason(reason, message->letter.origin, message->letter.cause);
     self->letter_fault = RD_KAFKA_RESP_ERR_NO_ERROR;
     lb_dead_letter_note(sink, rd_kafka_err2name(message->letter.cause), reason);
+    if (message->alert)
+        lb_delivery_refused(sink, lb_str_from(message->id), reason, message->letter.attempts);
     lb_token_done(message->token, LB_DEAD_LETTERED, reason);
     kafka_letter_end(self, message);
 }

@@ -13,9 +13,10 @@
 #include "lb_clock.h"
 #include "lb_log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
-enum { GROUP_MAX = 64 };
+enum { GROUP_MAX = 64, PLACE_BYTES = 64 };
 
 #define LETTER_PAUSE LB_SECOND /* where dead letters are not taken now */
 
@@ -106,6 +107,14 @@ static void wait_again(struct lb_sink *sink, struct kafka_message *message, cons
     lb_delivery_problem(sink, "out of memory: a record that Kafka gave back is sent again after a restart");
 }
 
+static void tell_place(struct lb_sink *sink, const struct kafka_message *message, const rd_kafka_message_t *report)
+{
+    char place[PLACE_BYTES];
+
+    snprintf(place, sizeof(place), "partition %" PRId32 " offset %" PRId64, report->partition, report->offset);
+    lb_delivery_told(sink, message->id, place, message->attempts);
+}
+
 static void note_delivered(struct lb_sink *sink, struct kafka_message *message, const rd_kafka_message_t *report)
 {
     struct sink_kafka *self = sink->state;
@@ -119,6 +128,8 @@ static void note_delivered(struct lb_sink *sink, struct kafka_message *message, 
         kafka_letter_delivered(sink, message);
     } else {
         lb_delivery_count(sink, message->state ? 0 : 1, report->len + report->key_len);
+        if (message->alert && !message->state)
+            tell_place(sink, message, report);
         lb_token_done(message->token, LB_DELIVERED, NULL);
     }
     kafka_message_free(&self->topics, message);

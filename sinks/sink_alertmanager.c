@@ -225,6 +225,7 @@ static void close_sink(struct lb_sink *sink)
 
 const struct lb_sink_type lb_sink_alertmanager = {
     .network = true,
+    .tells = true,
     .module = { .name = "alertmanager",
                 .help = "gives alerts to a Prometheus Alertmanager, API v2",
                 .state_size = sizeof(struct sink_alertmanager),

@@ -353,17 +353,20 @@ static void put_off(struct job *job)
                         (double)wait / (double)LB_SECOND);
 }
 
+enum { PROGRAM_SHOWN_MAX = 80 }; /* leaves room for what it printed */
+
 static void describe(const struct job *job, const struct command_result *result, char *out, size_t size)
 {
     const char *program = job->text.ptr;
+    size_t program_len = strlen(program);
 
+    if (program_len > PROGRAM_SHOWN_MAX)
+        program += program_len - PROGRAM_SHOWN_MAX; /* the end of a long path has the name */
     switch (result->end) {
-    case COMMAND_EXITED: snprintf(out, size, "%.80s: exit %d", program, result->code); break;
-    case COMMAND_SIGNALLED: snprintf(out, size, "%.80s: ended by signal %d", program, result->code); break;
-    case COMMAND_TIMED_OUT: snprintf(out, size, "%.80s: not done in time, and ended", program); break;
-    case COMMAND_NOT_STARTED:
-        snprintf(out, size, "%.80s: cannot be started: %s", program, strerror(result->code));
-        break;
+    case COMMAND_EXITED: snprintf(out, size, "%s: exit %d", program, result->code); break;
+    case COMMAND_SIGNALLED: snprintf(out, size, "%s: ended by signal %d", program, result->code); break;
+    case COMMAND_TIMED_OUT: snprintf(out, size, "%s: not done in time, and ended", program); break;
+    case COMMAND_NOT_STARTED: snprintf(out, size, "%s: cannot be started: %s", program, strerror(result->code)); break;
     }
     size_t len = strlen(out);
     if (result->output.len > 0)
@@ -385,6 +388,8 @@ static void ended(void *context, const struct command_result *result)
     if (result->end == COMMAND_EXITED && result->code == 0) {
         lb_delivery_fine(sink);
         lb_delivery_count(sink, 1, job->input.len);
+        if (job->alert)
+            lb_delivery_told(sink, job->id, "exit 0", job->attempts);
         lb_token_done(job->token, LB_DELIVERED, NULL);
         free_job(self, job);
     } else if (result->end == COMMAND_NOT_STARTED || (result->end == COMMAND_EXITED && result->code == EX_TEMPFAIL)) {
@@ -530,6 +535,7 @@ static void drain(struct lb_sink *sink, int64_t deadline)
 
 const struct lb_sink_type lb_sink_command = {
     .network = true,
+    .tells = true,
     .module = { .name = "command",
                 .help = "runs a program for each alert, with its JSON on standard input",
                 .state_size = sizeof(struct sink_command),

@@ -126,6 +126,7 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 
 const struct lb_sink_type lb_sink_discord = {
     .network = true,
+    .tells = true,
     .module = { .name = "discord",
                 .help = "tells a Discord channel of alerts, through a webhook",
                 .state_size = sizeof(struct sink_discord),

@@ -400,6 +400,7 @@ static void close_sink(struct lb_sink *sink)
 
 const struct lb_sink_type lb_sink_email = {
     .network = true,
+    .tells = true,
     .module = { .name = "email",
                 .help = "tells people of alerts by mail, through an SMTP server",
                 .state_size = sizeof(struct sink_email),

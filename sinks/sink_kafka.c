@@ -572,6 +572,7 @@ static void close_sink(struct lb_sink *sink)
 
 const struct lb_sink_type lb_sink_kafka = {
     .network = true,
+    .tells = true,
     .topics = true,
     .module = { .name = "kafka",
                 .help = "messages to Kafka, delivered when all in-sync replicas have them",

@@ -131,6 +131,7 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 
 const struct lb_sink_type lb_sink_opsgenie = {
     .network = true,
+    .tells = true,
     .module = { .name = "opsgenie",
                 .help = "opens and closes Opsgenie alerts",
                 .state_size = sizeof(struct sink_opsgenie),

@@ -150,6 +150,7 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 
 const struct lb_sink_type lb_sink_pagerduty = {
     .network = true,
+    .tells = true,
     .module = { .name = "pagerduty",
                 .help = "opens and resolves PagerDuty incidents, by Events API v2",
                 .state_size = sizeof(struct sink_pagerduty),

@@ -432,6 +432,7 @@ static void close_sink(struct lb_sink *sink)
 
 const struct lb_sink_type lb_sink_slack = {
     .network = true,
+    .tells = true,
     .module = { .name = "slack",
                 .help = "tells a Slack channel of alerts, through an incoming webhook or a bot",
                 .state_size = sizeof(struct sink_slack),

@@ -188,6 +188,7 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 
 const struct lb_sink_type lb_sink_sms = {
     .network = true,
+    .tells = true,
     .module = { .name = "sms",
                 .help = "tells people of alerts by SMS, through Twilio",
                 .state_size = sizeof(struct sink_sms),

@@ -119,6 +119,7 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 
 const struct lb_sink_type lb_sink_teams = {
     .network = true,
+    .tells = true,
     .module = { .name = "teams",
                 .help = "tells a Microsoft Teams channel of alerts, through a workflow",
                 .state_size = sizeof(struct sink_teams),

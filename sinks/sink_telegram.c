@@ -99,6 +99,7 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
 
 const struct lb_sink_type lb_sink_telegram = {
     .network = true,
+    .tells = true,
     .module = { .name = "telegram",
                 .help = "tells a Telegram chat of alerts, through a bot",
                 .state_size = sizeof(struct sink_telegram),

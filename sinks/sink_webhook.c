@@ -442,6 +442,7 @@ static void close_sink(struct lb_sink *sink)
 
 const struct lb_sink_type lb_sink_webhook = {
     .network = true,
+    .tells = true,
     .module = { .name = "webhook",
                 .help = "POSTs records as JSON, signed, tried until the receiver has them",
                 .state_size = sizeof(struct sink_webhook),

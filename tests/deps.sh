@@ -5,7 +5,7 @@
 set -eu
 build="build-essential pkg-config libevent-dev libcurl4-openssl-dev librdkafka-dev libpcre2-dev libzstd-dev
        libyaml-dev libxxhash-dev libssl-dev libmsgpack-dev libsystemd-dev zlib1g-dev zstd curl"
-tests="$build libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev python3 python3-pytest
+tests="$build libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev python3 python3-pytest python3-pytest-xdist
        python3-zstandard python3-msgpack bsdutils prometheus openjdk-17-jre-headless maven binutils ripgrep lnav
        libarchive-tools openssl procps python3-aiosmtpd prometheus-alertmanager rsyslog-relp systemd-journal-remote
        kcat"

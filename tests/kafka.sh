@@ -22,10 +22,13 @@ fetch() {
     [ -f "$jars/complete" ] && return 0
     command -v mvn >/dev/null || { echo "kafka.sh: Maven is missing; run tests/deps.sh" >&2; exit 3; }
     mkdir -p "$jars"
-    mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" \
-        -DincludeScope=runtime </dev/null >"$jars/fetch.log" 2>&1 ||
+    exec 9>"$jars/lock" && flock 9 # several may come at once
+    [ -f "$jars/complete" ] ||
+        mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" \
+            -DincludeScope=runtime </dev/null >"$jars/fetch.log" 2>&1 ||
         { echo "kafka.sh: Maven Central cannot be reached; see $jars/fetch.log" >&2; exit 3; }
     touch "$jars/complete"
+    exec 9>&- # a broker must not hold it
 }
 
 # The place of $port among the nodes, and all of them as controllers.

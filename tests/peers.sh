@@ -31,5 +31,8 @@ RUN
     touch "$dir/complete"
 }
 
+mkdir -p "$dir"
+exec 9>"$dir/lock" && flock 9 # several may come at once
 [ -f "$dir/complete" ] || unpack
+exec 9>&-
 cd "$dir" && pwd

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { ROUNDS = 5, LINES = 50000, PER_BATCH = 500, ARENA_BYTES = 16 * 1024 * 1024, STATE_BYTES = 4096 };
@@ -61,6 +62,9 @@ static const struct load loads[] = {
     { "redis", "1:M 01 Mar 2026 10:00:00.123 * Background saving terminated with success", NULL, NULL, false },
     { "text", "2026-03-01 10:00:00,123 [http-nio-8080-exec-7] INFO  com.example.shop.Items - served item 7 in 12 ms",
       NULL, NULL, false },
+    { "java", "2026-03-01 10:00:00,123 [http-nio-8080-exec-7] INFO  com.example.shop.Items - served item 7 in 12 ms",
+      NULL, NULL, true },
+    { "python", "2026-03-01 10:00:00,123 - shop.items - INFO - served item 7 in 12 ms", NULL, NULL, true },
     { "logcat", "2026-03-01 10:00:00.123  1766  1790 W Configuration: updating locales from [] to [en_US]", NULL, NULL,
       false },
     { "sssd", "(2026-03-01 10:00:00): [be[example.org]] [sysdb_add_user] (0x0040): group exists already", NULL, NULL,
@@ -71,11 +75,14 @@ static const struct load loads[] = {
       NULL, NULL, false },
     { "cef", "CEF:0|Acme|Firewall|1.0|100|Port scan|8|src=192.0.2.17 spt=51940 dst=198.51.100.7 msg=many ports", NULL,
       NULL, false },
+    { "leef", "LEEF:2.0|Acme|Firewall|1.0|100|^|src=192.0.2.17^srcPort=51940^dst=198.51.100.7^msg=many ports", NULL,
+      NULL, false },
     { "syslog", "<34>1 2026-03-01T10:00:00.123Z web1 sshd 4242 - - Accepted publickey for al from 192.0.2.17", NULL,
       NULL, false },
     { "cri", "2026-03-01T10:00:00.123456789Z stdout F {\"level\":\"info\",\"msg\":\"request served\",\"status\":200}",
       NULL, NULL, false },
     { "csv", "2026-03-01T10:00:00.123Z,info,\"request, served\",/api/v1/items/7,200", "delimiter", ",", true },
+    { "tsv", "2026-03-01T10:00:00.123Z\tinfo\trequest served\t/api/v1/items/7\t200", "columns", "time", true },
     { "key_value", "level: info; msg: request served; path: /api/v1/items/7; status: 200", "separator", ": ", true },
     { "regex", "192.0.2.17 GET /api/v1/items/7 200 12.5", "pattern",
       "^(?<client_ip>\\S+) (?<method>[A-Z]+) (?<path>\\S+) (?<status>\\d+) (?<took>[\\d.]+)$", true },
@@ -209,11 +216,29 @@ static int measure_multiline(void)
     return allocated != 0;
 }
 
+/* False: some parser has no row here. */
+static bool every_parser_has_a_load(void)
+{
+    bool all = true;
+
+    for (const struct lb_parser_type *const *type = lb_parser_types(); *type != NULL; type++) {
+        size_t i = 0;
+
+        while (i < sizeof(loads) / sizeof(loads[0]) && strcmp(loads[i].name, (*type)->module.name) != 0)
+            i++;
+        if (i == sizeof(loads) / sizeof(loads[0])) {
+            fprintf(stderr, "%s: there is no line for it here\n", (*type)->module.name);
+            all = false;
+        }
+    }
+    return all;
+}
+
 int main(void)
 {
     static struct lb_batch batch;
     static const struct lb_parser_chain automatic = { .automatic = true };
-    int failed = 0;
+    int failed = !every_parser_has_a_load();
 
     lb_arena_init(&batch.arena, ARENA_BYTES);
     batch.arrival_ns = INT64_C(1772359200) * LB_SECOND;

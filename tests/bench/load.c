@@ -5,10 +5,12 @@
  *   load syslog N      N RFC 5424 messages with structured data, one a line (164 bytes)
  *   load access N      N lines of an access log in combined format (173 bytes)
  *   load send FILE HOST PORT    writes FILE to a TCP connection and waits until the peer has read it all
+ *   load datagrams N HOST PORT PORTS RATE   sends N syslog messages by UDP, from PORTS ports in turn, RATE in a second
  *
  * The same N gives the same bytes. Times advance by 1 ms a line from 2026-03-01.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START = 1772323200 };
+enum { START = 1772323200, PORTS_MAX = 1024, BURST = 32 };
 
 static uint64_t state = 88172645463325252u;
 
@@ -135,6 +137,58 @@ static int send_file(const char *file, const char *host, const char *port)
     return len == 0 ? 0 : 1;
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* So many at once, to one socket. */
+static int send_burst(int fd, long count)
+{
+    static char text[] = "<34>1 2026-03-01T10:00:00.123000Z host01.example.org payments 4242 ID7 [meta@32473 seq=\"1\" "
+                         "zone=\"eu\"] request handled without trouble in the usual way";
+    static struct iovec vector = { text, sizeof(text) - 1 };
+    struct mmsghdr headers[BURST] = { 0 };
+
+    for (long i = 0; i < count; i++)
+        headers[i].msg_hdr = (struct msghdr){ .msg_iov = &vector, .msg_iovlen = 1 };
+    for (long done = 0, sent; done < count; done += sent) {
+        sent = sendmmsg(fd, headers + done, (unsigned)(count - done), 0);
+        if (sent <= 0 && errno != EINTR)
+            return 1;
+        if (sent < 0)
+            sent = 0;
+    }
+    return 0;
+}
+
+static int send_datagrams(long count, char **to, long ports, long rate)
+{
+    int fds[PORTS_MAX];
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(to[1])) };
+
+    if (ports < 1 || ports > PORTS_MAX || rate < 1 || inet_pton(AF_INET, to[0], &address.sin_addr) != 1)
+        return 2;
+    for (long i = 0; i < ports; i++) {
+        fds[i] = socket(AF_INET, SOCK_DGRAM, 0);
+        if (fds[i] < 0 || connect(fds[i], (struct sockaddr *)&address, sizeof(address)) != 0)
+            return 1;
+    }
+    int64_t begin = now_ns();
+    for (long sent = 0, turn = 0; sent < count; sent += BURST, turn++) {
+        int64_t ahead = begin + sent * INT64_C(1000000000) / rate - now_ns();
+
+        if (ahead > 0)
+            nanosleep(&(struct timespec){ .tv_sec = ahead / 1000000000, .tv_nsec = ahead % 1000000000 }, NULL);
+        if (send_burst(fds[turn % ports], count - sent < BURST ? count - sent : BURST) != 0)
+            return 1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "send") == 0)
@@ -145,6 +199,8 @@ int main(int argc, char **argv)
         return generate(syslog_line, atol(argv[2]));
     if (argc == 3 && strcmp(argv[1], "access") == 0)
         return generate(access_line, atol(argv[2]));
-    fprintf(stderr, "load docker|syslog|access N, load send FILE HOST PORT\n");
+    if (argc == 7 && strcmp(argv[1], "datagrams") == 0)
+        return send_datagrams(atol(argv[2]), argv + 3, atol(argv[5]), atol(argv[6]));
+    fprintf(stderr, "load docker|syslog|access N, load send FILE HOST PORT, load datagrams N HOST PORT PORTS RATE\n");
     return 2;
 }

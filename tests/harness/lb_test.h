@@ -32,6 +32,20 @@ static inline uint64_t lb_seed(void)
     return text != NULL ? strtoull(text, NULL, 10) : UINT64_C(20260101);
 }
 
+/*
+ * How often something costly is tried. ThreadSanitizer makes it ten times as
+ * slow and has nothing to see in one thread: there an eighth, unless LB_LONG is
+ * set.
+ */
+static inline uint32_t lb_rounds(uint32_t count)
+{
+#ifdef __SANITIZE_THREAD__
+    if (getenv("LB_LONG") == NULL)
+        return (count + 7) / 8;
+#endif
+    return count;
+}
+
 static inline uint64_t lb_random(uint64_t *state)
 {
     *state ^= *state << 13;

@@ -15,6 +15,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { WORLD_CONSUMERS = 2 };
 
@@ -48,6 +49,14 @@ struct world {
     uint32_t batches;
     uint32_t largest; /* slab */
 };
+
+/* Of a group of tests. */
+static inline int world_quiet(void **state)
+{
+    (void)state;
+    lb_log_level = LB_LEVEL_ERROR;
+    return 0;
+}
 
 static inline void lines_add(struct world_lines *lines, const char *text, size_t len, struct lb_token *token)
 {
@@ -84,6 +93,16 @@ static inline void world_write(struct world *self, const char *name, const char 
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
+}
+
+/* Another member behind those that a .gz has. */
+static inline void world_write_packed(struct world *self, const char *name, const char *text)
+{
+    gzFile file = gzopen(world_path(self, name), "ab");
+
+    assert_non_null(file);
+    assert_int_equal(gzwrite(file, text, (unsigned)strlen(text)), (int)strlen(text));
+    gzclose(file);
 }
 
 static inline void world_rename(struct world *self, const char *from, const char *to)
@@ -204,12 +223,25 @@ static inline void world_crash(struct world *self)
     lb_ledger_close(self->ledger);
 }
 
+static inline void world_commit_all(struct world *self)
+{
+    for (uint32_t consumer = 0; consumer < WORLD_CONSUMERS; consumer++)
+        world_commit(self, consumer);
+}
+
+/* So many seconds pass, and what is due by time alone is done. */
+static inline void world_later(struct world *self, int64_t seconds)
+{
+    lb_clock_set(lb_clock_monotonic() + seconds * LB_SECOND);
+    lb_tail_tick(self->tail);
+    world_run(self);
+}
+
 /* Reads and commits everything, then stops. */
 static inline void world_stop(struct world *self)
 {
     world_run(self);
-    for (uint32_t consumer = 0; consumer < WORLD_CONSUMERS; consumer++)
-        world_commit(self, consumer);
+    world_commit_all(self);
     world_crash(self);
 }
 

@@ -1,4 +1,4 @@
-"""Fixtures of the black-box tests."""
+"""Fixtures of the black-box tests, and how they are shared out among several processes (pytest -n N --dist loadgroup)."""
 import pathlib
 import sys
 
@@ -7,6 +7,24 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import CORPUS, Logboom  # noqa: E402
+
+# The files whose tests take longest begin first, or all would wait for them in the end.
+SLOW = ("test_kafka", "test_kafka_source", "test_grep", "test_reports", "test_crash", "test_losses", "test_alert_crash",
+        "test_notifier", "test_self_alerts", "test_acceptance", "test_durable", "test_tail_extras", "test_spool")
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.stem
+        return SLOW.index(name) if name in SLOW else len(SLOW)
+
+    items.sort(key=place)
+    for item in items:
+        # What a module makes once (a broker, an archive) is made once: its tests stay together.
+        shared = any(definition.scope in ("module", "session") and definition.baseid
+                     for definitions in item._fixtureinfo.name2fixturedefs.values() for definition in definitions)
+        if shared and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 The binary is LB_BIN (build/release/logboom unless set). Nothing here sleeps for a fixed time to "let things
 happen": wait_for() polls a condition and fails with what was seen.
 """
+import collections
 import json
 import os
 import pathlib
@@ -33,10 +34,32 @@ def wait_for(condition, seconds=30, what="the condition"):
         time.sleep(0.02)
 
 
+# Ports that this process gave to tests, each held by a name of its own (an abstract socket: it goes with the process).
+claims = collections.deque()
+CLAIMS_MAX = 200  # by then the tests that had the first ones are over
+
+
+def claim(port):
+    """False if the tests of another process have it. Between here and its use a port is not bound."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0logboom-tests/{port}")
+    except OSError:
+        name.close()
+        return False
+    claims.append(name)
+    if len(claims) > CLAIMS_MAX:
+        claims.popleft().close()
+    return True
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    while True:
+        with socket.socket(socket.AF_INET, kind) as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        if claim(port):
+            return port
 
 
 def zstd_text(*paths):
@@ -83,7 +106,8 @@ def two_free_ports():
             try:
                 first.bind(("127.0.0.1", port))
                 second.bind(("127.0.0.1", port + 1))
-                return port
+                if claim(port + 1):
+                    return port
             except (OSError, OverflowError):
                 pass  # somebody has the second one
 

@@ -181,21 +181,51 @@ def test_f5_a_short_alert_reaches_who_was_busy(logboom, hook, second):
     assert hook.states() == ["firing", "resolved"]
 
 
-def test_f6_who_flaps_is_damped(logboom, hook, second, tmp_path):
-    """AM: 8 times fired and resolved: 16 notifications.
-    Here: 6; the first two with their ends, then one word that it flaps, and one when that is over."""
-    file = tmp_path / "flap.test.yaml"
+def flaps(tmp_path, apart, until, **alerting):
+    """What is told of a rule that is over its threshold 8 times, so many seconds apart."""
+    file = tmp_path / f"flap-{apart}.test.yaml"
+    rule = {"value": "count()", "over": "1s", "by": "ip", "high": "at least 3", **alerting.pop("rule", {})}
     file.write_text(json.dumps({
-        "alerting": {"lateness": "1s", "routes": [{"to": "told"}],
-                     "rules": {"r": {"value": "count()", "over": "1s", "hold": "4s", "by": "ip", "high": "at least 3"}}},
-        "tests": [{"name": "eight times", "until": "20m", "expect": [{"rule": "r", "state": "flapping", "times": 1}],
-                   "input": [{"from": f"{6 * i}s", "every": "10ms", "n": 3, "record": {"ip": "a", "message": "m"}}
+        "alerting": {"routes": [{"to": "told"}], "rules": {"r": rule}, **alerting},
+        "tests": [{"name": "eight times", "until": until,
+                   "input": [{"from": f"{apart * i}s", "every": "10ms", "n": 3, "record": {"ip": "a", "message": "m"}}
                              for i in range(8)]}]}))
     done = subprocess.run([BIN, "test", "--json", str(file)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    notices = [each["record"] for each in json.loads(done.stdout)["results"][0]["notices"]]
-    states = [each["state"] for each in notices]
-    assert states == ["firing", "resolved"] * 2 + ["flapping", "resolved"], states
+    return [each["record"] for each in json.loads(done.stdout)["results"][0]["notices"]]
+
+
+@pytest.mark.parametrize("apart, until, alerting", [
+    (6, "20m", {"lateness": "1s", "rule": {"hold": "4s"}}),
+    (12, "20m", {"lateness": "1s", "rule": {"hold": "4s"}}),
+    (40, "30m", {}),
+    (120, "45m", {}),
+    (180, "50m", {"rule": {"over": "1m"}}),
+    (420, "90m", {"rule": {"over": "5m"}}),
+    (240, "60m", {"rule": {"hold": "2m"}}),
+    (6, "20m", {"lateness": "1s", "rule": {"hold": "4s"},
+                "routes": [{"to": "told", "group_by": ["ip"], "group_wait": "1s", "group_interval": "1s"}]}),
+    (180, "50m", {"routes": [{"to": "told", "group_by": ["ip"]}], "rule": {"over": "1m"}}),
+])
+def test_f6_who_flaps_is_damped(tmp_path, apart, until, alerting):
+    """AM: 8 times fired and resolved: 16 notifications.
+    Here: 3, quick or slow, alone or in a group: that it fires, that it flaps, and that this is over."""
+    notices = flaps(tmp_path, apart, until, **alerting)
+    assert [each["state"] for each in notices] == ["firing", "flapping", "resolved"]
+    assert len({each["alert_id"] for each in notices}) == 1
+
+
+def test_f6_what_comes_again_later_is_told_each_time(tmp_path):
+    """Ten minutes apart are no flapping: 8 alerts, each with its end."""
+    notices = flaps(tmp_path, 600, "90m")
+    assert [each["state"] for each in notices] == ["firing", "resolved"] * 8
+    assert len({each["alert_id"] for each in notices}) == 8
+
+
+def test_f6_ends_may_be_told_at_once(tmp_path):
+    """With `settle: 0s` the first two ends are told before it flaps; a short alert alone ends at once."""
+    notices = flaps(tmp_path, 6, "20m", lateness="1s", rule={"hold": "4s", "settle": "0s"})
+    assert [each["state"] for each in notices] == ["firing", "resolved"] * 2 + ["flapping", "resolved"]
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])

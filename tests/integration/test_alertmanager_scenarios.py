@@ -2,8 +2,8 @@
 
 A pushed alert is a record with firing: 1, its end one with firing: 0, and one line is the rule. Times are ten times as
 long as there (a second is ten), on the clock of `logboom test`; what needs a reload or a silence is done to the
-running program, in the same order. What each group is told, and within which time, must be as it is there; where it
-is not, "differs" says so beside it.
+running program, in the same order. What each group is told, and within which time, must be as it is there (with
+`settle: 0s`, for there no end waits); where it is not, "differs" says so beside it.
 
 Not here: the two scenarios of its cluster.
 """
@@ -42,7 +42,8 @@ def play(tmp_path, routes, inputs, until, rules=None, faults=(), lateness="1s"):
     (tmp_path / "c.yaml").write_text(json.dumps({
         "data_dir": str(tmp_path / "data"), "sources": {"in": {"type": "stdin"}}, "routes": [{"to": "one"}],
         "sinks": {name: {"type": "stdout"} for name in ("one", "two")},
-        "alerting": {"lateness": lateness, "routes": routes, "rules": rules or RULES}}, ensure_ascii=False))
+        "alerting": {"lateness": lateness, "routes": routes, "rules": rules or RULES,
+                     "defaults": {"settle": "0s"}}}, ensure_ascii=False))
     file = tmp_path / "a.test.yaml"
     file.write_text(json.dumps({"config": "c.yaml", "tests": [
         {"name": "scenario", "until": f"{until * SECOND}s", "input": inputs, "faults": list(faults),

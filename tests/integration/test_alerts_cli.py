@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from harness import BIN, wait_for
+from recorder import Recorder
 
 CONFIG = """
     sources:
@@ -161,6 +162,49 @@ def test_it_is_said_that_a_sink_cannot_deliver(logboom):
                    what="the failing sink")
     row = next(row for row in out.splitlines() if "cannot deliver" in row)
     assert row.startswith("sink hook cannot deliver now, what it has waits: ") and "connect" in row
+
+
+def test_what_became_of_each_notice_is_kept_over_a_kill(logboom, tmp_path):
+    """Of each sink its answer and how many tries that took; a sink that has not answered yet waits."""
+    hook, strict = Recorder(), Recorder()
+    hook.answers, strict.status = [503, 429], 400
+    daemon = logboom(CONFIG.replace("routes: [{to: alerts}]", "routes: [{to: [alerts, hook, strict, run, away]}]").replace(
+        "      alerts: {type", f"""      hook: {{type: webhook, url: '{hook.url}', retry: {{first: 20ms, max: 50ms}}}}
+      strict: {{type: webhook, url: '{strict.url}'}}
+      run: {{type: command, command: [/bin/true]}}
+      away: {{type: webhook, url: 'http://127.0.0.1:1/'}}
+      alerts: {{type"""))
+    (daemon.dir / "app.log").write_text("".join(line(f"Failed {i}", client_ip="10.0.0.1") for i in range(2)))
+    daemon.start().ready()
+
+    def deliveries():
+        notices = json.loads(daemon.get("/api/v1/alerts/history")[1])["notices"]
+        found = notices[0]["deliveries"] if notices else []
+        return found if len({each["sink"] for each in found}) == 4 else None
+
+    def known(found):  # the first of each: who was killed before it noted an answer asks again
+        return {each["sink"]: (each["result"], each["answer"], each.get("attempts")) for each in reversed(found)}
+
+    found = known(wait_for(deliveries, what="four outcomes"))
+    assert found["hook"] == ("delivered", "HTTP 200", 3)
+    assert found["alerts"] == ("delivered", "written", None) and found["run"] == ("delivered", "exit 0", 1)
+    result, answer, attempts = found["strict"]
+    assert (result, attempts) == ("refused", 1) and "400" in answer
+    daemon.kill()
+    daemon.start().ready()
+    assert known(deliveries()) == found, "none is lost"
+    which = json.loads(daemon.get("/api/v1/alerts/history")[1])["notices"][0]["alert_id"]
+    rows = [row.split() for row in alerts(daemon, "explain", which)[0].splitlines()]
+    assert any(row[2:] == "firing hook delivered, HTTP 200, 3 tries".split() for row in rows), rows
+    assert ["-", "firing", "away", "waits"] in rows
+    explained = json.loads(alerts(daemon, "explain", which, "--json")[0])
+    assert known(explained["notices"][0]["deliveries"]) == found
+    alerts(daemon, "export", which, "--to", str(tmp_path / "incident"))
+    assert " hook: delivered, HTTP 200, 3 tries\n" in (tmp_path / "incident" / "README.md").read_text()
+    notices = [json.loads(row) for row in (tmp_path / "incident" / "notices.jsonl").read_text().splitlines()]
+    assert known(notices[0]["deliveries"]) == found
+    hook.close()
+    strict.close()
 
 
 def test_why_not_says_what_was_missing(daemon):

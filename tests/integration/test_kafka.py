@@ -17,6 +17,7 @@ from harness import BIN, ROOT, two_free_ports, wait_for
 LINES = int(os.environ.get("LB_KAFKA_LINES", "1000000"))
 OUTAGE_SECONDS = float(os.environ.get("LB_KAFKA_OUTAGE", "20"))
 SERVICES = ["auth", "payments", "search"]
+pytestmark = pytest.mark.xdist_group("kafka")  # one broker at a time is enough memory, and one beside it
 
 
 class Broker:
@@ -84,6 +85,7 @@ alerting:
 """
 
 
+@pytest.mark.xdist_group("kafka_million")
 def test_a_million_records_arrive_in_order_over_a_killed_broker(tmp_path, logboom, broker):
     write_input(tmp_path / "in.log", LINES)
     daemon = logboom(config(tmp_path, broker.port)).start().ready()

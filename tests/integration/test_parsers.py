@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import BIN, ROOT, archive_records, run_to_end
+from harness import BIN, ROOT, archive_records, run_to_end, wait_for
 
 SETTINGS = """
   csv_own: {type: csv, header: 'time,level,message,n', types: {n: int}}
@@ -120,3 +120,28 @@ def test_every_parser_is_in_its_page():
     table = page[page.index("## Which\n"):page.index("## Which field")]
     for name in re.findall(r"^LB_PARSER\((\w+)\)", (ROOT / "parse/parsers.def").read_text(), re.M):
         assert f"`{name}`" in table, name
+
+
+def test_the_status_and_a_metric_say_what_auto_picked(logboom):
+    daemon = logboom("""
+        sources:
+          app: {type: file, include: ['{dir}/app.log'], parse: auto}
+          strict: {type: file, include: ['{dir}/strict.log'], parse: [json, logfmt]}
+          raw: {type: file, include: ['{dir}/raw.log'], parse: none}
+        routes: [{to: out}]
+        sinks: {out: {type: file, path: '{dir}/out.log', flush: 100ms}}
+    """)
+    lines = {parser: line for parser, line, _ in CASES}
+    (daemon.dir / "app.log").write_text((lines["json"] + "\n") * 300 + (lines["redis"] + "\n") * 20 + "just words\n" * 3
+                                        + (lines["json"] + "\n") * 7)
+    (daemon.dir / "strict.log").write_text((lines["logfmt"] + "\n") * 5 + lines["json"] + "\n" + "refused\n" * 2)
+    (daemon.dir / "raw.log").write_text("anything\n")
+    daemon.start().ready()
+    wait_for(lambda: daemon.metric("logboom_records_total") == 339, what="all records")
+    wait_for(lambda: daemon.metric("logboom_parsed_records_total") == 336, what="all counted")
+    components = {each["name"]: each for each in json.loads(daemon.get("/api/v1/status")[1])["components"]}
+    assert components["app"]["parsed"] == {"json": 307, "redis": 20, "none": 3}
+    assert components["strict"]["parsed"] == {"json": 1, "logfmt": 5}
+    assert "parsed" not in components["raw"]
+    assert daemon.metric("logboom_parsed_records_total", source="app", parser="redis") == 20
+    assert daemon.metric("logboom_parse_errors_total", source="strict") == 2

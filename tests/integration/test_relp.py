@@ -1,6 +1,7 @@
 """RELP: rsyslog's omrelp as the sender, the frames by hand, garbage, limits, reloads and kill -9."""
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pytest
 from harness import archive_records, free_port, wait_for
 
 CRASHES = int(os.environ.get("LB_CRASHES", "20"))
+SEED = int(os.environ.get("LB_SEED", "1"))
 
 CONFIG = """
     sources:
@@ -132,7 +134,8 @@ def test_an_unknown_command_is_refused_and_the_session_goes_on(receiver):
         assert client.answer()[2] == b"200 OK"
 
 
-@pytest.mark.parametrize("data", [b"1 syslog 3 <1>\n", b"x", b"GET / HTTP/1.1\r\n\r\n", os.urandom(3000),
+@pytest.mark.parametrize("data", [b"1 syslog 3 <1>\n", b"x", b"GET / HTTP/1.1\r\n\r\n",
+                                  pytest.param(random.Random(SEED).randbytes(3000), id="random"),
                                   b"1 open 3 abcd\n", b"9999999999 open 1 x\n", b"1 open 99999999999 x\n",
                                   b"1 " + b"a" * 64 + b" 1 x\n", b"1 open 14 relp_version=9\n"])
 def test_garbage_closes_the_connection_and_nothing_else(receiver, data):

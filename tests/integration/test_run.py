@@ -47,7 +47,8 @@ def history(daemon, state="run"):
 
 
 def audit(daemon, action):
-    lines = (json.loads(each) for each in (daemon.dir / "data/audit.log").read_text().splitlines())
+    path = daemon.dir / "data/audit.log"  # made with the first entry
+    lines = (json.loads(each) for each in (path.read_text().splitlines() if path.exists() else []))
     return [each for each in lines if each["action"] == action]
 
 

@@ -190,7 +190,7 @@ static void send_batch(struct world *world, struct when_ground *self, int from, 
         self->scratch.used = 0;
         lb_feeder_add(&self->feeder, &batch, batch.record_count++, &self->scratch);
     }
-    lb_feeder_end(&self->feeder);
+    lb_feeder_end(&self->feeder, &batch);
     lb_clock_set(batch.arrival_ns);
     lb_alert_engine_apply(self->ground->engine, &batch);
     lb_alert_engine_flush(self->ground->engine);

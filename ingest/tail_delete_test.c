@@ -1,0 +1,73 @@
+/* tail_delete_test.c - `after: delete`: only what everybody has, and all of it. */
+#include "tail_world.h"
+
+#include <fcntl.h>
+
+static void a_file_is_deleted_only_when_all_have_committed_all(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "*");
+    world.options.after = LB_TAIL_AFTER_DELETE;
+    world_write(&world, "log/a.log", "one\n\n");
+    world_write_packed(&world, "log/b.gz", "not ours\n");
+    world_start(&world);
+    world_run(&world);
+    world_later(&world, 60);
+    world_commit(&world, 0);
+    world_later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    world_crash(&world);
+    world_start(&world);
+    world_run(&world);
+    world_commit_all(&world);
+    world_write(&world, "log/a.log", "two");
+    world_later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    world_write(&world, "log/a.log", "\n");
+    world_run(&world);
+    world_later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    world_commit_all(&world);
+    int writer = open(world_path(&world, "log/a.log"), O_WRONLY | O_APPEND | O_CLOEXEC);
+    world_later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    close(writer);
+    world_later(&world, 60);
+    assert_int_not_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    assert_int_equal(access(world_path(&world, "log/b.gz"), F_OK), 0);
+    world_stop(&world);
+    world_expect(&world, "one\ntwo\n");
+    world_free(&world);
+}
+
+static void what_was_skipped_is_not_deleted(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "*.log");
+    world.options.after = LB_TAIL_AFTER_DELETE;
+    world.options.read_from = LB_TAIL_FROM_END;
+    world_write(&world, "log/a.log", "one\n");
+    world_start(&world);
+    world_write(&world, "log/a.log", "two\n");
+    world_run(&world);
+    world_commit_all(&world);
+    world_later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+    world_stop(&world);
+    world_expect(&world, "two\n");
+    world_free(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_deleted_only_when_all_have_committed_all),
+        cmocka_unit_test(what_was_skipped_is_not_deleted),
+    };
+
+    return cmocka_run_group_tests_name("ingest/tail_delete", tests, world_quiet, NULL);
+}

@@ -1,0 +1,137 @@
+/* tail_siblings_test.c - logs that were rotated or copied while nobody looked. */
+#include "tail_world.h"
+
+#include <fcntl.h>
+
+static void finds_a_file_renamed_while_down(void **state)
+{
+    static const char *const patterns[] = { "app.log", "app.log*" };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+
+        world_init(&world, patterns[i]);
+        world_write(&world, "log/app.log", "one\n");
+        world_start(&world);
+        world_stop(&world);
+        world_write(&world, "log/app.log", "two\n");
+        world_rename(&world, "log/app.log", "log/app.log.1");
+        world_write(&world, "log/app.log", "other\n");
+        world_start(&world);
+        world_stop(&world);
+        world_rename(&world, "log/app.log.1", "log/app.log.2");
+        world_start(&world);
+        world_stop(&world);
+        assert_int_equal(world.committed[0].count, 3);
+        assert_string_equal(world.committed[0].items[0].text, "one");
+        assert_true(strcmp(world.committed[0].items[1].text, "two") == 0 ||
+                    strcmp(world.committed[0].items[2].text, "two") == 0);
+        world_free(&world);
+    }
+}
+
+/* Right behind the look that finds app.log.1, all logs are rotated. */
+static struct world *rotated_behind_a_look;
+
+int lstat(const char *path, struct stat *status)
+{
+    int result = fstatat(AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+    const char *name = strrchr(path, '/');
+    struct world *world = rotated_behind_a_look;
+
+    if (world == NULL || result != 0 || name == NULL || strcmp(name, "/app.log.1") != 0)
+        return result;
+    rotated_behind_a_look = NULL;
+    world_rename(world, "log/app.log.1", "log/app.log.2");
+    world_rename(world, "log/app.log", "log/app.log.1");
+    world_write(world, "log/app.log", "three\n");
+    return result;
+}
+
+static void finds_a_file_renamed_while_it_is_looked_for(void **state)
+{
+    static const char *const words[] = { "one", "two", "three" };
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log");
+    world_write(&world, "log/app.log", "one\n");
+    world_start(&world);
+    world_stop(&world);
+    world_rename(&world, "log/app.log", "log/app.log.1");
+    world_write(&world, "log/app.log", "two\n");
+    rotated_behind_a_look = &world;
+    world_start(&world);
+    assert_null(rotated_behind_a_look);
+    world_stop(&world);
+    world_start(&world);
+    world_stop(&world);
+    for (size_t i = 0; i < 3; i++) {
+        unsigned count = 0;
+
+        for (size_t j = 0; j < world.committed[0].count; j++)
+            count += strcmp(world.committed[0].items[j].text, words[i]) == 0;
+        assert_int_equal(count, 1);
+    }
+    world_free(&world);
+}
+
+static void copy(struct world *world, const char *from, const char *to)
+{
+    char text[1024];
+    FILE *file = fopen(world_path(world, from), "re");
+    size_t len = fread(text, 1, sizeof(text) - 1, file);
+
+    text[len] = '\0';
+    fclose(file);
+    world_write(world, to, text);
+}
+
+static void copytruncate(struct world *world)
+{
+    copy(world, "log/app.log", "log/app.log.1");
+    assert_int_equal(truncate(world_path(world, "log/app.log"), 0), 0);
+}
+
+static void reads_the_rest_of_a_truncated_file_from_its_copy(void **state)
+{
+    static const char *const patterns[] = { "app.log", "app.log*" };
+
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        struct world world;
+
+        world_init(&world, patterns[i % 2]);
+        /* A log of a few bytes is known by all of them. */
+        world_write(&world, "log/app.log", i < 4 ? "the first line of this log\n" : "first\n");
+        world_start(&world);
+        if (i % 4 < 2)
+            world_run(&world);
+        else
+            world_stop(&world);
+        world_write(&world, "log/app.log", "unread\n");
+        copytruncate(&world);
+        world_write(&world, "log/app.log", "a new beginning, and longer than all of it was\n");
+        if (i % 4 >= 2)
+            world_start(&world);
+        world_run(&world);
+        world_stop(&world);
+        world_start(&world);
+        world_stop(&world);
+        assert_int_equal(world.committed[0].count, 3);
+        assert_int_equal(world.committed[1].count, 3);
+        world_free(&world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_a_file_renamed_while_down),
+        cmocka_unit_test(finds_a_file_renamed_while_it_is_looked_for),
+        cmocka_unit_test(reads_the_rest_of_a_truncated_file_from_its_copy),
+    };
+
+    return cmocka_run_group_tests_name("ingest/tail_siblings", tests, world_quiet, NULL);
+}
