@@ -80,7 +80,7 @@ class Producer(threading.Thread):
         super().__init__(daemon=True)
         self.count, self.ended = 0, threading.Event()
         self.kcat = subprocess.Popen(["kcat", "-P", "-b", f"127.0.0.1:{broker.port}", "-t", topic, "-K", "|", "-X",
-                                      "linger.ms=5"], stdin=subprocess.PIPE)
+                                      "linger.ms=5", "-X", "enable.idempotence=true"], stdin=subprocess.PIPE)
 
     def run(self):
         while not self.ended.wait(0.02):
