@@ -162,8 +162,7 @@ static bool ends_in_loglevel(struct lb_value key)
     if (key.len <= LENGTH)
         return false;
     end = key.ptr + key.len - LENGTH;
-    return (end[LENGTH - 1] | 0x20) == 'l' &&
-           ((load8(end) ^ load8("loglevel")) & ~UINT64_C(0x2020202020202020)) == 0;
+    return (end[LENGTH - 1] | 0x20) == 'l' && ((load8(end) ^ load8("loglevel")) & ~UINT64_C(0x2020202020202020)) == 0;
 }
 
 struct leading_key leading_key_of(struct lb_value key)
