@@ -200,6 +200,11 @@ static void settle(struct lb_intake *self, uint32_t count, bool ending)
 {
     bool behind = count > 0 && falls_behind(self, ending);
 
+    if (behind) { /* whoever hears that it is safe must not hear then that nothing is left */
+        pthread_mutex_lock(&self->lock);
+        self->behind = true;
+        pthread_mutex_unlock(&self->lock);
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct lb_batch *batch = take_first(&self->group);
 
@@ -352,7 +357,7 @@ static void show(struct lb_intake *self)
 
     pthread_mutex_lock(&self->lock);
     self->bytes = bytes;
-    self->behind = self->reader != NULL;
+    self->behind = self->reader != NULL || self->stream == NULL; /* without its stream it has not looked yet */
     if (self->reader == NULL)
         self->arrived = self->list.count > 0 ? self->list.first->arrival_ns : 0;
     int64_t arrived = self->arrived;

@@ -54,13 +54,19 @@ static void one_that_follows_another_begins_where_nothing_of_it_is_left(void **s
     open_intake(true);
     put(3);
     wait_until_safe(1);
+    put(3); /* the thread has been round once when this one is safe */
+    wait_until_safe(2);
     assert_int_equal(lb_queue_depth(&ground.queue), 0);
+    struct lb_intake_state is;
+    lb_intake_state(ground.intake, &is);
+    assert_true(is.behind);
     uint64_t before = batch->position_end;
     lb_batch_unref(batch);
     lb_token_done(token, LB_DELIVERED, NULL);
     batch = pop(3);
     assert_true(batch->position >= before);
     lb_batch_unref(batch);
+    lb_batch_unref(pop(6));
     finish_and_end();
 }
 
