@@ -12,7 +12,6 @@
 
 #include "lb_alloc.h"
 #include "lb_expr.h"
-#include "lb_intake.h"
 #include "lb_log.h"
 #include "lb_markers.h"
 #include "lb_metrics.h"
@@ -33,7 +32,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ALERT_BYTES_LEAST = 4 * 1024 * 1024 };
 enum { LISTS_EVERY_MS = 1000 }; /* how often lists in files are looked at */
 
 static const struct lb_place nowhere;
@@ -136,54 +134,6 @@ static bool open_sinks(struct lb_daemon *daemon, struct lb_diag *diag)
     return true;
 }
 
-/* An earlier run may have told somebody that an alert fires; they are to hear its end, though there is no rule now. */
-static bool has_told(const char *journal)
-{
-    return access(journal, F_OK) == 0;
-}
-
-/* Memory of their own, so that records which nobody takes leave room for word of it. */
-static bool make_alert_share(struct lb_daemon *daemon)
-{
-    size_t bytes = lb_pool_max(daemon->pool) / 4;
-
-    if (daemon->alert_pool == NULL)
-        daemon->alert_pool = lb_pool_new(bytes > ALERT_BYTES_LEAST ? bytes : ALERT_BYTES_LEAST);
-    if (daemon->alert_pool != NULL && daemon->alert_share == NULL)
-        daemon->alert_share = lb_share_new(daemon->alert_pool, lb_pool_max(daemon->alert_pool));
-    return daemon->alert_share != NULL;
-}
-
-bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config)
-{
-    char journal[PATH_MAX];
-
-    snprintf(journal, sizeof(journal), LB_STR_FMT "/alerts", LB_STR_ARG(config->data_dir));
-    if (daemon->alerts != NULL ||
-        (config->alerting.rule_count == 0 && !has_told(journal) && !lb_alerting_watches(&config->alerting)))
-        return true;
-    if (!make_alert_share(daemon))
-        return false;
-    struct lb_alert_engine *engine = lb_alert_engine_new(&config->alerting, config->sink_count, daemon->streams,
-                                                         daemon->alert_share, flow_emit_alert, daemon);
-    struct lb_alert_outside outside = outside_of(daemon);
-    char path[PATH_MAX];
-
-    if (engine != NULL)
-        lb_alert_engine_ask(engine, &outside);
-    snprintf(path, sizeof(path), LB_STR_FMT "/alerts.state", LB_STR_ARG(config->data_dir));
-    if (engine == NULL || !lb_alert_engine_remember(engine, path) || !lb_alert_engine_keep(engine, journal)) {
-        lb_alert_engine_free(engine);
-        return false;
-    }
-    lb_alert_engine_mute(engine, daemon->mutes);
-    lb_alert_engine_markers(engine, daemon->markers);
-    pthread_mutex_lock(&daemon->lock);
-    daemon->alerts = engine;
-    pthread_mutex_unlock(&daemon->lock);
-    return true;
-}
-
 /* What people set and what they were told, from runs before. */
 static bool open_records_of_people(struct lb_daemon *daemon, struct lb_diag *diag)
 {
@@ -223,120 +173,6 @@ static bool start_workers(struct lb_daemon *daemon)
         daemon->worker_count++;
     }
     return daemon->worker_count > 0;
-}
-
-/* On the loop of the source that finished. */
-static void source_finished(void *context, struct lb_source *source)
-{
-    struct lb_daemon *daemon = context;
-    uint64_t one = 1;
-
-    if (!source->type->file_like)
-        return; /* count_endings() does not count it: a socket has no end, and must not end the reading of files */
-    LB_DEBUG("daemon", "source has read everything source=" LB_STR_FMT, LB_STR_ARG(source->section.name));
-    if (atomic_fetch_sub(&daemon->unfinished, 1) == 1 && write(daemon->ended_fd, &one, sizeof(one)) < 0)
-        LB_ERROR("daemon", "cannot signal the end of all files errno=%d", errno);
-}
-
-static size_t share_of(const struct lb_daemon *daemon, const struct lb_source *source)
-{
-    size_t all = lb_pool_max(daemon->pool);
-
-    return source->type->file_like || source->intake_max > 0 ? all / 2 : all * 3 / 4;
-}
-
-static void tell_safe(void *context, uint64_t number)
-{
-    struct lb_source *source = context;
-
-    source->type->safe(source, number);
-}
-
-/* What lies on disk need not lie in memory: a quarter of the pool for what is read back, and as much before it lags. */
-static bool open_intake(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag)
-{
-    struct lb_intake_options options = {
-        .data_dir = daemon->current->config->data_dir,
-        .max_bytes = source->intake_max,
-        .lag_bytes = lb_pool_max(daemon->pool) / 4,
-        .safe = source->type->safe != NULL ? tell_safe : NULL,
-        .safe_context = source,
-    };
-
-    if (source->intake_max == 0)
-        return true;
-    options.read_share = lb_share_new(daemon->pool, options.lag_bytes);
-    if (lb_intake_open(&source->intake, source, &options) != LB_OK) {
-        lb_diag_error(diag, lb_section_place(&source->section, "durable"), "out of memory");
-        return false;
-    }
-    if (source->intake_later || lb_intake_start(source->intake, false) == LB_OK)
-        return true;
-    lb_diag_error(diag, lb_section_place(&source->section, "durable"),
-                  "source \"" LB_STR_FMT "\": cannot open its intake below " LB_STR_FMT "/intake: %s",
-                  LB_STR_ARG(source->section.name), LB_STR_ARG(options.data_dir), strerror(errno));
-    return false;
-}
-
-void close_intake(struct lb_source *source)
-{
-    if (source->intake == NULL)
-        return;
-    lb_intake_finish(source->intake);
-    lb_intake_free(source->intake);
-    source->intake = NULL;
-}
-
-bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag)
-{
-    if (source->share == NULL)
-        source->share = lb_share_new(daemon->pool, share_of(daemon, source));
-    if (source->share == NULL) {
-        lb_diag_error(diag, lb_section_place(&source->section, ""), "out of memory");
-        return false;
-    }
-    source->loop = source->type->file_like ? daemon->file_loop : daemon->socket_loop;
-    source->queue = &daemon->intake;
-    source->streams = daemon->streams;
-    source->exit_at_eof = daemon->exit_at_eof;
-    source->finished = daemon->exit_at_eof ? source_finished : NULL;
-    source->finished_context = daemon;
-    if (open_intake(daemon, source, diag) && source->type->open(source, diag) == LB_OK)
-        return true;
-    close_intake(source);
-    lb_share_free(source->share);
-    source->share = NULL;
-    return false;
-}
-
-static bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag)
-{
-    struct lb_config *config = daemon->current->config;
-    struct lb_str names[LB_SOURCES_MAX];
-    struct lb_strs durable = { names, 0 };
-
-    for (uint32_t i = 0; i < config->source_count; i++) {
-        if (!open_source(daemon, &config->sources[i], diag))
-            return false;
-        daemon->sources_open++;
-        if (config->sources[i].intake != NULL)
-            names[durable.count++] = config->sources[i].section.name;
-    }
-    lb_intake_tell_orphans(config->data_dir, &durable);
-    return true;
-}
-
-static bool count_endings(struct lb_daemon *daemon, struct lb_diag *diag)
-{
-    const struct lb_config *config = daemon->current->config;
-
-    for (uint32_t i = 0; i < config->source_count; i++) {
-        if (config->sources[i].type->file_like)
-            atomic_fetch_add(&daemon->unfinished, 1);
-    }
-    if (daemon->exit_at_eof && atomic_load(&daemon->unfinished) == 0)
-        lb_diag_error(diag, nowhere, "--exit-at-eof needs a source that ends: file, docker or stdin");
-    return !daemon->exit_at_eof || atomic_load(&daemon->unfinished) > 0;
 }
 
 static void block_signals(sigset_t *set)

@@ -142,18 +142,29 @@ struct lb_daemon {
 /* The main thread looks at what there is to do. Any thread. */
 void wake_main(struct lb_daemon *daemon);
 
+/* --- daemon_sources.c ----------------------------------------------------------- */
+
 /* Gives the source all it needs and opens it; its loop is not running, or held. False with an error in `diag`. */
 bool open_source(struct lb_daemon *daemon, struct lb_source *source, struct lb_diag *diag);
 
 /* Finishes and frees the source's intake, where it has one; nobody puts batches there any more. */
 void close_intake(struct lb_source *source);
 
+/* All of the configuration. False with an error in `diag`. */
+bool open_sources(struct lb_daemon *daemon, struct lb_diag *diag);
+
+/* How many of them have an end. False: none has, and --exit-at-eof waits for one. */
+bool count_endings(struct lb_daemon *daemon, struct lb_diag *diag);
+
+/* --- daemon.c ------------------------------------------------------------------- */
+
 /* A sink whose number is set; start_sink() also makes its thread. False with an error in `diag`. */
 bool open_sink(struct lb_daemon *daemon, struct lb_sink *sink, struct lb_diag *diag);
 bool start_sink(struct lb_daemon *daemon, struct lb_sink *sink, int64_t commit_ns, struct lb_diag *diag);
 void close_sink(struct lb_sink *sink);
 
-/* Makes the alert engine, without its thread, if there are rules and it is not there. False: out of memory. */
+/* daemon_alerts.c: makes the alert engine, without its thread, if there are rules and it is not there. False: out of
+ * memory. */
 bool make_alerts(struct lb_daemon *daemon, const struct lb_config *config);
 
 /* daemon_outside.c: what alert rules may ask. */

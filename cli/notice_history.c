@@ -218,15 +218,15 @@ static size_t find_lines(const struct notice_query *query, struct lb_str bytes, 
 /* What earlier versions have noted has no id. */
 static void write_notice(struct lb_str line, struct notice_outcomes *outcomes, struct lb_buffer *out)
 {
-    struct lb_value id = lb_value_member(lb_value_of(line, LB_VALUE_OBJECT), LB_STR("notice_id"));
+    struct lb_str id = notice_id_of(line);
 
-    if (id.kind != LB_VALUE_CLEAN) {
+    if (id.len == 0) {
         lb_buffer_append_str(out, line);
         return;
     }
     lb_buffer_append(out, line.ptr, line.len - 1);
     lb_buffer_append_str(out, LB_STR(",\"deliveries\":"));
-    notice_outcomes_list(outcomes, (struct lb_str){ id.ptr, id.len }, out);
+    notice_outcomes_list(outcomes, id, out);
     lb_buffer_append_char(out, '}');
 }
 
@@ -261,6 +261,8 @@ void notice_history_write(struct notice_history *self, const struct notice_query
         count = find_lines(query, lb_buffer_str(&newer), found, limit, &outcomes);
     if (found != NULL && has_older == LB_OK)
         count += find_lines(query, lb_buffer_str(&older), found + count, limit - count, &outcomes);
+    if (found != NULL)
+        count = notices_keep_once(found, count);
     write_found(found, count, &outcomes, out);
     notice_outcomes_free(&outcomes);
     lb_buffer_free(&newer);

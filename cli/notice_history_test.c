@@ -182,6 +182,25 @@ static void outcomes_stand_with_their_notices(void **state)
     assert_null(strstr(text, "of no notice"));
 }
 
+/* A sink that lags is given it again after a crash. */
+static void what_was_noted_twice_is_one_notice(void **state)
+{
+    struct fixture *self = *state;
+
+    note(self, "a", 0, 1, 0);
+    note(self, "b", MINUTE, 1, 0);
+    self->noted = 0;
+    note(self, "a", 0, 1, 0);
+    say(self, "pager", "00000000000000ab-0", "HTTP 202", false);
+    char *text = ask(self, all());
+    const char *first = strstr(text, "\"rule\":\"a\"");
+
+    assert_non_null(first);
+    assert_non_null(strstr(first, "\"rule\":\"b\""));
+    assert_null(strstr(first + 1, "\"rule\":\"a\""));
+    assert_non_null(strstr(first, "\"answer\":\"HTTP 202\""));
+}
+
 /* The file as earlier versions wrote it, and an outcome whose notice is in the file that was full. */
 static void files_of_before_are_read_too(void **state)
 {
@@ -210,9 +229,9 @@ static void files_of_before_are_read_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(finds_by_rule_id_and_time),      TEST(a_full_file_gives_way_once),
-        TEST(what_is_damaged_is_passed_over), TEST(outcomes_stand_with_their_notices),
-        TEST(files_of_before_are_read_too),
+        TEST(finds_by_rule_id_and_time),          TEST(a_full_file_gives_way_once),
+        TEST(what_is_damaged_is_passed_over),     TEST(outcomes_stand_with_their_notices),
+        TEST(what_was_noted_twice_is_one_notice), TEST(files_of_before_are_read_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

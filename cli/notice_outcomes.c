@@ -128,6 +128,38 @@ void notice_outcomes_list(struct notice_outcomes *self, struct lb_str id, struct
     lb_buffer_append_char(out, ']');
 }
 
+/* --- notices that are there twice ------------------------------------------------ */
+
+struct lb_str notice_id_of(struct lb_str line)
+{
+    struct lb_value id = lb_value_member(lb_value_of(line, LB_VALUE_OBJECT), LB_STR("notice_id"));
+
+    return id.kind == LB_VALUE_CLEAN ? (struct lb_str){ id.ptr, id.len } : LB_STR("");
+}
+
+size_t notices_keep_once(struct lb_str *lines, size_t count)
+{
+    struct notice_outcomes ids = { .items = lb_alloc((count + 1) * sizeof(*ids.items)) };
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count && ids.items != NULL; i++) {
+        struct lb_str id = notice_id_of(lines[i]);
+
+        if (id.len > 0)
+            ids.items[ids.count++] = (struct notice_outcome){ .id = id, .order = i };
+    }
+    if (ids.count > 0)
+        qsort(ids.items, ids.count, sizeof(*ids.items), by_id_and_age);
+    for (size_t i = 1; i < ids.count; i++)
+        if (lb_str_equal(ids.items[i].id, ids.items[i - 1].id))
+            lines[ids.items[i].order].len = 0;
+    for (size_t i = 0; i < count; i++)
+        if (lines[i].len > 0)
+            lines[kept++] = lines[i];
+    notice_outcomes_free(&ids);
+    return kept;
+}
+
 void notice_outcomes_free(struct notice_outcomes *self)
 {
     lb_free(self->items);

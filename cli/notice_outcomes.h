@@ -34,6 +34,15 @@ bool notice_outcomes_take(struct notice_outcomes *self, struct lb_str line);
 /* Those of that notice as a JSON array, the oldest first. */
 void notice_outcomes_list(struct notice_outcomes *self, struct lb_str id, struct lb_buffer *out);
 
+/* The id of a notice; empty: an earlier version has noted it. */
+struct lb_str notice_id_of(struct lb_str line);
+
+/*
+ * After a crash a notice that some sink has not had is noted again: of lines of the same notice, the newest first, the
+ * oldest stays. Returns how many stay, in order.
+ */
+size_t notices_keep_once(struct lb_str *lines, size_t count);
+
 void notice_outcomes_free(struct notice_outcomes *self);
 
 #endif

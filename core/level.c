@@ -20,7 +20,10 @@ struct word {
     uint8_t level;
 };
 
-/* Most frequent first. One letter: klog, glog, logcat, redis and Android spellings. */
+/*
+ * Most frequent first. Four letters: what logrus, log15 and .NET cut them to. One letter: klog, glog, logcat, redis and
+ * Android spellings.
+ */
 static const struct word words[] = {
     { "info", LB_LEVEL_INFO },
     { "error", LB_LEVEL_ERROR },
@@ -45,6 +48,15 @@ static const struct word words[] = {
     { "silly", LB_LEVEL_TRACE },
     { "http", LB_LEVEL_DEBUG },
     { "dbg", LB_LEVEL_DEBUG },
+    { "dbug", LB_LEVEL_DEBUG },
+    { "trce", LB_LEVEL_TRACE },
+    { "fail", LB_LEVEL_ERROR },
+    { "eror", LB_LEVEL_ERROR },
+    { "debu", LB_LEVEL_DEBUG },
+    { "erro", LB_LEVEL_ERROR },
+    { "fata", LB_LEVEL_CRITICAL },
+    { "pani", LB_LEVEL_EMERGENCY },
+    { "trac", LB_LEVEL_TRACE },
     { "inf", LB_LEVEL_INFO },
     { "wrn", LB_LEVEL_WARN },
     { "ftl", LB_LEVEL_CRITICAL },

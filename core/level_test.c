@@ -19,7 +19,9 @@ static void reads_the_usual_words_and_numbers(void **state)
         { "50", LB_LEVEL_ERROR },        { "60", LB_LEVEL_CRITICAL },     { "I", LB_LEVEL_INFO },
         { "8", LB_LEVEL_NONE },          { "70", LB_LEVEL_NONE },         { "", LB_LEVEL_NONE },
         { "informed", LB_LEVEL_NONE },   { "inf0", LB_LEVEL_NONE },       { "100", LB_LEVEL_NONE },
-        { "errors", LB_LEVEL_NONE },     { "1a", LB_LEVEL_NONE },
+        { "errors", LB_LEVEL_NONE },     { "1a", LB_LEVEL_NONE },         { "eror", LB_LEVEL_ERROR },
+        { "ERRO", LB_LEVEL_ERROR },      { "fail", LB_LEVEL_ERROR },      { "trce", LB_LEVEL_TRACE },
+        { "failed", LB_LEVEL_NONE },
     };
 
     (void)state;

@@ -24,6 +24,7 @@ enum {
     CONSUMER_HELD_MAX = 1024, /* messages that came after partitions were paused */
     CONSUMER_META_BYTES_MAX = 64 * 1024,
     CONSUMER_ERROR_BYTES = 512,
+    CONSUMER_ANSWER_MS = 5000, /* for how long a broker is waited for, at most */
 };
 
 enum consumer_meta {
@@ -34,6 +35,19 @@ enum consumer_meta {
     CONSUMER_META_HEADERS = 16,
 };
 
+/* A message by which a topic is known again. */
+struct consumer_anchor {
+    int64_t offset; /* below 0: none */
+    uint64_t hash;
+};
+
+enum consumer_state {
+    CONSUMER_SURE,
+    CONSUMER_IN_DOUBT,  /* reads at its anchor, to see whether it is the same topic */
+    CONSUMER_ANEW,      /* it is not: the next message begins another stream */
+    CONSUMER_FORGOTTEN, /* and the old stream was forgotten */
+};
+
 struct consumer_partition {
     struct consumer_partition *next;
     char *topic;
@@ -41,7 +55,13 @@ struct consumer_partition {
     struct lb_stream *stream; /* NULL: not open yet */
     int64_t position;         /* the offset that is expected next, at least */
     int64_t committed;        /* to the group; below 0: not known */
+    bool stored;              /* the group has said that it has an offset */
     int64_t end;              /* where it ended when it last did */
+    int64_t seen;             /* offsets below come again, and were had */
+    enum consumer_state state;
+    uint32_t generation;           /* how often the topic was made anew */
+    struct consumer_anchor known;  /* in the ledger */
+    struct consumer_anchor latest; /* goes there when everybody has it */
     bool eof;
 };
 
@@ -107,7 +127,8 @@ void consumer_on_commit(rd_kafka_t *handle, rd_kafka_resp_err_t err, rd_kafka_to
 struct consumer_partition *consumer_find(struct consumer *self, const rd_kafka_message_t *message);
 
 /* Sees to it that its stream is open, and another one where offsets begin again. False: not now. */
-bool consumer_open_stream(struct consumer *self, struct consumer_partition *partition, int64_t offset);
+bool consumer_open_stream(struct consumer *self, struct consumer_partition *partition,
+                          const rd_kafka_message_t *message);
 
 /* Commits to the group what everybody has; `wait`: until it is there, or for some seconds. */
 void consumer_commit(struct consumer *self, bool wait);
@@ -117,6 +138,29 @@ bool consumer_is_at_end(const struct consumer *self);
 
 /* Lets go of all partitions; nothing more is committed. */
 void consumer_free_partitions(struct consumer *self);
+
+/* --- consumer_anchor.c ---------------------------------------------------------------- */
+
+/* The id of its stream in the ledger, 0: none; sets `known` and `generation`. */
+uint64_t consumer_find_known(struct consumer *self, struct consumer_partition *partition);
+
+/* Opens the stream of that id, 0: a new one that begins with the message. */
+enum lb_err consumer_store(struct consumer *self, struct consumer_partition *partition, uint64_t id,
+                           const rd_kafka_message_t *message);
+
+struct consumer_anchor consumer_anchor_of(const rd_kafka_message_t *message);
+
+/* `latest` becomes `known` if everybody has it. */
+void consumer_move_anchor(struct consumer *self, struct consumer_partition *partition, int64_t committed);
+
+/* The group has forgotten its offset: reads at the anchor again. */
+void consumer_doubt(struct consumer *self, struct consumer_partition *partition);
+
+/* It is another topic, as what was found at `offset` says. */
+void consumer_begin_anew(struct consumer *self, struct consumer_partition *partition, int64_t offset);
+
+/* It was had, or will come again: not to be taken. Ends a doubt. */
+bool consumer_is_old(struct consumer *self, struct consumer_partition *partition, const rd_kafka_message_t *message);
 
 /* --- source_kafka.c -------------------------------------------------------------------- */
 

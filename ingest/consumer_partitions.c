@@ -19,30 +19,9 @@
 
 #define MODULE "source.kafka"
 
-enum { ANSWER_MS = 5000, IDENTITY_BYTES = 1024, COMMIT_SECONDS = 1 };
+enum { COMMIT_SECONDS = 1 };
 
 /* --- streams ---------------------------------------------------------------------------- */
-
-struct search {
-    struct lb_str identity;
-    uint64_t id;
-};
-
-static void match(void *context, uint64_t id, struct lb_str identity)
-{
-    struct search *self = context;
-
-    if (lb_str_equal(identity, self->identity))
-        self->id = id;
-}
-
-static struct lb_str write_identity(const struct consumer *self, const struct consumer_partition *partition, char *text)
-{
-    int len = snprintf(text, IDENTITY_BYTES, LB_STR_FMT "\n%s\n%" PRId32, LB_STR_ARG(self->group), partition->topic,
-                       partition->number);
-
-    return (struct lb_str){ text, len < IDENTITY_BYTES ? (size_t)len : IDENTITY_BYTES - 1 };
-}
 
 static void name_stream(struct lb_stream *stream, const struct consumer_partition *partition)
 {
@@ -52,15 +31,11 @@ static void name_stream(struct lb_stream *stream, const struct consumer_partitio
         stream->name = name;
 }
 
-static bool open_stream(struct consumer *self, struct consumer_partition *partition, bool anew)
+static bool open_stream(struct consumer *self, struct consumer_partition *partition, uint64_t id,
+                        const rd_kafka_message_t *message)
 {
-    char text[IDENTITY_BYTES];
-    struct search search = { write_identity(self, partition, text), 0 };
-    struct lb_streams *streams = self->source->streams;
+    enum lb_err err = consumer_store(self, partition, id, message);
 
-    if (!anew)
-        lb_streams_each_known(streams, self->source->section.name, match, &search);
-    enum lb_err err = lb_stream_open(streams, self->source, search.id, search.identity, &partition->stream);
     if (err != LB_OK) {
         partition->stream = NULL;
         if (err != LB_AGAIN) /* its records of before are on their way */
@@ -72,26 +47,37 @@ static bool open_stream(struct consumer *self, struct consumer_partition *partit
     return true;
 }
 
-bool consumer_open_stream(struct consumer *self, struct consumer_partition *partition, int64_t offset)
+/* The stream of the topic that is no more. */
+static bool forget_stream(struct consumer *self, struct consumer_partition *partition,
+                          const rd_kafka_message_t *message)
 {
-    if (offset < partition->position) {
-        LB_WARN(MODULE,
-                "offsets begin again, the topic was made anew; it is read as another topic=%s partition=%" PRId32
-                " offset=%" PRId64 " expected=%" PRId64,
-                partition->topic, partition->number, offset, partition->position);
-        struct lb_stream *before = partition->stream;
+    if (partition->stream == NULL && !open_stream(self, partition, consumer_find_known(self, partition), message))
+        return false;
+    lb_stream_forget(partition->stream);
+    lb_stream_unref(partition->stream);
+    partition->stream = NULL;
+    partition->position = 0;
+    partition->committed = -1;
+    partition->latest.offset = -1;
+    partition->generation++;
+    partition->state = CONSUMER_FORGOTTEN;
+    return true;
+}
 
-        if (before == NULL && !open_stream(self, partition, false))
-            return false;
-        before = partition->stream;
-        partition->stream = NULL;
-        lb_stream_forget(before);
-        lb_stream_unref(before);
-        partition->position = 0;
-        partition->committed = -1;
-        return open_stream(self, partition, true);
-    }
-    return partition->stream != NULL || open_stream(self, partition, false);
+bool consumer_open_stream(struct consumer *self, struct consumer_partition *partition,
+                          const rd_kafka_message_t *message)
+{
+    if (partition->state == CONSUMER_SURE && message->offset < partition->position)
+        consumer_begin_anew(self, partition, self->read_from == 0 ? 0 : message->offset);
+    if (partition->state == CONSUMER_ANEW && !forget_stream(self, partition, message))
+        return false;
+    if (partition->stream != NULL)
+        return true;
+    uint64_t id = partition->state == CONSUMER_FORGOTTEN ? 0 : consumer_find_known(self, partition);
+    if (!open_stream(self, partition, id, message))
+        return false;
+    partition->state = CONSUMER_SURE;
+    return true;
 }
 
 /* --- assignment ---------------------------------------------------------------------------- */
@@ -113,7 +99,10 @@ struct consumer_partition *consumer_find(struct consumer *self, const rd_kafka_m
     return *find_link(self, rd_kafka_topic_name(message->rkt), message->partition);
 }
 
-static void add(struct consumer *self, const rd_kafka_topic_partition_t *which)
+/* Where the group says nothing, the ledger may know the topic: `which` begins where it can be seen whether it is that.
+ */
+static void add(struct consumer *self, const rd_kafka_topic_partition_t *known, bool answered,
+                rd_kafka_topic_partition_t *which)
 {
     struct consumer_partition **link = find_link(self, which->topic, which->partition);
     size_t size = strlen(which->topic) + 1;
@@ -130,9 +119,15 @@ static void add(struct consumer *self, const rd_kafka_topic_partition_t *which)
     }
     memcpy(topic, which->topic, size);
     *partition = (struct consumer_partition){ .topic = topic, .number = which->partition, .committed = -1 };
-    if (which->offset >= 0)
-        partition->position = partition->committed = which->offset;
+    partition->known.offset = partition->latest.offset = -1;
     *link = partition;
+    if (known->offset >= 0) {
+        partition->position = partition->committed = known->offset;
+        partition->stored = true;
+    } else if (answered && consumer_find_known(self, partition) != 0 && partition->known.offset >= 0) {
+        which->offset = partition->known.offset;
+        partition->state = CONSUMER_IN_DOUBT;
+    }
 }
 
 static void drop(struct consumer *self, const char *topic, int32_t number)
@@ -160,12 +155,16 @@ static void take(struct consumer *self, rd_kafka_topic_partition_list_t *list)
 {
     /* The group's offsets, in a copy: what is assigned must not change by an answer that did not come. */
     rd_kafka_topic_partition_list_t *known = rd_kafka_topic_partition_list_copy(list);
+    bool answered =
+        list->cnt == 0 || rd_kafka_committed(self->handle, known, CONSUMER_ANSWER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
 
-    if (list->cnt > 0 && rd_kafka_committed(self->handle, known, ANSWER_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        for (int i = 0; i < known->cnt; i++)
+    for (int i = 0; i < known->cnt; i++) {
+        bool told = answered && known->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+
+        if (!told)
             known->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
-    for (int i = 0; i < known->cnt; i++)
-        add(self, &known->elems[i]);
+        add(self, &known->elems[i], told, &list->elems[i]);
+    }
     rd_kafka_topic_partition_list_destroy(known);
     self->assigned = true;
     LB_INFO(MODULE, "partitions were assigned source=" LB_STR_FMT " count=%d", LB_STR_ARG(self->source->section.name),
@@ -229,6 +228,8 @@ void consumer_on_commit(rd_kafka_t *handle, rd_kafka_resp_err_t err, rd_kafka_to
         struct consumer_partition *partition = *find_link(self, each->topic, each->partition);
         rd_kafka_resp_err_t fault = err != RD_KAFKA_RESP_ERR_NO_ERROR ? err : each->err;
 
+        if (fault == RD_KAFKA_RESP_ERR_NO_ERROR && partition != NULL)
+            partition->stored = true;
         if (fault == RD_KAFKA_RESP_ERR_NO_ERROR || fault == RD_KAFKA_RESP_ERR__NO_OFFSET)
             continue;
         LB_WARN(MODULE, "an offset was not committed, it is tried again topic=%s partition=%" PRId32 " error=\"%s\"",
@@ -238,18 +239,55 @@ void consumer_on_commit(rd_kafka_t *handle, rd_kafka_resp_err_t err, rd_kafka_to
     }
 }
 
+static bool is_due(const struct consumer_partition *partition, int64_t *safe)
+{
+    if (partition->stream == NULL || partition->state != CONSUMER_SURE)
+        return false;
+    *safe = (int64_t)lb_stream_committed(partition->stream);
+    /* What was committed by others before us may be past our marks; never back behind it. */
+    return *safe > 0 && *safe > partition->committed && *safe <= partition->position;
+}
+
+/*
+ * The group forgets the offsets of a topic that is deleted, and nothing else
+ * tells of one that is there again at once. So it is asked for what it has
+ * before it is given more. False: it does not answer.
+ */
+static bool ask_the_group(struct consumer *self, rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = list->cnt - 1; i >= 0; i--)
+        if (!(*find_link(self, list->elems[i].topic, list->elems[i].partition))->stored)
+            rd_kafka_topic_partition_list_del_by_idx(list, i);
+    if (list->cnt > 0 && rd_kafka_committed(self->handle, list, CONSUMER_ANSWER_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *each = &list->elems[i];
+        struct consumer_partition *partition = *find_link(self, each->topic, each->partition);
+
+        if (each->err != RD_KAFKA_RESP_ERR_NO_ERROR || each->offset >= 0)
+            continue;
+        partition->stored = false;
+        consumer_doubt(self, partition);
+    }
+    return true;
+}
+
 static rd_kafka_topic_partition_list_t *collect(struct consumer *self)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    int64_t safe;
 
-    for (struct consumer_partition *each = self->partitions; each != NULL; each = each->next) {
-        if (each->stream == NULL)
-            continue;
-        int64_t safe = (int64_t)lb_stream_committed(each->stream);
-        /* What was committed by others before us may be past our marks; never back behind it. */
-        if (safe <= 0 || safe <= each->committed || safe > each->position)
+    for (struct consumer_partition *each = self->partitions; each != NULL; each = each->next)
+        if (is_due(each, &safe))
+            rd_kafka_topic_partition_list_add(list, each->topic, each->number);
+    bool answered = list->cnt == 0 || ask_the_group(self, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    list = rd_kafka_topic_partition_list_new(4);
+    for (struct consumer_partition *each = self->partitions; answered && each != NULL; each = each->next) {
+        if (!is_due(each, &safe))
             continue;
         rd_kafka_topic_partition_list_add(list, each->topic, each->number)->offset = safe;
+        consumer_move_anchor(self, each, safe);
         each->committed = safe;
     }
     return list;
@@ -265,7 +303,7 @@ void consumer_commit(struct consumer *self, bool wait)
         rd_kafka_event_t *event = NULL;
 
         if (rd_kafka_commit_queue(self->handle, list, answers, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
-            event = rd_kafka_queue_poll(answers, ANSWER_MS);
+            event = rd_kafka_queue_poll(answers, CONSUMER_ANSWER_MS);
         if (event == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
             LB_WARN(MODULE, "the last offsets were not committed, who reads on has some messages again error=\"%s\"",
                     event != NULL ? rd_kafka_event_error_string(event) : "no answer");

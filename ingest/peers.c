@@ -309,7 +309,9 @@ static void finish(struct peer *self)
 
 static void set_timeouts(struct peer *self)
 {
-    int64_t read_ns = self->slow || self->greeting || self->bytes.len > 0 ? PEERS_STALL : self->owner->idle_timeout_ns;
+    int64_t idle_ns = self->owner->idle_timeout_ns;
+    bool owes = self->slow || self->greeting || self->bytes.len > 0; /* more bytes */
+    int64_t read_ns = owes && (idle_ns == 0 || idle_ns > PEERS_STALL) ? PEERS_STALL : idle_ns;
     struct timeval read = { read_ns / LB_SECOND, read_ns % LB_SECOND / 1000 };
     struct timeval write = { PEERS_STALL / LB_SECOND, 0 };
 

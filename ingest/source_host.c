@@ -7,6 +7,7 @@
  * the instance that replaces this one at a reload.
  */
 #include "host.h"
+#include "source_timer.h"
 
 #include "lb_log.h"
 
@@ -95,18 +96,6 @@ static const struct collector {
     { HOST_DISK, host_report_disks }, { HOST_CONTAINERS, host_report_containers },
 };
 
-static void wait_until(struct host_source *self, int64_t due_ns)
-{
-    int64_t wait = due_ns - lb_clock_monotonic();
-
-    if (wait < 0)
-        wait = 0;
-    struct timeval delay = { wait / LB_SECOND, wait % LB_SECOND / 1000 };
-    if (evtimer_add(self->timer, &delay) != 0)
-        LB_ERROR(MODULE, "no memory for a timer, nothing more is measured source=" LB_STR_FMT,
-                 LB_STR_ARG(self->source->section.name));
-}
-
 static void end_round(struct host_source *self)
 {
     int64_t now = lb_clock_monotonic();
@@ -121,7 +110,7 @@ static void end_round(struct host_source *self)
     self->due_ns += self->every_ns;
     if (self->due_ns < now) /* rounds that were missed are not made up for */
         self->due_ns = now - now % self->every_ns + self->every_ns;
-    wait_until(self, self->due_ns);
+    source_timer_set(self->source, self->timer, self->due_ns);
 }
 
 static void take_step(struct host_source *self)
@@ -130,7 +119,7 @@ static void take_step(struct host_source *self)
         if ((self->left & collectors[i].bit) == 0)
             continue;
         if (!collectors[i].report(self)) {
-            wait_until(self, 0); /* the others on this loop come first */
+            source_timer_set(self->source, self->timer, 0); /* the others on this loop come first */
             return;
         }
         self->left &= ~(unsigned)collectors[i].bit;
@@ -246,7 +235,7 @@ static void begin(struct host_source *self)
         host_prepare_cpu(self);
         self->due_ns = latest;
     }
-    wait_until(self, self->due_ns);
+    source_timer_set(self->source, self->timer, self->due_ns);
 }
 
 static enum lb_err open_source(struct lb_source *source, struct lb_diag *diag)
@@ -288,7 +277,7 @@ static void resume(struct lb_source *source)
     if (source->before != NULL)
         take_over(self, source->before->state);
     self->stopped = false;
-    wait_until(self, self->due_ns);
+    source_timer_set(self->source, self->timer, self->due_ns);
 }
 
 static void close_source(struct lb_source *source)

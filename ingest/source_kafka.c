@@ -7,6 +7,7 @@
  * run. A message without a value says that a key is gone: no record.
  */
 #include "consumer.h"
+#include "source_timer.h"
 
 #include "lb_log.h"
 
@@ -15,7 +16,7 @@
 
 #define MODULE "source.kafka"
 
-enum { POLL_MS = 100, EVENTS_PER_BYTES = 64 };
+enum { CLOSE_MS = 5000, POLL_MS = 100, EVENTS_PER_BYTES = 64 };
 
 /* --- batches -------------------------------------------------------------------------- */
 
@@ -62,7 +63,7 @@ static bool place(struct consumer *self, struct consumer_partition *partition, c
 {
     struct lb_entry entry;
 
-    if (!consumer_open_stream(self, partition, message->offset) || !consumer_read(self, message, &entry))
+    if (!consumer_open_stream(self, partition, message) || !consumer_read(self, message, &entry))
         return false;
     bool same = self->batch != NULL && self->current == partition && self->batch->stream == partition->stream;
     if (message->payload == NULL) {
@@ -88,9 +89,13 @@ static bool take(struct consumer *self, rd_kafka_message_t *message)
 {
     struct consumer_partition *partition = consumer_find(self, message);
 
+    if (partition != NULL && consumer_is_old(self, partition, message))
+        partition = NULL;
     if (partition != NULL && !place(self, partition, message))
         return false;
     if (partition != NULL) {
+        if (partition->latest.offset < 0)
+            partition->latest = consumer_anchor_of(message);
         if (partition->committed < 0) /* where the group is was not told: not behind this */
             partition->committed = message->offset;
         partition->position = message->offset + 1;
@@ -102,16 +107,25 @@ static bool take(struct consumer *self, rd_kafka_message_t *message)
 
 /* --- polling ---------------------------------------------------------------------------- */
 
+/* It is shorter than what we had of it: another one. */
+static void note_end(struct consumer *self, struct consumer_partition *partition, const rd_kafka_message_t *message)
+{
+    if (partition->state == CONSUMER_IN_DOUBT && message->offset <= partition->known.offset) {
+        consumer_begin_anew(self, partition, message->offset);
+        if (message->offset > 0)
+            return;
+    }
+    partition->eof = true;
+    partition->end = message->offset;
+}
+
 static void note_error(struct consumer *self, const rd_kafka_message_t *message)
 {
-    struct consumer_partition *partition;
+    struct consumer_partition *partition = message->rkt != NULL ? consumer_find(self, message) : NULL;
 
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        partition = message->rkt != NULL ? consumer_find(self, message) : NULL;
-        if (partition != NULL) {
-            partition->eof = true;
-            partition->end = message->offset;
-        }
+        if (partition != NULL)
+            note_end(self, partition, message);
         return;
     }
     LB_WARN(MODULE, "a poll failed source=" LB_STR_FMT " error=\"%s\"", LB_STR_ARG(self->source->section.name),
@@ -275,10 +289,8 @@ static void wake(void *context)
 
 static void begin_soon(struct consumer *self)
 {
-    struct timeval now = { 0, 0 };
-
     lb_share_on_credit(self->source->share, wake, self);
-    evtimer_add(self->begin, &now);
+    source_timer_set(self->source, self->begin, SOURCE_TIMER_NOW);
 }
 
 static bool make_handle(struct consumer *self, struct lb_diag *diag)
@@ -313,6 +325,48 @@ static void register_metrics(struct consumer *self)
     self->tombstones = lb_metric(LB_COUNTER, "logboom_kafka_source_tombstones_total",
                                  "Messages without a value, of which no record is made", labels);
     self->lag = lb_metric(LB_GAUGE, "logboom_kafka_source_lag", "Messages of our partitions not read yet", labels);
+}
+
+/* --- leaving -------------------------------------------------------------------------------- */
+
+/* librdkafka ends when a broker has answered or its patience is over, which may be never: it is let alone with that. */
+static void *destroy(void *handle)
+{
+    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+static void abandon(struct consumer *self)
+{
+    pthread_t thread;
+    rd_kafka_t *handle = self->handle;
+
+    self->handle = NULL;
+    LB_WARN(MODULE, "no broker has taken our leave, the group waits for this member's time to end source=" LB_STR_FMT,
+            LB_STR_ARG(self->source->section.name));
+    rd_kafka_set_log_level(handle, 0);
+    if (pthread_create(&thread, NULL, destroy, handle) == 0) /* otherwise it stays until the process ends */
+        pthread_detach(thread);
+}
+
+/* Partitions are given back by the callback, with a last commit of what is safe by now. */
+static void leave(struct consumer *self)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(self->handle);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(self->handle, queue);
+    int64_t until = lb_clock_monotonic() + CLOSE_MS * LB_MILLISECOND;
+
+    while (error == NULL && rd_kafka_consumer_closed(self->handle) == 0 && lb_clock_monotonic() < until) {
+        rd_kafka_message_t *late = rd_kafka_consume_queue(queue, POLL_MS); /* and serves callbacks */
+
+        if (late != NULL)
+            rd_kafka_message_destroy(late);
+    }
+    rd_kafka_queue_destroy(queue);
+    if (error == NULL && rd_kafka_consumer_closed(self->handle) == 0)
+        abandon(self);
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
 }
 
 static void release(struct consumer *self)
@@ -384,8 +438,7 @@ static void close_source(struct lb_source *source)
     if (self->source == NULL)
         return;
     lb_share_on_credit(source->share, NULL, NULL);
-    /* Partitions are given back by the callback, with a last commit of what is safe by now. */
-    (void)rd_kafka_consumer_close(self->handle);
+    leave(self);
     consumer_free_partitions(self);
     release(self);
 }

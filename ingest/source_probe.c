@@ -7,6 +7,7 @@
  * its own, never where a check ends, for that is within a callback of curl.
  */
 #include "probe.h"
+#include "source_timer.h"
 
 #include "lb_alloc.h"
 #include "lb_log.h"
@@ -186,10 +187,8 @@ static void report(struct probe_source *self, const struct probe_run *run, const
 
 static void take_turn_soon(struct probe_source *self)
 {
-    struct timeval now = { 0, 0 };
-
-    if (!self->stopped && evtimer_add(self->turn, &now) != 0)
-        LB_ERROR(MODULE, "no memory for a timer source=" LB_STR_FMT, LB_STR_ARG(self->source->section.name));
+    if (!self->stopped)
+        source_timer_set(self->source, self->turn, SOURCE_TIMER_NOW);
 }
 
 void probe_finish(struct probe_slot *slot, struct probe_result *result)
@@ -262,9 +261,7 @@ static void begin_due(struct probe_source *self)
         start(slot, run);
     if (slot == NULL || next == INT64_MAX)
         return;
-    int64_t wait = next - lb_clock_monotonic();
-    struct timeval delay = { wait > 0 ? wait / LB_SECOND : 0, wait > 0 ? wait % LB_SECOND / 1000 + 1 : 0 };
-    evtimer_add(self->timer, &delay);
+    source_timer_set(self->source, self->timer, next);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *context)

@@ -11,6 +11,7 @@
 #include "syslog_sockets.c"
 #include "syslog_udp.c"
 
+#include "lb_alloc.h"
 #include "lb_ledger.h"
 
 __attribute__((weak)) struct lb_place lb_section_place(const struct lb_section *section, const char *option)
@@ -353,12 +354,11 @@ static void expect_each_once(uint8_t seen[FLOW_COUNT][FLOW_MESSAGES])
                 fail_msg("message %u of flow %u came %u times", i, flow, seen[flow][i]);
 }
 
-static void datagrams_of_many_senders_arrive_once_over_several_sockets(void **state)
+static void receive_over_several_sockets(const char *address)
 {
-    static uint8_t seen[FLOW_COUNT][FLOW_MESSAGES];
+    uint8_t seen[FLOW_COUNT][FLOW_MESSAGES] = { { 0 } };
 
-    (void)state;
-    lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    lay_ground(address, LB_POOL_BYTES, LB_LINE_BYTES);
     ground.state.udp_sockets = 4;
     ground.state.receive_buffer = 4 * 1024 * 1024; /* nothing is dropped */
     assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
@@ -375,6 +375,13 @@ static void datagrams_of_many_senders_arrive_once_over_several_sockets(void **st
     assert_int_equal(ground.state.metrics.messages->value - received, FLOW_COUNT * FLOW_MESSAGES);
     assert_true(streams > 1); /* that 40 senders fall to one of four sockets, 25 times, does not happen */
     close_source();
+}
+
+static void datagrams_of_many_senders_arrive_once_over_several_sockets(void **state)
+{
+    (void)state;
+    receive_over_several_sockets("udp://127.0.0.1:0");
+    receive_over_several_sockets("udp://:0"); /* IPv4 and IPv6 */
 }
 
 static void sockets_without_credit_wait_each_and_lose_nothing(void **state)
@@ -428,6 +435,44 @@ static void drops_are_counted_over_all_sockets(void **state)
     for (uint32_t flow = 0; flow < FLOW_COUNT; flow++)
         close(fds[flow]);
     close_source();
+}
+
+static void drops_that_no_datagram_tells_of_are_counted_at_the_end(void **state)
+{
+    (void)state;
+    lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    ground.state.udp_sockets = 2;
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    int64_t dropped = ground.state.metrics.dropped->value;
+    send_flows(ground.state.sockets->fd, 0, FLOW_MESSAGES); /* far more than the buffers hold */
+    lb_source_syslog.stop(&ground.source);
+    assert_true(ground.state.metrics.dropped->value > dropped);
+    close_source();
+}
+
+/* At whichever allocation memory runs out. */
+static void without_memory_it_does_not_open_or_works_all_the_same(void **state)
+{
+    bool failed = true;
+
+    (void)state;
+    for (long n = 1; failed; n++) {
+        lay_ground("udp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+        ground.state.udp_sockets = 3;
+        ground.state.receive_buffer = 4 * 1024 * 1024;
+        lb_alloc_fail_at = n;
+        enum lb_err err = lb_source_syslog.open(&ground.source, &ground.diag);
+        failed = lb_alloc_fail_at == 0;
+        lb_alloc_fail_at = 0;
+        if (err == LB_OK) {
+            uint8_t seen[FLOW_COUNT][FLOW_MESSAGES] = { { 0 } };
+
+            send_flows(ground.state.sockets->fd, 0, 2);
+            assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+            see_flows(seen, FLOW_COUNT * 2);
+        }
+        close_source();
+    }
 }
 
 /* A source of the same address as that of the ground, and beside it. The address stays `text`'s. */
@@ -812,6 +857,8 @@ int main(void)
         cmocka_unit_test(datagrams_of_many_senders_arrive_once_over_several_sockets),
         cmocka_unit_test(sockets_without_credit_wait_each_and_lose_nothing),
         cmocka_unit_test(drops_are_counted_over_all_sockets),
+        cmocka_unit_test(drops_that_no_datagram_tells_of_are_counted_at_the_end),
+        cmocka_unit_test(without_memory_it_does_not_open_or_works_all_the_same),
         cmocka_unit_test(a_change_of_their_number_loses_nothing_that_waits),
         cmocka_unit_test(what_came_to_sockets_of_a_change_that_is_taken_back_arrives),
         cmocka_unit_test(a_port_that_another_has_is_refused_whatever_the_number),

@@ -42,6 +42,7 @@ static void end_leaving(struct syslog_socket *self)
     while (*link != self)
         link = &(*link)->next;
     *link = self->next;
+    syslog_socket_count_dropped(self);
     free_socket(self);
 }
 
@@ -139,6 +140,7 @@ static void stop_socket(struct syslog_socket *self)
     unwatch_socket(self);
     lb_loop_free(self->loop);
     self->loop = NULL;
+    syslog_socket_count_dropped(self);
     syslog_stop_waiting(self->owner, &self->waiter);
 }
 
@@ -242,6 +244,8 @@ static struct syslog_socket *bind_first(struct syslog_source *self, struct liste
 
     *err = fd < 0 ? LB_BAD_CONF : LB_NOMEM;
     struct syslog_socket *socket = fd < 0 ? NULL : add_socket(self, fd, address);
+    if (socket == NULL && fd >= 0)
+        listen_unix_remove(&address->bound);
     if (socket == NULL)
         return NULL;
     socket->path = address->bound;

@@ -71,4 +71,7 @@ struct syslog_socket {
 /* Reads until the socket is empty or it is others' turn, and pushes. True: it is empty. */
 bool syslog_socket_read(struct syslog_socket *self);
 
+/* What no datagram has told of: nothing came after the last ones that were dropped. */
+void syslog_socket_count_dropped(struct syslog_socket *self);
+
 #endif

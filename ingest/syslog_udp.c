@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/sock_diag.h>
 
 /* --- peers ------------------------------------------------------------------------ */
 
@@ -124,22 +125,39 @@ static uint32_t prepare(struct datagrams *datagrams, struct lb_batch *batch)
     return count;
 }
 
+/* `total` is the kernel's count, which wraps around. */
+static void note_dropped(struct syslog_socket *self, uint32_t total)
+{
+    uint32_t dropped = total - self->dropped;
+
+    if (dropped == 0)
+        return;
+    lb_metric_add(self->owner->metrics.dropped, dropped);
+    LB_WARN(self->owner->traits->module,
+            "the kernel dropped datagrams, raise receive_buffer source=" LB_STR_FMT " dropped=%u",
+            LB_STR_ARG(self->owner->source->section.name), dropped);
+    self->dropped = total;
+}
+
 static void count_dropped(struct syslog_socket *self, struct msghdr *header)
 {
     for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
-        uint32_t dropped;
+        uint32_t total;
 
         if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SO_RXQ_OVFL)
             continue;
-        memcpy(&dropped, CMSG_DATA(control), sizeof(dropped));
-        if (dropped == self->dropped)
-            continue;
-        lb_metric_add(self->owner->metrics.dropped, (uint32_t)(dropped - self->dropped));
-        LB_WARN(self->owner->traits->module,
-                "the kernel dropped datagrams, raise receive_buffer source=" LB_STR_FMT " dropped=%u",
-                LB_STR_ARG(self->owner->source->section.name), dropped - self->dropped);
-        self->dropped = dropped;
+        memcpy(&total, CMSG_DATA(control), sizeof(total));
+        note_dropped(self, total);
     }
+}
+
+void syslog_socket_count_dropped(struct syslog_socket *self)
+{
+    uint32_t info[SK_MEMINFO_VARS];
+    socklen_t size = sizeof(info);
+
+    if (getsockopt(self->fd, SOL_SOCKET, SO_MEMINFO, info, &size) == 0 && size > SK_MEMINFO_DROPS * sizeof(info[0]))
+        note_dropped(self, info[SK_MEMINFO_DROPS]);
 }
 
 /* Packs the short ones of a call to the front; the long ones are made whole in their overflow. */

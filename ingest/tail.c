@@ -250,7 +250,7 @@ static void look_again(struct lb_tail_file *file)
 {
     struct stat status;
 
-    if (file->fd >= 0 && fstat(file->fd, &status) == 0 && (uint64_t)status.st_size > file->size)
+    if (!file->finished && file->fd >= 0 && fstat(file->fd, &status) == 0 && (uint64_t)status.st_size > file->size)
         file->size = (uint64_t)status.st_size;
 }
 

@@ -208,7 +208,7 @@ static void claim(struct lb_tail_known *known, struct lb_tail_file *file)
     file->identity.device = device;
     file->identity.inode = inode;
     file->offset = known->identity.start;
-    file->finished = known->identity.done != 0;
+    file->finished = known->identity.done != 0 && known->identity.done == file->size; /* else it has grown */
 }
 
 bool lb_tail_adopt(struct lb_tail *self, struct lb_tail_file *file)

@@ -215,6 +215,23 @@ static bool fill_ingress(struct fill *fill, struct lb_str text)
     return true;
 }
 
+/* `12 "router@provider" "http://10.0.0.4:80" 3ms`: what Traefik appends. */
+static bool fill_traefik(struct fill *fill, struct lb_str text)
+{
+    struct lb_str count, router, server, took;
+
+    if (!cut_count(&text, &count) || !cut_item(&text, &router) || !cut_item(&text, &server))
+        return false;
+    cut_blanks(&text);
+    if (!cut_digits(&text, &took) || !lb_str_is(cut_trimmed(text), "ms"))
+        return false;
+    fill_number(fill, LB_STR("request_number"), count);
+    fill_text(fill, LB_STR("router"), router);
+    fill_text(fill, LB_STR("upstream_address"), server);
+    fill_number(fill, LB_STR("duration_ms"), took);
+    return true;
+}
+
 /* Behind the user agent: forwarded addresses, the ratio of gzip, an ingress's numbers, or what nobody knows. */
 static void fill_rest(struct fill *fill, struct lb_str text)
 {
@@ -228,8 +245,46 @@ static void fill_rest(struct fill *fill, struct lb_str text)
             fill_text(fill, LB_STR("forwarded_for"), item);
         return;
     }
-    if (!fill_ingress(fill, text))
+    if (!fill_ingress(fill, text) && !fill_traefik(fill, text))
         fill_text(fill, LB_STR("extra"), cut_trimmed(text));
+}
+
+/*
+ * Envoy and Istio have nothing before the time, and behind the status flags, perhaps details in words, then numbers:
+ * `200 - via_upstream - "-" 0 5028 3 2 "-" "agent" "id" "host" "10.0.0.4:80" …`.
+ */
+static bool read_envoy(struct fill *fill, struct lb_str text)
+{
+    struct lb_str status, flags, request, word, sent, received, took, upstream, forwarded, agent, id, host, address;
+
+    if (!cut_item(&text, &request) || !cut_count(&text, &status) || !cut_char(&text, ' ') || !cut_token(&text, &flags))
+        return false;
+    for (int i = 0; i < BRACKETS_MAX && text.len > 0 && !cut_is_digit(*text.ptr); i++) {
+        if (!cut_quoted(&text, &word) && !cut_token(&text, &word))
+            return false;
+        cut_blanks(&text);
+    }
+    if (!cut_count(&text, &received) || !cut_count(&text, &sent) || !cut_count(&text, &took) ||
+        !cut_count(&text, &upstream) || !cut_item(&text, &forwarded) || !cut_item(&text, &agent) ||
+        !cut_item(&text, &id) || !cut_item(&text, &host) || !cut_item(&text, &address))
+        return false;
+    fill_message(fill, request);
+    if (!lb_str_is(request, "- - -")) /* a connection that asked for nothing */
+        fill_request(fill, request);
+    fill_number(fill, LB_STR("status"), status);
+    fill_text(fill, LB_STR("response_flags"), flags);
+    fill_number(fill, LB_STR("request_bytes"), received);
+    fill_number(fill, LB_STR("bytes"), sent);
+    fill_number(fill, LB_STR("duration_ms"), took);
+    fill_number(fill, LB_STR("upstream_duration_ms"), upstream);
+    if (forwarded.len > 0)
+        fill_forwarded(fill, forwarded);
+    fill_text(fill, LB_STR("user_agent"), agent);
+    fill_text(fill, LB_STR("request_id"), id);
+    fill_text(fill, LB_STR("vhost"), host);
+    fill_text(fill, LB_STR("upstream_address"), address);
+    fill_text(fill, LB_STR("extra"), cut_trimmed(text));
+    return true;
 }
 
 static enum lb_err read_answer(struct fill *fill, struct lb_str text)
@@ -295,6 +350,8 @@ enum lb_err access_read(struct fill *fill, const struct zoned *zone)
     if (!find_time(fill, zone, &text, &before))
         return fill_refuse(fill, "expected a time in brackets", fill->text.ptr);
     before = cut_trimmed(before);
+    if (before.len == 0 && read_envoy(fill, text))
+        return LB_OK;
     if (!cut_last_word(&before, &user) || !cut_last_word(&before, &ident))
         return fill_refuse(fill, "expected address, ident and user before the time", fill->text.ptr);
     fill_clients(fill, before);

@@ -16,7 +16,7 @@
 #include "parsers.def"
 #undef LB_PARSER
 
-enum { FRONT_BYTES = 256, PREFIX_BYTES = 48, BRACKET_BYTES = 112 };
+enum { PAIRS_MIN = 3, FRONT_BYTES = 256, PREFIX_BYTES = 48, BRACKET_BYTES = 112 };
 
 static const max_align_t zeroes[32]; /* the state of a parser without settings */
 
@@ -82,6 +82,21 @@ static bool looks_old_syslog(const struct look *look)
     return false;
 }
 
+/* `Sun Mar  1 10:00:00 2026 daemon.notice program: …` as OpenWrt shows it: the priority in words behind the year. */
+static bool looks_logread(const struct look *look)
+{
+    enum { WORD = 25 };
+    const char *text = look->front.ptr;
+    const char *blank;
+
+    if (look->front.len < WORD + 8 || !isupper((unsigned char)look->first) || text[3] != ' ' || text[13] != ':' ||
+        text[16] != ':' || text[19] != ' ' || !is_digit(text[20]) || text[24] != ' ')
+        return false;
+    blank = memchr(text + WORD, ' ', look->front.len - WORD);
+    return blank != NULL && islower((unsigned char)text[WORD]) &&
+           memchr(text + WORD, '.', (size_t)(blank - text) - WORD) != NULL;
+}
+
 /* `2026-03-01T10:00:00.123456+01:00 host program[7]: …` as rsyslog writes files. */
 static bool looks_new_syslog(const struct look *look)
 {
@@ -109,7 +124,8 @@ static bool looks_access(const struct look *look)
 
 static bool looks_apache_error(const struct look *look)
 {
-    return look->first == '[' && look->front.len > 20 && has(look->front, "] [");
+    return look->first == '[' && look->front.len > 20 && isupper((unsigned char)look->front.ptr[1]) &&
+           has(look->front, "] [");
 }
 
 static bool looks_nginx_error(const struct look *look)
@@ -221,16 +237,47 @@ static bool looks_haproxy(const struct look *look)
            (is_digit(bracket[-1]) && has(look->front, "] ") && !has(look->front, "] \""));
 }
 
-/* A time or a level in front. */
+/* A time or a level in front; Erlang's reports, WebLogic. */
 static bool looks_text(const struct look *look)
 {
+    if (look->first == '=' || look->first == '#')
+        return has(look->front, " REPORT==== ") || begins(look->front, "####<");
     return is_digit(look->first) || look->first == '[' || look->first == '\x1b' ||
            isupper((unsigned char)look->first) || (islower((unsigned char)look->first) && !look->equals);
 }
 
 static bool looks_logfmt(const struct look *look)
 {
-    return look->equals && (isalpha((unsigned char)look->first) || look->first == '@' || look->first == '_');
+    const char *equals = memchr(look->front.ptr, '=', look->front.len);
+
+    /* The `=` of a URL is none. */
+    return equals != NULL && (isalpha((unsigned char)look->first) || look->first == '@' || look->first == '_') &&
+           memmem(look->front.ptr, (size_t)(equals - look->front.ptr), "://", 3) == NULL;
+}
+
+/* Nothing but pairs, as firewalls send them behind a header of syslog; "user root uid=0" is a sentence. */
+static bool looks_pairs(const struct look *look)
+{
+    struct lb_str front = look->front;
+    size_t pairs = 0;
+    bool equals = false;
+    bool quoted = false;
+
+    if (!look->equals || !isalpha((unsigned char)look->first))
+        return false;
+    for (size_t i = 0; i < front.len; i++) {
+        char c = front.ptr[i];
+
+        quoted = quoted != (c == '"');
+        if (!quoted && c == ' ') {
+            if (!equals)
+                return false;
+            equals = false;
+            pairs++;
+        }
+        equals = equals || (c == '=' && !quoted);
+    }
+    return pairs >= PAIRS_MIN;
 }
 
 static bool looks_ltsv(const struct look *look)
@@ -272,9 +319,11 @@ static const struct candidate candidates[] = {
     { &lb_parser_haproxy, looks_haproxy, true },
     { &lb_parser_syslog, looks_old_syslog, false },
     { &lb_parser_syslog, looks_new_syslog, false },
+    { &lb_parser_syslog, looks_logread, false },
     { &lb_parser_text, looks_text, false },
     { &lb_parser_ltsv, looks_ltsv, false },
     { &lb_parser_logfmt, looks_logfmt, false },
+    { &lb_parser_logfmt, looks_pairs, true },
 };
 
 /* --- one line -------------------------------------------------------------------- */
@@ -387,6 +436,27 @@ static bool may_be_time(struct lb_str front, size_t at, bool behind_bars)
 }
 
 /*
+ * A line of local time that begins with seconds since 1970 says its zone so: `1690466804.2.0 [27/Jul/2023 16:06:44]`.
+ * Only where both are the same moment but for quarters of an hour.
+ */
+static int64_t moment_of(struct lb_str front, int64_t time_ns)
+{
+    enum { DIGITS = 10, QUARTER = 15 * 60, DAY = 24 * 3600 };
+    int64_t seconds = 0;
+    int64_t apart;
+
+    for (size_t i = 0; i < DIGITS; i++) {
+        if (i >= front.len || !is_digit(front.ptr[i]))
+            return time_ns;
+        seconds = seconds * 10 + (front.ptr[i] - '0');
+    }
+    if (front.len == DIGITS || is_digit(front.ptr[DIGITS]))
+        return time_ns;
+    apart = time_ns / LB_SECOND - seconds;
+    return apart > -DAY && apart < DAY && apart % QUARTER == 0 ? seconds * LB_SECOND : time_ns;
+}
+
+/*
  * A few words of the application's own stand before the time: `[GIN] 2026/…`. The time and the level are taken, the
  * text stays whole. Only where the line has neither; one with a level in front has its time behind bars, if at all.
  */
@@ -403,7 +473,7 @@ static const struct lb_parser_type *find_time(struct lb_record *record, struct l
         within.flags |= LB_RECORD_NO_TIME;
         if (!tried(&lb_parser_text, zeroes, &within, context) || (within.flags & LB_RECORD_NO_TIME) != 0)
             continue;
-        record->time_ns = within.time_ns;
+        record->time_ns = moment_of(front, within.time_ns);
         record->flags &= (uint16_t)~LB_RECORD_NO_TIME;
         if (record->level == LB_LEVEL_NONE)
             record->level = level_of_prefix((struct lb_str){ front.ptr, at });
@@ -451,6 +521,8 @@ static void read_inside(struct lb_record *record, struct lb_parse_context *conte
             continue;
         if ((record->flags & LB_RECORD_NO_TIME) == 0)
             inner.time_ns = record->time_ns;
+        if (record->host.kind != LB_VALUE_NONE)
+            inner.host = record->host;
         *record = inner;
         return;
     }

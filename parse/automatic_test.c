@@ -30,6 +30,12 @@ static void a_line_is_known_by_its_look(void **unused)
         { "<34>Mar  1 10:00:00 h app[7]: m", "syslog" },
         { "Mar  1 10:00:00 h app[7]: m", "syslog" },
         { "2026-03-01T10:00:00.123456+01:00 h app[7]: m", "syslog" },
+        { "Sun Mar  1 10:00:00 2026 daemon.notice netifd: up", "syslog" },
+        { "Sun Mar  1 10:00:00 2026 [error] no. 5", "text" },
+        { "=INFO REPORT==== 1-Mar-2026::10:00:00 ===", "text" },
+        { "[2026-03-01T10:00:00.123] [ERROR] default - no", "text" },
+        { "[2026-03-01T10:00:00.123Z] \"GET / HTTP/2\" 200 - 0 1 3 2 \"-\" \"-\" \"-\" \"-\" \"-\"", "nginx" },
+        { "https://shop.example/a?b=c", "none" },
         { "CEF:0|A|B|1|2|scan|8|src=192.0.2.1", "cef" },
         { "LEEF:2.0|A|B|1|2|^|src=192.0.2.1", "leef" },
         { "2026-03-01T10:00:00Z stderr F it broke", "cri" },
@@ -155,6 +161,7 @@ static void a_format_inside_of_syslog_is_read_too(void **unused)
           "path", "/a" },
         { "Mar  1 10:00:00 fw CEF:0|A|B|1|2|n|8|src=192.0.2.1", "src", "192.0.2.1" },
         { "<14>Mar  1 10:00:00 fw CEF:0|A|B|1|2|n|8|src=192.0.2.1", "src", "192.0.2.1" },
+        { "<14>Mar  1 10:00:00 fw kernel: host=x dir=in src=192.0.2.1 note=\"two words\"", "src", "192.0.2.1" },
     };
 
     (void)unused;
@@ -168,6 +175,47 @@ static void a_format_inside_of_syslog_is_read_too(void **unused)
         assert_text(((struct lb_str){ record.host.ptr, record.host.len }), "fw");
         assert_non_null(field);
         assert_text(((struct lb_str){ field->value.ptr, field->value.len }), cases[i].value);
+    }
+}
+
+static void seconds_in_front_tell_the_zone(void **unused)
+{
+    static const struct {
+        const char *line;
+        int64_t second;
+    } cases[] = {
+        { "1772359200.2161960.0 [01/Mar/2026 11:00:00] admin - failed", 1772359200 },
+        { "1772359200.2161960.0 [01/Mar/2026 11:00:01] admin - failed", 1772362801 },
+        { "17723592001.2 [01/Mar/2026 11:00:00] admin - failed", 1772362800 },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lb_record record = { .message = lb_value_text(lb_str_from(cases[i].line)),
+                                    .level = LB_LEVEL_NONE,
+                                    .flags = LB_RECORD_NO_TIME };
+        struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
+
+        assert_ptr_equal(automatic_apply(&record, &context), &lb_parser_text);
+        assert_int_equal(record.time_ns, cases[i].second * LB_SECOND);
+    }
+}
+
+static void a_sentence_with_pairs_inside_of_syslog_stays_one(void **unused)
+{
+    static const char *const lines[] = {
+        "Mar  1 10:00:00 fw sshd[7]: 2 more failures; logname= uid=0 euid=0 tty=ssh",
+        "Mar  1 10:00:00 fw kernel: DROP IN=eth0 OUT= SRC=192.0.2.1 DST=192.0.2.2",
+        "Mar  1 10:00:00 fw app[7]: a=1 b=2",
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct lb_record record = { .message = lb_value_text(lb_str_from(lines[i])), .level = LB_LEVEL_NONE };
+        struct lb_parse_context context = { .batch = &batch, .scratch = &scratch };
+
+        assert_ptr_equal(automatic_apply(&record, &context), &lb_parser_syslog);
+        assert_text(((struct lb_str){ record.message.ptr, record.message.len }), strstr(lines[i], ": ") + 2);
     }
 }
 
@@ -196,6 +244,8 @@ int main(void)
         cmocka_unit_test(a_time_behind_other_words_is_found),
         cmocka_unit_test(an_object_inside_of_syslog_is_read_too),
         cmocka_unit_test(a_format_inside_of_syslog_is_read_too),
+        cmocka_unit_test(seconds_in_front_tell_the_zone),
+        cmocka_unit_test(a_sentence_with_pairs_inside_of_syslog_stays_one),
         cmocka_unit_test(a_runtime_inside_of_a_runtime_is_text),
     };
 

@@ -183,6 +183,8 @@ static const struct grok_stock_row general[] = {
       "or][code]}:)? %{GREEDYDATA:message}" },
     { "HTTPD_ERRORLOG", "(?:%{HTTPD20_ERRORLOG}|%{HTTPD24_ERRORLOG})", NULL },
     { "JAVACLASS", "(?:[a-zA-Z$_][a-zA-Z$_0-9]*\\.)*[a-zA-Z$_][a-zA-Z$_0-9]*", NULL },
+    { "JAVATHREAD", "[A-Z]{2}-Processor[0-9]+", NULL },
+    { "JAVALOGMESSAGE", "(?:.*)", NULL },
     { "JAVAFILE", "[a-zA-Z$_0-9. -]+", NULL },
     { "JAVAMETHOD", "(?:<(?:cl)?init>|[a-zA-Z$_][a-zA-Z$_0-9]*)", NULL },
     { "JAVASTACKTRACEPART",
@@ -200,9 +202,9 @@ static const struct grok_stock_row general[] = {
 
 const char *grok_stock(struct lb_str name, bool ecs)
 {
-    const struct grok_stock_row *const tables[] = {
-        general, grok_stock_servers, grok_stock_network, grok_stock_monitor, grok_stock_zeek, grok_stock_bacula
-    };
+    const struct grok_stock_row *const tables[] = { general,          grok_stock_servers, grok_stock_network,
+                                                    grok_stock_cisco, grok_stock_monitor, grok_stock_zeek,
+                                                    grok_stock_bacula };
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         for (const struct grok_stock_row *row = tables[i]; row->name != NULL; row++)

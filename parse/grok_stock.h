@@ -15,6 +15,7 @@ struct grok_stock_row {
 
 extern const struct grok_stock_row grok_stock_servers[];
 extern const struct grok_stock_row grok_stock_network[];
+extern const struct grok_stock_row grok_stock_cisco[];
 extern const struct grok_stock_row grok_stock_monitor[];
 extern const struct grok_stock_row grok_stock_zeek[];
 extern const struct grok_stock_row grok_stock_bacula[];

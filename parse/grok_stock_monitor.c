@@ -111,6 +111,11 @@ const struct grok_stock_row grok_stock_monitor[] = {
       "(?: %{ISO8601_TIMEZONE})?",
       "%{YEAR}-%{MONTHNUM}-%{MONTHDAY} %{TIME}(?: %{ISO8601_TIMEZONE})?" },
     { "EXIM_PID", "\\[%{POSINT:pid}\\]", "\\[%{POSINT:[process][pid]:int}\\]" },
+    { "EXIM_EXCLUDE_TERMS",
+      "(?:Message is frozen|(?:Start|End) queue run| Warning: | retry time not reached | no (?:IP address|host name) "
+      "found for (?:IP address|host) | unexpected disconnection while reading SMTP command | no immediate delivery: "
+      "|another process is handling this message)",
+      NULL },
     { "EXIM_QT", "(?:[0-9]+[ywdhms])+", NULL },
     { "EXIM_REMOTE_HOST",
       "H=(?:%{NOTSPACE:remote_hostname} ){0,1}?(?:\\(%{DATA:remote_heloname}\\) )?\\[%{IP:remote_host}\\]"

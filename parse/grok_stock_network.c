@@ -189,6 +189,7 @@ const struct grok_stock_row grok_stock_network[] = {
       "(?:%{SYSLOGTIMESTAMP:timestamp}|%{TIMESTAMP_ISO8601:timestamp})\\s*"
       "%{HOSTNAME:[observer][hostname]}.*?%{SFW2_LOG_PREFIX:[suse][firewall][log_prefix]}\\s*%{IPTABLES}" },
     /* Juniper */
+    { "RT_FLOW_EVENT", "%{RT_FLOW_TAG}", NULL },
     { "RT_FLOW_TAG", "RT_FLOW_SESSION_(?:CREATE|CLOSE|DENY)", NULL },
     { "RT_FLOW1",
       "%{RT_FLOW_TAG:event}: %{GREEDYDATA:close-reason}: %{IP:src-ip}/%{INT:src-port}->%{IP:dst-ip}/"

@@ -228,5 +228,36 @@ const struct grok_stock_row grok_stock_servers[] = {
       "%{TOMCATLEGACY_DATESTAMP:timestamp} \\| %{LOGLEVEL:[log][level]} \\| "
       "%{JAVACLASS:[java][log][origin][class][name]} - %{GREEDYDATA:message}" },
     { "TOMCATLOG", "(?:%{TOMCATLEGACY_LOG}|%{CATALINALOG})", NULL },
+    { "TOMCAT7_LOG", "%{CATALINA7_LOG}", NULL },
+    { "TOMCAT8_LOG", "%{CATALINA8_LOG}", NULL },
+    { "CATALINA_DATESTAMP", "(?:%{CATALINA8_DATESTAMP}|%{CATALINA7_DATESTAMP})", NULL },
+    /* Ruby's Logger, Rails, MCollective */
+    { "RUBY_LOGLEVEL", "(?:DEBUG|INFO|WARN|ERROR|FATAL)", NULL },
+    { "RUBY_LOGGER",
+      "[DIWEF], \\[%{TIMESTAMP_ISO8601:timestamp} #%{POSINT:pid}\\] *%{RUBY_LOGLEVEL:loglevel} -- +%{DATA:progname}: "
+      "%{GREEDYDATA:message}",
+      "[DIWEF], \\[%{TIMESTAMP_ISO8601:timestamp} #%{POSINT:[process][pid]:int}\\] *%{RUBY_LOGLEVEL:[log][level]} -- "
+      "+%{DATA:[process][name]}: %{GREEDYDATA:message}" },
+    { "RCONTROLLER", "%{RAILS_CLASS:controller}#%{WORD:action}",
+      "%{RAILS_CLASS:[rails][controller][class]}#%{WORD:[rails][controller][action]}" },
+    { "RPROCESSING",
+      "\\W*Processing by %{RCONTROLLER} as %{NOTSPACE:format}(?:\\W*Parameters: \\{%{DATA:params}\\}\\W*)?",
+      "\\W*Processing by %{RCONTROLLER} as %{NOTSPACE:[rails][request][format]}(?:\\W*Parameters: "
+      "\\{%{DATA:[rails][request][params]}\\}\\W*)?" },
+    { "MCOLLECTIVEAUDIT", "%{TIMESTAMP_ISO8601:timestamp}:", NULL },
+    /* MongoDB until 2.6 */
+    { "MONGO_WORDDASH", "\\b[\\w-]+\\b", NULL },
+    { "MONGO_LOG", "%{SYSLOGTIMESTAMP:timestamp} \\[%{WORD:component}\\] %{GREEDYDATA:message}",
+      "%{SYSLOGTIMESTAMP:timestamp} \\[%{WORD:[mongodb][component]}\\] %{GREEDYDATA:message}" },
+    { "MONGO_QUERY", "\\{ .*? \\}(?= ntoreturn:)", NULL },
+    { "MONGO_SLOWQUERY",
+      "%{WORD} %{MONGO_WORDDASH:database}\\.%{MONGO_WORDDASH:collection} %{WORD}: %{MONGO_QUERY:query} "
+      "ntoreturn:%{NONNEGINT:ntoreturn} ntoskip:%{NONNEGINT:ntoskip} nscanned:%{NONNEGINT:nscanned}.*? "
+      "nreturned:%{NONNEGINT:nreturned}.* (?<duration>[0-9]+)ms",
+      "%{WORD:[mongodb][profile][op]} %{MONGO_WORDDASH:[mongodb][database]}\\.%{MONGO_WORDDASH:[mongodb][collection]} "
+      "%{WORD}: %{MONGO_QUERY:[mongodb][query][original]} ntoreturn:%{NONNEGINT:[mongodb][profile][ntoreturn]:int} "
+      "ntoskip:%{NONNEGINT:[mongodb][profile][ntoskip]:int} nscanned:%{NONNEGINT:[mongodb][profile][nscanned]:int}.*? "
+      "nreturned:%{NONNEGINT:[mongodb][profile][nreturned]:int}.* %{INT:[mongodb][profile][duration]:int}ms" },
+    { "SQUID3_STATUS", "(?:%{POSINT:squid_status}|0|000)", "(?:%{POSINT:[http][response][status_code]:int}|0|000)" },
     { NULL, NULL, NULL },
 };

@@ -81,6 +81,72 @@ static void captures_are_named_and_typed(void **unused)
     }
 }
 
+static void names_of_formats_match_what_their_programs_write(void **unused)
+{
+    static const struct {
+        const char *pattern;
+        const char *line;
+        const char *expected;
+    } cases[] = {
+        /* Cisco */
+        { "%{CISCOFW104002}", "(Primary) Switching to STANDBY - Other unit wants me",
+          "switch_reason=Other unit wants me;" },
+        { "%{CISCOFW105004}", "(Secondary) Monitoring on interface inside normal", "interface_name=inside;" },
+        { "%{CISCOFW105009}", "(Primary) Testing on Interface dmz Passed", "interface_name=dmz;" },
+        { "%{CISCOFW106001}",
+          "Inbound TCP connection denied from 192.0.2.1/51712 to 198.51.100.1/23 flags SYN  on interface outside",
+          "direction=Inbound;protocol=TCP;action=denied;src_ip=192.0.2.1;src_port=51712;dst_ip=198.51.100.1;dst_port="
+          "23;"
+          "tcp_flags=SYN ;interface=outside;" },
+        { "%{CISCOFW106100}",
+          "access-list inside denied tcp inside/192.0.2.1(51712) -> outside/198.51.100.1(23)(LOCAL\\al) hit-cnt 1 "
+          "first hit "
+          "[0x1, 0x2]",
+          "policy_id=inside;action=denied;protocol=tcp;src_interface=inside;src_ip=192.0.2.1;src_port=51712;"
+          "dst_interface=outside;dst_ip=198.51.100.1;dst_port=23;dst_fwuser=LOCAL\\al;hit_count=1;interval=first "
+          "hit;hashcode1=0x1;hashcode2=0x2;" },
+        { "%{CISCOFW302010}", "2 in use, 5 most used", "connection_count=2;connection_count_max=5;" },
+        { "%{CISCOFW302013_302014_302015_302016}",
+          "Teardown TCP connection 7 for outside:192.0.2.1/443 to inside:198.51.100.1/51712 duration 0:00:01 bytes 12 "
+          "TCP "
+          "FINs (al)",
+          "action=Teardown;protocol=TCP;connection_id=7;src_interface=outside;src_ip=192.0.2.1;src_port=443;"
+          "dst_interface=inside;dst_ip=198.51.100.1;dst_port=51712;duration=0:00:01;bytes=12;" },
+        { "%{CISCOFW305011}", "Built dynamic TCP translation from inside:192.0.2.1/51712 to outside:198.51.100.1/1024",
+          "action=Built;xlate_type=dynamic;protocol=TCP;src_interface=inside;src_ip=192.0.2.1;src_port=51712;"
+          "src_xlated_interface=outside;src_xlated_ip=198.51.100.1;src_xlated_port=1024;" },
+        { "%{CISCOFW419002}",
+          "Duplicate TCP SYN from inside:192.0.2.1/1 to outside:198.51.100.1/2 with different initial sequence number",
+          "reason=Duplicate TCP SYN;src_interface=inside;src_ip=192.0.2.1;src_port=1;dst_interface=outside;"
+          "dst_ip=198.51.100.1;dst_port=2;" },
+        { "%{CISCOFW500004}", "Invalid transport field for protocol=UDP, from 192.0.2.1/1 to 198.51.100.1/0",
+          "reason=Invalid transport field;protocol=UDP;src_ip=192.0.2.1;src_port=1;dst_ip=198.51.100.1;dst_port=0;" },
+        { "%{CISCOFW602303_602304}",
+          "IPSEC: An outbound LAN-to-LAN SA (SPI= 0x1F) between 192.0.2.1 and 198.51.100.1 (user= al) has been "
+          "created.",
+          "protocol=IPSEC;direction=outbound;tunnel_type=LAN-to-LAN;spi=0x1F;src_ip=192.0.2.1;dst_ip=198.51.100.1;user="
+          "al;"
+          "action=created;" },
+        /* Ruby, MongoDB */
+        { "%{RUBY_LOGGER}", "I, [2026-03-01T10:00:00.123456 #42]  INFO -- shop: up",
+          "timestamp=2026-03-01T10:00:00.123456;pid=42;loglevel=INFO;progname=shop;message=up;" },
+        { "%{MONGO_SLOWQUERY}",
+          "query shop.orders query: { a: 1 } ntoreturn:5 ntoskip:0 nscanned:12 keyUpdates:0 nreturned:5 reslen:20 "
+          "115ms",
+          "database=shop;collection=orders;query={ a: 1 "
+          "};ntoreturn=5;ntoskip=0;nscanned=12;nreturned=5;duration=115;" },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *found = matched(cases[i].pattern, cases[i].line, NULL, 0);
+
+        if (found == NULL || strcmp(found, cases[i].expected) != 0)
+            fail_msg("%s on %s: expected %s, got %s", cases[i].pattern, cases[i].line, cases[i].expected,
+                     found != NULL ? found : "no match");
+    }
+}
+
 /* Written in place a dozen of them would be larger than PCRE2 takes. */
 static void many_addresses_share_what_they_mean(void **unused)
 {
@@ -309,9 +375,13 @@ static void the_captures_of_another_engine_agree(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(captures_are_named_and_typed),  cmocka_unit_test(many_addresses_share_what_they_mean),
-        cmocka_unit_test(faults_say_what_to_do),         cmocka_unit_test(every_name_of_the_stock_compiles),
-        cmocka_unit_test(the_cases_of_the_corpus_agree), cmocka_unit_test(the_captures_of_another_engine_agree),
+        cmocka_unit_test(captures_are_named_and_typed),
+        cmocka_unit_test(names_of_formats_match_what_their_programs_write),
+        cmocka_unit_test(many_addresses_share_what_they_mean),
+        cmocka_unit_test(faults_say_what_to_do),
+        cmocka_unit_test(every_name_of_the_stock_compiles),
+        cmocka_unit_test(the_cases_of_the_corpus_agree),
+        cmocka_unit_test(the_captures_of_another_engine_agree),
     };
 
     lb_arena_init(&arena, 64 * 1024 * 1024);

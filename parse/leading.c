@@ -11,16 +11,28 @@
 #include "lb_stream.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { TEXT_MAX = 64, ARENA_BYTES_MAX = 256 * 1024 };
 
 /* --- values of a role ------------------------------------------------------- */
 
-/* Numbers before 1973 are durations or counters, whatever their key says. */
+/* Numbers before 1973 are durations or counters, whatever their key says. "1.7723592001e9" is written out first. */
 static bool number_as_time(struct lb_str text, int64_t *time_ns)
 {
     static const int64_t earliest = INT64_C(100000000) * LB_SECOND;
+    char plain[TEXT_MAX];
 
+    if (text.len > 0 && text.len < sizeof(plain) &&
+        (memchr(text.ptr, 'e', text.len) != NULL || memchr(text.ptr, 'E', text.len) != NULL)) {
+        memcpy(plain, text.ptr, text.len);
+        plain[text.len] = '\0';
+        double number = strtod(plain, NULL);
+        if (!(number >= 0 && number < 1e19))
+            return false;
+        text.ptr = plain;
+        text.len = (size_t)snprintf(plain, sizeof(plain), "%.6f", number);
+    }
     return lb_time_epoch(text, time_ns) && *time_ns >= earliest;
 }
 
@@ -110,6 +122,81 @@ static void consume(struct leading *self, enum leading_role role, struct lb_fiel
     self->consumed++;
 }
 
+/* MongoDB's {"t":{"$date":…},"s":"W"}; the letter may have a digit behind it: D1 to D5. */
+static void take_severity(struct leading *self)
+{
+    for (uint32_t i = 0; i < self->field_count; i++) {
+        struct lb_field *field = &self->fields[i];
+
+        if (field->key.len != 1 || *field->key.ptr != 's' || !lb_value_is_string(field->value) ||
+            field->value.len < 1 || field->value.len > 2 || !is_free(self, LEADING_LEVEL))
+            continue;
+        self->found.level = lb_level_parse((struct lb_str){ field->value.ptr, 1 });
+        if (self->found.level == LB_LEVEL_NONE)
+            continue;
+        field->value.kind = LB_VALUE_NONE;
+        self->consumed++;
+    }
+}
+
+/* OpenTelemetry's 1 to 24, four of each: trace, debug, info, warn, error, fatal. */
+static bool take_severity_number(struct leading *self, struct lb_field *field)
+{
+    static const uint8_t levels[] = { LB_LEVEL_TRACE, LB_LEVEL_DEBUG, LB_LEVEL_INFO,
+                                      LB_LEVEL_WARN,  LB_LEVEL_ERROR, LB_LEVEL_CRITICAL };
+    unsigned number = 0;
+
+    if (field->key.len < 14 || (*field->key.ptr | 0x20) != 's')
+        return false;
+    for (uint32_t i = 0; i < field->value.len && field->value.len <= 2; i++)
+        number = number * 10 + (unsigned char)(field->value.ptr[i] - '0');
+    if (field->value.kind == LB_VALUE_NUMBER && number >= 1 && number <= 24)
+        self->found.level = levels[(number - 1) / 4];
+    return true;
+}
+
+/* {"seconds":…,"nanos":…} of protobuf, {"epochSecond":…,"nanoOfSecond":…} of log4j, {"$date":…} of MongoDB. */
+static bool take_time_object(struct leading *self, struct lb_value object)
+{
+    static const struct {
+        struct lb_str seconds, nanos;
+    } shapes[] = { { LB_STR("seconds"), LB_STR("nanos") }, { LB_STR("epochSecond"), LB_STR("nanoOfSecond") } };
+    struct lb_value member = lb_value_member(object, LB_STR("$date"));
+
+    if (member.kind != LB_VALUE_NONE)
+        return take_value(self, LEADING_TIME, member);
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        struct lb_value seconds = lb_value_member(object, shapes[i].seconds);
+        struct lb_value nanos = lb_value_member(object, shapes[i].nanos);
+        char text[TEXT_MAX];
+        int len;
+
+        if (!is_plain(seconds) || seconds.len > 12)
+            continue;
+        len = snprintf(text, sizeof(text), "%.*s.%09ld", (int)seconds.len, seconds.ptr,
+                       is_plain(nanos) && nanos.len <= 9 ? strtol(nanos.ptr, NULL, 10) : 0L);
+        return take_value(self, LEADING_TIME, lb_value_of((struct lb_str){ text, (size_t)len }, LB_VALUE_NUMBER));
+    }
+    return false;
+}
+
+/* loguru: {"text":…,"record":{"message":…,"level":{"name":…},"time":{"timestamp":…}}} */
+static void take_loguru(struct leading *self, struct lb_value record)
+{
+    struct lb_value message = lb_value_member(record, LB_STR("message"));
+    struct lb_value level = lb_value_member(lb_value_member(record, LB_STR("level")), LB_STR("name"));
+    struct lb_value time = lb_value_member(lb_value_member(record, LB_STR("time")), LB_STR("timestamp"));
+
+    if (message.kind == LB_VALUE_NONE || level.kind == LB_VALUE_NONE)
+        return;
+    if (is_free(self, LEADING_MESSAGE))
+        (void)take_value(self, LEADING_MESSAGE, message);
+    if (is_free(self, LEADING_LEVEL))
+        (void)take_value(self, LEADING_LEVEL, level);
+    if (time.kind != LB_VALUE_NONE && is_free(self, LEADING_TIME))
+        (void)take_value(self, LEADING_TIME, time);
+}
+
 /*
  * ECS nests: {"log":{"level":…}}, {"service":{"name":…}}, {"host":{"name":…}}; Rust's tracing {"fields":{"message":…}}.
  * The object stays a field.
@@ -127,10 +214,17 @@ static void take_nested(struct leading *self, const struct lb_field *field)
         member = lb_value_member(field->value, LB_STR("name"));
         if (member.kind == LB_VALUE_NONE && role == LEADING_HOST)
             member = lb_value_member(field->value, LB_STR("hostname"));
-    } else if (lb_str_is(key, "t")) { /* MongoDB: {"t":{"$date":…}} */
-        role = LEADING_TIME;
-        member = lb_value_member(field->value, LB_STR("$date"));
-    } else if (lb_str_is(key, "fields")) {
+    } else if (leading_key_of(field->key).role == LEADING_TIME) {
+        if (is_free(self, LEADING_TIME) && take_time_object(self, field->value) && key.len == 1)
+            take_severity(self);
+        return;
+    } else if (lb_str_is(key, "record")) {
+        take_loguru(self, field->value);
+        return;
+    } else if (lb_str_is(key, "body")) {
+        role = LEADING_MESSAGE;
+        member = lb_value_member(field->value, LB_STR("stringValue"));
+    } else if (lb_str_is(key, "fields") || lb_str_is(key, "jsonPayload")) {
         role = LEADING_MESSAGE;
         member = lb_value_member(field->value, LB_STR("message"));
     } else {
@@ -207,8 +301,10 @@ static void take_weak(struct leading *self, enum leading_role role)
     uint8_t candidate = self->found.weak[role];
     struct lb_field *field = candidate > 0 ? &self->fields[candidate - 1] : NULL;
 
-    if (field != NULL && !has_role(&self->found, role) && is_meant(self, field))
-        consume(self, role, field);
+    if (field == NULL || has_role(&self->found, role) || !is_meant(self, field) ||
+        (role == LEADING_LEVEL && take_severity_number(self, field)))
+        return;
+    consume(self, role, field);
 }
 
 static const struct lb_field *split_part(const struct leading *self, const char *name)

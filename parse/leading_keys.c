@@ -35,10 +35,15 @@ static const struct alias aliases[] = {
     { "name", LEADING_SERVICE, true },
     { "level", LEADING_LEVEL, false },
     { "event", LEADING_MESSAGE, true },
+    { "_time", LEADING_TIME, false },
     { "fields", LEADING_MESSAGE, true },
+    { "record", LEADING_MESSAGE, true },
     { "message", LEADING_MESSAGE, false },
     { "service", LEADING_SERVICE, false },
     { "asctime", LEADING_TIME, true },
+    { "created", LEADING_TIME, true },
+    { "instant", LEADING_TIME, true },
+    { "appname", LEADING_SERVICE, true },
     { "hostname", LEADING_HOST, false },
     { "severity", LEADING_LEVEL, false },
     { "loglevel", LEADING_LEVEL, false },
@@ -46,6 +51,8 @@ static const struct alias aliases[] = {
     { "datetime", LEADING_TIME, false },
     { "app_name", LEADING_SERVICE, true },
     { "unixTime", LEADING_TIME, true },
+    { "log_time", LEADING_TIME, false },
+    { "computer", LEADING_HOST, true },
     { "timestamp", LEADING_TIME, false },
     { "eventTime", LEADING_TIME, false },
     { "levelname", LEADING_LEVEL, false },
@@ -57,13 +64,27 @@ static const struct alias aliases[] = {
     { "start_time", LEADING_TIME, true },
     { "level_name", LEADING_LEVEL, false },
     { "timeMillis", LEADING_TIME, false },
+    { "created_at", LEADING_TIME, true },
+    { "event_time", LEADING_TIME, false },
     { "application", LEADING_SERVICE, true },
     { "serviceName", LEADING_SERVICE, false },
+    { "log_message", LEADING_MESSAGE, false },
+    { "textPayload", LEADING_MESSAGE, false },
+    { "jsonPayload", LEADING_MESSAGE, true },
+    { "programname", LEADING_SERVICE, true },
     { "service.name", LEADING_SERVICE, false },
     { "service_name", LEADING_SERVICE, false },
     { "severityText", LEADING_LEVEL, false },
+    { "logTimestamp", LEADING_TIME, false },
+    { "timeUnixNano", LEADING_TIME, false },
     { "short_message", LEADING_MESSAGE, false },
+    { "TimeGenerated", LEADING_TIME, false },
+    { "severity_text", LEADING_LEVEL, false },
     { "error_severity", LEADING_LEVEL, false },
+    { "severityNumber", LEADING_LEVEL, true },
+    { "severity_number", LEADING_LEVEL, true },
+    { "RenderedMessage", LEADING_MESSAGE, false },
+    { "MessageTemplate", LEADING_MESSAGE, true },
     { "syslog_identifier", LEADING_SERVICE, true },
     { "__realtime_timestamp", LEADING_TIME, false },
 };
@@ -78,23 +99,24 @@ static const uint32_t letters[LENGTH_MAX + 1] = {
     [2] = LETTER('t') | LETTER('@'),
     [3] = LETTER('m') | LETTER('l') | LETTER('@') | LETTER('a'),
     [4] = LETTER('b') | LETTER('t') | LETTER('d') | LETTER('h') | LETTER('n'),
-    [5] = LETTER('l') | LETTER('e'),
-    [6] = LETTER('f'),
-    [7] = LETTER('m') | LETTER('s') | LETTER('a'),
-    [8] = LETTER('h') | LETTER('s') | LETTER('l') | LETTER('p') | LETTER('d') | LETTER('a') | LETTER('u'),
+    [5] = LETTER('l') | LETTER('e') | LETTER('_'),
+    [6] = LETTER('f') | LETTER('r'),
+    [7] = LETTER('m') | LETTER('s') | LETTER('a') | LETTER('c') | LETTER('i'),
+    [8] = LETTER('h') | LETTER('s') | LETTER('l') | LETTER('p') | LETTER('d') | LETTER('a') | LETTER('u') | LETTER('c'),
     [9] = LETTER('t') | LETTER('e') | LETTER('l') | LETTER('h') | LETTER('_'),
-    [10] = LETTER('@') | LETTER('s') | LETTER('l') | LETTER('t'),
-    [11] = LETTER('a') | LETTER('s'),
-    [12] = LETTER('s'),
-    [13] = LETTER('s'),
-    [14] = LETTER('e'),
+    [10] = LETTER('@') | LETTER('s') | LETTER('l') | LETTER('t') | LETTER('c') | LETTER('e'),
+    [11] = LETTER('a') | LETTER('s') | LETTER('l') | LETTER('t') | LETTER('j') | LETTER('p'),
+    [12] = LETTER('s') | LETTER('l') | LETTER('t'),
+    [13] = LETTER('s') | LETTER('t'),
+    [14] = LETTER('e') | LETTER('s'),
+    [15] = LETTER('s') | LETTER('r') | LETTER('m'),
     [17] = LETTER('s'),
     [20] = LETTER('_'),
 };
 
 /* Where the names of a length begin; those of one length end where the next begin. */
 static const uint8_t first_of_length[LENGTH_MAX + 2] = {
-    0, 0, 1, 5, 10, 16, 18, 19, 22, 29, 36, 40, 42, 45, 46, 47, 47, 47, 48, 48, 48, ALIAS_COUNT,
+    0, 0, 1, 5, 10, 16, 19, 21, 27, 36, 43, 49, 55, 60, 63, 65, 68, 68, 69, 69, 69, ALIAS_COUNT,
 };
 
 static inline uint32_t load4(const char *ptr)
@@ -131,10 +153,22 @@ static inline bool same_folded(const char *a, const char *b, uint32_t len)
     return (differ & ~UINT64_C(0x2020202020202020)) == 0;
 }
 
+/* "shopLogLevel", "inv_loglevel": an application's own name for it. */
+static bool ends_in_loglevel(struct lb_value key)
+{
+    static const char name[] = "loglevel";
+    enum { LENGTH = sizeof(name) - 1 };
+
+    return key.len > LENGTH && (key.ptr[key.len - 1] | 0x20) == 'l' &&
+           same_folded(key.ptr + key.len - LENGTH, name, LENGTH);
+}
+
 struct leading_key leading_key_of(struct lb_value key)
 {
     struct leading_key none = { LEADING_NO_ROLE, false };
 
+    if (ends_in_loglevel(key))
+        return (struct leading_key){ LEADING_LEVEL, true };
     if (key.len == 0 || key.len > LENGTH_MAX || (letters[key.len] >> (*key.ptr & 31) & 1) == 0)
         return none;
     for (unsigned i = first_of_length[key.len]; i < first_of_length[key.len + 1]; i++) {

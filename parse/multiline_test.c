@@ -113,6 +113,32 @@ static const char *const traces[] = {
     "   at A.C()\n|up\n",
     "|2026-03-01 10:00:00 UTC [7] LOG:  statement: select 1\n\tfrom t\n|2026-03-01 10:00:00 UTC [7] LOG:  duration: 1 "
     "ms\n",
+    "|2026-03-01 10:00:00 UTC [7] STATEMENT:  select 1\nfrom t\n\nwhere a\n|2026-03-01 10:00:00 UTC [7] LOG:  on\n|x\n",
+    "|2026-03-01 10:00:00.1 UTC,\"al\",\"shop\",7,\"192.0.2.1:5\",5f.3b,3,\"statement: select 'a',\n'b';\n\n "
+    "2026-03-01\",,,\"psql\"\n"
+    "|plain\n|2026-03-01 10:00:01.1 UTC,\"al\",\"shop\",7,\"h\",5f.3b,3,\"cut\n"
+    "|2026-03-01 10:00:02.1 UTC,\"al\",\"shop\",7,\"h\",5f.3b,3,\"whole\"\n|up\n",
+    "|261201 10:00:00 InnoDB: Setting file\nInnoDB: Database writes\n|261201 10:00:01 [Note] ready for connections.\n"
+    "Version: '5.5.53'  socket: 'x'\n|261201 10:00:02 x\n",
+    "|=ERROR REPORT==== 1-Mar-2026::10:00:00 ===\n** Generic server a terminating\n** {badmatch,1}\n\n"
+    "|=INFO REPORT==== 1-Mar-2026::10:00:01 ===\n    exited: stopped\n",
+    "|10:00:00.123 [error] GenServer A terminating\n** (RuntimeError) no\n    (a 0.1.0) lib/a.ex:12: A.f/2\n"
+    "Last message: :tick\nState: %{}\n|10:00:01.123 [info] up\n",
+    "|Mar 1, 2026 10:00:00 AM org.a.Shop open\nSEVERE: no door\njava.lang.RuntimeException: x\n\tat a.B.c(B.java:1)\n"
+    "|Mar 1, 2026 10:00:01 AM org.a.Shop open\nINFO: open\n|plain\n",
+    "|E, [2026-03-01T10:00:00.000000 #7] ERROR -- : no\nshop.rb:3:in `f': no (NoMethodError)\n\tfrom shop.rb:7:in `g'\n"
+    "|I, [2026-03-01T10:00:01.000000 #7]  INFO -- : on\n",
+    "|2026-03-01T10:00:00Z ERROR shop: no\nError: no file\n\nCaused by:\n    0: os error 2\n\nStack backtrace:\n   0: "
+    "f\n"
+    "|2026-03-01T10:00:01Z INFO shop: on\n",
+    "|2026-03-01 10:00:00 [ERR] no\nSystem.AggregateException: x\n ---> System.Exception: y\n   at P.Main()\n"
+    "---> (Inner Exception #1) System.Exception: z<---\n|2026-03-01 10:00:01 [INF] on\n",
+    "|a.c:3:5: runtime error: signed integer overflow\n    #0 0x1 in main a.c:3\n"
+    "SUMMARY: UndefinedBehaviorSanitizer: undefined-behavior a.c:3:5\n|up\n",
+    "|Fatal error: found nil: file main.swift, line 3\nCurrent stack trace:\n0    libswiftCore.so    0x00007f f + 1\n"
+    "1    App    0x00007f main + 10\n|2026-03-01 10:00:01 on\n",
+    "|2026/03/01 10:00:00 [error] 7#7: *6 lua entry thread aborted: runtime error: a.lua:3: nil\nstack traceback:\n"
+    "coroutine 0:\n\ta.lua: in function <a.lua:1>\n|2026/03/01 10:00:01 [error] 7#7: x\n",
     "|terminate called after throwing an instance of 'std::runtime_error'\n  what():  no\n|up\n",
     "|I0301 10:00:00.000000       1 a.go:7] x\n|E0301 10:00:00.000000       1 a.go:7] y\n",
     "|# Time: 2026-03-01T10:00:00Z\n# User@Host: a[a] @ h []\n# Query_time: 1\nSET timestamp=1772359200;\nselect a\n"

@@ -36,6 +36,10 @@ enum trace {
     MYSQL_TIME, /* "# Time:" of the slow query log: what it belongs to follows */
     MYSQL,      /* an entry of it, up to the next */
     NESTED,     /* the next line is the exception that the last one announced */
+    ANY,        /* a statement, a report: up to the next head */
+    QUOTED,     /* a row of PostgreSQL's csvlog, in whose cell lines end */
+    ELIXIR,
+    JUL, /* java.util.logging: the level is in the next line */
 };
 
 enum { HEAD_BYTES = 160, EXCEPTION_BYTES = 512 };
@@ -93,6 +97,12 @@ static bool is_date(struct lb_str text)
     char behind = text.ptr[first];
     if (first >= 10 && first <= 19)
         return behind == '.' || behind == ' ';
+    if (first == 6 && behind == ' ') { /* "260301  9:00:00" of MySQL */
+        size_t hour = 7 + (text.ptr[7] == ' ');
+        size_t count = digits(text, hour);
+
+        return count > 0 && count < 3 && hour + count < text.len && text.ptr[hour + count] == ':';
+    }
     if (behind == '/' && isalpha((unsigned char)text.ptr[first + 1]))
         return first == 2;
     return (behind == '-' || behind == '/' || behind == ':' || behind == '.') && (first == 4 || first == 2) &&
@@ -137,6 +147,12 @@ static bool is_letter_head(struct lb_str text)
     return (digits(text, 1) >= 4 && digits(text, 1) <= 8) || begins(behind(text, 1), ", [");
 }
 
+/* Erlang: `=INFO REPORT==== 1-Mar-2026::10:00:00 ===` */
+static bool is_report(struct lb_str line)
+{
+    return *line.ptr == '=' && has(front(line, HEAD_BYTES), " REPORT==== ");
+}
+
 static bool has_head(struct lb_str line)
 {
     struct lb_str text = front(line, HEAD_BYTES);
@@ -145,7 +161,7 @@ static bool has_head(struct lb_str line)
         return false;
     if (*text.ptr == '{' || *text.ptr == '<')
         return text.len > 1 && (*text.ptr == '{' ? text.ptr[1] == '"' : isdigit((unsigned char)text.ptr[1]) != 0);
-    if (begins(text, "time=") || begins(text, "ts=") || begins(text, "level="))
+    if (begins(text, "time=") || begins(text, "ts=") || begins(text, "level=") || is_report(text))
         return true;
     if (*text.ptr == '[' || *text.ptr == '(')
         text = behind(text, 1);
@@ -156,8 +172,9 @@ static bool has_head(struct lb_str line)
 
 static bool tells_of_error(struct lb_str line)
 {
-    static const char *const words[] = { "ERROR", "FATAL", "SEVERE",    "CRITICAL",  "WARN", "Error", "error",
-                                         "fatal", "warn",  "Exception", "exception", "E, [", "F, [",  NULL };
+    static const char *const words[] = { "ERROR",     "FATAL",     "SEVERE", "CRITICAL", "WARN",  "Error", "error",
+                                         "fatal",     "warn",      "[ERR]",  " ERR ",    "[FTL]", "fail:", "crit:",
+                                         "Exception", "exception", "E, [",   "F, [",     NULL };
     struct lb_str text = front(line, HEAD_BYTES);
 
     for (const char *const *word = words; *word != NULL; word++)
@@ -242,17 +259,40 @@ static enum trace begun(struct lb_str line)
 
 /* --- what goes on with one --------------------------------------------------------- */
 
+/* `12   libswiftCore.so   0x00007f …` */
+static bool is_numbered(struct lb_str line)
+{
+    size_t count = digits(line, 0);
+
+    return count > 0 && count < 4 && begins(behind(line, count), "  ") && has(line, "0x");
+}
+
+/* Elixir, behind `** (RuntimeError) …` */
+static bool is_elixir(struct lb_str line)
+{
+    static const char *const words[] = { "** (",     "Last message",   "State: ",     "Function: ",   "Args: ",
+                                         "Process ", "Initial Call: ", "Ancestors: ", "Start Call: ", "Client ",
+                                         NULL };
+
+    return any_begins(line, words);
+}
+
 /* At the left margin, in the traces of most runtimes; `within` one that has more than its first line. */
 static bool is_part(struct lb_str line, bool within)
 {
-    static const char *const words[] = { "Caused by: ",
+    static const char *const words[] = { "Caused by:",
                                          "Suppressed: ",
                                          "--- End of ",
+                                         "---> ",
                                          "Stack trace:",
                                          "stack trace:",
                                          "[stacktrace]",
                                          "Stacktrace:",
                                          "Backtrace:",
+                                         "Version: '",
+                                         "Stack backtrace:",
+                                         "stack traceback:",
+                                         "Current stack trace:",
                                          "nested exception is",
                                          "  thrown in ",
                                          "From previous event:",
@@ -266,6 +306,10 @@ static bool is_part(struct lb_str line, bool within)
     if (any_begins(line, words) || (within && any_begins(line, weak)))
         return true;
     if (*line.ptr == '#' && digits(line, 1) > 0)
+        return true;
+    if (begins(line, "SUMMARY: ") && has(line, "Sanitizer:"))
+        return true;
+    if (within && (begins(line, "coroutine ") || is_numbered(line)))
         return true;
     return within && line.len <= 3 && strchr("}])\"", *line.ptr) != NULL;
 }
@@ -373,9 +417,15 @@ static bool margin_joins(struct lb_multiline_state *state, struct lb_str line)
     case MYSQL_TIME:
     case MYSQL: return mysql_joins(state, line);
     case NESTED: state->trace = FRAMES; return true;
+    case ANY: return true;
+    case ELIXIR: return is_elixir(line);
+    case QUOTED:
+    case JUL:
     case FRAMES:
     case NO_TRACE: break;
     }
+    if (state->headed && begins(line, "InnoDB: ")) /* MySQL before 5.6: the first line has the time */
+        return true;
     return is_part(line, state->lines > 1);
 }
 
@@ -387,11 +437,50 @@ static bool joins_head(struct lb_multiline_state *state, struct lb_str line)
     enum trace trace = begun(line);
     if (trace == PYTHON || (trace == GO && !begins(line, "fatal error: ")) || is_symbol(line))
         state->trace = (uint8_t)(trace == FRAMES ? GO : trace);
+    else if (trace == RUBY || begins(line, "** ("))
+        state->trace = trace == RUBY ? RUBY : ELIXIR;
     else if (names_exception(line))
         state->trace = FRAMES;
     else
         return false;
     return true;
+}
+
+/* `Mar 1, 2026 10:00:00 AM org.example.Shop open`: time, class and method, and no more. */
+static bool is_jul(struct lb_str line)
+{
+    struct lb_str text = front(line, EXCEPTION_BYTES);
+    const char *half = memmem(text.ptr, text.len, "M ", 2);
+
+    if (text.len < 24 || !isupper((unsigned char)*text.ptr) || half == NULL || half - text.ptr < 18 ||
+        (half[-1] != 'A' && half[-1] != 'P') || half[-2] != ' ')
+        return false;
+    struct lb_str names = behind(text, (size_t)(half + 2 - text.ptr));
+    const char *blank = memchr(names.ptr, ' ', names.len);
+    return blank != NULL && memchr(blank + 1, ' ', names.len - (size_t)(blank + 1 - names.ptr)) == NULL;
+}
+
+/* `SEVERE: …` behind a line that is_jul(). */
+static bool joins_jul(struct lb_multiline_state *state, struct lb_str line)
+{
+    static const char *const levels[] = { "SEVERE: ", "WARNING: ", "INFO: ",   "CONFIG: ",
+                                          "FINE: ",   "FINER: ",   "FINEST: ", NULL };
+
+    if (state->trace != JUL || state->lines != 1 || !any_begins(line, levels))
+        return false;
+    state->trace = FRAMES;
+    state->bad = *line.ptr == 'S' || *line.ptr == 'W';
+    state->lines = 0; /* both are the first line of what may follow */
+    return true;
+}
+
+/* What PostgreSQL writes of a statement may have any lines. */
+static bool tells_statement(struct lb_str line)
+{
+    struct lb_str text = front(line, EXCEPTION_BYTES);
+
+    return has(text, " STATEMENT:  ") || (has(text, " LOG:  ") && has(text, "statement: ")) ||
+           (has(text, " LOG:  ") && has(text, " execute "));
 }
 
 /* ` NoMethodError (undefined …):` of Rails is indented, and yet begins. */
@@ -404,13 +493,50 @@ static bool is_indented(struct lb_str line)
     return line.len < 2 || line.ptr[1] == ' ' || !ends_with(line, "):") || !names_exception(behind(line, 1));
 }
 
+static bool has_odd_quotes(struct lb_str line)
+{
+    bool odd = false;
+
+    for (size_t i = 0; i < line.len; i++)
+        odd = odd != (line.ptr[i] == '"');
+    return odd;
+}
+
+/* `2026-03-01 10:00:00.123 UTC,"al","shop",42,…` */
+static bool is_csv_row(struct lb_str line)
+{
+    enum { COMMAS = 5 };
+    struct lb_str text = front(line, HEAD_BYTES);
+    const char *quote = memmem(text.ptr, text.len, ",\"", 2);
+    size_t commas = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        commas += text.ptr[i] == ',';
+    return is_date(text) && commas >= COMMAS && quote != NULL && quote - text.ptr < 40;
+}
+
+/* Until the cell is closed, whatever its lines look like; another row begins all the same. */
+static bool joins_row(struct lb_multiline_state *state, struct lb_str line)
+{
+    if (state->trace != QUOTED || is_csv_row(line))
+        return false;
+    state->closed = has_odd_quotes(line);
+    return true;
+}
+
 static void begin(struct lb_multiline_state *state, struct lb_str line, bool headed)
 {
     *state = (struct lb_multiline_state){ .open = true, .headed = headed, .trace = (uint8_t)begun(line) };
     if (!headed)
         return;
     state->bad = tells_of_error(line);
-    if (state->trace != PYTHON && state->trace != GO)
+    if (is_csv_row(line) && has_odd_quotes(line))
+        state->trace = QUOTED;
+    else if (is_report(line) || tells_statement(line))
+        state->trace = ANY;
+    else if (is_jul(line))
+        state->trace = JUL;
+    else if (state->trace != PYTHON && state->trace != GO)
         state->trace = FRAMES;
 }
 
@@ -436,12 +562,16 @@ bool multiline_trace_joins(struct lb_multiline_state *state, struct lb_str line)
 
     if (line.len == 0)
         return open;
+    if (open && joins_row(state, line))
+        return true;
     if (open && is_indented(line)) {
         note_indented(state, line);
         return true;
     }
     bool source = open && state->trace == NODE && state->lines == 1; /* any text may stand in a source line */
     bool headed = !source && has_head(line);
+    if (open && joins_jul(state, line))
+        return true;
     if (open && !headed && (margin_joins(state, line) || joins_head(state, line)))
         return true;
     begin(state, line, headed);

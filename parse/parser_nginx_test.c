@@ -30,6 +30,22 @@ static void access_lines_are_cut(void **unused)
           "status=[200];bytes=[1];user_agent=x;request_bytes=[462];duration_ms=[50.5];upstream=ns-app-80;"
           "upstream_address=10.0.0.1:80, 10.0.0.2:80;upstream_bytes=0, 12;upstream_status=502, 200;"
           "request_id=abc;" },
+        /* Traefik; Envoy, by itself and as Istio configures it */
+        { "192.0.2.1 - - [01/Mar/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 404 19 \"-\" \"-\" 12 \"web@docker\" "
+          "\"http://10.0.0.4:80\" 3ms",
+          "2026-03-01T10:00:00Z||||GET / HTTP/1.1|client_ip=192.0.2.1;method=GET;path=/;protocol=HTTP/1.1;status=[404];"
+          "bytes=[19];request_number=[12];router=web@docker;upstream_address=http://10.0.0.4:80;duration_ms=[3];" },
+        { "[2026-03-01T10:00:00.123Z] \"GET /a HTTP/2\" 200 - 0 5028 3 2 \"192.0.2.1,10.0.0.1\" \"curl\" \"id1\" "
+          "\"h.example\" "
+          "\"10.0.0.4:80\"",
+          "2026-03-01T10:00:00.123Z||||GET /a HTTP/2|method=GET;path=/a;protocol=HTTP/2;status=[200];request_bytes=[0];"
+          "bytes=[5028];duration_ms=[3];upstream_duration_ms=[2];client_ip=192.0.2.1;forwarded_for=192.0.2.1,10.0.0.1;"
+          "user_agent=curl;request_id=id1;vhost=h.example;upstream_address=10.0.0.4:80;" },
+        { "[2026-03-01T10:00:00.123Z] \"- - -\" 0 UH no_healthy_upstream - \"-\" 0 0 1 - \"-\" \"-\" \"-\" \"-\" \"-\" "
+          "a - b",
+          "2026-03-01T10:00:00.123Z||||- - -|status=[0];response_flags=UH;request_bytes=[0];bytes=[0];duration_ms=[1];"
+          "extra=a - b;" },
+        { "[2026-03-01T10:00:00.123Z] \"GET / HTTP/2\" 200", NULL },
         { "", NULL },
         { "plain text", NULL },
         { "a - - [x] \"GET / HTTP/1.1\" 200 1", NULL },

@@ -7,10 +7,8 @@
  * worst a logger's name stays in the message. A line with neither time nor level is none of these. Colours around the
  * pieces are passed over; an object of JSON at the end of the message (winston, Laravel) becomes fields.
  */
-#include "cut.h"
-#include "fill.h"
 #include "tail_object.h"
-#include "zoned.h"
+#include "text_header.h"
 
 enum {
     TIME_BYTES_MAX = 48,
@@ -19,20 +17,6 @@ enum {
     TAIL_FIELDS_MAX = 32,
     EPOCH_DIGITS = 10,
     NAMES_MAX = 3
-};
-
-struct header {
-    struct fill *fill;
-    const struct zoned *zone;
-    struct lb_str text; /* what is not taken yet */
-    struct lb_str behind_time;
-    uint32_t count_behind_time; /* of fields */
-    unsigned times;             /* that were read */
-    bool timed;
-    bool leveled;
-    bool has_thread;
-    bool has_logger;
-    bool has_pid;
 };
 
 /* ESC [ … m */
@@ -70,7 +54,7 @@ static uint8_t level_of(struct lb_str word)
     return word.len >= 3 ? lb_level_parse(word) : LB_LEVEL_NONE;
 }
 
-static bool take_level(struct header *self, struct lb_str word)
+bool text_take_level(struct text_header *self, struct lb_str word)
 {
     uint8_t level = level_of(word);
 
@@ -119,7 +103,8 @@ static size_t clock_end(struct lb_str text)
     if (at > 0 && text.ptr[at - 1] == ':') {
         if (is_short_clock(text, at))
             return fraction_end(text, at + 5);
-        if (at < 5 || cut_count_digits(cut_from(text, at - 5)) != 4) /* the year of "01/Mar/2026:15:04" */
+        size_t year = at - (at > 5 && text.ptr[at - 2] == ':' ? 6 : 5);
+        if (at < 5 || cut_count_digits(cut_from(text, year)) != 4) /* "01/Mar/2026:15:04", "1-Mar-2026::15:04" */
             return 0;
     }
     at += 5;
@@ -145,7 +130,7 @@ static size_t zone_end(struct lb_str text, size_t at)
     return len;
 }
 
-static bool read_time(struct header *self, struct lb_str text)
+static bool read_time(struct text_header *self, struct lb_str text)
 {
     int64_t time_ns;
 
@@ -156,7 +141,7 @@ static bool read_time(struct header *self, struct lb_str text)
 }
 
 /* What else there may be behind a time's word: a zone behind "02:47:11 AM", the year behind "Mar  1 10:00:00". */
-static size_t behind_word(struct header *self, size_t end)
+static size_t behind_word(struct text_header *self, size_t end)
 {
     struct lb_str rest = cut_from(self->text, end);
     size_t longer = zone_end(self->text, end);
@@ -170,7 +155,7 @@ static size_t behind_word(struct header *self, size_t end)
 }
 
 /* "1772359200.123456 ": seconds since 1970 with a fraction. */
-static bool take_epoch(struct header *self)
+static bool take_epoch(struct text_header *self)
 {
     struct lb_str rest = self->text;
     struct lb_str seconds, fraction;
@@ -187,11 +172,29 @@ static bool take_epoch(struct header *self)
     return true;
 }
 
-static bool take_time(struct header *self)
+/* "9:04AM " of zerolog's console: the day is not said. */
+static bool take_kitchen_time(struct text_header *self)
+{
+    struct lb_str rest = self->text;
+    struct lb_str hour, minute;
+
+    if (self->timed || !cut_digits(&rest, &hour) || hour.len > 2 || !cut_char(&rest, ':') ||
+        !cut_digits(&rest, &minute) || minute.len != 2 || (!cut_word(&rest, "AM ") && !cut_word(&rest, "PM ")))
+        return false;
+    fill_text(self->fill, LB_STR("time"), (struct lb_str){ hour.ptr, hour.len + 5 });
+    self->timed = true;
+    self->times++;
+    self->text = rest;
+    return true;
+}
+
+bool text_take_time(struct text_header *self)
 {
     size_t clock = clock_end(self->text);
     size_t zone = clock > 0 ? zone_end(self->text, clock) : 0;
 
+    if (take_kitchen_time(self))
+        return true;
     if (clock == 0 || self->timed || (!cut_is_digit(*self->text.ptr) && !cut_is_letter(*self->text.ptr)))
         return false;
     if (zone > clock && read_time(self, (struct lb_str){ self->text.ptr, zone }))
@@ -211,7 +214,7 @@ static bool take_time(struct header *self)
 /* --- the other pieces ---------------------------------------------------------------- */
 
 /* A name of a class, module or logger. */
-static bool is_name(struct lb_str word)
+bool text_is_name(struct lb_str word)
 {
     static const char signs[] = "._$-/#*:";
     bool letter = false;
@@ -226,14 +229,26 @@ static bool is_name(struct lb_str word)
     return letter && word.len <= LOGGER_BYTES_MAX;
 }
 
-static void take_logger(struct header *self, struct lb_str word)
+void text_take_logger(struct text_header *self, struct lb_str name)
 {
-    fill_text(self->fill, LB_STR("logger"), word);
+    fill_text(self->fill, LB_STR("logger"), name);
     self->has_logger = true;
 }
 
+void text_take_thread(struct text_header *self, struct lb_str name)
+{
+    fill_text(self->fill, LB_STR("thread"), name);
+    self->has_thread = true;
+}
+
+void text_take_pid(struct text_header *self, struct lb_str digits)
+{
+    fill_number(self->fill, LB_STR("pid"), digits);
+    self->has_pid = true;
+}
+
 /* "INFO", not "Info": words in front of it are a thread or a module then, not a sentence. */
-static bool is_loud_level(struct lb_str word)
+bool text_is_loud_level(struct lb_str word)
 {
     for (size_t i = 0; i < word.len; i++)
         if (word.ptr[i] < 'A' || word.ptr[i] > 'Z')
@@ -245,17 +260,16 @@ static bool is_loud_level(struct lb_str word)
  * Of the words behind a time in one bracket one is the level, perhaps not the first: `[… main INFO x.Y]`,
  * `[7F03 verbose 'Default' opID=1]`. The word before it is a thread; what is behind it is returned.
  */
-static bool take_level_within(struct header *self, struct lb_str *inside)
+static bool take_level_within(struct text_header *self, struct lb_str *inside)
 {
     struct lb_str rest = *inside;
     struct lb_str first = { NULL, 0 };
     struct lb_str word;
 
     for (int i = 0; i < NAMES_MAX && cut_token(&rest, &word); i++) {
-        if (take_level(self, word)) {
+        if (text_take_level(self, word)) {
             if (first.len > 0 && !self->has_thread) {
-                fill_text(self->fill, LB_STR("thread"), first);
-                self->has_thread = true;
+                text_take_thread(self, first);
             }
             *inside = rest;
             return true;
@@ -267,50 +281,62 @@ static bool take_level_within(struct header *self, struct lb_str *inside)
     return false;
 }
 
-/* A time in brackets, and with env_logger the level and module behind it: `[2026-03-01T10:00:00Z ERROR main]`. */
-static bool take_inner_time(struct header *self, struct lb_str inside)
+/* Celery: `[2026-03-01 10:00:00,123: WARNING/MainProcess]`. */
+static bool take_level_of_process(struct text_header *self, struct lb_str text)
 {
-    struct header within = *self;
+    struct lb_str level;
+
+    if (!cut_word(&text, ": ") || !cut_until(&text, '/', &level) || !text_take_level(self, level))
+        return false;
+    text_take_thread(self, text);
+    return true;
+}
+
+/* A time in brackets, and with env_logger the level and module behind it: `[2026-03-01T10:00:00Z ERROR main]`. */
+static bool take_inner_time(struct text_header *self, struct lb_str inside)
+{
+    struct text_header within = *self;
 
     within.text = inside;
-    within.timed = within.leveled; /* before the level a second time may be the finer one */
-    if (!take_time(&within))
+    within.timed = self->timed && self->leveled; /* before the level a second time may be the finer one */
+    if (!text_take_time(&within))
         return false;
     self->timed = true;
     self->times++;
     skip_between(&within.text);
+    if (take_level_of_process(self, within.text))
+        return true;
     if (take_level_within(self, &within.text)) {
         cut_blanks(&within.text);
         if (within.text.len > 0)
-            take_logger(self, within.text);
+            text_take_logger(self, within.text);
     }
     return true;
 }
 
 /* A thread stands before the level, or behind Spring's process; then a logger may be in brackets too. */
-static bool take_inner_name(struct header *self, struct lb_str inside)
+static bool take_inner_name(struct text_header *self, struct lb_str inside)
 {
     if (!self->timed && !self->leveled)
         return false;
     if (!self->leveled && memchr(inside.ptr, ' ', inside.len) != NULL && take_level_within(self, &inside))
         return true;
-    if (!self->has_logger && is_name(inside) && memmem(inside.ptr, inside.len, "::", 2) != NULL) {
-        take_logger(self, inside);
+    if (!self->has_logger && text_is_name(inside) && memmem(inside.ptr, inside.len, "::", 2) != NULL) {
+        text_take_logger(self, inside);
         return true;
     }
     if (!self->has_thread && (!self->leveled || self->has_pid)) {
-        fill_text(self->fill, LB_STR("thread"), inside);
-        self->has_thread = true;
+        text_take_thread(self, inside);
         return true;
     }
-    if (self->has_logger || !is_name(inside) || memchr(inside.ptr, '.', inside.len) == NULL)
+    if (self->has_logger || !text_is_name(inside) || memchr(inside.ptr, '.', inside.len) == NULL)
         return false;
-    take_logger(self, inside);
+    text_take_logger(self, inside);
     return true;
 }
 
 /* `[main]`, `[INFO ]`, `[2026-03-01T10:00:00]`, `[o.e.Server]`: by what has been there. */
-static bool take_bracket(struct header *self)
+static bool take_bracket(struct text_header *self)
 {
     struct lb_str rest = self->text;
     struct lb_str inside;
@@ -320,29 +346,28 @@ static bool take_bracket(struct header *self)
     inside = cut_trimmed(inside);
     while (cut_colour(&inside)) {
     }
-    if (!take_inner_time(self, inside) && !take_level(self, inside) && !take_inner_name(self, inside))
+    if (!take_inner_time(self, inside) && !text_take_level(self, inside) && !take_inner_name(self, inside))
         return false;
     self->text = rest;
     return true;
 }
 
 /* `(MainThread)`, `(executor-thread-1)` behind the level. */
-static bool take_parenthesis(struct header *self)
+static bool take_parenthesis(struct text_header *self)
 {
     struct lb_str rest = self->text;
     struct lb_str inside;
 
     if (!self->leveled || self->has_thread || !cut_char(&rest, '(') || !cut_until(&rest, ')', &inside) ||
-        !is_name(inside))
+        !text_is_name(inside) || cut_is_digit(*inside.ptr)) /* "(0.058950s) Select …" */
         return false;
-    fill_text(self->fill, LB_STR("thread"), inside);
-    self->has_thread = true;
+    text_take_thread(self, inside);
     self->text = rest;
     return true;
 }
 
 /* Python's `%(process)d %(levelname)s`: a number right before the level. */
-static bool take_process(struct header *self)
+static bool take_process(struct text_header *self)
 {
     struct lb_str rest = self->text;
     struct lb_str number, word;
@@ -355,19 +380,18 @@ static bool take_process(struct header *self)
         self->text = (struct lb_str){ number.ptr, (size_t)(rest.ptr + rest.len - number.ptr) };
         return false;
     }
-    fill_number(self->fill, LB_STR("pid"), number);
-    self->has_pid = true;
+    text_take_pid(self, number);
     return true;
 }
 
 /* "local.ERROR": a channel and its level. */
-static bool take_channel(struct header *self, struct lb_str word)
+static bool take_channel(struct text_header *self, struct lb_str word)
 {
     const char *point = word.len > 0 ? memrchr(word.ptr, '.', word.len) : NULL;
 
-    if (point == NULL || !take_level(self, cut_from(word, (size_t)(point + 1 - word.ptr))))
+    if (point == NULL || !text_take_level(self, cut_from(word, (size_t)(point + 1 - word.ptr))))
         return false;
-    take_logger(self, (struct lb_str){ word.ptr, (size_t)(point - word.ptr) });
+    text_take_logger(self, (struct lb_str){ word.ptr, (size_t)(point - word.ptr) });
     return true;
 }
 
@@ -375,10 +399,19 @@ static bool take_channel(struct header *self, struct lb_str word)
 static bool is_logger_here(struct lb_str word, struct lb_str behind, bool colon)
 {
     cut_blanks(&behind);
-    if (!is_name(word))
+    if (!text_is_name(word))
         return false;
     return colon || lb_str_starts(behind, LB_STR("- ")) || lb_str_starts(behind, LB_STR(": ")) ||
            (memchr(word.ptr, '.', word.len) != NULL && word.ptr[word.len - 1] != '.');
+}
+
+/* Either of the colons in `net::peer`. */
+static bool is_path_colon(struct lb_str text, size_t at)
+{
+    size_t second = at > 0 && text.ptr[at - 1] == ':' ? at : at + 1;
+
+    return second > 1 && second + 1 < text.len && text.ptr[second] == ':' && cut_is_letter(text.ptr[second + 1]) &&
+           (cut_is_letter(text.ptr[second - 2]) || cut_is_digit(text.ptr[second - 2]) || text.ptr[second - 2] == '_');
 }
 
 /* The next word without a colon at its end. `*behind` is what follows both. */
@@ -387,13 +420,15 @@ static bool next_word(struct lb_str text, struct lb_str *word, struct lb_str *be
     size_t len = 0;
 
     while (len < text.len && !cut_is_space(text.ptr[len]) && text.ptr[len] != '[' && text.ptr[len] != '|' &&
-           text.ptr[len] != '\x1b' && text.ptr[len] != ':')
+           text.ptr[len] != '\x1b' && (text.ptr[len] != ':' || is_path_colon(text, len)))
         len++;
     *word = (struct lb_str){ text.ptr, len };
     *behind = cut_from(text, len);
     while (cut_colour(behind)) {
     }
     *colon = cut_char(behind, ':');
+    while (cut_colour(behind)) {
+    }
     return len > 0;
 }
 
@@ -404,7 +439,7 @@ static bool at_bar(struct lb_str text)
 }
 
 /* ESXi: "Db(167)", two letters for the severity and a priority in parentheses; "[+]" marks a line that goes on. */
-static bool take_priority(struct header *self)
+static bool take_priority(struct text_header *self)
 {
     static const char *const letters[] = { "Em", "Al", "Cr", "Er", "Wa", "No", "In", "Db" }; /* our levels */
     struct lb_str rest = self->text;
@@ -424,20 +459,22 @@ static bool take_priority(struct header *self)
 }
 
 /* `main INFO …` and `esxupdate: 7: root: INFO: …`: names before a level in capitals, the last of them a logger. */
-static bool take_names(struct header *self)
+static bool take_names(struct text_header *self)
 {
     struct lb_str rest = self->text;
     struct lb_str name = { NULL, 0 };
     struct lb_str word, behind;
     bool colon;
+    bool before = false; /* a colon stood behind the name: "queries: info: …" */
 
     if (!self->timed || self->leveled)
         return false;
     for (int i = 0; i <= NAMES_MAX && next_word(rest, &word, &behind, &colon); i++) {
-        if (i > 0 && is_loud_level(word) && (colon || i == 1)) {
-            take_level(self, word);
+        bool level = text_is_loud_level(word) || (before && colon && level_of(word) != LB_LEVEL_NONE);
+        if (i > 0 && level && (colon || i == 1)) {
+            text_take_level(self, word);
             if (!self->has_logger && colon)
-                take_logger(self, name);
+                text_take_logger(self, name);
             else if (!self->has_thread && !colon)
                 fill_text(self->fill, LB_STR("thread"), name);
             self->has_thread = self->has_thread || !colon;
@@ -447,13 +484,14 @@ static bool take_names(struct header *self)
         if (!colon && i > 0)
             return false;
         name = word;
+        before = colon;
         rest = behind;
         cut_blanks(&rest);
     }
     return false;
 }
 
-static bool take_word(struct header *self)
+static bool take_word(struct text_header *self)
 {
     struct lb_str word, behind;
     bool colon;
@@ -463,15 +501,14 @@ static bool take_word(struct header *self)
     if (!next_word(self->text, &word, &behind, &colon))
         return false;
     /* Without a time a level has a colon or a bar behind it: "error: …", not "Error while …". */
-    if ((self->timed || colon || at_bar(behind)) && (take_level(self, word) || take_channel(self, word))) {
+    if ((self->timed || colon || at_bar(behind)) && (text_take_level(self, word) || take_channel(self, word))) {
         self->text = behind;
         return true;
     }
     /* Spring: the process behind the level, then `---`. */
     if (self->leveled && !self->has_pid && cut_count_digits(word) == word.len && !colon &&
         lb_str_starts(behind, LB_STR(" --- "))) {
-        fill_number(self->fill, LB_STR("pid"), word);
-        self->has_pid = true;
+        text_take_pid(self, word);
         self->text = cut_from(behind, 5);
         return true;
     }
@@ -481,27 +518,27 @@ static bool take_word(struct header *self)
     if (self->has_logger || (!self->timed && !self->leveled) || level_of(word) != LB_LEVEL_NONE ||
         !is_logger_here(word, behind, colon && self->leveled))
         return false;
-    take_logger(self, word);
+    text_take_logger(self, word);
     self->text = behind;
     return true;
 }
 
 /* A dash or a bar between two pieces. */
-static bool take_separator(struct header *self)
+static bool take_separator(struct text_header *self)
 {
     struct lb_str rest = self->text;
 
-    if (!cut_word(&rest, "- ") && !cut_char(&rest, '|') && !cut_word(&rest, ": "))
+    if (!cut_word(&rest, "- ") && !cut_word(&rest, "-- ") && !cut_char(&rest, '|') && !cut_word(&rest, ": "))
         return false;
     self->text = rest;
     return true;
 }
 
 /* One piece more. False: the message begins here. */
-static bool take_piece(struct header *self)
+static bool take_piece(struct text_header *self)
 {
-    return take_epoch(self) || take_time(self) || take_bracket(self) || take_parenthesis(self) || take_process(self) ||
-           take_priority(self) || take_separator(self) || take_word(self);
+    return take_epoch(self) || text_take_time(self) || take_bracket(self) || take_parenthesis(self) ||
+           take_process(self) || take_priority(self) || take_separator(self) || text_take_rare(self) || take_word(self);
 }
 
 static bool at_dash(struct lb_str text)
@@ -510,8 +547,10 @@ static bool at_dash(struct lb_str text)
 }
 
 /* What looked like a thread or logger in front of a level was message if there is no level. */
-static void read_header(struct header *self)
+static void read_header(struct text_header *self)
 {
+    skip_between(&self->text);
+    (void)text_take_opening(self);
     for (int i = 0; i < PIECES_MAX; i++) {
         unsigned times = self->times;
 
@@ -533,12 +572,13 @@ static void read_header(struct header *self)
         return;
     self->text = self->behind_time;
     self->fill->count = self->count_behind_time;
+    text_note_level(self);
 }
 
 static enum lb_err text_parse(const void *state, struct lb_record *record, struct lb_parse_context *context)
 {
     struct fill fill;
-    struct header header = { .fill = &fill, .zone = state };
+    struct text_header header = { .fill = &fill, .zone = state };
     enum lb_err err = fill_open(&fill, record, context);
 
     if (err != LB_OK)

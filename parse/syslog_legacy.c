@@ -77,16 +77,52 @@ static bool read_iso_time(struct syslog_cursor *at, struct syslog_message *messa
     return true;
 }
 
+/* "03/01/2026:10:00:00 GMT", of NetScaler. */
+static bool read_slashed_time(struct syslog_cursor *at, int64_t now_ns, struct syslog_message *message)
+{
+    enum { LENGTH = 19 };
+    struct lb_str text = rest_of(at);
+
+    if (text.len < LENGTH || !is_digit(*text.ptr) || text.ptr[2] != '/' || text.ptr[5] != '/' || text.ptr[10] != ':')
+        return false;
+    text.len = LENGTH;
+    if (!lb_time_guess(text, now_ns, &message->time_ns))
+        return false;
+    message->has_time = true;
+    at->ptr += LENGTH;
+    if (starts(at, LB_STR(" GMT ")))
+        at->ptr += 4;
+    return true;
+}
+
+/* "Sun " before the month, as OpenWrt writes it; passed over. */
+static void skip_weekday(struct syslog_cursor *at)
+{
+    static const char days[] = "MonTueWedThuFriSatSun";
+
+    if (at->end - at->ptr < 8 || at->ptr[3] != ' ' || is_digit(at->ptr[4]))
+        return;
+    for (size_t i = 0; i < sizeof(days) - 1; i += 3)
+        if (memcmp(at->ptr, days + i, 3) == 0) {
+            at->ptr += 4;
+            return;
+        }
+}
+
 /* True also for a stamp that is none by the calendar: it is passed over. */
 static bool read_time(struct syslog_cursor *at, int64_t now_ns, struct syslog_message *message)
 {
+    struct syslog_cursor start = *at;
     size_t used;
 
-    if (read_iso_time(at, message))
+    if (read_iso_time(at, message) || read_slashed_time(at, now_ns, message))
         return true;
+    skip_weekday(at);
     message->has_time = lb_time_rfc3164(rest_of(at), now_ns, &message->time_ns, &used);
-    if (used == 0)
+    if (used == 0) {
+        *at = start;
         return false;
+    }
     if (!message->has_time)
         message->reason = "there is no such date";
     at->ptr += used;
@@ -340,31 +376,64 @@ static bool is_repetition(const struct syslog_cursor *at)
     return starts(at, LB_STR("last message repeated ")) || starts(at, LB_STR("message repeated "));
 }
 
-/* "daemon.err " behind the host, as the syslogd of BusyBox writes files: the priority in words. */
-static void read_selector(struct syslog_cursor *at, struct syslog_message *message)
+/* The facilities of a selector: "daemon", of AIX also "auth|security". -1: it is none. */
+static int facility_of(struct lb_str word)
 {
     static const char *const facilities[] = { "kern",   "user",   "mail",   "daemon", "auth",     "syslog",
                                               "lpr",    "news",   "uucp",   "cron",   "authpriv", "ftp",
                                               "ntp",    "audit",  "alert",  "clock",  "local0",   "local1",
                                               "local2", "local3", "local4", "local5", "local6",   "local7" };
+    const char *bar = word.len > 0 ? memchr(word.ptr, '|', word.len) : NULL;
+
+    if (bar != NULL)
+        word.len = (size_t)(bar - word.ptr);
+    for (size_t i = 0; i < sizeof(facilities) / sizeof(facilities[0]); i++)
+        if (lb_str_is(word, facilities[i]))
+            return (int)i;
+    return -1;
+}
+
+/* "tmm1[17212]: " */
+static bool is_tag_with_pid(struct syslog_cursor at)
+{
+    struct lb_value pid;
+
+    while (at.ptr < at.end && is_tag_char(*at.ptr))
+        at.ptr++;
+    return read_pid(&at, &pid) && at.ptr < at.end && *at.ptr == ':';
+}
+
+/*
+ * The priority in words: "daemon.err " as the syslogd of BusyBox writes files, "auth|security:info " of AIX, and only
+ * "err " before a tag with its process as F5 sends it. False: it does not stand there.
+ */
+static bool read_selector(struct syslog_cursor *at, struct syslog_message *message)
+{
     struct lb_str rest = rest_of(at);
     const char *blank = rest.len > 0 ? memchr(rest.ptr, ' ', rest.len) : NULL;
-    const char *point = blank != NULL ? memchr(rest.ptr, '.', (size_t)(blank - rest.ptr)) : NULL;
-    struct lb_str facility;
+    struct lb_str word = { rest.ptr, blank != NULL ? (size_t)(blank - rest.ptr) : 0 };
+    const char *point = word.len > 0 ? memchr(word.ptr, '.', word.len) : NULL;
+    int facility = -1;
     uint8_t level;
 
-    if (message->has_priority || point == NULL)
-        return;
-    facility = (struct lb_str){ rest.ptr, (size_t)(point - rest.ptr) };
-    level = lb_level_parse((struct lb_str){ point + 1, (size_t)(blank - point) - 1 });
-    for (size_t i = 0; i < sizeof(facilities) / sizeof(facilities[0]) && level <= LB_LEVEL_DEBUG; i++) {
-        if (!lb_str_is(facility, facilities[i]))
-            continue;
-        message->priority = (uint8_t)(i * 8 + level);
+    if (word.len == 0)
+        return false;
+    if (point == NULL)
+        point = memchr(word.ptr, ':', word.len);
+    if (point != NULL)
+        facility = facility_of((struct lb_str){ word.ptr, (size_t)(point - word.ptr) });
+    else if (!is_tag_with_pid((struct syslog_cursor){ blank + 1, at->end }))
+        return false;
+    level = point != NULL ? lb_level_parse((struct lb_str){ point + 1, (size_t)(blank - point) - 1 })
+                          : lb_level_parse(word);
+    if (level > LB_LEVEL_DEBUG || (point != NULL && facility < 0) || word.len < 3)
+        return false;
+    if (!message->has_priority) {
+        message->priority = (uint8_t)((facility < 0 ? 1 : facility) * 8 + level);
         message->has_priority = true;
-        at->ptr = blank + 1;
-        return;
     }
+    at->ptr = blank + 1;
+    return true;
 }
 
 /* Host, tag and message behind a time. */
@@ -373,12 +442,12 @@ static void read_timed(struct syslog_cursor *at, struct syslog_message *message)
     bool has_host = message->host.kind != LB_VALUE_NONE;
 
     skip_blanks(at);
-    if (!read_forwarded(at, message) && !has_host && !is_repetition(at))
+    if (!read_forwarded(at, message) && !has_host && !is_repetition(at) && !read_selector(at, message))
         has_host = read_host(at, message);
     if (has_host && at->end - at->ptr > 1 && at->ptr[0] == ':' && at->ptr[1] == ' ')
         at->ptr += 2;
     if (has_host)
-        read_selector(at, message);
+        (void)read_selector(at, message);
     if (read_nested(at, message))
         return;
     if (!is_repetition(at) && !read_tag(at, has_host, message) && has_host && starts(at, LB_STR("- ")))
@@ -396,6 +465,8 @@ void syslog_read_legacy(struct lb_str text, int64_t now_ns, struct syslog_messag
     skip_blanks(&first);
     if (first.ptr == first.end || *first.ptr == '{' || *first.ptr == '[' || *first.ptr == '"')
         return;
+    if (message->has_priority && is_digit(*first.ptr))
+        at = first;
     if (read_cisco(&at, now_ns, message, &timed)) {
         message->format = SYSLOG_RFC3164;
         if (timed) {

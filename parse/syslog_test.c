@@ -143,6 +143,16 @@ static const struct message_case cases[] = {
       "", "", "m", NULL },
     { "<14>Oct 11 22:14:15 nas 1 " ISO " nas.local middlewared 12 - - nested", 14, ISO, "nas.local", "middlewared",
       "12", "", "", "nested", NULL },
+    /* priorities in words: AIX, F5, OpenWrt; NetScaler's date */
+    { "Oct 11 22:14:15 h auth|security:info sshd[7]: m", 38, "2018-10-11T22:14:15Z", "h", "sshd", "7", "", "", "m",
+      NULL },
+    { "<131>Oct 11 22:14:15 h err mcpd[6]: m", 131, "2018-10-11T22:14:15Z", "h", "mcpd", "6", "", "", "m", NULL },
+    { "<131>Oct 11 22:14:15 h err no: m", 131, "2018-10-11T22:14:15Z", "h", "", "", "", "", "err no: m", NULL },
+    { "Thu Oct 11 22:14:15 2018 daemon.notice netifd: m", 29, "2018-10-11T22:14:15Z", "", "netifd", "", "", "", "m",
+      NULL },
+    { "<134> 10/11/2018:22:14:15 GMT ns1 0-PPE-0 : default TCP", 134, "2018-10-11T22:14:15Z", "ns1", "", "", "", "",
+      "0-PPE-0 : default TCP", NULL },
+    { "<134> 10/41/2018:22:14:15 GMT ns1 x", 134, NULL, "", "10/41/2018", "", "", "", "22:14:15 GMT ns1 x", NULL },
     /* Cisco */
     { "<189>29: sw1: *Apr 29 13:58:40.411: %SYS-5-CONFIG_I: Configured", 189, "2018-04-29T13:58:40.411Z", "sw1",
       "%SYS-5-CONFIG_I", "", "", "{\"meta\":{\"sequenceId\":\"29\"},\"timeQuality\":{\"isSynced\":\"0\"}}",

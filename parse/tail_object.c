@@ -33,7 +33,9 @@ struct lb_str tail_object(struct fill *fill, const struct zoned *zone, struct lb
 
     if (message.len < 4 || message.ptr[message.len - 1] != '}')
         return message;
-    brace = memmem(message.ptr, message.len, " {", 2);
+    brace = memmem(message.ptr, message.len, "\t{", 2);
+    if (brace == NULL)
+        brace = memmem(message.ptr, message.len, " {", 2);
     if (brace == NULL)
         return message;
     inside = brace + 2;

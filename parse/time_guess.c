@@ -134,6 +134,13 @@ static bool read_day_or_month(struct time_cursor *at, struct time_parts *parts, 
 
     if (!named && !time_read_number(at, 1, 2, &second))
         return false;
+    if (!named && separator != '.' &&
+        (time_at(at, ' ') || time_at(at, '|') ||
+         (separator == '/' && time_at(at, '-')))) { /* "03-01 10:00:00", without a year */
+        parts->month = first;
+        parts->day = second;
+        return first <= 12;
+    }
     if (!time_take(at, separator))
         return false;
     digits = time_digits(at, 4);
@@ -187,9 +194,19 @@ static bool read_date(struct time_cursor *at, struct time_parts *parts)
     return digits <= 2 && read_day_or_month(at, parts, first, separator);
 }
 
+/* "15.04.05.000" of Oracle and Db2 */
+static bool read_dotted_clock(struct time_cursor *at, struct time_parts *parts)
+{
+    return time_read_number(at, 2, 2, &parts->hour) && time_take(at, '.') &&
+           time_read_number(at, 2, 2, &parts->minute) && time_take(at, '.') &&
+           time_read_number(at, 2, 2, &parts->second) && (!time_take(at, '.') || time_read_fraction(at, &parts->nanos));
+}
+
 /* "15:04:05.000", "150405" */
 static bool read_time(struct time_cursor *at, struct time_parts *parts)
 {
+    if (time_digits(at, 3) == 2 && at->end - at->ptr > 2 && at->ptr[2] == '.')
+        return read_dotted_clock(at, parts);
     if (time_digits(at, 7) != 6)
         return time_read_clock(at, parts);
     if (!time_read_number(at, 2, 2, &parts->hour) || !time_read_number(at, 2, 2, &parts->minute) ||
@@ -229,8 +246,12 @@ static bool read_tail(struct time_cursor *at, struct time_parts *parts)
 
 static void skip_between(struct time_cursor *at)
 {
-    if (time_take(at, 'T') || time_take(at, '_') || time_take(at, ':'))
+    if (time_take(at, 'T') || time_take(at, '_') || time_take(at, '|') || time_take(at, '-'))
         return;
+    if (time_take(at, ':')) {
+        time_take(at, ':'); /* Erlang's "1-Mar-2026::10:00:00" */
+        return;
+    }
     time_take(at, ',');
     time_skip_blanks(at);
     if (time_take(at, '-') || time_read_weekday(at))
@@ -266,6 +287,24 @@ static bool guess_rfc3339(struct lb_str text, int64_t *time_ns, bool *zoned)
     return true;
 }
 
+/* What says nothing more: "[Europe/Berlin]" behind an offset, " m=+0.01" of Go; and the frame of "/Date(…)/". */
+static struct lb_str without_extras(struct lb_str text)
+{
+    static const char frame[] = "/Date(";
+    const char *cut = memmem(text.ptr, text.len, " m=", 3);
+
+    if (lb_str_starts(text, LB_STR(frame)) && text.len > sizeof(frame) + 1) {
+        struct lb_str inside = { text.ptr + sizeof(frame) - 1, 0 };
+
+        while (inside.ptr + inside.len < text.ptr + text.len && time_is_digit(inside.ptr[inside.len]))
+            inside.len++;
+        return inside;
+    }
+    if (cut == NULL && text.len > 20 && text.ptr[text.len - 1] == ']')
+        cut = memchr(text.ptr + 19, '[', text.len - 19);
+    return cut != NULL ? (struct lb_str){ text.ptr, (size_t)(cut - text.ptr) } : text;
+}
+
 static struct lb_str without_brackets(struct lb_str text)
 {
     while (text.len > 0 && (*text.ptr == ' ' || *text.ptr == '[')) {
@@ -284,7 +323,7 @@ bool time_guess_zoned(struct lb_str text, int64_t now_ns, int64_t *time_ns, bool
 
     if (guess_rfc3339(text, time_ns, zoned))
         return true;
-    text = without_brackets(text);
+    text = without_brackets(without_extras(text));
     at = time_cursor_of(text);
     digits = time_digits(&at, 20);
     /* Fewer than nine digits are no epoch of our days, 14 are 20060102150405. */

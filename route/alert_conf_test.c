@@ -102,7 +102,8 @@ static void reads_how_routes_tell(void **state)
               "    - {to: out, digest: 1h}\n"
               "    - {to: out, escalate: [{after: 1m, to: pager}, {after: 2m, to: [out, pager]}]}\n"
               "    - {to: out, escalate: [{after: 1m, to: pager}, {after: 2m, to: [out, pager]}]}\n"
-              "    - {to: out, hours: 'Mon-Fri 09:00-17:00', zone: Europe/Paris}\n",
+              "    - {to: out, hours: 'Mon-Fri 09:00-17:00', zone: Europe/Paris}\n"
+              "    - {to: out, group_by: [], escalate: [{after: 1m, to: pager}]}\n",
               &diag);
     const struct lb_alert_manner *manners;
 
@@ -119,11 +120,41 @@ static void reads_how_routes_tell(void **state)
     assert_int_equal(manners[3].escalate.count, 2);
     assert_int_equal(manners[3].escalate.items[1].sinks, 3);
     assert_non_null(manners[5].hours);
-    for (int i = 1; i < 6; i++)
+    assert_true(manners[6].grouped && manners[6].escalate.count == 1);
+    for (int i = 1; i < 7; i++)
         for (int j = 0; j < i; j++)
             assert_int_not_equal(manners[i].print, manners[j].print);
     lb_config_free(config);
     lb_diag_free(&diag);
+}
+
+/* What is not said follows from `hold`; 0s is said. */
+static void reads_how_long_an_end_waits(void **state)
+{
+    static const struct {
+        const char *defaults;
+        const char *rule;
+        int64_t settle;
+    } cases[] = {
+        { "", "", LB_ALERT_SETTLE_BY_HOLD },
+        { "", ", settle: 0s", 0 },
+        { "  defaults: {settle: 1m}\n", "", 60 * LB_SECOND },
+        { "  defaults: {settle: 1m}\n", ", settle: 0s", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[256];
+        struct lb_diag diag;
+
+        snprintf(text, sizeof(text), "%s  rules:\n    r: {value: count(), over: 1m, high: at least 1, to: out%s}\n",
+                 cases[i].defaults, cases[i].rule);
+        struct lb_config *config = parse(text, &diag);
+        assert_non_null(config);
+        assert_int_equal(config->alerting.rules[0].settle_ns, cases[i].settle);
+        lb_config_free(config);
+        lb_diag_free(&diag);
+    }
 }
 
 static void without_a_section_there_are_no_rules_but_fallbacks(void **state)
@@ -346,6 +377,7 @@ int main(void)
         cmocka_unit_test(reads_a_rule_whole),
         cmocka_unit_test(without_a_section_there_are_no_rules_but_fallbacks),
         cmocka_unit_test(reads_how_routes_tell),
+        cmocka_unit_test(reads_how_long_an_end_waits),
         cmocka_unit_test(says_what_is_wrong_and_where),
         cmocka_unit_test(all_faults_are_told_in_one_run),
         cmocka_unit_test(reads_thresholds),

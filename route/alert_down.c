@@ -42,15 +42,27 @@ uint64_t lb_notifier_detour(const struct lb_alert_notifier *self, uint64_t sinks
     return sinks;
 }
 
+static uint64_t called(const struct lb_alert_escalation *steps)
+{
+    uint64_t sinks = 0;
+
+    for (uint32_t i = 0; i < steps->count; i++)
+        sinks |= steps->items[i].sinks;
+    return sinks;
+}
+
 /* Whoever alerts may ever go to. */
 uint64_t lb_notifier_alerted(const struct lb_alerting *alerting)
 {
     uint64_t sinks = alerting->self.enabled ? alerting->self.sinks : 0;
 
-    for (uint32_t i = 0; i < alerting->route_count; i++)
+    for (uint32_t i = 0; i < alerting->route_count; i++) {
         sinks |= alerting->routes[i].sinks;
+        if (alerting->manners != NULL)
+            sinks |= called(&alerting->manners[i].escalate);
+    }
     for (uint32_t i = 0; i < alerting->rule_count; i++)
-        sinks |= alerting->rules[i].sinks;
+        sinks |= alerting->rules[i].sinks | called(&alerting->rules[i].escalate);
     return sinks;
 }
 

@@ -159,11 +159,12 @@ static void end_flapping(struct lb_alert_notifier *self, struct lb_incident *inc
     }
 }
 
-/* Worse than what anybody knows of is told, however often it came and went. */
+/* Worse than what anybody knows of is told, however often it came and went; a group tells it when it may. */
 static bool is_worse(const struct lb_incident *incident)
 {
     for (uint32_t i = 0; i < incident->lane_count; i++)
-        if (incident->lanes[i].sinks != 0 && incident->severity > incident->lanes[i].told.severity)
+        if (incident->lanes[i].group == 0 && incident->lanes[i].sinks != 0 &&
+            incident->severity > incident->lanes[i].told.severity)
             return true;
     return false;
 }

@@ -369,6 +369,34 @@ static void what_flaps_does_not_hide_the_others_of_its_group(void **state)
     close_ground(self);
 }
 
+/* Those who are told at once are told once that it is worse, though the group has yet to tell. */
+static void what_flaps_and_gets_worse_is_told_once_beside_its_group(void **state)
+{
+    struct fixture *self = ground();
+    struct shot three[3];
+
+    (void)state;
+    set(&self->rules[0], LB_SEVERITY_CRITICAL, "at least 3");
+    set(&self->rules[0], LB_SEVERITY_LOW, "at least 1");
+    self->rules[0].over_ns = LB_SECOND;
+    self->rules[0].settle_ns = LB_ALERT_SETTLE_BY_HOLD;
+    struct lb_alert_manner manner = grouped();
+    manner.interval_ns = 10 * MINUTE;
+    route_all(self, manner);
+    self->rules[0].sinks = 1 << ARCHIVE;
+    start(self);
+    flap(self, "ip=1", 4);
+    for (int64_t at = 160 * LB_SECOND; at < 360 * LB_SECOND; at += 40 * LB_SECOND) {
+        for (int i = 0; i < 3; i++)
+            three[i] = (struct shot){ at, "ip=1", false, 0 };
+        send(self, three, 3, at);
+        idle(self, at + LB_SECOND, at + 39 * LB_SECOND);
+    }
+    idle(self, 360 * LB_SECOND, 60 * MINUTE);
+    expect_states(self, 1 << ARCHIVE, "firing flapping updated resolved");
+    close_ground(self);
+}
+
 static void what_flaps_goes_on_over_a_restart(void **state)
 {
     struct fixture *self = ground_that_flaps(grouped());
@@ -413,6 +441,7 @@ int main(void)
         cmocka_unit_test(an_alert_that_flaps_is_told_three_times_in_a_group_too),
         cmocka_unit_test(ends_that_do_not_wait_are_told_until_it_flaps),
         cmocka_unit_test(what_flaps_does_not_hide_the_others_of_its_group),
+        cmocka_unit_test(what_flaps_and_gets_worse_is_told_once_beside_its_group),
         cmocka_unit_test(what_flaps_goes_on_over_a_restart),
         cmocka_unit_test(what_flaps_in_a_group_and_nobody_looks_at_is_escalated),
     };

@@ -232,6 +232,15 @@ static bool read_value(struct lb_config *config, const struct lb_node *node, con
     return read_levels(options, rule, diag) && ok;
 }
 
+/* Detectors alone have taken `min_count` for their own windows; what the rule sees of them are hits, which are few. */
+static bool has_only_detectors(const struct lb_alert_rule *rule)
+{
+    for (uint32_t i = 0; i < rule->part_count; i++)
+        if (rule->parts[i].detector == NULL)
+            return false;
+    return rule->part_count > 0;
+}
+
 static bool read_conditions(struct lb_config *config, const struct lb_node *node, const struct rule_options *options,
                             struct lb_alert_rule *rule, struct lb_diag *diag)
 {
@@ -242,7 +251,7 @@ static bool read_conditions(struct lb_config *config, const struct lb_node *node
     if (!lb_alert_when_read(config, when, severity, zone != NULL ? zone->begin : when->begin, rule, diag) ||
         !check_absent(node, rule, diag))
         return false;
-    if (rule->each || rule->absent) /* one is enough, and none is the point */
+    if (rule->each || rule->absent || has_only_detectors(rule)) /* one is enough, and none is the point */
         rule->min_count = 0;
     if (rule->each && !lb_alert_is_said(node, options->defaults, "cooldown"))
         rule->cooldown_ns = 60 * LB_SECOND;

@@ -118,6 +118,37 @@ static void the_api_lists_it(void **state)
     close_ground(self);
 }
 
+static int64_t pager_fails(void *context, struct lb_str labels)
+{
+    (void)context;
+    return lb_str_is(labels, "pager") ? BEGIN : 0;
+}
+
+/* One that only `escalate` leads to is a channel too: it may be down, and its `else` is told. */
+static void a_channel_that_is_only_called_may_be_down(void **state)
+{
+    static struct lb_alert_call_up step = { 5 * MINUTE, 1 << PAGER };
+    const struct lb_alert_outside outside = { .behind = behind_of, .failing = pager_fails };
+    struct fixture *self = ground();
+
+    (void)state;
+    self->alerting.self.sinks = 1 << ARCHIVE;
+    self->alerting.detours[PAGER] =
+        (struct lb_alert_detour){ .labels = LB_STR("pager"), .sinks = 1 << ARCHIVE, .after_ns = 2 * MINUTE };
+    self->rules[0].over_ns = 10 * MINUTE;
+    self->rules[0].sinks = 0;
+    self->rules[0].escalate = (struct lb_alert_escalation){ &step, 1 };
+    self->routes[0] = (struct lb_route){ .sinks = 1 << ARCHIVE };
+    self->alerting.route_count = 1;
+    start(self);
+    lb_alert_engine_ask(self->engine, &outside);
+    idle(self, 0, 3 * MINUTE);
+    assert_int_equal(self->told_count, 1);
+    assert_string_equal(self->told[0].line, "channel_down {\"sink\":\"pager\"} firing high");
+    self->alerting.detours[PAGER] = (struct lb_alert_detour){ 0 };
+    close_ground(self);
+}
+
 /* Of a channel `channel_down` tells, and the finding only says why. */
 static void a_channel_is_not_told_twice(void **state)
 {
@@ -275,6 +306,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wrong_is_told_and_called_off),
         cmocka_unit_test(the_api_lists_it),
+        cmocka_unit_test(a_channel_that_is_only_called_may_be_down),
         cmocka_unit_test(a_channel_is_not_told_twice),
         cmocka_unit_test(a_restart_does_not_call_off_what_may_still_be_wrong),
         cmocka_unit_test(it_beats),

@@ -367,6 +367,27 @@ static void what_a_rule_does_not_say_comes_from_the_defaults(void **state)
     close_when(&self);
 }
 
+static void detectors_alone_ask_for_records_in_their_own_windows(void **state)
+{
+    struct when_ground self;
+    const struct lb_alert_rule *rules;
+
+    (void)state;
+    open_when_more(&self, "  defaults: {severity: high}\n",
+                   "      when: spike(count(), 2x) or drop(count(), 2x)\n"
+                   "      over: 1m\n"
+                   "      min_count: 20\n"
+                   "    s: {when: 'spike(count(), 2x) or count() > 50', over: 1m, min_count: 20}\n"
+                   "    t: {when: 'spike(count(), 2x)', over: 1m, min_count: 20}\n");
+    rules = self.config->alerting.rules;
+    assert_int_equal(rules[0].min_count, 0);
+    assert_int_equal(rules[0].parts[0].min_count, 20);
+    assert_int_equal(rules[0].parts[1].min_count, 20);
+    assert_int_equal(rules[1].min_count, 20);
+    assert_int_equal(rules[2].min_count, 20);
+    close_when(&self);
+}
+
 /* --- faults --------------------------------------------------------------- */
 
 struct fault_of {
@@ -461,6 +482,7 @@ int main(void)
         cmocka_unit_test(records_and_gauges_meet_in_one_rule),
         cmocka_unit_test(windows_of_all_parts_survive_a_restart),
         cmocka_unit_test(what_a_rule_does_not_say_comes_from_the_defaults),
+        cmocka_unit_test(detectors_alone_ask_for_records_in_their_own_windows),
         cmocka_unit_test(says_what_is_wrong_and_where_within_the_text),
     };
 

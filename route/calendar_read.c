@@ -418,11 +418,10 @@ static bool read_limits(struct reader *self, const struct lb_calendar_text *text
 static bool read_bound(struct reader *self, const struct lb_calendar_text *text, const char *key, struct lb_str written,
                        int64_t *time_ns)
 {
-    struct calendar_cursor at = { written.ptr, written.ptr, written.ptr + written.len };
-
     *time_ns = LB_TIME_NONE;
     if (written.len == 0)
         return true;
+    struct calendar_cursor at = { written.ptr, written.ptr, written.ptr + written.len };
     self->place = place_of(text, key, 0);
     return read_instant(self, &at, time_ns) && (calendar_at_end(&at) || fault(self, &at, "expected nothing more"));
 }

@@ -16,6 +16,7 @@
 
 enum {
     KIND_BYTES = 16,
+    ANSWER_BYTES = 48,
     ERROR_BYTES_SHOWN = 80,
     REFUSED_MAX = 5, /* requests in a row: then it is not about single records any more, and health fails */
 };
@@ -56,11 +57,14 @@ static void postpone(struct http_queue *queue, struct http_request *request, con
 static void let_go(struct http_queue *queue, const struct http_request *request, uint32_t i, long status)
 {
     const struct http_item *item = &request->items[i];
-    char answer[KIND_BYTES];
+    char answer[ANSWER_BYTES];
 
     if (item->token == NULL)
         return;
-    snprintf(answer, sizeof(answer), "%s %ld", queue->protocol != NULL ? "SMTP" : "HTTP", status);
+    if (queue->protocol != NULL) /* which has a request for each recipient */
+        snprintf(answer, sizeof(answer), "SMTP %ld recipient %u", status, request->lane);
+    else
+        snprintf(answer, sizeof(answer), "HTTP %ld", status);
     if (item->alert)
         lb_delivery_told(queue->sink, item->id, answer, request->attempt);
     lb_token_done(item->token, LB_DELIVERED, NULL);

@@ -8,6 +8,8 @@
  * late is worse than none.
  */
 #include "channel_text.h"
+#include "one_by_one.h"
+#include "retry.h"
 #include "lb_command_run.h"
 #include "lb_format.h"
 #include "lb_sink.h"
@@ -51,6 +53,7 @@ struct job {
     bool over; /* and its letter is not taken yet */
     uint32_t attempts;
     int64_t not_before; /* monotonic */
+    int64_t pause;      /* the last wait for another try */
     char kind[16];
     char reason[REASON_BYTES];
     struct lb_buffer input;
@@ -65,8 +68,7 @@ struct sink_command {
     struct lb_str max;
     struct lb_strs states;
     struct lb_pairs environment;
-    int64_t retry_first_ns;
-    int64_t retry_max_ns;
+    struct retry retry;
 
     struct lb_arena arena;
     struct lb_template *arguments[ARGUMENTS_MAX];
@@ -75,31 +77,13 @@ struct sink_command {
     struct job *first;
     struct job *last;
     uint32_t job_count;
-    uint32_t next; /* entry of the selection, where write() had to give up */
-    struct lb_formatter formatter;
-    struct lb_scratch scratch;
+    struct one_by_one each;
     struct lb_buffer raw; /* an argument as its fields have it */
 };
 
 #define AT(member) offsetof(struct sink_command, member)
 
-static const struct lb_option retry_options[] = {
-    { .name = "first",
-      .kind = LB_OPTION_DURATION,
-      .offset = AT(retry_first_ns),
-      .fallback = "1s",
-      .min = LB_MILLISECOND,
-      .max = 3600 * LB_SECOND,
-      .help = "the wait before the second try; doubled each time" },
-    { .name = "max",
-      .kind = LB_OPTION_DURATION,
-      .offset = AT(retry_max_ns),
-      .fallback = "5m",
-      .min = LB_MILLISECOND,
-      .max = 86400 * LB_SECOND,
-      .help = "the longest" },
-    { 0 },
-};
+static const struct lb_option retry_options[] = RETRY_OPTIONS(AT(retry), "5m", "the second try");
 
 static const struct lb_option options[] = {
     { .name = "command",
@@ -220,7 +204,7 @@ static void close_sink(struct lb_sink *sink)
     }
     lb_buffer_free(&self->raw);
     lb_arena_free(&self->arena);
-    lb_free(self->scratch.ptr);
+    one_by_one_close(&self->each);
 }
 
 static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
@@ -231,11 +215,9 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
         return LB_BAD_CONF;
     lb_arena_init(&self->arena, LB_CONF_VARIABLE_BYTES * (size_t)4);
     lb_buffer_init(&self->raw, (size_t)8 * LB_LINE_BYTES_MAX);
-    self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
-    self->formatter = (struct lb_formatter){ .format = LB_FORMAT_JSON, .scratch = &self->scratch };
-    self->formatter.time.second = INT64_MIN;
+    bool ready = one_by_one_open(&self->each);
     self->runner = command_runner_new((uint32_t)self->concurrency, &self->environment, ended);
-    if (self->scratch.ptr != NULL && self->runner != NULL && make_templates(sink, &self->arena, self->arguments, diag))
+    if (ready && self->runner != NULL && make_templates(sink, &self->arena, self->arguments, diag))
         return LB_OK;
     close_sink(sink);
     lb_diag_error(diag, lb_section_place(&sink->section, "command"), "out of memory or descriptors at start");
@@ -251,10 +233,10 @@ static void write_argument(struct sink_command *self, const struct lb_template *
     size_t start = out->len;
 
     if (lb_template_is_constant(template)) {
-        lb_template_write(template, 0, record, record->time_ns, &self->scratch, out);
+        lb_template_write(template, 0, record, record->time_ns, &self->each.scratch, out);
     } else {
         lb_buffer_reset(&self->raw);
-        lb_template_write(template, 0, record, record->time_ns, &self->scratch, &self->raw);
+        lb_template_write(template, 0, record, record->time_ns, &self->each.scratch, &self->raw);
         channel_clean(out, channel_front(lb_buffer_str(&self->raw), ARGUMENT_BYTES_MAX), ARGUMENT_UNITS, CHANNEL_LINE);
         out->failed = out->failed || self->raw.failed;
         if (out->len > start && out->ptr[start] == '-' && lb_template_prefix(template).len == 0)
@@ -281,8 +263,8 @@ static void free_job(struct sink_command *self, struct job *job)
     lb_free(job);
 }
 
-static bool add_job(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
-                    struct lb_token *token)
+static bool queue_job(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
+                      struct lb_token *token)
 {
     struct sink_command *self = sink->state;
     struct job *job = lb_alloc(sizeof(*job));
@@ -295,10 +277,10 @@ static bool add_job(struct lb_sink *sink, const struct lb_batch *batch, const st
     job->token = token;
     job->alert = (record->flags & LB_RECORD_ALERT) != 0;
     lb_record_id(batch, record, job->id);
-    self->scratch.used = 0;
-    lb_format_write(&self->formatter, batch, record, &job->input);
+    self->each.scratch.used = 0;
+    lb_format_write(&self->each.formatter, batch, record, &job->input);
     for (; job->count < self->command.count; job->count++) {
-        self->scratch.used = 0;
+        self->each.scratch.used = 0;
         write_argument(self, self->arguments[job->count], record, &job->text);
     }
     if (self->raw.capacity > LB_SCRATCH_BYTES)
@@ -342,15 +324,11 @@ static void bury(struct job *job)
 static void put_off(struct job *job)
 {
     const struct sink_command *self = job->sink->state;
-    int64_t wait = self->retry_first_ns;
 
-    for (uint32_t i = 1; i < job->attempts && wait < self->retry_max_ns; i++)
-        wait *= 2;
-    if (wait > self->retry_max_ns)
-        wait = self->retry_max_ns;
-    job->not_before = lb_clock_monotonic() + wait;
+    job->pause = retry_next(&self->retry, job->pause);
+    job->not_before = lb_clock_monotonic() + job->pause;
     lb_delivery_problem(job->sink, "%s; try %u, the next in %.1f s", job->reason, job->attempts,
-                        (double)wait / (double)LB_SECOND);
+                        (double)job->pause / (double)LB_SECOND);
 }
 
 enum { PROGRAM_SHOWN_MAX = 80 }; /* leaves room for what it printed */
@@ -481,8 +459,8 @@ static bool is_wanted(struct sink_command *self, const struct lb_record *record)
 
     if (self->states.count == 0 || (record->flags & LB_RECORD_ALERT) == 0 || state == NULL)
         return true;
-    self->scratch.used = 0;
-    struct lb_str word = lb_value_str(state->value, &self->scratch);
+    self->each.scratch.used = 0;
+    struct lb_str word = lb_value_str(state->value, &self->each.scratch);
     for (size_t i = 0; i < self->states.count; i++) {
         if (lb_str_equal(self->states.items[i], word))
             return true;
@@ -490,25 +468,22 @@ static bool is_wanted(struct sink_command *self, const struct lb_record *record)
     return false;
 }
 
+static enum lb_err add_job(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
+                           struct lb_token *token)
+{
+    if (!is_wanted(sink->state, record))
+        return LB_OK;
+    if (!wait_for_room(sink))
+        return LB_AGAIN;
+    return queue_job(sink, batch, record, token) ? LB_OK : LB_NOMEM;
+}
+
 static enum lb_err write_batch(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_selection *selection,
                                struct lb_token *token)
 {
     struct sink_command *self = sink->state;
 
-    for (; self->next < selection->count; self->next++) {
-        const struct lb_record *record = lb_batch_selected(batch, selection, self->next);
-
-        if (!is_wanted(self, record))
-            continue;
-        if (!wait_for_room(sink))
-            return LB_AGAIN;
-        if (!add_job(sink, batch, record, token)) {
-            lb_delivery_problem(sink, "out of memory: it goes on by itself when there is some");
-            return LB_AGAIN;
-        }
-    }
-    self->next = 0;
-    return LB_OK;
+    return one_by_one_write(&self->each, sink, batch, selection, token, add_job);
 }
 
 /* While a program runs the thread looks often enough for its end, and is free for batches. */

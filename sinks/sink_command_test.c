@@ -38,8 +38,7 @@ static void make_bench(struct bench *bench, const char *script, const char *argu
     bench->items[2] = lb_str_from(script);
     bench->items[3] = lb_str_from(argument);
     bench->self->command = (struct lb_strs){ bench->items, 4 };
-    bench->self->retry_first_ns = LB_MILLISECOND;
-    bench->self->retry_max_ns = 4 * LB_MILLISECOND;
+    bench->self->retry = (struct retry){ LB_MILLISECOND, 4 * LB_MILLISECOND };
 }
 
 static void open_bench(struct bench *bench)

@@ -7,6 +7,8 @@
  * lost where others lose what was in the socket. A datagram is delivered when
  * it left.
  */
+#include "one_by_one.h"
+#include "retry.h"
 #include "syslog_link.h"
 #include "syslog_message.h"
 
@@ -53,16 +55,14 @@ struct sink_syslog {
     uint64_t queue_bytes;
     int64_t timeout_ns;
     int64_t connect_timeout_ns;
-    int64_t retry_first_ns;
-    int64_t retry_max_ns;
+    struct retry retry;
     struct syslog_tls tls;
 
     struct syslog_target target;
     struct syslog_link link;
     struct syslog_form form;
     struct syslog_parts parts;
-    struct lb_formatter formatter;
-    struct lb_scratch scratch;
+    struct one_by_one each;
     struct lb_arena arena; /* of the template */
     struct lb_buffer message;
     char host[HOST_BYTES];
@@ -71,7 +71,6 @@ struct sink_syslog {
     struct entry *cursor; /* the first that is not sent whole; NULL: all are */
     size_t cursor_sent;   /* bytes of it that are out */
     size_t bytes;
-    uint32_t next;       /* entry of the selection, where write() had to give up */
     int64_t retry_at;    /* monotonic: when a connection is tried next */
     int64_t retry_pause; /* doubled with each that fails */
     int64_t moved_at;    /* monotonic: when something was confirmed last, or there was nothing to confirm */
@@ -108,23 +107,7 @@ static const struct lb_option tls_options[] = {
     { 0 },
 };
 
-static const struct lb_option retry_options[] = {
-    { .name = "first",
-      .kind = LB_OPTION_DURATION,
-      .offset = AT(retry_first_ns),
-      .fallback = "1s",
-      .min = LB_MILLISECOND,
-      .max = 3600 * LB_SECOND,
-      .help = "the wait before a connection is tried again; doubled each time" },
-    { .name = "max",
-      .kind = LB_OPTION_DURATION,
-      .offset = AT(retry_max_ns),
-      .fallback = "1m",
-      .min = LB_MILLISECOND,
-      .max = 86400 * LB_SECOND,
-      .help = "the longest" },
-    { 0 },
-};
+static const struct lb_option retry_options[] = RETRY_OPTIONS(AT(retry), "1m", "a connection is tried again");
 
 static const struct lb_option options[] = {
     { .name = "address",
@@ -248,7 +231,7 @@ static void close_sink(struct lb_sink *sink)
     lb_buffer_free(&self->parts.words);
     lb_buffer_free(&self->message);
     lb_arena_free(&self->arena);
-    lb_free(self->scratch.ptr);
+    one_by_one_close(&self->each);
 }
 
 static void make_form(struct sink_syslog *self)
@@ -272,13 +255,10 @@ static enum lb_err open_sink(struct lb_sink *sink, struct lb_diag *diag)
     lb_arena_init(&self->arena, LB_CONF_VARIABLE_BYTES);
     lb_buffer_init(&self->message, (size_t)8 * LB_LINE_BYTES_MAX);
     lb_buffer_init(&self->parts.words, LB_SCRATCH_BYTES);
-    self->scratch = (struct lb_scratch){ lb_alloc(LB_SCRATCH_BYTES), LB_SCRATCH_BYTES, 0 };
-    self->formatter = (struct lb_formatter){ .format = LB_FORMAT_JSON, .scratch = &self->scratch };
-    self->formatter.time.second = INT64_MIN;
-    self->parts.formatter = &self->formatter;
+    bool ready = one_by_one_open(&self->each);
+    self->parts.formatter = &self->each.formatter;
     make_form(self);
-    if (syslog_link_init(&self->link, &self->target, &self->tls) && self->scratch.ptr != NULL &&
-        read_options(sink, &self->arena, diag))
+    if (syslog_link_init(&self->link, &self->target, &self->tls) && ready && read_options(sink, &self->arena, diag))
         return LB_OK;
     close_sink(sink);
     lb_diag_error(diag, lb_section_place(&sink->section, "address"), "out of memory at start");
@@ -297,9 +277,7 @@ static void break_off(struct lb_sink *sink, const char *why)
         entry->end = 0;
     self->cursor = self->first;
     self->cursor_sent = 0;
-    self->retry_pause = self->retry_pause > 0 ? self->retry_pause * 2 : self->retry_first_ns;
-    if (self->retry_pause > self->retry_max_ns)
-        self->retry_pause = self->retry_max_ns;
+    self->retry_pause = retry_next(&self->retry, self->retry_pause);
     self->retry_at = lb_clock_monotonic() + self->retry_pause;
     if (why != NULL)
         lb_delivery_problem(sink, "%s; connects again in %.1f s", why, (double)self->retry_pause / (double)LB_SECOND);
@@ -430,8 +408,8 @@ static size_t write_frame(const struct sink_syslog *self, char *out)
     return len;
 }
 
-static bool add_entry(struct sink_syslog *self, const struct lb_batch *batch, const struct lb_record *record,
-                      struct lb_token *token)
+static bool queue_entry(struct sink_syslog *self, const struct lb_batch *batch, const struct lb_record *record,
+                        struct lb_token *token)
 {
     lb_buffer_reset(&self->message);
     if (!syslog_message_write(&self->form, &self->parts, batch, record, &self->message))
@@ -470,21 +448,20 @@ static bool wait_for_room(struct lb_sink *sink)
     return true;
 }
 
+static enum lb_err add_entry(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_record *record,
+                             struct lb_token *token)
+{
+    if (!wait_for_room(sink))
+        return LB_AGAIN;
+    return queue_entry(sink->state, batch, record, token) ? LB_OK : LB_NOMEM;
+}
+
 static enum lb_err write_batch(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_selection *selection,
                                struct lb_token *token)
 {
     struct sink_syslog *self = sink->state;
 
-    for (; self->next < selection->count; self->next++) {
-        if (!wait_for_room(sink))
-            return LB_AGAIN;
-        if (!add_entry(self, batch, lb_batch_selected(batch, selection, self->next), token)) {
-            lb_delivery_problem(sink, "out of memory: it goes on by itself when there is some");
-            return LB_AGAIN;
-        }
-    }
-    self->next = 0;
-    return LB_OK;
+    return one_by_one_write(&self->each, sink, batch, selection, token, add_entry);
 }
 
 static int64_t tick(struct lb_sink *sink, int64_t monotonic_ns)

@@ -33,7 +33,7 @@ static void open_bench(struct bench *bench)
     bench->listener = receiver_listen(&port);
     snprintf(bench->address, sizeof(bench->address), "tcp://127.0.0.1:%u", port);
     bench->self->address = lb_str_from(bench->address);
-    bench->self->retry_first_ns = bench->self->retry_max_ns = LB_MILLISECOND;
+    bench->self->retry = (struct retry){ LB_MILLISECOND, LB_MILLISECOND };
     assert_int_equal(open_sink(bench->sink, &bench->rig.diag), LB_OK);
 }
 

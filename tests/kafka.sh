@@ -10,6 +10,8 @@
 # KAFKA_AUTO_CREATE=false before the first start: topics come by `topic create` only.
 # KAFKA_NODES="PORT PORT PORT": one cluster of so many, each with a DIR of its own. Start them side by side, for a broker
 # answers when most of them are there. KAFKA_HEAP=256m: memory of each (512m).
+# KAFKA_PROPERTIES=FILE: settings of the broker that stand below those from here, and so win. KAFKA_SCRAM: a user for
+# SCRAM, as Kafka's format tool takes it.
 # Exit 3: the artifacts cannot be reached; tests then use librdkafka's mock cluster and say so.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -70,8 +72,10 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=${KAFKA_AUTO_CREATE:-true}
 file.delete.delay.ms=0
 CONF
+    [ -z "${KAFKA_PROPERTIES:-}" ] || cat "$KAFKA_PROPERTIES" >>"$dir/server.properties"
     if [ ! -d "$dir/data" ]; then
         java -cp "$jars/*" kafka.tools.StorageTool format -t bG9nYm9vbS10ZXN0cy0x -c "$dir/server.properties" \
+            ${KAFKA_SCRAM:+--add-scram "$KAFKA_SCRAM"} \
             >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; exit 1; }
     fi
 }
@@ -144,5 +148,5 @@ fetch) fetch ;;
 start) start ;;
 stop) finish TERM ;;
 kill) finish KILL ;;
-*) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

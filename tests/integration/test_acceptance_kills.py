@@ -107,3 +107,74 @@ def test_f1_f2_f3_f7_over_kills(logboom):
         daemon.kill()
         hook.close()
         second.close()
+
+
+CALLED = """
+      routes:
+        - {to: hook, group_by: [ip], group_wait: 200ms, group_interval: 600ms, escalate: [{after: 1s, to: second}]}
+      rules:
+        bursts: {where: kind == burst, value: count(), over: 1s, by: ip, high: at least 3, hold: 600ms}
+"""
+
+
+def by_incident(rows):
+    """Of each incident its notices by number; what came twice is the same."""
+    incidents = {}
+    for record in rows:
+        notices = incidents.setdefault(record["alert_id"], {})
+        assert notices.setdefault(record["sequence"], record) == record, "two notices of one number"
+    return incidents
+
+
+def check_called(hook, second):
+    """Nothing of a group is missing between the two; each is called off once; who was called was called once."""
+    called, incidents = by_incident(second), by_incident(hook + second)
+    for alert, notices in incidents.items():
+        assert sorted(notices) == list(range(1, len(notices) + 1)), (alert, sorted(notices))
+        states = [notices[number]["state"] for number in sorted(notices)]
+        assert states[-1] == "resolved" and states.count("resolved") == 1, (alert, states)
+        assert states.count("escalated") <= 1 and (alert in called) == ("escalated" in states), (alert, states)
+    for alert, notices in called.items():
+        states = [notices[number]["state"] for number in sorted(notices)]
+        assert states[0] == "escalated" and states[-1] == "resolved", (alert, states)
+    return len(incidents), len(called)
+
+
+def test_groups_that_are_escalated_and_flap_over_kills(logboom):
+    """One key of each round, and one that comes in all of them: so it flaps as often as its ends come soon enough. What
+    still flaps at the end is called off when its rule goes."""
+    rng = random.Random(SEED)
+    hook, second = Recorder(), Recorder()
+    daemon = logboom(CONFIG.format(hook=hook.url, second=second.url, lateness="200ms") + CALLED)
+    keys, kills = [], []
+    try:
+        with open(daemon.dir / "app.log", "w") as log:
+            for _ in range(KILLS):
+                daemon.start()
+                if rng.random() < 0.8:
+                    daemon.ready()
+                keys.append(f"k{len(keys)}")
+                for key in (keys[-1], "again"):
+                    log.writelines(line(kind="burst", ip=key) for _ in range(3))
+                log.flush()
+                time.sleep(rng.uniform(0.0, 3.5))  # the moment is random on purpose
+                kills.append(time.monotonic())
+                daemon.kill()
+        daemon.start().ready()
+        wait_for(lambda: over(hook, keys), 90, "the end of every burst")
+        assert daemon.stop() == 0, daemon.log()
+        daemon.config.write_text(daemon.config.read_text().replace("bursts:", "others:"))
+        daemon.start().ready()
+        wait_for(lambda: {record["alert_id"] for record in hook.told() + second.told()} ==
+                 {record["alert_id"] for record in hook.told(state="resolved")}, 90, "the end of what flaps")
+        assert daemon.stop() == 0, daemon.log()
+        (daemon.dir / "told.json").write_text("\n".join(json.dumps([at, row]) for at, row in hook.rows + second.rows))
+        incidents, called = check_called(hook.told(), second.told())
+        repeats = check_repeats(hook.rows, kills) + check_repeats(second.rows, kills)
+        print(f"kills={KILLS} incidents={incidents} escalated={called} flapping={len(hook.told(state='flapping'))} "
+              f"repeats={repeats}")
+        assert called > 0
+    finally:
+        daemon.kill()
+        hook.close()
+        second.close()

@@ -168,7 +168,8 @@ def test_what_became_of_each_notice_is_kept_over_a_kill(logboom, tmp_path):
     """Of each sink its answer and how many tries that took; a sink that has not answered yet waits."""
     hook, strict = Recorder(), Recorder()
     hook.answers, strict.status = [503, 429], 400
-    daemon = logboom(CONFIG.replace("routes: [{to: alerts}]", "routes: [{to: [alerts, hook, strict, run, away]}]").replace(
+    daemon = logboom("    commit_every: 100ms" + CONFIG.replace(
+        "routes: [{to: alerts}]", "routes: [{to: [alerts, hook, strict, run, away]}]").replace(
         "      alerts: {type", f"""      hook: {{type: webhook, url: '{hook.url}', retry: {{first: 20ms, max: 50ms}}}}
       strict: {{type: webhook, url: '{strict.url}'}}
       run: {{type: command, command: [/bin/true]}}
@@ -178,7 +179,7 @@ def test_what_became_of_each_notice_is_kept_over_a_kill(logboom, tmp_path):
     daemon.start().ready()
 
     def deliveries():
-        notices = json.loads(daemon.get("/api/v1/alerts/history")[1])["notices"]
+        notices = json.loads(daemon.get("/api/v1/alerts/history?rule=logins")[1])["notices"]
         found = notices[0]["deliveries"] if notices else []
         return found if len({each["sink"] for each in found}) == 4 else None
 
@@ -193,7 +194,8 @@ def test_what_became_of_each_notice_is_kept_over_a_kill(logboom, tmp_path):
     daemon.kill()
     daemon.start().ready()
     assert known(deliveries()) == found, "none is lost"
-    which = json.loads(daemon.get("/api/v1/alerts/history")[1])["notices"][0]["alert_id"]
+    notice, = json.loads(daemon.get("/api/v1/alerts/history?rule=logins")[1])["notices"]  # though `away` is given it again
+    which = notice["alert_id"]
     rows = [row.split() for row in alerts(daemon, "explain", which)[0].splitlines()]
     assert any(row[2:] == "firing hook delivered, HTTP 200, 3 tries".split() for row in rows), rows
     assert ["-", "firing", "away", "waits"] in rows

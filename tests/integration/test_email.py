@@ -1,6 +1,7 @@
 """The email sink with a real SMTP server: TLS, login, one transaction for each recipient, mail that mail programs read."""
 import asyncio
 import email.policy
+import json
 import logging
 import ssl
 import subprocess
@@ -142,6 +143,12 @@ def test_mail_goes_by_tls_and_login_and_can_be_read(logboom, mail, certificate):
     assert "runbook: https://wiki.example.org/logins" in text and "correct horse" not in daemon.log()
 
 
+def deliveries(daemon):
+    """What became of all notices: result, answer, whether it took more than one try."""
+    notices = json.loads(daemon.get("/api/v1/alerts/history")[1])["notices"]
+    return [(each["result"], each["answer"], each["attempts"] > 1) for notice in notices for each in notice["deliveries"]]
+
+
 def test_who_is_refused_stops_nobody_else(logboom, mail, certificate):
     mail.refuse = {"gone@example.org": "550 5.1.1 no such user", "full@example.org": "452 4.2.2 mailbox full"}
     daemon = started(logboom(sink(mail.server, certificate, "[gone@example.org, full@example.org, ops@example.org]")))
@@ -154,6 +161,11 @@ def test_who_is_refused_stops_nobody_else(logboom, mail, certificate):
     mail.refuse.pop("full@example.org")
     wait_for(lambda: len(mail.to("full@example.org")) == 2, 60, "the mailbox that was full")
     assert [read(raw)["subject"].split(":")[0] for raw in mail.to("full@example.org")] == ["Firing", "Resolved"]
+    outcomes = wait_for(lambda: (found := deliveries(daemon)) and len(found) == 6 and found, 30, "what became of each")
+    assert [outcome[:2] for outcome in sorted(outcomes)[:4]] == [("delivered", "SMTP 250 recipient 2")] * 2 + [
+        ("delivered", "SMTP 250 recipient 3")] * 2
+    assert ("delivered", "SMTP 250 recipient 2", True) in outcomes, "it was tried again"
+    assert all(result == "refused" and "550 5.1.1 no such user" in answer for result, answer, _ in sorted(outcomes)[4:])
     assert daemon.stop() == 0 and len(letters(daemon, "mail")) == 2
 
 

@@ -265,6 +265,10 @@ def test_alerts_are_cloudevents_and_a_topic_of_states(tmp_path, logboom, broker)
             for _ in range(3):
                 out.write(json.dumps({"timestamp": stamp, "message": "Failed password", "client_ip": ip}) + "\n")
     wait_for(lambda: daemon.metric("logboom_sink_records_total", sink="events") == 4, 120, "two alerts, and their ends")
+    outcomes = [each for notice in json.loads(daemon.get("/api/v1/alerts/history")[1])["notices"]
+                for each in notice["deliveries"]]
+    assert len(outcomes) == 4 and {each["result"] for each in outcomes} == {"delivered"}
+    assert all(re.fullmatch(r"partition \d+ offset \d+", each["answer"]) for each in outcomes), outcomes
     assert daemon.stop() == 0, daemon.log()
     assert not (daemon.dir / "data/dead-letters").exists()
 

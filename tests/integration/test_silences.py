@@ -181,7 +181,11 @@ def test_markers_are_kept_over_a_restart_and_asked_for_by_time_and_service(daemo
 
 
 def test_the_history_tells_what_was_told_and_to_whom(daemon):
-    notices = wait_for(lambda: curl(daemon, "/api/v1/alerts/history")[1]["notices"], what="notices")
+    def told():
+        notices = curl(daemon, "/api/v1/alerts/history")[1]["notices"]
+        return notices and all(notice["deliveries"] for notice in notices) and notices
+
+    notices = wait_for(told, what="notices, and what became of them")
     assert [(n["state"], n["severity"]) for n in notices[:2]] == [("firing", "low"), ("updated", "critical")]
     assert all(n["sinks"] == ["alerts"] for n in notices)
     mine = notices[0]["alert_id"]

@@ -1,8 +1,8 @@
 /*
  * prop_tail.c - random lives of a log: lines in pieces, renames, copies with
  * truncation, truncation alone, deletion and another file in its place (with
- * its inode, where the file system gives it), compression of old ones, a link
- * that is switched, pauses, kills with and without commits, reads that fail
+ * its inode, where the file system gives it), compression of old ones, read
+ * or half read, a link that is switched, pauses, kills with and without commits, reads that fail
  * or stop early; against a model that says which lines each generation of the
  * log had. Every consumer must have every line once, and those of one
  * generation in order. LB_RUNS says how many lives.
@@ -17,8 +17,11 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <zlib.h>
+#include <zstd.h>
 
-enum { RUNS = 100, STEPS = 80, GENERATIONS_MAX = 64, LINE_MAX_BYTES = 10000, FAULTS_PER_100 = 3 };
+enum { RUNS = 100, STEPS = 80, GENERATIONS_MAX = 64, LINE_MAX_BYTES = 10000, FAULTS_PER_100 = 3, MORE_LINES = 60 };
+enum { COMPRESSED_MAX = 2 * 1024 * 1024 };
 
 /* --- calls that fail -------------------------------------------------------------- */
 
@@ -80,6 +83,29 @@ int open(const char *path, int flags, ...)
         return -1;
     }
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+/* The model's own, which never fails. */
+static int open_well(const char *path, int flags)
+{
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0644);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static int gzip(const char *text, size_t len, char *out, uLongf *size)
+{
+    z_stream stream = {
+        .next_in = (Bytef *)text, .avail_in = (uInt)len, .next_out = (Bytef *)out, .avail_out = (uInt)*size
+    };
+
+    if (deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return -1;
+    int result = deflate(&stream, Z_FINISH);
+    *size = stream.total_out;
+    deflateEnd(&stream);
+    return result == Z_STREAM_END ? 0 : -1;
 }
 
 /* A kill leaves what the kernel has; and thousands of lives are to be lived. */
@@ -354,17 +380,59 @@ static void delete_old(struct model *model)
     generation->deleted = true;
 }
 
+/* As gzip and zstd do it: the packed one beside it first, with all of it; then the plain one goes. */
+static void compress_file(struct model *model, struct generation *generation)
+{
+    static char text[COMPRESSED_MAX];
+    static char packed[COMPRESSED_MAX + COMPRESSED_MAX / 8];
+    bool zstd = below(model, 2) == 0;
+    uLongf size = sizeof(packed);
+    char name[80];
+
+    int from = open_well(world_path(&model->world, generation->name), O_RDONLY);
+    long len = syscall(SYS_read, from, text, sizeof(text));
+    assert_in_range(len, 1, sizeof(text) - 1);
+    close(from);
+    if (zstd)
+        size = ZSTD_compress(packed, sizeof(packed), text, (size_t)len, 1);
+    else
+        assert_int_equal(gzip(text, (size_t)len, packed, &size), 0);
+    snprintf(name, sizeof(name), "%s.%s", generation->name, zstd ? "zst" : "gz");
+    int to = open_well(world_path(&model->world, name), O_WRONLY | O_CREAT | O_TRUNC);
+    assert_int_equal(write(to, packed, size), size);
+    close(to);
+    assert_int_equal(unlink(world_path(&model->world, generation->name)), 0);
+    generation->deleted = true;
+}
+
 static void compress_old(struct model *model)
 {
     struct generation *generation = &model->generations[below(model, model->count)];
-    char name[80];
 
-    if (generation == newest(model) || !may_remove(model, generation))
+    if (generation != newest(model) && may_remove(model, generation))
+        compress_file(model, generation);
+}
+
+/* It is being read, and its name goes: the descriptor leads to the rest. Where opening may fail there may be none. */
+static void compress_half_read(struct model *model)
+{
+    struct generation *generation = &model->generations[below(model, model->count)];
+
+    if (failing || generation == newest(model) || generation->deleted || generation->lines == 0 || any_half(model))
         return;
-    snprintf(name, sizeof(name), "%s.gz", generation->name);
-    world_write(&model->world, name, "what no line of any log begins with\n");
-    assert_int_equal(unlink(world_path(&model->world, generation->name)), 0);
-    generation->deleted = true;
+    settle(model);
+    unsigned wanted = generation->lines + MORE_LINES;
+    while (generation->lines < wanted || generation->half)
+        write_lines(model, (unsigned)(generation - model->generations));
+    model->world.tail->scan_wanted = true;
+    model->world.tail->scan_after_ns = 0;
+    uint32_t before = lb_queue_depth(&model->world.queue);
+    for (unsigned i = 0; i < 20 && lb_queue_depth(&model->world.queue) == before; i++)
+        (void)lb_tail_turn(model->world.tail);
+    if (lb_queue_depth(&model->world.queue) == before)
+        return;
+    compress_file(model, generation);
+    settle(model); /* a kill before would lose what only the descriptor leads to */
 }
 
 static void truncate_newest(struct model *model)
@@ -414,7 +482,7 @@ static void rotate(struct model *model, char letter)
 
 static void step(struct model *model, unsigned at)
 {
-    static const char letters[] = "wwwwwwoorruuuuuccccdzTDCCkxKp";
+    static const char letters[] = "wwwwwwoorruuuuuccccdzZTDCCkxKp";
     char letter = letters[below(model, sizeof(letters) - 1)];
 
     model->history[at] = letter;
@@ -429,6 +497,7 @@ static void step(struct model *model, unsigned at)
     case 'c': commit(model); break;
     case 'd': delete_old(model); break;
     case 'z': compress_old(model); break;
+    case 'Z': compress_half_read(model); break;
     case 'T': truncate_newest(model); break;
     case 'D': replace_newest(model); break;
     case 'K': die_with_a_full_queue(model); break;
