@@ -315,18 +315,14 @@ static void correct_unread(struct container *self, const struct stat *status)
     self->backlog.unread[0] = live;
 }
 
-/* False: nothing can be said yet. */
-static bool measure(struct container *self, int64_t now)
+static void measure(struct container *self, const struct stat *status, int64_t now)
 {
     double seconds = (double)(now - self->seen_ns) / (double)LB_SECOND;
     double age = (double)(self->seen_ns - self->first_ns) / (double)LB_SECOND;
-    struct stat status;
 
-    if (self->backlog.limits.file_bytes == 0 || stat(self->live, &status) != 0)
-        return false;
-    correct_unread(self, &status);
+    correct_unread(self, status);
     if (self->first_ns != 0 && seconds > 0) {
-        double written = written_since(self, &status);
+        double written = written_since(self, status);
         double read = written - ((double)self->unread - (double)self->seen_unread);
 
         average(&self->backlog.written, written, seconds, age);
@@ -334,11 +330,23 @@ static bool measure(struct container *self, int64_t now)
     }
     if (self->first_ns == 0)
         self->first_ns = now;
-    self->inode = status.st_ino;
-    self->backlog.live_bytes = self->seen_bytes = (uint64_t)status.st_size;
+    self->inode = status->st_ino;
+    self->backlog.live_bytes = self->seen_bytes = (uint64_t)status->st_size;
     self->seen_unread = self->unread;
     self->seen_ns = now;
-    return now - self->first_ns >= MEASURE_SECONDS * LB_SECOND;
+}
+
+static int64_t left_of(struct container *self, int64_t now)
+{
+    struct stat status;
+
+    if (self->backlog.limits.file_bytes == 0)
+        return DOCKER_LEFT_MAX;
+    if (stat(self->live, &status) == 0) /* while it is rotated there is none for a moment, and the rates stay */
+        measure(self, &status, now);
+    if (self->first_ns == 0 || now - self->first_ns < MEASURE_SECONDS * LB_SECOND)
+        return DOCKER_LEFT_MAX; /* nothing can be said yet */
+    return docker_rotation_left(&self->backlog);
 }
 
 static void forget(struct docker_rotation *self, uint32_t i)
@@ -412,7 +420,7 @@ void docker_rotation_look(struct docker_rotation *self, const struct lb_tail *ta
     forget_read(self, now);
     for (uint32_t i = 0; i < self->count; i++) {
         struct container *container = &self->items[i];
-        int64_t left = measure(container, now) ? docker_rotation_left(&container->backlog) : DOCKER_LEFT_MAX;
+        int64_t left = left_of(container, now);
 
         if (left < least) {
             least = left;

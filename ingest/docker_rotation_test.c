@@ -162,6 +162,15 @@ static void tells_of_a_container_that_is_behind(void **state)
         lb_buffer_append_char(&out, '\0');
         assert_string_equal(out.ptr, reading ? "" : ",\"rotation_left_seconds\":49,\"rotation_container\":\"log\"");
         lb_buffer_free(&out);
+        if (!reading) { /* a look while it is rotated: renamed, and no other one made yet */
+            struct lb_tail_file file = { .path = (char *)world_path(&world, "log/c1-json.log.1"), .size = 11 * K };
+            struct lb_tail_file *files[] = { &file };
+            struct lb_tail tail = { .files = files, .file_count = 1 };
+
+            world_rename(&world, "log/c1-json.log", "log/c1-json.log.1");
+            docker_rotation_look(rotation, &tail, 12 * LB_SECOND);
+            assert_true(lb_metric_find("logboom_rotation_left_seconds", "source=\"test\"")->value < 60);
+        }
         docker_rotation_free(rotation);
         nftw(world.dir, world_remove, 8, FTW_DEPTH | FTW_PHYS);
     }
