@@ -355,12 +355,16 @@ static void leave(struct consumer *self)
     rd_kafka_queue_t *queue = rd_kafka_queue_new(self->handle);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(self->handle, queue);
     int64_t until = lb_clock_monotonic() + CLOSE_MS * LB_MILLISECOND;
+    bool ours = self->partitions != NULL;
 
     while (error == NULL && rd_kafka_consumer_closed(self->handle) == 0 && lb_clock_monotonic() < until) {
         rd_kafka_message_t *late = rd_kafka_consume_queue(queue, POLL_MS); /* and serves callbacks */
 
         if (late != NULL)
             rd_kafka_message_destroy(late);
+        if (ours && self->partitions == NULL) /* the last commit, which waits for its own answers, is over */
+            until = lb_clock_monotonic() + CLOSE_MS * LB_MILLISECOND;
+        ours = self->partitions != NULL;
     }
     rd_kafka_queue_destroy(queue);
     if (error == NULL && rd_kafka_consumer_closed(self->handle) == 0)

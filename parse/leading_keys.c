@@ -156,11 +156,13 @@ static inline bool same_folded(const char *a, const char *b, uint32_t len)
 /* "shopLogLevel", "inv_loglevel": an application's own name for it. */
 static bool ends_in_loglevel(struct lb_value key)
 {
-    static const char name[] = "loglevel";
-    enum { LENGTH = sizeof(name) - 1 };
+    enum { LENGTH = 8 };
+    const char *end;
 
-    return key.len > LENGTH && (key.ptr[key.len - 1] | 0x20) == 'l' &&
-           same_folded(key.ptr + key.len - LENGTH, name, LENGTH);
+    if (key.len <= LENGTH)
+        return false;
+    end = key.ptr + key.len - LENGTH;
+    return (end[LENGTH - 1] | 0x20) == 'l' && ((load8(end) ^ load8("loglevel")) & ~UINT64_C(0x2020202020202020)) == 0;
 }
 
 struct leading_key leading_key_of(struct lb_value key)

@@ -11,7 +11,7 @@ static void pairs_become_leading_keys_and_fields(void **unused)
     static const struct parser_case cases[] = {
         { "time=2026-03-01T10:00:00.5Z level=warn msg=\"disk \\\"a\\\" full\" service=db host=h1 pct=97 note=",
           "2026-03-01T10:00:00.500Z|warn|db|h1|disk \"a\" full|pct=97;note=;" },
-        { "ts=1772359200 lvl=eror err=\"eof\"", "2026-03-01T10:00:00Z|||||lvl=eror;err=eof;" },
+        { "ts=1772359200 lvl=eror err=\"eof\"", "2026-03-01T10:00:00Z|error||||err=eof;" },
         { "  a=1   b=2\t c=3  ", "|||||a=1;b=2;c=3;" },
         { "a=\"x\"b=2", "|||||a=x;b=2;" },
         { "a=\"\\x41\\a\" b=\"tab\\there\" c=\"\\u00e9\"", "|||||a=A\a;b=tab\there;c=\xc3\xa9;" },

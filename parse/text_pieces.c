@@ -113,6 +113,7 @@ static bool take_weblogic(struct text_header *self)
     within.text = time;
     if (!text_take_time(&within) || !text_take_level(&within, level))
         return false;
+    inside = rest; /* a line that was cut has no message in angles */
     while (cut_angle(&rest, &inside)) {
     }
     self->timed = self->leveled = true;

@@ -28,6 +28,8 @@ static void families_are_told(void **unused)
         { "####<Mar 1, 2026 10:00:00,123 AM UTC> <Notice> <Server> <h1> <adm> <main> <<Kernel>> <> <BEA-000365> <It "
           "runs.>",
           MS "|notice|adm|h1|It runs.|logger=Server;thread=main;" },
+        { "####<Mar 1, 2026 10:00:00,123 AM UTC> <Notice> <Server> <h1> <adm> <main> <<Ker",
+          MS "|notice|adm|h1|<<Ker|logger=Server;thread=main;" },
         /* the level first */
         { "INFO  [main] 2026-03-01 10:00:00,123 Daemon.java:650 - up",
           MS "|info|||up|thread=main;source_file=Daemon.java;"

@@ -34,6 +34,9 @@ static const char *const atoms[] = {
     "message contains \"\"",
     "message endswith \"y m\"",
     "message !~ \"fine\"",
+    "message contains \"of payments\"",
+    "message ~ \"(?i)the CONNECTION to \\d+\"",
+    "message contains \"ry 17\"",
 };
 
 static const char *const services[] = { NULL, "payments", "auth", "search", "mailer", "", "other" };
@@ -43,9 +46,16 @@ static const char *const more[] = {
     "\"status\":500", "\"status\":\"500\"",          "\"status\":\"ok\"",    "\"status\":404",
     "\"a\":1",        "\"http\":{\"kind\":\"get\"}", "\"host\":\"payments\""
 };
-static const char *const messages[] = {
-    "x refused", "REFUSED", "fine", "payments", "x\\tRefused By m\\u0065", "", "f"
-};
+static const char *const messages[] = { "x refused",
+                                        "REFUSED",
+                                        "fine",
+                                        "payments",
+                                        "x\\tRefused By m\\u0065",
+                                        "",
+                                        "f",
+                                        "the connection to 17 was refused by the host of payments",
+                                        "The Connection to 4 is closed, try 17",
+                                        "retry 17" };
 
 #define PICK(random, list) ((list)[lb_random(random) % (sizeof(list) / sizeof((list)[0]))])
 

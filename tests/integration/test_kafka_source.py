@@ -189,7 +189,7 @@ sinks:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Sink)
     server.bodies = []
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    wait_for(lambda: daemon.metric("logboom_kafka_source_messages_total") >= count, 120, "the rest")
+    wait_for(lambda: daemon.metric("logboom_kafka_source_messages_total") >= count, 300, "the rest")
     wait_for(lambda: len(messages(daemon)) == count, 60, "the archive")
     assert daemon.stop() == 0, daemon.log()
     server.shutdown()

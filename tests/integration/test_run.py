@@ -81,6 +81,7 @@ def test_a_log_line_cannot_make_an_option(begin, tmp_path):
     write(daemon, "--delete-all")
     wait_for(lambda: audit(daemon, "run_refused"), what="the refusal")
     assert not (tmp_path / "ran").exists()
+    wait_for(lambda: history(daemon), what="the notice of it")
     assert "option" in history(daemon)[0]["message"]
 
 
