@@ -134,11 +134,11 @@ static void settle_parts(struct lb_alert_engine *engine, const struct lb_batch *
         lb_alert_settle(owner);
 }
 
-/* By an earlier run, which saved that. */
-static bool was_applied(const struct lb_alert_engine *engine, const struct lb_batch *batch, const struct lb_feed *feed)
+/* By an earlier run, which saved that. Of a batch whose first record was not, none was. */
+static bool was_applied(const struct lb_alert_engine *engine, const struct lb_batch *batch, uint32_t record)
 {
     return engine->memory != NULL &&
-           lb_alert_memory_holds(engine->memory, batch->stream, batch->position + batch->records[feed->record].end);
+           lb_alert_memory_holds(engine->memory, batch->stream, batch->position + batch->records[record].end);
 }
 
 /*
@@ -194,14 +194,16 @@ static void begin_once(struct lb_alert_engine *engine)
 void lb_alert_engine_apply(struct lb_alert_engine *engine, const struct lb_batch *batch)
 {
     int64_t newest;
+    bool some_applied;
     bool moved;
 
     pthread_mutex_lock(&engine->state_lock);
     begin_once(engine);
     advance(engine, batch->arrival_ns);
     newest = newest_of(engine, batch);
+    some_applied = batch->record_count > 0 && was_applied(engine, batch, 0);
     for (uint32_t i = 0; i < batch->feed_count; i++) {
-        if (!was_applied(engine, batch, &batch->feeds[i]))
+        if (!some_applied || !was_applied(engine, batch, batch->feeds[i].record))
             apply_feed(engine, batch, &batch->feeds[i]);
         settle_parts(engine, batch, i);
     }

@@ -91,10 +91,11 @@ void lb_runner_tell(struct lb_alert_runner *runner, struct lb_alert_key *key, in
  */
 void lb_runner_tell_occurrence(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t at, uint32_t sequence)
 {
-    bool late = runner->now - at > runner->max_age_ns;
+    bool late;
 
     if (!runner->rule->each || key->state.severity == LB_ALERT_QUIET || key->sequence != sequence)
         return;
+    late = runner->now - at > runner->max_age_ns;
     (void)runner->report(
         runner->context,
         &(struct lb_alert_report){
@@ -218,24 +219,32 @@ static bool next_segment(struct lb_alert_runner *runner, struct lb_alert_key *ke
     return lb_alert_window_next(&key->window, &runner->shape, limit, segment);
 }
 
-/* Nothing entered or left since the last verdict, which was that all is well, and nothing does so up to `limit`. */
-static bool goes_on_quiet(const struct lb_alert_runner *runner, const struct lb_alert_key *key, int64_t limit)
+/* Nothing enters or leaves up to `limit`: all of it is one segment, which is judged unless it was, and all is well. */
+static void walk_still(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t limit)
 {
-    const struct lb_alert_totals *totals = &key->window.cursor.totals;
+    struct lb_alert_cursor *cursor = &key->window.cursor;
+    struct lb_alert_segment segment = { cursor->end + 1, limit, cursor->totals, 0 };
+    bool judged = cursor->totals.count == key->totals.count && cursor->totals.sum == key->totals.sum;
 
-    return limit < key->wake && key->mask == 0 && key->state.severity == LB_ALERT_QUIET && key->parts == NULL &&
-           runner->rule->zone == NULL && totals->count == key->totals.count && totals->sum == key->totals.sum &&
-           lb_alert_window_still(&key->window, &runner->shape, limit);
+    cursor->end = limit;
+    if (judged && key->mask == 0 && key->state.severity == LB_ALERT_QUIET && limit < key->wake) {
+        key->judged_until = key->judged ? limit : key->judged_until;
+        advance(runner, key, limit);
+        return;
+    }
+    segment.value = lb_alert_window_value(&key->window, &runner->shape);
+    judge(runner, key, &segment);
 }
 
 void lb_runner_walk(struct lb_alert_runner *runner, struct lb_alert_key *key, int64_t limit)
 {
+    bool plain = key->parts == NULL && runner->rule->zone == NULL;
     struct lb_alert_segment segment;
 
-    if (limit > key->window.cursor.end && goes_on_quiet(runner, key, limit)) {
-        key->window.cursor.end = limit;
-        key->judged_until = key->judged ? limit : key->judged_until;
-        advance(runner, key, limit);
+    if (limit <= key->window.cursor.end)
+        return;
+    if (plain && lb_alert_window_still(&key->window, &runner->shape, limit)) {
+        walk_still(runner, key, limit);
         return;
     }
     while (next_segment(runner, key, limit, &segment))

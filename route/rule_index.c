@@ -326,7 +326,7 @@ static void let_in(const struct lb_rule_index *index, uint64_t *live, const uint
 }
 
 /* The four pairs that begin at every other one of eight bytes, each in 16 bits (little-endian). */
-static uint64_t four_pairs(const char *at)
+static inline uint64_t four_pairs(const char *at)
 {
     uint64_t eight;
 
@@ -334,7 +334,7 @@ static uint64_t four_pairs(const char *at)
     return (eight & UINT64_C(0x001f001f001f001f)) | (eight >> 3 & UINT64_C(0x03e003e003e003e0));
 }
 
-static uint64_t found_by(const uint64_t *needles, uint64_t pairs)
+static inline uint64_t found_by(const uint64_t *needles, uint64_t pairs)
 {
     return needles[pairs & 0xffff] | needles[pairs >> 16 & 0xffff] | needles[pairs >> 32 & 0xffff] |
            needles[pairs >> 48];
