@@ -127,6 +127,10 @@ static size_t zone_end(struct lb_str text, size_t at)
     }
     while (len < text.len && cut_is_letter(text.ptr[len]))
         len++;
+    if (len + 1 < text.len && text.ptr[len] == '/' && cut_is_letter(text.ptr[len + 1])) { /* "Europe/Berlin" */
+        while (len < text.len && !cut_is_space(text.ptr[len]) && text.ptr[len] != ']')
+            len++;
+    }
     return len;
 }
 

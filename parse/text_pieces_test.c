@@ -68,6 +68,7 @@ static void families_are_told(void **unused)
         { "2026-03-01T10:00:00.123Z  INFO app::net: up", MS "|info|||up|logger=app::net;" },
         /* PHP says its level in the message */
         { "[01-Mar-2026 10:00:00 UTC] PHP Fatal error:  Uncaught x", T "|error|||PHP Fatal error:  Uncaught x|" },
+        { "[01-Mar-2026 11:00:00 Europe/Berlin] PHP Warning:  x in a.php", T "|warn|||PHP Warning:  x in a.php|" },
         { "[01-Mar-2026 10:00:00 UTC] PHP is here", T "||||PHP is here|" },
         { "Mar 1, 2026 10:00:00 AM org.a.Shop open\nSEVERE: no door\n\tat x",
           T "|error|||no door\n\tat x|logger=org.a.Shop;function=open;" },

@@ -4,7 +4,7 @@
  * Both read a date, a clock and a zone in the orders that occur. Where day and month are both numbers below 13 the
  * month is taken to be first, as in the formats that print it so; `%d/%m/%Y` has to be said by a format.
  */
-#include "time_parts.h"
+#include "time_place.h"
 
 static bool read_year(struct time_cursor *cursor, struct time_parts *parts)
 {
@@ -231,12 +231,22 @@ static bool read_half_of_day(struct time_cursor *at, struct time_parts *parts)
     return true;
 }
 
+/* "Europe/Berlin", unless an offset has said it all. */
+static bool read_place(struct time_cursor *at, const struct time_parts *parts, const struct time_zone **place)
+{
+    if (parts->zoned || *place != NULL)
+        return false;
+    *place = time_read_place(at);
+    return *place != NULL;
+}
+
 /* Zone, half of the day and year behind the clock, in any order, each at most once. */
-static bool read_tail(struct time_cursor *at, struct time_parts *parts)
+static bool read_tail(struct time_cursor *at, struct time_parts *parts, const struct time_zone **place)
 {
     for (int i = 0; i < 4 && at->ptr < at->end; i++) {
         time_skip_blanks(at);
-        if (read_half_of_day(at, parts) || time_read_offset(at, parts) || time_read_zone_name(at, parts))
+        if (read_half_of_day(at, parts) || time_read_offset(at, parts) || time_read_zone_name(at, parts) ||
+            read_place(at, parts, place))
             continue;
         if (parts->year != 0 || !read_year(at, parts))
             return false;
@@ -262,6 +272,7 @@ static bool guess_civil(struct lb_str text, int64_t now_ns, int64_t *time_ns, bo
 {
     struct time_cursor at = time_cursor_of(text);
     struct time_parts parts = { 0 };
+    const struct time_zone *place = NULL;
 
     if (time_read_weekday(&at)) {
         time_take(&at, ',');
@@ -270,10 +281,12 @@ static bool guess_civil(struct lb_str text, int64_t now_ns, int64_t *time_ns, bo
     if (!read_date(&at, &parts))
         return false;
     skip_between(&at);
-    if (!read_time(&at, &parts) || !read_tail(&at, &parts))
+    if (!read_time(&at, &parts) || !read_tail(&at, &parts, &place) || !time_from_parts(&parts, now_ns, time_ns))
         return false;
-    *zoned = parts.zoned;
-    return time_from_parts(&parts, now_ns, time_ns);
+    *zoned = parts.zoned || place != NULL;
+    if (place != NULL && !parts.zoned)
+        *time_ns = time_zone_to_utc(place, (*time_ns - parts.nanos) / 1000000000) * 1000000000 + parts.nanos;
+    return true;
 }
 
 /* Behind "2006-01-02T15:04:05" only a zone has anything but digits and the point of the fraction. */
