@@ -1,8 +1,9 @@
 /*
  * text_header.h - what an application writes in front of its message, while it is taken apart.
  *
- * The pieces that many layouts share are in parser_text.c; those that one family of programs writes are in
- * text_pieces.c. Each function takes its piece from the front of `self->text`, or is false and leaves it.
+ * The pieces that many layouts share are in parser_text.c, their times in text_time.c; those that one family of
+ * programs writes are in text_pieces.c. Each function takes its piece from the front of `self->text`, or is false and
+ * leaves it.
  */
 #ifndef TEXT_HEADER_H
 #define TEXT_HEADER_H
@@ -30,8 +31,6 @@ struct text_header {
 /* The word is a level, and none was there before. */
 bool text_take_level(struct text_header *self, struct lb_str word);
 
-bool text_take_time(struct text_header *self);
-
 /* "INFO", not "Info". */
 bool text_is_loud_level(struct lb_str word);
 
@@ -41,6 +40,14 @@ bool text_is_name(struct lb_str word);
 void text_take_thread(struct text_header *self, struct lb_str name);
 void text_take_logger(struct text_header *self, struct lb_str name);
 void text_take_pid(struct text_header *self, struct lb_str digits);
+
+/* --- of text_time.c ------------------------------------------------------------------ */
+
+/* A time of any usual form, with its zone; one without a day becomes a field. */
+bool text_take_time(struct text_header *self);
+
+/* "1772359200.123456 ": seconds since 1970 with a fraction. */
+bool text_take_epoch(struct text_header *self);
 
 /* --- of text_pieces.c ---------------------------------------------------------------- */
 
