@@ -6,24 +6,21 @@
  * the time at which it will have been read; the first that is too late says how long is left.
  */
 #include "docker_rotation.h"
+#include "docker_config.h"
 
 #include "lb_alloc.h"
 #include "lb_json.h"
 #include "lb_log.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 enum {
     CONTAINERS_MAX = 1024, /* that are behind at once; of further ones nothing is said */
-    CONFIG_BYTES_MAX = 4 * 1024 * 1024,
     MEMBERS_MAX = 128,
     ID_BYTES = 72,        /* 64 digits, and their end */
     MEASURE_SECONDS = 5,  /* rates of less say nothing */
@@ -123,36 +120,15 @@ bool docker_limits_read(struct lb_str text, struct docker_limits *limits)
     return true;
 }
 
-static bool read_file(const char *live, const char *name, struct lb_buffer *text)
-{
-    const char *slash = strrchr(live, '/');
-    char path[PATH_MAX];
-    struct stat status;
-
-    lb_buffer_reset(text);
-    if (slash == NULL || snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - live), live, name) >= PATH_MAX)
-        return false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return false;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && lb_buffer_reserve(text, (size_t)status.st_size)) {
-        ssize_t got = pread(fd, text->ptr, (size_t)status.st_size, 0);
-
-        text->len = got > 0 ? (size_t)got : 0;
-    }
-    close(fd);
-    return text->len > 0;
-}
-
 static void find_limits(const char *live, struct docker_limits *limits)
 {
     static const char *const names[] = { "hostconfig.json", "config.v2.json" };
     struct lb_buffer text;
     bool found = false;
 
-    lb_buffer_init(&text, CONFIG_BYTES_MAX);
+    lb_buffer_init(&text, DOCKER_CONFIG_BYTES_MAX);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !found; i++)
-        found = read_file(live, names[i], &text) && docker_limits_read(lb_buffer_str(&text), limits);
+        found = docker_config_read(live, names[i], &text) && docker_limits_read(lb_buffer_str(&text), limits);
     lb_buffer_free(&text);
 }
 

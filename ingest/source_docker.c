@@ -10,6 +10,7 @@
  * name of its directory. They are read once, when the stream is opened.
  */
 #include "container_lines.h"
+#include "docker_config.h"
 #include "docker_rotation.h"
 
 #include "lb_alloc.h"
@@ -17,13 +18,10 @@
 #include "lb_log.h"
 #include "lb_scan.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum {
-    CONFIG_BYTES_MAX = 4 * 1024 * 1024,
     MEMBERS_MAX = 128, /* Docker writes about 40 */
     TAIL_WINDOW = 128, /* `","stream":"stdout","time":"…"}` fits */
     FACTS_BYTES_MAX = 16 * 1024,
@@ -126,27 +124,6 @@ struct facts {
     struct lb_str image;
     struct lb_str service; /* of compose */
 };
-
-/* The file beside the log, in `text`; false if there is none that can be read. */
-static bool read_config(const char *path, struct lb_buffer *text)
-{
-    char config[PATH_MAX];
-    struct stat status;
-    const char *slash = strrchr(path, '/');
-
-    if (slash == NULL || snprintf(config, sizeof(config), "%.*s/config.v2.json", (int)(slash - path), path) >= PATH_MAX)
-        return false;
-    int fd = open(config, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return false;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && lb_buffer_reserve(text, (size_t)status.st_size)) {
-        ssize_t got = pread(fd, text->ptr, (size_t)status.st_size, 0);
-
-        text->len = got > 0 ? (size_t)got : 0;
-    }
-    close(fd);
-    return text->len > 0;
-}
 
 /* In its place: unescaping only shortens. */
 static struct lb_str plain(struct lb_value value)
@@ -257,8 +234,8 @@ static void describe(struct lb_stream *stream, const char *path)
     struct facts facts = { .id = container_id(path) };
     struct lb_buffer text;
 
-    lb_buffer_init(&text, CONFIG_BYTES_MAX);
-    if (read_config(path, &text))
+    lb_buffer_init(&text, DOCKER_CONFIG_BYTES_MAX);
+    if (docker_config_read(path, "config.v2.json", &text))
         read_facts(lb_buffer_str(&text), &facts);
     set_facts(stream, &facts);
     lb_buffer_free(&text);
