@@ -21,15 +21,47 @@ static double gamma_of(void)
     return (1 + accuracy) / (1 - accuracy);
 }
 
+static const double inverse_log_gamma = 49.998333249994; /* 1 / ln(1.01 / 0.99) */
+
+/*
+ * log_gamma, wrong by less than 0.0006: the exponent, and for the rest of the logarithm to base 2 the polynomial that
+ * is right at six Chebyshev nodes.
+ */
+static double near_log_gamma(double magnitude)
+{
+    const uint64_t fraction = (UINT64_C(1) << 52) - 1;
+    uint64_t bits;
+    double x;
+
+    memcpy(&bits, &magnitude, sizeof(bits));
+    int exponent = (int)(bits >> 52) - 1023;
+    bits = (bits & fraction) | UINT64_C(1023) << 52;
+    memcpy(&x, &bits, sizeof(x));
+    x = 2 * x - 3; /* [1, 2) to [-1, 1) */
+    x = 0.5849507627495906 +
+        x * (0.4809017168331547 +
+             x * (-0.0799394276829052 + x * (0.0177506854997731 + x * (-0.0049985131318769 + x * 0.0013439049309969))));
+    return (exponent + x) * inverse_log_gamma * 0.6931471805599453; /* ln 2 */
+}
+
+/* Where the bins meet the exact logarithm decides. */
+static double bin_number(double magnitude)
+{
+    static const double doubt = 0.001;
+    double near = near_log_gamma(magnitude);
+    double number = ceil(near);
+
+    return number - near < doubt || number - near > 1 - doubt ? ceil(log(magnitude) * inverse_log_gamma) : number;
+}
+
 struct lb_alert_bin lb_alert_sketch_bin(double value)
 {
-    static const double inverse_log_gamma = 49.998333249994; /* 1 / ln(1.01 / 0.99) */
     struct lb_alert_bin bin = { .sign = (value > 0) - (value < 0) };
     double number;
 
     if (bin.sign == 0)
         return bin;
-    number = ceil(log(fabs(value)) * inverse_log_gamma);
+    number = bin_number(fabs(value));
     if (number < BIN_MIN)
         number = BIN_MIN;
     bin.number = number > BIN_MAX ? BIN_MAX : (int32_t)number;

@@ -85,12 +85,33 @@ static void is_right_within_one_percent(void **unused)
     lb_alert_sketch_free(&sketch);
 }
 
+/* The short way finds the bin that the logarithm says, at the edges of bins too. */
+static void bins_are_those_of_the_logarithm(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < 400000; i++) {
+        double value = exp((double)rand() / RAND_MAX * 50 - 22);
+        double edge = pow(1.01 / 0.99, rand() % 2000 - 900);
+        double values[] = { value, edge, nextafter(edge, 0), nextafter(edge, 1e300) };
+
+        for (size_t k = 0; k < sizeof(values) / sizeof(values[0]); k++) {
+            double expected = fmin(fmax(ceil(log(values[k]) * inverse_log_gamma), BIN_MIN), BIN_MAX);
+
+            assert_true(lb_alert_sketch_bin(values[k]).number == (int32_t)expected);
+        }
+    }
+    assert_int_equal(lb_alert_sketch_bin(5e-324).number, BIN_MIN);
+    assert_int_equal(lb_alert_sketch_bin(-1e300).number, BIN_MAX);
+    assert_int_equal(lb_alert_sketch_bin(-1e300).sign, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(positive_values),
         cmocka_unit_test(values_of_any_sign),
         cmocka_unit_test(is_right_within_one_percent),
+        cmocka_unit_test(bins_are_those_of_the_logarithm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
