@@ -403,7 +403,7 @@ int lb_daemon_wait(struct lb_daemon *daemon)
             "daemon",
             "stopped with undelivered records; they are kept for the next start where the source can be read again");
     else
-        LB_INFO("daemon", "stopped, everything is delivered or in a spool");
+        LB_INFO("daemon", "stopped, everything is delivered, in a spool, or in the intake of its source");
     end_guard(daemon);
     return all ? 0 : 1;
 }

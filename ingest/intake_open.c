@@ -182,6 +182,19 @@ enum lb_err lb_intake_start(struct lb_intake *self, bool later)
 
 /* --- the end --------------------------------------------------------------------------- */
 
+/* What was behind is on disk, and safe: but nobody should look for it in the archives before the next start. */
+static void tell_what_waits(const struct lb_intake *self)
+{
+    if (self->journal == NULL)
+        return;
+    uint64_t bytes =
+        self->stream != NULL ? lb_journal_end(self->journal) - self->passed : lb_journal_bytes(self->journal);
+
+    if (bytes > 0)
+        LB_INFO(MODULE, "what was not read back yet waits for the next start source=" LB_STR_FMT " bytes=%" PRIu64,
+                LB_STR_ARG(self->source->section.name), bytes);
+}
+
 void lb_intake_finish(struct lb_intake *self)
 {
     if (self->finished)
@@ -193,6 +206,7 @@ void lb_intake_finish(struct lb_intake *self)
         pthread_cond_signal(&self->work);
         pthread_mutex_unlock(&self->lock);
         pthread_join(self->thread, NULL);
+        tell_what_waits(self);
     }
     intake_let_pass(self, &self->list); /* of one that was never started */
     lb_share_on_credit(self->options.read_share, NULL, NULL);

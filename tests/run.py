@@ -44,7 +44,7 @@ def slow_first(job):
 
 
 def run_unit(build, source):
-    """Returns (passed, failed, skipped) of one test program; a crash or a hang is one more failure."""
+    """Returns (passed, failed, skipped) of one test program, and what it said; a crash or a hang is one more failure."""
     program = ROOT / "build" / build / source.relative_to(ROOT).with_suffix("")
     environment = {**os.environ, **OPTIONS.get(build, {}), "CMOCKA_MESSAGE_OUTPUT": "stdout"}
     begin = time.monotonic()
@@ -68,7 +68,8 @@ def run_unit(build, source):
         text += output[:6000] + "\n" + output[6000:][-3000:] + "\n"
     sys.stdout.write(text)  # in one piece, for others write too
     sys.stdout.flush()
-    return passed, failed, skipped
+    said = [line for line in output.splitlines() if re.search(r"ERROR|FAILED|runtime error|WARNING: Thread|no end", line)]
+    return (passed, failed, skipped), " | ".join(said)[:700]
 
 
 def run_units(builds, only):
@@ -76,8 +77,14 @@ def run_units(builds, only):
     jobs = sorted(((build, source) for build in builds for source in sources() if only in str(source)), key=slow_first)
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         results = list(pool.map(lambda job: run_unit(*job), jobs))
-    failures = [f"{build} {source.relative_to(ROOT)}" for (build, source), result in zip(jobs, results) if result[1]]
-    return results, failures
+    failures = [f"{build} {source.relative_to(ROOT)} {said}" for (build, source), (result, said) in zip(jobs, results) if result[1]]
+    return [result for result, _ in results], failures
+
+
+def why(problem):
+    """Of a failure in pytest's report: what it says, and the line of the test."""
+    place = re.findall(r"^\S+\.py:\d+", problem.text or "", re.M)
+    return f"({place[-1] if place else '?'}) " + " | ".join((problem.get("message") or "").splitlines())[:700]
 
 
 class Integration:
@@ -118,8 +125,8 @@ class Integration:
         suite = xml.parse(self.report).getroot().find("testsuite")
         total, errors, failures, skipped = (int(suite.get(key)) for key in ("tests", "errors", "failures", "skipped"))
         failed = errors + failures
-        names = [f"{case.get('classname')}::{case.get('name')}" for case in suite.iter("testcase")
-                 if case.find("failure") is not None or case.find("error") is not None]
+        names = [f"{case.get('classname')}::{case.get('name')} {why(problem)}" for case in suite.iter("testcase")
+                 for problem in [*case.iter("failure"), *case.iter("error")][:1]]
         if failed == 0 and self.process.returncode not in (0, 5):
             return (total - skipped, 1, skipped), [f"tests/integration: pytest ended with {self.process.returncode}"]
         return (total - failed - skipped, failed, skipped), names
