@@ -264,6 +264,7 @@ def test_a_damaged_byte_costs_that_entry_only(logboom):
         segment.write(bytes([byte[0] ^ 1]))
     world.daemon.start().ready()
     wait_for(lambda: world.daemon.metric("logboom_intake_damaged_total") == 1, what="counted")
+    world.catch_up()
     assert world.daemon.stop() == 0
     messages = world.archived()
     assert len(messages) == len(set(messages))
@@ -290,6 +291,7 @@ def test_full_it_waits_says_so_and_goes_on(logboom):
     assert expected, "the peer still waits"
     wait_for(lambda: world.daemon.metric("logboom_syslog_messages_total") == 60000, 120, what="all taken in")
     wait_for(lambda: world.source()["state"] == "ok", 60, what="an ok source")
+    wait_for(lambda: world.daemon.metric("logboom_sink_records_total") == 60000, 120, what="all archived")
     assert world.daemon.stop() == 0
     messages = [message.split(" end")[0] for message in world.archived()]
     assert messages == expected["sent"]
