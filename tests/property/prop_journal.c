@@ -39,7 +39,7 @@ struct model {
     uint64_t random;
 };
 
-static char dir[] = "/tmp/prop_journal.XXXXXX";
+static char dir[64];
 
 static unsigned below(struct model *model, unsigned bound)
 {
@@ -244,14 +244,16 @@ static void step(struct model *model)
 static void holds_what_it_was_given(void **state)
 {
     static struct model model;
-    char command[64];
+    char command[80];
 
     (void)state;
     for (unsigned run = 0; run < RUNS; run++) {
         memset(&model, 0, sizeof(model));
         model.random = lb_seed() + run * 7919 + 1;
         model.options.segment_bytes = 500 + below(&model, 4000);
-        assert_non_null(mkdtemp(strcpy(dir + strlen(dir) - 6, "XXXXXX") - (strlen(dir) - 6)));
+        /* It syncs thousands of times, and what a sync does to a disk is not the question here. */
+        snprintf(dir, sizeof(dir), "%s/prop_journal.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+        assert_non_null(mkdtemp(dir));
         open_model(&model);
         for (unsigned i = 0; i < STEPS; i++)
             step(&model);
