@@ -43,14 +43,6 @@ static void set_bit(uint64_t *words, uint32_t bit)
 
 /* --- what a rule asks for --------------------------------------------------- */
 
-/* The test behind `test` if that must hold; LB_EXPR_ACCEPT or more: none. */
-static uint16_t behind(const struct lb_expr_test *test)
-{
-    if (test->when_false == LB_EXPR_REJECT)
-        return test->when_true;
-    return test->when_true == LB_EXPR_REJECT ? test->when_false : LB_EXPR_REJECT;
-}
-
 static bool is_gate(const struct lb_expr_test *test)
 {
     return test->op == LB_EXPR_OP_EQUAL && !test->negated && !test->numbers && test->when_false == LB_EXPR_REJECT;
@@ -61,7 +53,7 @@ static const struct lb_expr_test *gate_of(const struct lb_expr *where)
     uint16_t at = where != NULL ? where->entry : LB_EXPR_REJECT;
 
     while (at < LB_EXPR_REJECT && !is_gate(&where->tests[at]))
-        at = behind(&where->tests[at]);
+        at = lb_expr_behind(&where->tests[at]);
     return at < LB_EXPR_REJECT ? &where->tests[at] : NULL;
 }
 
@@ -88,7 +80,7 @@ static struct lb_str needle_of(const struct lb_expr *where, const struct lb_expr
             longest = needle;
             *owner = test;
         }
-        at = behind(test);
+        at = lb_expr_behind(test);
     }
     return longest;
 }
@@ -107,7 +99,7 @@ static unsigned levels_of(const struct lb_expr *where)
             levels &= holds;
         else if (test->op == LB_EXPR_OP_LEVEL && test->when_true == LB_EXPR_REJECT)
             levels &= ~holds;
-        at = behind(test);
+        at = lb_expr_behind(test);
     }
     return levels;
 }
@@ -296,7 +288,7 @@ bool lb_rule_index_init(struct lb_rule_index *index, const struct lb_alerting *a
         if (!add_rule(index, &alerting->rules[i], i))
             return false;
     note_pairs(index);
-    return true;
+    return lb_rule_numbers_init(&index->numbers, alerting);
 }
 
 void lb_rule_index_free(struct lb_rule_index *index)
@@ -306,6 +298,7 @@ void lb_rule_index_free(struct lb_rule_index *index)
             lb_free(index->gates[i].table[k].rules);
         lb_free(index->gates[i].table);
     }
+    lb_rule_numbers_free(&index->numbers);
     lb_free(index->gates);
     lb_free(index->needles);
     lb_free(index->pairs);
@@ -404,4 +397,5 @@ void lb_rule_index_ask(const struct lb_rule_index *index, const struct lb_record
         ask_message(index, record, scratch, live);
     for (uint32_t word = 0; word < index->words; word++)
         live[word] &= allowed[word];
+    lb_rule_numbers_ask(&index->numbers, record, scratch, live);
 }
