@@ -296,6 +296,17 @@ static void looks_at_nothing_of_other_numbers(void **state)
     assert_int_equal(live_of("size > # or size == 1", "{\"size\":10}"), RULES);
 }
 
+static void tells_rules_of_one_service_apart(void **state)
+{
+    const char *record = "{\"service\":\"shop\",\"event\":\"e7\",\"kind\":\"paid\"}";
+
+    (void)state;
+    assert_int_equal(live_of("service == shop and event == e#", record), 1);
+    assert_int_equal(live_of("kind in (paid, sold) and service == shop and event in (e#, x)", record), 1);
+    assert_int_equal(live_of("service == shop and event == e#", "{\"service\":\"shop\"}"), 0);
+    assert_int_equal(live_of("service == shop and (event == e# or kind == paid)", record), RULES);
+}
+
 static void survives_every_failing_allocation(void **state)
 {
     uint64_t random = lb_seed();
@@ -316,9 +327,8 @@ static void survives_every_failing_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(leaves_out_no_rule_that_matches),
-        cmocka_unit_test(looks_at_nothing_of_other_services),
-        cmocka_unit_test(looks_at_nothing_of_other_numbers),
+        cmocka_unit_test(leaves_out_no_rule_that_matches),   cmocka_unit_test(looks_at_nothing_of_other_services),
+        cmocka_unit_test(looks_at_nothing_of_other_numbers), cmocka_unit_test(tells_rules_of_one_service_apart),
         cmocka_unit_test(survives_every_failing_allocation),
     };
 

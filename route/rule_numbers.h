@@ -19,11 +19,11 @@ struct lb_rule_numbers {
 };
 
 /* False: out of memory. */
-bool lb_rule_numbers_init(struct lb_rule_numbers *numbers, const struct lb_alerting *alerting);
-void lb_rule_numbers_free(struct lb_rule_numbers *numbers);
+bool lb_rule_numbers_init(struct lb_rule_numbers *self, const struct lb_alerting *alerting);
+void lb_rule_numbers_free(struct lb_rule_numbers *self);
 
 /* Clears in the `words` words of `live` rules whose `where` cannot hold. */
-void lb_rule_numbers_ask(const struct lb_rule_numbers *numbers, const struct lb_record *record,
-                         struct lb_scratch *scratch, uint64_t *live);
+void lb_rule_numbers_ask(const struct lb_rule_numbers *self, const struct lb_record *record, struct lb_scratch *scratch,
+                         uint64_t *live);
 
 #endif
