@@ -161,9 +161,11 @@ static bool left_open(struct lb_str text)
 static void note_comment(struct builder *self, const yaml_event_t *event, struct lb_node *node)
 {
     const char *ptr = source_at(self, event->end_mark);
-    size_t spaces = strspn(ptr, " \t");
     struct lb_place place = place_of(self, event->end_mark);
+    size_t spaces = 0;
 
+    while (ptr[spaces] == ' ' || ptr[spaces] == '\t') /* strspn() of ASan looks at all that follows, for each value */
+        spaces++;
     if (spaces == 0 || ptr[spaces] != '#')
         return;
     node->cut = true;
