@@ -761,6 +761,32 @@ static void a_missing_topic_of_letters_is_told_and_noticed_when_it_is_mended(voi
     close_bench(&bench);
 }
 
+/* Whether the topic is there again only the brokers can say. */
+static void a_topic_is_not_taken_for_mended_while_nobody_answers(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    make_bench(&bench, NULL);
+    open_bus(&bench);
+    push(&bench, 5);
+    drain_within(&bench, 60 * LB_SECOND);
+    assert_int_equal(mark(&bench), 5);
+    struct kafka_topic *topic = kafka_topics_find(&bench.self->topics, bench.self->producer, LB_STR("logs.cart"));
+    kafka_topic_trouble(bench.sink, topic, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, lb_clock_monotonic());
+    rd_kafka_mock_broker_set_down(bench.cluster, 1);
+    rd_kafka_mock_broker_set_down(bench.cluster, 2);
+    topic->retry_at = 0;
+    tick(bench.sink, lb_clock_monotonic());
+    assert_int_equal(bench.self->topics.stuck, 1);
+    assert_true(bench.self->failing);
+    assert_true(topic->retry_at > 0); /* asked again later, not at each tick */
+    rd_kafka_mock_broker_set_up(bench.cluster, 1);
+    rd_kafka_mock_broker_set_up(bench.cluster, 2);
+    tick_until_fine(&bench);
+    close_bench(&bench);
+}
+
 /* Neither topic nor file takes it: its record waits until one of them does. */
 static void a_letter_that_nobody_takes_waits(void **state)
 {
@@ -1090,6 +1116,7 @@ int main(void)
         cmocka_unit_test(a_letter_that_its_topic_refuses_is_in_the_file),
         cmocka_unit_test(what_is_too_large_for_both_is_in_the_file),
         cmocka_unit_test(a_missing_topic_of_letters_is_told_and_noticed_when_it_is_mended),
+        cmocka_unit_test(a_topic_is_not_taken_for_mended_while_nobody_answers),
         cmocka_unit_test(a_letter_that_nobody_takes_waits),
         cmocka_unit_test(the_topics_are_bounded),
         cmocka_unit_test(a_full_queue_goes_on_where_it_stopped),
