@@ -269,8 +269,7 @@ static bool move_first(struct lb_sink *sink, struct kafka_topic *topic, int64_t 
 
 enum presence { TOPIC_THERE, TOPIC_FAULTY, TOPIC_UNTOLD };
 
-/* Asks the brokers whether the topic is there now; librdkafka learns of it by the same answer. UNTOLD: nobody answers.
- */
+/* Asks the brokers whether it is there now (UNTOLD: none answers); librdkafka learns of it by the same answer. */
 static enum presence ask_for_topic(struct lb_sink *sink, struct kafka_topic *topic, int64_t now)
 {
     struct sink_kafka *self = sink->state;
