@@ -405,9 +405,12 @@ static void collect_identity(struct lb_streams *streams, struct lb_stream_entry 
     entry->pending = LB_PENDING_IN_COMMIT;
 }
 
-static void collect_marks(struct lb_streams *streams, struct lb_stream_entry *entry, uint32_t consumer,
+/* True if there is any. */
+static bool collect_marks(struct lb_streams *streams, struct lb_stream_entry *entry, uint32_t consumer,
                           struct lb_ledger_txn *txn)
 {
+    bool any = false;
+
     for (uint32_t i = 0; i < streams->consumer_count; i++) {
         struct lb_track *track = &entry->tracks[i];
 
@@ -421,7 +424,19 @@ static void collect_marks(struct lb_streams *streams, struct lb_stream_entry *en
         pthread_mutex_unlock(&entry->lock);
         if (put && !entry->forgotten)
             lb_stream_put_mark(streams, txn, i, entry->stream.id, mark);
+        any = any || put;
     }
+    return any;
+}
+
+/*
+ * No mark may be durable before the identity that was known when it moved: what was read of a file tells it from
+ * others, and its copy. So that goes with every mark until the carrier has brought it.
+ */
+static void repeat_identity(const struct lb_stream_entry *entry, struct lb_ledger_txn *txn)
+{
+    if (entry->pending != LB_PENDING_NONE && !entry->forgotten)
+        lb_stream_put_identity(txn, entry->stream.id, lb_source_name(entry->stream.source), entry->identity);
 }
 
 static void collect_failed(struct lb_streams *streams, struct lb_stream_entry *entry, uint32_t consumer)
@@ -446,10 +461,12 @@ static void collect_bucket(struct lb_streams *streams, struct lb_stream **link, 
     while (*link != NULL) {
         struct lb_stream_entry *entry = lb_stream_entry(*link);
 
-        if (entry->stream.durable && carries_identities(streams, consumer))
+        bool carries = carries_identities(streams, consumer);
+
+        if (entry->stream.durable && carries)
             collect_identity(streams, entry, txn);
-        if (entry->stream.durable)
-            collect_marks(streams, entry, consumer, txn);
+        if (entry->stream.durable && collect_marks(streams, entry, consumer, txn) && !carries)
+            repeat_identity(entry, txn);
         if (lb_stream_is_over(streams, entry))
             lb_stream_remove(link);
         else

@@ -220,6 +220,23 @@ static void a_changed_identity_goes_with_the_next_commit_of_sink_0(void **state)
     lb_buffer_free(&value);
 }
 
+static void no_mark_is_durable_before_the_identity_it_belongs_to(void **state)
+{
+    struct run *run = *state;
+    struct lb_stream *stream = open_stream(run, 0, "ab");
+    char expected[300];
+
+    lb_stream_identify(stream, LB_STR("abcd"));
+    deliver(run, stream, 4);
+    commit(run, 1);
+    snprintf(expected, sizeof(expected),
+             "mark/alerts/%016" PRIx64 " 0;mark/archive/%016" PRIx64 " 0;mark/bus/%016" PRIx64 " 4;stream/%016" PRIx64
+             " app\nabcd;",
+             stream->id, stream->id, stream->id, stream->id);
+    expect_ledger(run, expected);
+    lb_stream_unref(stream);
+}
+
 static void a_known_stream_with_another_identity_is_durable_when_it_is_open(void **state)
 {
     struct run *run = *state;
@@ -278,6 +295,7 @@ int main(void)
         STREAM_TEST(a_stream_that_goes_while_it_is_opened_again_is_not_opened_at_old_marks),
         STREAM_TEST(a_token_keeps_its_stream),
         STREAM_TEST(a_changed_identity_goes_with_the_next_commit_of_sink_0),
+        STREAM_TEST(no_mark_is_durable_before_the_identity_it_belongs_to),
         STREAM_TEST(a_known_stream_with_another_identity_is_durable_when_it_is_open),
         STREAM_TEST(a_forgotten_stream_goes_with_all_its_marks),
         STREAM_TEST(every_allocation_of_opening_may_fail),
