@@ -1,7 +1,7 @@
 #!/bin/sh
 # Real Apache Kafka brokers (KRaft, each a controller too) for tests, from their Maven Central artifacts.
 #
-#   tests/kafka.sh fetch               download the jars (kept in ~/.m2 by Maven)
+#   tests/kafka.sh fetch               download the jars (kept in ~/.m2 by Maven); `start` does it too, unless it failed lately
 #   tests/kafka.sh start [DIR] [PORT]  format DIR (build/kafka) if it is new, start, wait until it answers
 #   tests/kafka.sh stop [DIR]          stop it in order        kill [DIR]  kill -9 it
 #   tests/kafka.sh topic DIR PORT create|delete|describe NAME [OPTION…]    of one partition; --config x=y, for example
@@ -20,16 +20,26 @@ command=${1:-help}
 dir=${2:-$here/../build/kafka}
 port=${3:-19092}
 
+# Into a folder of its own: who is stopped in the middle leaves half a jar, which Maven would take for a whole one.
+download() {
+    rm -rf "$jars/new"
+    timeout 1200 mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars/new" \
+        -DincludeScope=runtime </dev/null >"$jars/fetch.log" 2>&1 || return 1
+    mv -f "$jars/new"/*.jar "$jars" && rm -rf "$jars/new" "$jars/failed" && touch "$jars/complete"
+}
+
+# Where it failed in the last quarter of an hour, tests do not wait for another failure each.
+failed_lately() { [ "$command" != fetch ] && [ -n "$(find "$jars/failed" -mmin -15 2>/dev/null)" ]; }
+
 fetch() {
     [ -f "$jars/complete" ] && return 0
     command -v mvn >/dev/null || { echo "kafka.sh: Maven is missing; run tests/deps.sh" >&2; exit 3; }
     mkdir -p "$jars"
     exec 9>"$jars/lock" && flock 9 # several may come at once
-    [ -f "$jars/complete" ] ||
-        mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" \
-            -DincludeScope=runtime </dev/null >"$jars/fetch.log" 2>&1 ||
-        { echo "kafka.sh: Maven Central cannot be reached; see $jars/fetch.log" >&2; exit 3; }
-    touch "$jars/complete"
+    if [ ! -f "$jars/complete" ]; then
+        failed_lately || download || touch "$jars/failed"
+    fi
+    [ -f "$jars/complete" ] || { echo "kafka.sh: Maven Central cannot be reached; see $jars/fetch.log" >&2; exit 3; }
     exec 9>&- # a broker must not hold it
 }
 
