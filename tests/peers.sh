@@ -24,25 +24,26 @@ unpack() {
         { timeout 600 apt-get update -q && timeout 1200 apt-get download -q $packages; } >>fetch.log 2>&1 ||
         { touch "$dir/failed"; refuse; }
     for deb in *.deb; do dpkg-deb -x "$deb" "$dir/root"; done
-    libs=$(cd "$dir/root" && pwd)
     triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || gcc -dumpmachine)
     cat >"$dir/bin/rsyslogd" <<RUN
 #!/bin/sh
-LD_LIBRARY_PATH=$libs/usr/lib/$triplet:$libs/lib/$triplet exec $libs/usr/sbin/rsyslogd -M $libs/usr/lib/$triplet/rsyslog "\$@"
+libs=\$(cd "\$(dirname "\$0")/../root" && pwd)
+LD_LIBRARY_PATH=\$libs/usr/lib/$triplet:\$libs/lib/$triplet exec \$libs/usr/sbin/rsyslogd -M \$libs/usr/lib/$triplet/rsyslog "\$@"
 RUN
     cat >"$dir/bin/syslog-ng" <<RUN
 #!/bin/sh
-LD_LIBRARY_PATH=$libs/usr/lib/$triplet:$libs/lib/$triplet:$libs/usr/lib/syslog-ng exec $libs/usr/sbin/syslog-ng \\
-    --module-path=$libs/usr/lib/syslog-ng/3.38 "\$@"
+libs=\$(cd "\$(dirname "\$0")/../root" && pwd)
+LD_LIBRARY_PATH=\$libs/usr/lib/$triplet:\$libs/lib/$triplet:\$libs/usr/lib/syslog-ng exec \$libs/usr/sbin/syslog-ng \\
+    --module-path=\$libs/usr/lib/syslog-ng/3.38 "\$@"
 RUN
     chmod +x "$dir/bin/"*
     rm -f "$dir/failed"
-    touch "$dir/complete"
+    echo "$packages" >"$dir/complete" # of these: when the list grows, it is done again
 }
 
 mkdir -p "$dir"
 exec 9>"$dir/lock" && flock 9 # several may come at once
-if [ ! -f "$dir/complete" ]; then
+if [ "$(cat "$dir/complete" 2>/dev/null)" != "$packages" ]; then
     [ "${1:-}" = fetch ] || [ -z "$(find "$dir/failed" -mmin -15 2>/dev/null)" ] || refuse
     unpack
 fi
