@@ -76,15 +76,11 @@ static bool count_nodes(struct builder *self, uint32_t count, struct lb_place pl
 
 static bool push(struct builder *self, const struct lb_node *node)
 {
-    if (self->used == self->capacity) {
-        size_t capacity = self->capacity == 0 ? 64 : self->capacity * 2;
-        struct lb_node *grown = lb_realloc(self->stack, capacity * sizeof(*grown));
+    struct lb_node *grown = lb_grown(self->stack, self->used, &self->capacity, sizeof(*grown));
 
-        if (grown == NULL)
-            return refuse(self, node->place, "out of memory");
-        self->stack = grown;
-        self->capacity = capacity;
-    }
+    if (grown == NULL)
+        return refuse(self, node->place, "out of memory");
+    self->stack = grown;
     self->stack[self->used++] = *node;
     return true;
 }
@@ -161,9 +157,11 @@ static bool left_open(struct lb_str text)
 static void note_comment(struct builder *self, const yaml_event_t *event, struct lb_node *node)
 {
     const char *ptr = source_at(self, event->end_mark);
-    size_t spaces = strspn(ptr, " \t");
     struct lb_place place = place_of(self, event->end_mark);
+    size_t spaces = 0;
 
+    while (ptr[spaces] == ' ' || ptr[spaces] == '\t') /* strspn() of ASan looks at all that follows, for each value */
+        spaces++;
     if (spaces == 0 || ptr[spaces] != '#')
         return;
     node->cut = true;

@@ -10,8 +10,10 @@ static void goes_on_in_order_when_it_is_on_disk(void **state)
     (void)state;
     begin();
     open_intake(false);
+    atomic_store(&disk.slow, true); /* meanwhile others come, and share the next sync */
     for (uint32_t i = 0; i < 100; i++)
         assert_int_equal(put(10), i + 1);
+    atomic_store(&disk.slow, false);
     for (uint32_t i = 0; i < 100; i++) {
         struct lb_batch *batch = pop(i * 10);
 
@@ -20,7 +22,7 @@ static void goes_on_in_order_when_it_is_on_disk(void **state)
         lb_batch_unref(batch);
     }
     wait_until_safe(100);
-    assert_true(ground.intake->metrics.syncs->value < 100);
+    assert_in_range(ground.intake->metrics.syncs->value, 1, 10);
     finish_and_end();
 }
 

@@ -23,7 +23,7 @@ static void lay(void)
 {
     memset(&state, 0, sizeof(state));
     state.every_ns = 50 * LB_MILLISECOND;
-    state.timeout_ns = 10 * LB_SECOND;
+    state.timeout_ns = 600 * LB_SECOND;
     state.concurrency = 2;
     state.checks.items = checks;
     ground_lay(&ground, &lb_source_probe, &state, LB_POOL_BYTES);

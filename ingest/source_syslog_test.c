@@ -272,14 +272,12 @@ static void what_the_kernel_drops_is_counted(void **state)
     for (int64_t i = 0; i < sent; i++)
         send_text(fd, "<13>while nobody reads");
     assert_int_equal(lb_loop_start(ground.loop), LB_OK);
-    /* The count comes with the next datagram that finds room. */
-    while (ground.state.metrics.dropped->value == dropped) {
+    /* The count comes with the next datagram that finds room; more may be dropped before that one is read. */
+    while (ground.state.metrics.messages->value - received + ground.state.metrics.dropped->value - dropped < sent) {
         send_text(fd, "<13>once more");
         sent++;
         lb_batch_unref(lb_queue_pop(&ground.queue));
     }
-    while (ground.state.metrics.messages->value - received + ground.state.metrics.dropped->value - dropped < sent)
-        lb_batch_unref(lb_queue_pop(&ground.queue));
     assert_true(ground.state.metrics.dropped->value > dropped);
     close(fd);
     close_source();

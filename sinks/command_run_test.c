@@ -81,30 +81,56 @@ static void output_is_bounded_and_one_line(void **state)
     command_runner_free(runner);
 }
 
+/* What a program that goes on for ever has written to the file, as a number. */
+static int number_in(struct command_runner *runner, const char *file)
+{
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
+    int number = 0;
+
+    while (number == 0) {
+        FILE *in = fopen(file, "re");
+        char line[32] = "";
+
+        command_runner_step(runner, 20);
+        if (fgets(line, sizeof(line), in) != NULL && strchr(line, '\n') != NULL)
+            number = atoi(line);
+        fclose(in);
+        assert_true(lb_clock_monotonic() < deadline);
+    }
+    return number;
+}
+
 /* What the program started in the background holds the pipe, and is ended too. */
 static void past_its_time_the_whole_group_is_ended(void **state)
 {
     char file[] = "/tmp/command_run_test.XXXXXX";
     struct command_runner *runner = command_runner_new(1, &no_variables, note);
+    struct seen seen = { 0 };
     char script[256];
+    char *argv[] = { (char *)(uintptr_t) "/bin/sh", (char *)(uintptr_t) "-c", script, NULL };
+    const struct command_job job = { argv, LB_STR(""), 600 * LB_SECOND, &seen };
 
     (void)state;
     close(mkstemp(file));
     snprintf(script, sizeof(script), "trap '' TERM; sleep 600 & echo $! >%s; wait; sleep 600", file);
-    struct seen seen = run(runner, script, "", LB_STR(""), 300 * LB_MILLISECOND);
+    command_runner_start(runner, &job);
+    int pid = number_in(runner, file);
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
+    lb_clock_set(lb_clock_monotonic() + 600 * LB_SECOND); /* its time is over */
+    command_runner_step(runner, 0);
+    assert_int_equal(seen.count, 0); /* it was only asked */
+    lb_clock_set(lb_clock_monotonic() + 60 * LB_SECOND);
+    while (seen.count == 0)
+        command_runner_step(runner, 20);
+    lb_clock_set(LB_TIME_NONE);
     assert_int_equal(seen.end, COMMAND_TIMED_OUT);
     assert_int_equal(seen.code, SIGKILL);
-    FILE *in = fopen(file, "re");
-    int pid = 0;
-    assert_int_equal(fscanf(in, "%d", &pid), 1);
-    fclose(in);
-    int64_t deadline = lb_clock_monotonic() + 30 * LB_SECOND;
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     for (;;) { /* gone, or a zombie that nobody reaps here */
         char line[256] = "";
 
-        in = fopen(path, "re");
+        FILE *in = fopen(path, "re");
         if (in == NULL)
             break;
         bool read = fgets(line, sizeof(line), in) != NULL;

@@ -240,7 +240,7 @@ static void writes_nothing_to_disk_while_the_sink_keeps_up(void **state)
     WAIT_FOR(mark_of(&rig) == 2000);
     assert_int_equal(rig.sinks[0].delivery->metrics.spooled->value, 0);
     assert_string_equal(state_of(&rig).policy, "spool");
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_got(fake, 0, 2000);
     rig_close(&rig);
 }
@@ -260,7 +260,7 @@ static void gives_back_slabs_and_moves_the_mark_in_an_outage(void **state)
     WAIT_FOR(count_of(fake) == 10 * RIG_BATCHES * 5);
     WAIT_FOR(state_of(&rig).spool_bytes == 0);
     push_many(&rig, 10 * RIG_BATCHES * 5, 3, 5);
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_got(fake, 0, (10 * RIG_BATCHES + 3) * 5);
     assert_int_equal(state_of(&rig).dropped, 0);
     rig_close(&rig);
@@ -284,7 +284,7 @@ static void what_waits_too_long_goes_to_disk_however_little(void **state)
     let_go(fake, &random, 0);
     WAIT_FOR(lb_streams_outstanding(rig.streams, 0) == 0);
     WAIT_FOR(state_of(&rig).spool_bytes == 0);
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_got(fake, 0, 10);
     rig_close(&rig);
 }
@@ -302,7 +302,7 @@ static void one_large_batch_does_not_stay_in_memory(void **state)
     WAIT_FOR(atomic_load(&rig.batches[0].batch.references) == 0);
     fake->refuse = false;
     WAIT_FOR(count_of(fake) == RIG_BATCH_RECORDS);
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_got(fake, 0, RIG_BATCH_RECORDS);
     rig_close(&rig);
 }
@@ -321,7 +321,7 @@ static void a_batch_taken_in_part_goes_on_where_it_was(void **state)
     assert_int_equal(count_of(fake), 3);
     fake->dribble = UINT_MAX;
     WAIT_FOR(count_of(fake) == 1000);
-    assert_true(stop(&rig, 20 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_got(fake, 0, 1000);
     rig_close(&rig);
 }
@@ -349,7 +349,7 @@ static void a_spool_that_cannot_be_opened_for_a_new_instance_is_opened_for_the_n
     assert_true(failed > 3);
     fake->refuse = false;
     WAIT_FOR(count_of(fake) == 200);
-    assert_true(stop(&rig, 20 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_got(fake, 0, 200);
     rig_close(&rig);
 }
@@ -364,8 +364,8 @@ static void a_stop_in_an_outage_leaves_the_rest_in_the_spool(void **state)
     fake->refuse = true;
     push_many(&rig, 0, 20, 10);
     WAIT_FOR(fake->tries > 0);
-    assert_true(stop(&rig, 60 * LB_SECOND));
-    assert_true(lb_clock_monotonic() - begin < 30 * LB_SECOND);
+    assert_true(stop(&rig, 600 * LB_SECOND));
+    assert_true(lb_clock_monotonic() - begin < 60 * LB_SECOND);
     assert_true(stop(&rig, 60 * LB_SECOND)); /* again: only the answer */
     assert_int_equal(mark_of(&rig), 200);
     rig_close(&rig);
@@ -374,12 +374,12 @@ static void a_stop_in_an_outage_leaves_the_rest_in_the_spool(void **state)
     assert_int_equal(rig.stream->resume, 200);
     push_many(&rig, 200, 5, 10);
     WAIT_FOR(count_of(fake) == 250);
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_got(fake, 0, 250);
     rig_close(&rig);
 
     fake = open_run(&rig, &network, LB_FULL_SPOOL, 100000);
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_int_equal(count_of(fake), 0);
     rig_close(&rig);
 }
@@ -410,7 +410,7 @@ static void a_backlog_is_delivered_whatever_the_policy_is_now(void **state)
     fake = open_run(&rig, &network, LB_FULL_BLOCK, 500);
     push_many(&rig, 200, 5, 10);
     WAIT_FOR(count_of(fake) == 250);
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_got(fake, 0, 250);
     rig_close(&rig);
 }
@@ -454,7 +454,7 @@ static void drops_the_oldest_in_memory_and_counts_them(void **state)
     assert_int_equal(state_of(&rig).dropped, 1000 - 5 - 30);
     assert_string_equal(state_of(&rig).policy, "drop_oldest");
     fake->refuse = false;
-    assert_true(stop(&rig, 20 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     assert_int_equal(fake->count, 35);
     for (uint32_t i = 0; i < 5; i++)
         assert_int_equal(fake->got[i], i);
@@ -486,7 +486,7 @@ static void a_full_spool_drops_its_oldest_and_counts_them(void **state)
     assert_true(state_of(&rig).spool_bytes <= spool_options.spool_max);
     fake->refuse = false;
     WAIT_FOR(count_of(fake) == 1000 - dropped);
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     for (uint32_t i = 0; i < fake->count; i++)
         assert_int_equal(fake->got[i], i < 10 ? i : dropped + i);
     assert_int_equal(state_of(&rig).dropped, dropped);
@@ -515,7 +515,7 @@ static void what_is_larger_than_the_spool_is_dropped_rather_than_waited_for(void
     assert_int_equal(state_of(&rig).dropped, RIG_BATCH_RECORDS);
     fake->refuse = false;
     WAIT_FOR(count_of(fake) == 30);
-    assert_true(stop(&rig, 10 * LB_SECOND));
+    assert_true(stop(&rig, 60 * LB_SECOND));
     rig_close(&rig);
 }
 
@@ -647,7 +647,7 @@ static void a_sync_that_fails_doubles_nothing(void **state)
         WAIT_FOR(atomic_load(&disk.sync.count) == 0);
         fake->refuse = false;
         WAIT_FOR(count_of(fake) >= BATCHES * RECORDS);
-        assert_true(stop(&rig, 20 * LB_SECOND));
+        assert_true(stop(&rig, 60 * LB_SECOND));
         assert_got(fake, first, BATCHES * RECORDS);
         rig_close(&rig);
     }

@@ -19,6 +19,7 @@
 enum { GROUP_MAX = 64, PLACE_BYTES = 64 };
 
 #define LETTER_PAUSE LB_SECOND /* where dead letters are not taken now */
+#define ASK_PAUSE LB_SECOND    /* where no broker says whether a topic is there */
 
 /* --- which fault it is ------------------------------------------------------------------ */
 
@@ -266,21 +267,24 @@ static bool move_first(struct lb_sink *sink, struct kafka_topic *topic, int64_t 
     return !message->suspect || topic->group_left > 0;
 }
 
-/* Asks the brokers whether the topic is there now; librdkafka learns of it by the same answer. */
-static bool ask_for_topic(struct lb_sink *sink, struct kafka_topic *topic, int64_t now)
+enum presence { TOPIC_THERE, TOPIC_FAULTY, TOPIC_UNTOLD };
+
+/* Asks the brokers whether it is there now (UNTOLD: none answers); librdkafka learns of it by the same answer. */
+static enum presence ask_for_topic(struct lb_sink *sink, struct kafka_topic *topic, int64_t now)
 {
     struct sink_kafka *self = sink->state;
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t code = rd_kafka_metadata(self->producer, 0, topic->handle, &metadata, KAFKA_PROBE_MS);
+    bool answered = code == RD_KAFKA_RESP_ERR_NO_ERROR;
 
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (answered) {
         code = metadata->topic_cnt > 0 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         rd_kafka_metadata_destroy(metadata);
     }
     if (!kafka_is_topic_fault(code))
-        return true;
+        return answered ? TOPIC_THERE : TOPIC_UNTOLD;
     kafka_topic_trouble(sink, topic, code, now);
-    return false;
+    return TOPIC_FAULTY;
 }
 
 static void refuse_all(struct kafka_topic *topic)
@@ -303,11 +307,11 @@ static bool may_move(struct lb_sink *sink, struct kafka_topic *topic, int64_t no
         return due;
     if (due && *probes > 0) {
         (*probes)--;
-        bool there = ask_for_topic(sink, topic, now);
+        enum presence presence = ask_for_topic(sink, topic, now);
 
-        if (there && topic->first->letter.is)
+        if (presence == TOPIC_THERE && topic->first->letter.is)
             kafka_topic_fine(&self->topics, topic);
-        if (there || topic->first->letter.is)
+        if (presence != TOPIC_FAULTY || topic->first->letter.is)
             return true;
     }
     if (!is_given_up(self, topic, now))
@@ -324,7 +328,10 @@ static void look_after(struct lb_sink *sink, struct kafka_topic *topic, int64_t 
     if (topic->in_flight > 0 || now < topic->retry_at || *probes == 0)
         return;
     (*probes)--;
-    if (!ask_for_topic(sink, topic, now))
+    enum presence presence = ask_for_topic(sink, topic, now);
+    if (presence == TOPIC_UNTOLD)
+        topic->retry_at = now + ASK_PAUSE;
+    if (presence != TOPIC_THERE)
         return;
     kafka_topic_fine(&self->topics, topic);
     kafka_be_fine(sink);

@@ -52,7 +52,7 @@ static void read_lines(uint64_t wanted)
     static char text[1 << 16];
     size_t kept = 0;
     uint64_t next = 0;
-    int64_t deadline = lb_clock_monotonic() + 20 * LB_SECOND;
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
 
     while (next < wanted) {
         ssize_t n = read(ends[0], text + kept, sizeof(text) - kept - 1);
@@ -85,7 +85,7 @@ static void a_slow_reader_gets_every_line_once(void **state)
     for (uint64_t i = 0; i < 3000; i += 60)
         rig_push(&rig, i, 60);
     read_lines(3000);
-    assert_true(lb_delivery_stop(sink->delivery, lb_clock_monotonic() + 10 * LB_SECOND));
+    assert_true(lb_delivery_stop(sink->delivery, lb_clock_monotonic() + 60 * LB_SECOND));
     end();
 }
 
@@ -99,7 +99,7 @@ static void a_reader_that_went_away_is_told_of(void **state)
     close(ends[0]);
     assert_int_equal(lb_delivery_start(sink, rig.streams, LB_SECOND), LB_OK);
     rig_push(&rig, 0, 10);
-    int64_t deadline = lb_clock_monotonic() + 10 * LB_SECOND;
+    int64_t deadline = lb_clock_monotonic() + 60 * LB_SECOND;
     do {
         usleep(1000);
         lb_delivery_state(sink->delivery, &now);
@@ -121,7 +121,7 @@ static void a_stop_does_not_wait_for_a_reader_for_ever(void **state)
         rig_push(&rig, i, 60);
     int64_t before = lb_clock_monotonic();
     assert_false(lb_delivery_stop(sink->delivery, before + 200 * LB_MILLISECOND));
-    assert_true(lb_clock_monotonic() - before < 10 * LB_SECOND);
+    assert_true(lb_clock_monotonic() - before < 60 * LB_SECOND);
     end();
 }
 

@@ -31,7 +31,8 @@ struct disk_fault {
 static struct {
     const char *only;
     struct disk_fault write, sync, truncate;
-    _Atomic bool odd; /* writes are short or interrupted, in turn */
+    _Atomic bool odd;  /* writes are short or interrupted, in turn */
+    _Atomic bool slow; /* a sync that begins lasts until this ends */
     _Atomic unsigned turn;
 } disk;
 
@@ -90,6 +91,8 @@ ssize_t pwrite(int fd, const void *ptr, size_t len, off_t offset)
 
 int fdatasync(int fd)
 {
+    while (atomic_load(&disk.slow) && disk_is_ours(fd))
+        usleep(1000);
     return disk_strikes(&disk.sync, fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 

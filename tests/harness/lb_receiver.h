@@ -19,7 +19,8 @@
 enum { RECEIVER_REQUESTS = 64, RECEIVER_CONNECTIONS = 64, RECEIVER_BYTES = 256 * 1024 };
 
 #define ANSWER(status, more) "HTTP/1.1 " status "\r\nContent-Length: 0\r\n" more "\r\n"
-#define ANSWER_NEVER "" /* keeps the connection open and says nothing */
+#define ANSWER_NEVER ""     /* keeps the connection open and says nothing */
+#define RECEIVER_SECONDS 60 /* for whatever comes of itself, however slow the machine is */
 
 struct receiver_request {
     char *head;
@@ -59,6 +60,12 @@ static inline void receiver_send(int fd, const char *text, size_t len)
     }
 }
 
+/* An answer that breaks off within its head ends with the connection. */
+static inline bool receiver_breaks_off(const char *answer)
+{
+    return *answer != '\0' && strstr(answer, "\r\n\r\n") == NULL;
+}
+
 /* Notes a whole request and answers it. False: no more of this connection. */
 static inline bool receiver_answer(struct receiver *self, int fd, const char *head, const char *body)
 {
@@ -78,7 +85,7 @@ static inline bool receiver_answer(struct receiver *self, int fd, const char *he
     }
     pthread_mutex_unlock(&self->lock);
     receiver_send(fd, answer, strlen(answer));
-    return strstr(answer, "Connection: close") == NULL;
+    return strstr(answer, "Connection: close") == NULL && !receiver_breaks_off(answer);
 }
 
 static inline void *receiver_serve(void *context)
@@ -125,8 +132,8 @@ static inline void *receiver_accept(void *context)
     return NULL;
 }
 
-/* A listening socket on a free loopback port; nobody accepts. */
-static inline int receiver_listen(uint16_t *port)
+/* A socket on a free loopback port. Where nobody listens, connections are refused for as long as it is open. */
+static inline int receiver_bind(uint16_t *port)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof(address);
@@ -134,9 +141,17 @@ static inline int receiver_listen(uint16_t *port)
 
     assert_true(fd >= 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(fd, 16), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     *port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* The same, and it listens; nobody accepts. */
+static inline int receiver_listen(uint16_t *port)
+{
+    int fd = receiver_bind(port);
+
+    assert_int_equal(listen(fd, 16), 0);
     return fd;
 }
 

@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,12 +25,19 @@
             fail_msg("expected \"%s\", got \"" LB_STR_FMT "\"", (expected), LB_STR_ARG(lb_actual));                    \
     } while (0)
 
-/* A seeded generator for property tests; LB_SEED repeats a run. Print lb_seed() in a failure. */
+/*
+ * The seed of a property test; LB_SEED repeats a run. The program says it once, so that whatever fails tells of it,
+ * also where a thread or a plain assertion does.
+ */
 static inline uint64_t lb_seed(void)
 {
+    static atomic_flag told = ATOMIC_FLAG_INIT;
     const char *text = getenv("LB_SEED");
+    uint64_t seed = text != NULL ? strtoull(text, NULL, 10) : UINT64_C(20260101);
 
-    return text != NULL ? strtoull(text, NULL, 10) : UINT64_C(20260101);
+    if (!atomic_flag_test_and_set(&told))
+        print_message("LB_SEED=%llu\n", (unsigned long long)seed);
+    return seed;
 }
 
 /*

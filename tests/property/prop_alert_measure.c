@@ -185,7 +185,7 @@ static void measures_like_one_that_keeps_everything(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int slotted = 0;
 
-        for (int round = 0; round < 3; round++)
+        for (uint32_t round = 0; round < lb_rounds(3); round++)
             slotted += run(&random, cases[i].function, cases[i].quantile, cases[i].late);
         assert_true(slotted > 0);
     }

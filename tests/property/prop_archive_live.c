@@ -16,7 +16,7 @@
 
 extern const struct lb_sink_type lb_sink_archive;
 
-enum { SECONDS = 3 };
+enum { SECONDS = 3, PASSES_MIN = 4 };
 
 static const char python[] = "import sys, zstandard\n"
                              "lines, last = 0, b'\\n'\n"
@@ -102,7 +102,7 @@ static void every_pass_over_a_live_file_is_whole(void **state)
     while (access(file, F_OK) != 0)
         usleep(1000);
     int64_t end = lb_clock_monotonic() + SECONDS * LB_SECOND;
-    while (lb_clock_monotonic() < end) {
+    while (lb_clock_monotonic() < end || passes < PASSES_MIN || last == 0) {
         long lines = lines_of(commands[passes % (has_python ? 2 : 1)]);
 
         if (lines < last)
@@ -113,7 +113,6 @@ static void every_pass_over_a_live_file_is_whole(void **state)
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     print_message("%u passes, %ld lines\n", passes, last);
-    assert_true(passes > 3 && last > 0);
     char command[128];
     snprintf(command, sizeof(command), "rm -rf %s", dir);
     assert_int_equal(system(command), 0);
