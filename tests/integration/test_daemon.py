@@ -6,7 +6,8 @@ import urllib.request
 
 import pytest
 
-from harness import BIN, ROOT, Logboom, free_port, wait_for
+from harness import BIN, PATIENCE, ROOT, Logboom, free_port, wait_for
+from test_docs import passes
 
 CONFIG = """
 sources:
@@ -62,9 +63,9 @@ def test_own_log_level_changes_at_run_time(daemon):
     assert daemon.get("/api/v1/log_level", "POST", b"debug\n") == (200, '{"log_level":"debug"}\n')
     assert json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "debug"
     daemon.process.send_signal(signal.SIGUSR2)
-    wait_for(lambda: json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "info", 5, "SIGUSR2")
+    wait_for(lambda: json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "info", 20, "SIGUSR2")
     daemon.process.send_signal(signal.SIGUSR1)
-    wait_for(lambda: json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "debug", 5, "SIGUSR1")
+    wait_for(lambda: json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "debug", 20, "SIGUSR1")
 
 
 def test_sigterm_drains_and_commits(daemon, tmp_path):
@@ -101,7 +102,7 @@ def test_beyond_loopback_a_token_is_required(logboom, tmp_path):
     daemon.start().ready()
     assert daemon.get("/metrics")[0] == 401
     request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": "Bearer abc"})
-    assert urllib.request.urlopen(request, timeout=5).status == 200
+    assert urllib.request.urlopen(request, timeout=PATIENCE).status == 200
     assert daemon.stop() == 0
 
 
@@ -132,7 +133,7 @@ def test_the_reference_in_docs_is_the_one_the_binary_writes():
                                            set((ROOT / "conf/examples").glob("*.test.yaml"))), ids=lambda p: p.name)
 def test_every_example_loads(example, tmp_path):
     checked = run("check", "-c", str(example), cwd=tmp_path)
-    assert checked.returncode == 0, checked.stderr
+    assert passes(checked), checked.stderr
 
 
 def test_explain_shows_the_way_of_a_line():
