@@ -397,19 +397,6 @@ static void turn(struct syslog_connection *self)
         peer_link_continue(&self->bytes);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *context)
-{
-    struct syslog_connection *self = context;
-
-    (void)fd;
-    if ((what & EV_TIMEOUT) != 0) {
-        LB_INFO(self->owner->traits->module, "closing an idle connection peer=" LB_STR_FMT,
-                LB_STR_ARG(self->stream->name));
-        self->ended = true;
-    }
-    turn(self);
-}
-
 static bool watch(struct syslog_connection *self)
 {
     int64_t idle = self->owner->idle_timeout_ns;
@@ -418,6 +405,18 @@ static bool watch(struct syslog_connection *self)
     if (!set_deadline(self))
         return false;
     return event_add(self->readable, idle > 0 ? &timeout : NULL) == 0;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_connection *self = context;
+
+    if ((what & EV_TIMEOUT) != 0 && !(peer_link_was_late(fd) && watch(self))) {
+        LB_INFO(self->owner->traits->module, "closing an idle connection peer=" LB_STR_FMT,
+                LB_STR_ARG(self->stream->name));
+        self->ended = true;
+    }
+    turn(self);
 }
 
 static void resume_connection(struct syslog_waiter *waiter)
