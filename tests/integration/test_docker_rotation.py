@@ -111,7 +111,7 @@ def test_nothing_is_said_of_who_keeps_up(logboom, hook, tmp_path):
     daemon.start().ready()
     container.thread.start()
     try:
-        wait_for(lambda: daemon.metric("logboom_tail_rotations_total", source="containers") >= 30, 120, "rotations")
+        wait_for(lambda: daemon.metric("logboom_tail_rotations_total", source="containers") >= 30, 300, "rotations")
         assert daemon.metric("logboom_rotation_left_seconds", source="containers") == 86400
     finally:
         container.stop()
