@@ -816,6 +816,41 @@ static void an_idle_connection_is_closed_when_all_it_sent_is_read(void **state)
     close_source();
 }
 
+/* libevent tells of the time alone when a signal has broken off its wait: as SIGCONT does. */
+static void a_handshake_is_not_late_when_all_of_it_is_there(void **state)
+{
+    char byte;
+    int fd;
+
+    (void)state;
+    lay_ground("tcp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    ground.state.handshake_timeout_ns = 10 * LB_SECOND;
+    ground.state.proxy_protocol = true;
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
+    stand_still_and_turn(0);
+    send_text(fd, "PROXY TCP4 192.0.2.7 ");
+    on_deadline(-1, EV_TIMEOUT, ground.state.connections);
+    assert_int_equal(ground.state.connection_count, 1);
+    send_text(fd, "192.0.2.1 4711 514\r\n<13>late\n");
+    stand_still_and_turn(0);
+    expect_messages(1, "late|", NULL);
+    close(fd);
+    while (ground.state.connection_count > 0)
+        stand_still_and_turn(0);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
+    stand_still_and_turn(0);
+    send_text(fd, "PROXY ");
+    on_deadline(-1, EV_TIMEOUT, ground.state.connections);
+    send_text(fd, "TCP4 ");
+    on_deadline(-1, EV_TIMEOUT, ground.state.connections);
+    assert_int_equal(ground.state.connection_count, 0);
+    assert_true(recv(fd, &byte, 1, 0) <= 0);
+    close(fd);
+    assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+    close_source();
+}
+
 /* --- open ------------------------------------------------------------------------ */
 
 static void tells_what_is_wrong_with_an_address(void **state)
@@ -887,6 +922,7 @@ int main(void)
         cmocka_unit_test(connections_past_the_limit_are_refused_and_counted),
         cmocka_unit_test(a_peer_that_breaks_the_framing_is_closed_after_its_good_messages),
         cmocka_unit_test(an_idle_connection_is_closed_when_all_it_sent_is_read),
+        cmocka_unit_test(a_handshake_is_not_late_when_all_of_it_is_there),
         cmocka_unit_test(tells_what_is_wrong_with_an_address),
         cmocka_unit_test(tells_that_a_port_is_taken),
     };

@@ -51,6 +51,7 @@ struct syslog_connection {
     struct lb_buffer unfinished;
     bool whole; /* `unfinished` may hold whole frames */
     bool ended; /* the peer has closed */
+    bool late;  /* its deadline was put off once: see peer_link_was_late() */
     uint64_t position;
     size_t slab_size;
 };
@@ -343,27 +344,6 @@ static enum outcome prepare_link(struct syslog_connection *self)
     }
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *context)
-{
-    struct syslog_connection *self = context;
-
-    (void)fd, (void)what;
-    tell_handshake_error(self, "it took longer than handshake_timeout");
-    destroy(self);
-}
-
-static bool set_deadline(struct syslog_connection *self)
-{
-    int64_t most = self->owner->handshake_timeout_ns;
-    struct timeval timeout = { most / LB_SECOND, most % LB_SECOND / 1000 };
-
-    if (self->bytes.ready || most == 0)
-        return true;
-    if (self->deadline == NULL)
-        self->deadline = evtimer_new(lb_loop_base(self->owner->source->loop), on_deadline, self);
-    return self->deadline != NULL && evtimer_add(self->deadline, &timeout) == 0;
-}
-
 static size_t next_slab_size(size_t bytes)
 {
     if (bytes <= LB_SLAB_SMALL / 2)
@@ -395,6 +375,34 @@ static void turn(struct syslog_connection *self)
         event_active(self->readable, EV_READ, 0);
     else
         peer_link_continue(&self->bytes);
+}
+
+static bool set_deadline(struct syslog_connection *self);
+
+static void on_deadline(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_connection *self = context;
+
+    (void)fd, (void)what;
+    if (!self->late && peer_link_was_late(self->fd) && set_deadline(self)) {
+        self->late = true;
+        turn(self);
+        return;
+    }
+    tell_handshake_error(self, "it took longer than handshake_timeout");
+    destroy(self);
+}
+
+static bool set_deadline(struct syslog_connection *self)
+{
+    int64_t most = self->owner->handshake_timeout_ns;
+    struct timeval timeout = { most / LB_SECOND, most % LB_SECOND / 1000 };
+
+    if (self->bytes.ready || most == 0)
+        return true;
+    if (self->deadline == NULL)
+        self->deadline = evtimer_new(lb_loop_base(self->owner->source->loop), on_deadline, self);
+    return self->deadline != NULL && evtimer_add(self->deadline, &timeout) == 0;
 }
 
 static bool watch(struct syslog_connection *self)
