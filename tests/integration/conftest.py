@@ -14,6 +14,7 @@ SLOW = ("test_kafka", "test_kafka_source", "test_grep", "test_reports", "test_cr
         "test_notifier", "test_self_alerts", "test_acceptance", "test_durable", "test_tail_extras", "test_spool")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     def place(item):
         name = item.path.stem
