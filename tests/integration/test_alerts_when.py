@@ -288,7 +288,7 @@ def test_a_backlog_of_a_sink_is_an_alert(logboom):
 def check(tmp_path, rules):
     config = tmp_path / "c.yaml"
     config.write_text("sources: {in: {type: stdin}}\nsinks: {out: {type: stdout}}\nroutes: [{to: out}]\n"
-                      "alerting:\n  routes: [{to: out}]\n  rules:\n" + rules)
+                      "alerting:\n  routes: [{to: out}]\n  rules:\n" + rules + f"data_dir: {tmp_path}/data\n")
     run = subprocess.run([BIN, "check", "-c", str(config)], capture_output=True, text=True)
     return run.returncode, run.stdout + run.stderr
 

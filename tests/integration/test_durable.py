@@ -398,7 +398,7 @@ def test_what_is_left_of_a_source_that_is_not_durable_any_more_is_told(logboom):
 
 def test_check_refuses_it_where_it_makes_no_sense(tmp_path):
     config = tmp_path / "c.yaml"
-    base = "routes: [{to: a}]\nsinks: {a: {type: stdout}}\n"
+    base = f"data_dir: {tmp_path}/data\nroutes: [{{to: a}}]\nsinks: {{a: {{type: stdout}}}}\n"
     cases = [
         ("a: {type: file, include: [/tmp/x.log], durable: true}", "for sources on the network"),
         ("a: {type: syslog, listen: ['tcp://:5140'], durable: maybe}", "expected true, false or {max_size: 1GiB}"),
