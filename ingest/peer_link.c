@@ -12,7 +12,15 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <openssl/err.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+bool peer_link_was_late(int fd)
+{
+    int waiting = 0;
+
+    return ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0;
+}
 
 static void make_active(evutil_socket_t fd, short what, void *context)
 {

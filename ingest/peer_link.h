@@ -50,6 +50,12 @@ ssize_t peer_link_write(struct peer_link *self, const char *bytes, size_t size);
  */
 void peer_link_continue(struct peer_link *self);
 
+/*
+ * Whether bytes wait at a socket whose timeout has come. When this process stood still for so long (its machine was
+ * stopped), libevent tells of the timeout alone; the peer was not silent, and what it sent is read first.
+ */
+bool peer_link_was_late(int fd) LB_MUST_USE;
+
 /* Nothing of its own will happen until it is read again. */
 void peer_link_pause(struct peer_link *self);
 

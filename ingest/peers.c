@@ -11,6 +11,7 @@
 #include "lb_alloc.h"
 #include "lb_intake.h"
 #include "lb_log.h"
+#include "peer_link.h"
 #include "peer_name.h"
 
 #include <event2/buffer.h>
@@ -367,8 +368,10 @@ static void on_event(struct bufferevent *transport, short what, void *context)
 {
     struct peer *self = context;
 
-    (void)transport;
     if ((what & BEV_EVENT_CONNECTED) != 0)
+        return;
+    if ((what & BEV_EVENT_TIMEOUT) != 0 && (what & BEV_EVENT_READING) != 0 &&
+        peer_link_was_late(bufferevent_getfd(transport)) && bufferevent_enable(transport, EV_READ) == 0)
         return;
     if ((what & BEV_EVENT_TIMEOUT) != 0) {
         LB_INFO(self->owner->protocol->module, "closing a connection that %s peer=" LB_STR_FMT,

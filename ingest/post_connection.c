@@ -19,6 +19,7 @@ void post_set_timer(struct post_connection *self, int64_t after)
 {
     struct timeval timeout = { after / LB_SECOND, after % LB_SECOND / 1000 };
 
+    self->late = false;
     if (evtimer_add(self->timer, &timeout) != 0)
         LB_ERROR(POST_MODULE, "no memory for a timer peer=" LB_STR_FMT, LB_STR_ARG(self->stream->name));
 }
@@ -201,6 +202,12 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     struct post_connection *self = context;
 
     (void)fd, (void)what;
+    if (!self->late && self->step <= STEP_BODY && peer_link_was_late(self->fd)) {
+        post_set_timer(self, self->owner->request_timeout_ns);
+        self->late = true;
+        (void)advance(self);
+        return;
+    }
     if (self->step == STEP_BODY || (self->step == STEP_HEAD && self->in.len > 0)) {
         post_refuse_and_close(self, "408 Request Timeout", "", "the request did not come whole within request_timeout");
     } else if (self->step == STEP_TAKE && !self->pushed) {

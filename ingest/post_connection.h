@@ -38,6 +38,7 @@ struct post_connection {
     struct lb_buffer body;
     size_t held; /* of the owner's body_bytes */
     bool keep_alive;
+    bool late; /* its timer was put off once: see peer_link_was_late() */
     bool chunked;
     uint64_t left; /* of a body that is not in chunks */
     struct post_chunks chunks;

@@ -780,21 +780,72 @@ static void a_peer_that_breaks_the_framing_is_closed_after_its_good_messages(voi
     close_source();
 }
 
-static void an_idle_connection_is_closed_where_a_timeout_is_set(void **state)
+/* The test turns the loop, so that at each turn it knows what there is. */
+static void stand_still_and_turn(int64_t ns)
+{
+    struct timespec while_it_stands = { 0, ns };
+
+    assert_int_equal(nanosleep(&while_it_stands, NULL), 0);
+    event_base_loop(lb_loop_base(ground.loop), EVLOOP_NONBLOCK);
+}
+
+static void an_idle_connection_is_closed_when_all_it_sent_is_read(void **state)
+{
+    enum { IDLE = 50 * LB_MILLISECOND };
+    ssize_t got;
+    char byte;
+    int fd;
+
+    (void)state;
+    lay_ground("tcp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
+    ground.state.idle_timeout_ns = IDLE;
+    assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
+    stand_still_and_turn(0);
+    assert_int_equal(ground.state.connection_count, 1);
+    send_text(fd, "<13>unfinished");
+    do
+        stand_still_and_turn(2 * IDLE);
+    while ((got = recv(fd, &byte, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN);
+    assert_int_equal(got, 0);
+    expect_messages(1, "unfinished|", NULL);
+    close(fd);
+    assert_int_equal(lb_loop_start(ground.loop), LB_OK);
+    close_source();
+}
+
+/* libevent tells of the time alone when a signal has broken off its wait: as SIGCONT does. */
+static void a_handshake_is_not_late_when_all_of_it_is_there(void **state)
 {
     char byte;
     int fd;
 
     (void)state;
     lay_ground("tcp://127.0.0.1:0", LB_POOL_BYTES, LB_LINE_BYTES);
-    ground.state.idle_timeout_ns = 50 * LB_MILLISECOND;
+    ground.state.handshake_timeout_ns = 10 * LB_SECOND;
+    ground.state.proxy_protocol = true;
     assert_int_equal(lb_source_syslog.open(&ground.source, &ground.diag), LB_OK);
-    assert_int_equal(lb_loop_start(ground.loop), LB_OK);
     fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
-    send_text(fd, "<13>unfinished");
-    assert_int_equal(recv(fd, &byte, 1, 0), 0);
-    expect_messages(1, "unfinished|", NULL);
+    stand_still_and_turn(0);
+    send_text(fd, "PROXY TCP4 192.0.2.7 ");
+    on_deadline(-1, EV_TIMEOUT, ground.state.connections);
+    assert_int_equal(ground.state.connection_count, 1);
+    send_text(fd, "192.0.2.1 4711 514\r\n<13>late\n");
+    stand_still_and_turn(0);
+    expect_messages(1, "late|", NULL);
     close(fd);
+    while (ground.state.connection_count > 0)
+        stand_still_and_turn(0);
+    fd = connect_to(ground.state.listeners.first->fd, SOCK_STREAM);
+    stand_still_and_turn(0);
+    send_text(fd, "PROXY ");
+    on_deadline(-1, EV_TIMEOUT, ground.state.connections);
+    send_text(fd, "TCP4 ");
+    on_deadline(-1, EV_TIMEOUT, ground.state.connections);
+    assert_int_equal(ground.state.connection_count, 0);
+    assert_true(recv(fd, &byte, 1, 0) <= 0);
+    close(fd);
+    assert_int_equal(lb_loop_start(ground.loop), LB_OK);
     close_source();
 }
 
@@ -868,7 +919,8 @@ int main(void)
         cmocka_unit_test(quiet_connections_hold_nothing_of_the_pool),
         cmocka_unit_test(connections_past_the_limit_are_refused_and_counted),
         cmocka_unit_test(a_peer_that_breaks_the_framing_is_closed_after_its_good_messages),
-        cmocka_unit_test(an_idle_connection_is_closed_where_a_timeout_is_set),
+        cmocka_unit_test(an_idle_connection_is_closed_when_all_it_sent_is_read),
+        cmocka_unit_test(a_handshake_is_not_late_when_all_of_it_is_there),
         cmocka_unit_test(tells_what_is_wrong_with_an_address),
         cmocka_unit_test(tells_that_a_port_is_taken),
     };

@@ -51,6 +51,7 @@ struct syslog_connection {
     struct lb_buffer unfinished;
     bool whole; /* `unfinished` may hold whole frames */
     bool ended; /* the peer has closed */
+    bool late;  /* its deadline was put off once: see peer_link_was_late() */
     uint64_t position;
     size_t slab_size;
 };
@@ -343,27 +344,6 @@ static enum outcome prepare_link(struct syslog_connection *self)
     }
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *context)
-{
-    struct syslog_connection *self = context;
-
-    (void)fd, (void)what;
-    tell_handshake_error(self, "it took longer than handshake_timeout");
-    destroy(self);
-}
-
-static bool set_deadline(struct syslog_connection *self)
-{
-    int64_t most = self->owner->handshake_timeout_ns;
-    struct timeval timeout = { most / LB_SECOND, most % LB_SECOND / 1000 };
-
-    if (self->bytes.ready || most == 0)
-        return true;
-    if (self->deadline == NULL)
-        self->deadline = evtimer_new(lb_loop_base(self->owner->source->loop), on_deadline, self);
-    return self->deadline != NULL && evtimer_add(self->deadline, &timeout) == 0;
-}
-
 static size_t next_slab_size(size_t bytes)
 {
     if (bytes <= LB_SLAB_SMALL / 2)
@@ -397,17 +377,32 @@ static void turn(struct syslog_connection *self)
         peer_link_continue(&self->bytes);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *context)
+static bool set_deadline(struct syslog_connection *self);
+
+static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
     struct syslog_connection *self = context;
 
-    (void)fd;
-    if ((what & EV_TIMEOUT) != 0) {
-        LB_INFO(self->owner->traits->module, "closing an idle connection peer=" LB_STR_FMT,
-                LB_STR_ARG(self->stream->name));
-        self->ended = true;
+    (void)fd, (void)what;
+    if (!self->late && peer_link_was_late(self->fd) && set_deadline(self)) {
+        self->late = true;
+        turn(self);
+        return;
     }
-    turn(self);
+    tell_handshake_error(self, "it took longer than handshake_timeout");
+    destroy(self);
+}
+
+static bool set_deadline(struct syslog_connection *self)
+{
+    int64_t most = self->owner->handshake_timeout_ns;
+    struct timeval timeout = { most / LB_SECOND, most % LB_SECOND / 1000 };
+
+    if (self->bytes.ready || most == 0)
+        return true;
+    if (self->deadline == NULL)
+        self->deadline = evtimer_new(lb_loop_base(self->owner->source->loop), on_deadline, self);
+    return self->deadline != NULL && evtimer_add(self->deadline, &timeout) == 0;
 }
 
 static bool watch(struct syslog_connection *self)
@@ -418,6 +413,18 @@ static bool watch(struct syslog_connection *self)
     if (!set_deadline(self))
         return false;
     return event_add(self->readable, idle > 0 ? &timeout : NULL) == 0;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct syslog_connection *self = context;
+
+    if ((what & EV_TIMEOUT) != 0 && !(peer_link_was_late(fd) && watch(self))) {
+        LB_INFO(self->owner->traits->module, "closing an idle connection peer=" LB_STR_FMT,
+                LB_STR_ARG(self->stream->name));
+        self->ended = true;
+    }
+    turn(self);
 }
 
 static void resume_connection(struct syslog_waiter *waiter)

@@ -4,6 +4,7 @@ The binary is LB_BIN (build/release/logboom unless set). Nothing here sleeps for
 happen": wait_for() polls a condition and fails with what was seen.
 """
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -228,6 +229,15 @@ class Logboom:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    @contextlib.contextmanager
+    def standing_still(self):
+        """What is sent to it meanwhile is there before it looks, however slow the test is."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
 
 def run_to_end(directory, config, seconds=300):

@@ -172,10 +172,12 @@ def part(log, ordinal, last, part_id="p1"):
 
 
 def test_messages_in_parts_are_joined(receiver):
+    parts = b""
+    for ordinal in range(1, 5):
+        parts += one("t", event_time(AT, ordinal), part("a" * 16384 + str(ordinal), ordinal, ordinal == 4))
+        parts += one("t", event_time(AT, ordinal), part(f"b{ordinal} ", ordinal, ordinal == 4, "p2"))
     with receiver.sender() as sender:
-        for ordinal in range(1, 5):
-            sender.send(one("t", event_time(AT, ordinal), part("a" * 16384 + str(ordinal), ordinal, ordinal == 4)))
-            sender.send(one("t", event_time(AT, ordinal), part(f"b{ordinal} ", ordinal, ordinal == 4, "p2")))
+        sender.send(parts)  # at once: a part waits a few seconds for its rest
     records = receiver.wait_for(2)
     assert records[0]["message"] == "".join("a" * 16384 + str(n) for n in range(1, 5))
     assert records[1]["message"] == "b1 b2 b3 b4 "
@@ -335,8 +337,10 @@ def test_connections_over_the_limit_are_refused(logboom):
 
 def test_a_silent_peer_is_closed_after_idle_timeout(logboom):
     receiver = Receiver(logboom, more="idle_timeout: 300ms")
-    with receiver.sender() as sender:
+    with receiver.daemon.standing_still():
+        sender = receiver.sender()
         sender.send(one("t", AT, {"message": "one"}))
+    with sender:
         assert sender.closed()
     receiver.wait_for(1)
 

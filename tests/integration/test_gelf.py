@@ -98,8 +98,18 @@ def test_what_is_invalid_is_kept_as_text_with_the_reason(logboom):
 
 def test_garbage_bombs_and_stalled_chunks_hurt_nobody(logboom):
     receiver = Receiver(logboom, max_line="64KiB")
-    receiver.datagram(zlib.compress(b"a" * 50_000_000), b"", os.urandom(30000), b"{" * 60000, b"\x1e\x0f" + b"x" * 10 + b"\0",
-                      *[chunks(b"never whole" * 500, 100, os.urandom(8))[0] for _ in range(500)])
+    sent = 0
+
+    def send(*datagrams):
+        """And waits until all were read: no more lies in the socket's buffer than any has room for."""
+        nonlocal sent
+        receiver.datagram(*datagrams)
+        sent += sum(map(len, datagrams))
+        wait_for(lambda: receiver.daemon.metric("logboom_gelf_bytes_total") == sent, what=f"{sent} bytes")
+
+    send(zlib.compress(b"a" * 50_000_000), b"", os.urandom(30000), b"{" * 60000, b"\x1e\x0f" + b"x" * 10 + b"\0")
+    for _ in range(5):
+        send(*[chunks(b"never whole" * 500, 100, os.urandom(8))[0] for _ in range(100)])
     with receiver.connect() as stalled, receiver.connect() as flood, receiver.connect() as good:
         stalled.sendall(b'{"host":')
         flood.sendall(b"x" * 1_000_000)

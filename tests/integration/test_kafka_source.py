@@ -173,7 +173,7 @@ sources:
   bus: {{type: kafka, brokers: ['127.0.0.1:{broker.port}'], topics: ['^blocked$'], group: blocked}}
 routes: [{{to: [hook, out]}}]
 sinks:
-  hook: {{type: webhook, url: 'http://127.0.0.1:{port}/', when_full: block, retry: {{max: 1s}}}}
+  hook: {{type: webhook, url: 'http://127.0.0.1:{port}/', when_full: block, batch: {{count: 200}}, retry: {{max: 1s}}}}
   out: {{type: archive, path: '{{dir}}/out/%Y.jsonl.zst', flush: 200ms}}
 """)
     daemon.start().ready()

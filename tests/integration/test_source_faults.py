@@ -121,8 +121,10 @@ def test_relp_peers_that_stand_still_in_a_frame_hold_up_nobody_and_too_many_are_
         s = socket.create_connection(("127.0.0.1", port), timeout=30)
         s.sendall(piece)
         stalled.append(s)
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as well:
+    with daemon.standing_still():
+        well = socket.create_connection(("127.0.0.1", port), timeout=30)
         well.sendall(b"1 open 14 relp_version=0\n2 syslog 18 <13>app: got along\n")
+    with well:
         wait_for_last(daemon, "got along")
     # All that stood still are let go; then there is room again, however many came.
     for s in stalled:

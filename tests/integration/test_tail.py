@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 from harness import BIN, run_to_end, wait_for
+from machine import Records
 
 FILES = """
 commit_every: 50ms
@@ -18,10 +19,7 @@ sinks:
 
 
 def messages(daemon, key="message"):
-    path = daemon.dir / "out.jsonl"
-    if not path.exists():
-        return []
-    return [json.loads(line)[key] for line in path.read_text().splitlines()]
+    return [record[key] for record in Records(daemon.dir / "out.jsonl").all()]
 
 
 def tail(logboom, pattern="*.log", options=""):

@@ -1,13 +1,13 @@
 """What a file source does besides following: names in patterns, compressed files, deleting, lines without an end."""
 import collections
 import gzip
-import json
 import os
 import random
 import subprocess
 import time
 
 from harness import BIN, archive_records, wait_for
+from machine import Records
 
 ARCHIVE = """
 commit_every: 50ms
@@ -63,10 +63,7 @@ sinks:
         (directory / f"{zone}-1.log").write_text("one\n")
     daemon.start().ready()
 
-    def rows():
-        path = daemon.dir / "out.jsonl"
-        return [json.loads(x) for x in path.read_text().splitlines()] if path.exists() else []
-
+    rows = Records(daemon.dir / "out.jsonl").all
     wait_for(lambda: len(rows()) == 2, what="both")
     assert {(r["service"], r["zone"]) for r in rows()} == {("auth", "eu"), ("pay.ments", "us")}
     late = daemon.dir / "srv" / "late" / "log"
@@ -135,10 +132,8 @@ def test_a_kill_in_the_middle_of_a_compressed_file_loses_and_doubles_nothing(log
         daemon.write_config(config.replace("to: out", "to: [out, away]") + away)
         for _ in range(3):
             daemon.start().ready()
-            wait_for(lambda: len(messages(daemon)) > 0, what="some lines")
-            daemon.process.kill()
-            daemon.process.wait()
-            assert 0 < len(messages(daemon)) < len(rows)
+            assert len(wait_for(lambda: messages(daemon), what="some lines")) < len(rows)
+            daemon.kill()
         daemon.write_config(config)
         daemon.start("--exit-at-eof")
         assert daemon.wait() == 0, daemon.log()
