@@ -11,7 +11,7 @@ import time
 
 from harness import wait_for
 from recorder import Recorder
-from test_acceptance import CONFIG, line
+from test_acceptance import CONFIG, burst, line
 from test_alert_crash import check_incidents, check_repeats
 
 KILLS = int(os.environ.get("LB_ALERT_KILLS", "8"))
@@ -83,7 +83,7 @@ def test_f1_f2_f3_f7_over_kills(logboom):
                     daemon.ready()
                 for _ in range(rng.randrange(1, 4)):
                     keys.append(f"k{len(keys)}")
-                    log.writelines(line(kind="burst", ip=keys[-1]) for _ in range(rng.choice([3, 4, 7])))
+                    log.writelines(burst(keys[-1], rng.choice([3, 4, 7]), kind="burst"))
                     log.flush()
                     time.sleep(rng.uniform(0.0, 0.6))  # the moment is random on purpose
                 log.writelines(slow.lines())
@@ -155,7 +155,7 @@ def test_groups_that_are_escalated_and_flap_over_kills(logboom):
                     daemon.ready()
                 keys.append(f"k{len(keys)}")
                 for key in (keys[-1], "again"):
-                    log.writelines(line(kind="burst", ip=key) for _ in range(3))
+                    log.writelines(burst(key, 3, kind="burst"))
                 log.flush()
                 time.sleep(rng.uniform(0.0, 3.5))  # the moment is random on purpose
                 kills.append(time.monotonic())

@@ -4,7 +4,6 @@ Each burst of records has a key of its own, so it must come to exactly one incid
 notice may come twice only where the kill came in the moment between the receiver's answer and the commit of the mark;
 then it is the same notice, by alert_id and sequence.
 """
-import datetime
 import json
 import os
 import random
@@ -12,6 +11,7 @@ import time
 
 import pytest
 
+from alerts_in import line, rows
 from harness import Logboom, wait_for
 from recorder import Recorder
 
@@ -45,9 +45,8 @@ CONFIG = """
 
 
 def burst(log, key, count):
-    for _ in range(count):
-        stamp = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        log.write(json.dumps({"timestamp": stamp, "level": "warn", "message": "failed", "client_ip": key}) + "\n")
+    """Lines of one moment, however long it takes to write them: they are one incident."""
+    log.write(count * line("failed", client_ip=key))
     log.flush()
 
 
@@ -59,8 +58,7 @@ def by_alert(records):
 
 
 def exact_records(directory):
-    path = directory / "alerts.log"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return rows(directory / "alerts.log")
 
 
 def is_over(records, keys):
@@ -84,11 +82,11 @@ def check_incidents(records, keys):
     assert not doubled, f"keys with more than one incident: {doubled}"
 
 
-def check_repeats(rows, kills):
+def check_repeats(told, kills):
     """What came twice came first just before a kill."""
     seen = {}
     repeats = 0
-    for at, record in rows:
+    for at, record in told:
         number = (record["alert_id"], record["sequence"])
         if number in seen:
             repeats += 1
@@ -140,7 +138,7 @@ def test_a_firing_alert_is_called_off_after_the_kill(tmp_path):
         with open(daemon.dir / "app.log", "w") as log:
             daemon.start().ready()
             burst(log, "a", 3)
-            wait_for(lambda: hook.states() == ["firing"], what="the alert")
+            wait_for(hook.states, what="the alert")
             daemon.kill()
         daemon.start().ready()
         wait_for(lambda: "resolved" in hook.states(), 60, "its end")
@@ -162,7 +160,7 @@ def test_what_is_missing_on_disk_costs_no_end(tmp_path, lost):
         with open(daemon.dir / "app.log", "w") as log:
             daemon.start().ready()
             burst(log, "a", 3)
-            wait_for(lambda: hook.states() == ["firing"], what="the alert")
+            wait_for(hook.states, what="the alert")
             assert daemon.stop() == 0
             path = daemon.dir / "data" / lost
             path.unlink() if path.is_file() else [file.unlink() for file in path.iterdir()]
