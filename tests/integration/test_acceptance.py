@@ -144,10 +144,11 @@ def test_f1_what_waits_for_its_group_is_told_after_a_restart(logboom, hook, seco
 def test_f2_an_end_before_the_flush_is_told_after_a_restart(logboom, hook, second):
     """AM: told that it fires; resolved, then SIGTERM before the flush: it is open for ever.
     Here: one end, of the same incident."""
-    daemon = begin(logboom, hook, second, grouped("100ms", "10s", "1s"))
+    daemon = begin(logboom, hook, second, grouped("100ms", "10s", "1h").replace("count()", "last(open)"))
     since = time.monotonic()
-    write(daemon, *burst("a", 3))
+    write(daemon, line(ip="a", open=3))
     wait_for(hook.states, what="the alert")
+    write(daemon, line(ip="a", open=0))
     wait_for(lambda: not fires(daemon), what="its end")
     assert daemon.stop() == 0
     daemon.start().ready()
