@@ -56,11 +56,16 @@ def kill(daemon):
     daemon.process.wait()
 
 
-def saved_after(daemon):
-    """Waits until what the rules know was saved once more, all of it read by then."""
+def saved(daemon):
+    """When what the rules know was saved; 0: it was not. Nothing is saved while nothing changes."""
     path = daemon.dir / "data" / "alerts.state"
-    before = path.stat().st_mtime_ns if path.exists() else 0
-    wait_for(lambda: path.exists() and path.stat().st_mtime_ns > before, 60, "alerts.state saved")
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def write_until_saved(daemon, *lines):
+    before = saved(daemon)
+    write(daemon, *lines)
+    wait_for(lambda: saved(daemon) > before, 60, "alerts.state saved")
 
 
 def test_several_conditions_make_one_alert(logboom):
@@ -100,8 +105,7 @@ def test_parts_keep_what_they_know_over_a_restart_and_a_kill(logboom):
     wait_for(lambda: (daemon.dir / "all.log").exists() and "a" in (daemon.dir / "all.log").read_text(), what="read")
     assert daemon.stop() == 0
     daemon.start().ready()
-    write(daemon, line(level="error", user="b"))
-    saved_after(daemon)
+    write_until_saved(daemon, line(level="error", user="b"))
     kill(daemon)
     daemon.start().ready()
     assert not told(daemon)
@@ -168,10 +172,9 @@ ABSENT = """
 
 def test_absent_over_restarts_and_kills_is_told_once_and_called_off_once(logboom):
     daemon = open_daemon(logboom, ABSENT)
-    write(daemon, line(service="a"), line(service="b"))
+    write_until_saved(daemon, line(service="a"), line(service="b"))
     firing = wait_for(lambda: len(told(daemon, "firing")) == 3 and told(daemon, "firing"), what="all three silent")
     assert sorted(a["key"]["service"] for a in firing) == ["a", "b", "never"]
-    saved_after(daemon)
     kill(daemon)
     daemon.start().ready()
     wait_for(lambda: daemon.metric("logboom_alerts_firing") == 3, what="what fires is remembered")
