@@ -1,6 +1,5 @@
 """The command sink: a program for each alert, without a shell, in its bounds."""
 import json
-import os
 import stat
 import subprocess
 
@@ -54,15 +53,15 @@ def test_a_program_gets_an_alert(logboom, tmp_path):
     daemon.environment = {"SLACK_URL": "hunter2"}
     started(daemon)
     do(tmp_path, f"env >{tmp_path}/env")
-    raise_alert(daemon, ip="-rf $(touch /tmp/pwned) `id` ; 'x' \"y\"\r\n--flag {state}")
+    raise_alert(daemon, ip=f"-rf $(touch {tmp_path}/pwned) `id` ; 'x' \"y\"\r\n--flag {{state}}")
     wait_for(lambda: len(calls(tmp_path)) == 2, 60, "two calls")
     assert daemon.stop() == 0, daemon.log()
     (firing, alert), (resolved, end) = calls(tmp_path)
-    value = "rf $(touch /tmp/pwned) `id` ; 'x' \"y\"  --flag {state}"
+    value = f"rf $(touch {tmp_path}/pwned) `id` ; 'x' \"y\"  --flag {{state}}"
     assert firing == ["[firing]", f"[--ip=-{value}]", f"[_{value}]", "[none]", "[a b]"]
     assert resolved[0] == "[resolved]" and alert["state"] == "firing" and end["state"] == "resolved"
     assert alert["event"] == "alert" and alert["key"]["client_ip"].startswith("-rf")
-    assert not os.path.exists("/tmp/pwned") and "hunter2" not in (tmp_path / "env").read_text()
+    assert not (tmp_path / "pwned").exists() and "hunter2" not in (tmp_path / "env").read_text()
     log = daemon.log()
     assert log.count("command starts") == 2 and log.count("playbook.sh: exit 0") == 2, "audited"
 
