@@ -97,19 +97,17 @@ class Recorder:
         return [each for each in self.requests if each[0] is None]
 
 
-def sinks(recorders, timeout):
+def sinks(recorders, timeout="60s"):
+    """A busy machine must not make a try of its own: what is to be given up is given up late."""
     options = f"timeout: {timeout}, retry: {{first: 10ms, max: 50ms}}"
     return "\n".join(f"  {name}: " + (recorder.channel.sink % options).replace("{url}", recorder.url)
                      for name, recorder in recorders.items())
 
 
-def run(directory, recorders, scenario, timeout="60s"):
-    """logboom over all of them, with records of level fatal and the rule's alerts for each.
-
-    A busy machine must not make a try of its own: what is to be given up is given up late.
-    """
+def run(directory, recorders, scenario, **options):
+    """logboom over all of them, with records of level fatal and the rule's alerts for each."""
     names = list(recorders)
-    text = config(sinks(recorders, timeout), names).replace(
+    text = config(sinks(recorders, **options), names).replace(
         "  - {to: all}", f"  - {{to: all}}\n  - {{where: level == fatal, to: {json.dumps(names)}}}")
     daemon = started(Logboom(directory, text))
     try:
@@ -177,7 +175,7 @@ def faults(tmp_path_factory):
             wait_for(lambda: len(recorder.taken()) + len(letters(daemon, name)) >= 4 * recorder.channel.copies, 60,
                      f"an end of all of {name}")
 
-    return recorders, run(tmp_path_factory.mktemp("faults") / "lb", recorders, scenario, "5s")
+    return recorders, run(tmp_path_factory.mktemp("faults") / "lb", recorders, scenario, timeout="5s")
 
 
 @pytest.mark.parametrize("name", [channel.name for channel in CHANNELS])
