@@ -248,7 +248,8 @@ def test_alerts_are_told_while_the_disk_takes_nothing_and_go_by_the_journal_agai
     assert daemon.metric("logboom_alert_events_lost_total") == 0
     assert "cannot be written to disk and are told without" in daemon.log()
     # In no journal; so what the rules know is saved at once.
-    saved, ended = daemon.dir / "data" / "alerts.state", datetime.datetime.fromisoformat(hook.told()[1]["timestamp"][:19] + "+00:00")
+    saved = daemon.dir / "data" / "alerts.state"
+    ended = datetime.datetime.fromisoformat(hook.told()[1]["timestamp"][:19] + "+00:00")
     wait_for(lambda: saved.exists() and saved.stat().st_mtime >= ended.timestamp(), what="the state")
     switch.unlink()
     write(daemon, line("10.0.0.2"))

@@ -133,7 +133,7 @@ def test_a_full_disk(logboom, hook, tmp_path):
 
 
 def stay_busy(daemon, seconds):
-    """A line every 0.2 s, seen by logboom, without a pause for so long: one in which the machine stands still begins it anew."""
+    """A line every 0.2 s, seen by logboom, for so long; a pause in which the machine stands still begins it anew."""
     begin = last = since = time.monotonic()
     count = 0
     while last < begin + seconds:
