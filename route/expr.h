@@ -167,6 +167,19 @@ enum lb_expr_node_kind {
     LB_EXPR_NODE_TEST,
 };
 
+/* The test behind `test` if that must hold, or must not, for the whole to hold; LB_EXPR_REJECT: none. */
+static inline uint16_t lb_expr_behind(const struct lb_expr_test *test)
+{
+    if (test->when_false == LB_EXPR_REJECT)
+        return test->when_true;
+    return test->when_true == LB_EXPR_REJECT ? test->when_false : LB_EXPR_REJECT;
+}
+
+/* The value that the test compares, of the record or in the scratch; kind LB_VALUE_NONE: the record has no such field.
+ */
+struct lb_value lb_expr_test_value(const struct lb_expr_test *test, const struct lb_record *record,
+                                   struct lb_scratch *scratch);
+
 /* The text that the test compares, in the record or the scratch. False: the record has no such field. */
 bool lb_expr_test_text(const struct lb_expr_test *test, const struct lb_record *record, struct lb_scratch *scratch,
                        struct lb_str *text);

@@ -34,6 +34,12 @@ static struct lb_str text_of(struct lb_value value, struct lb_scratch *scratch)
     return value.len > 0 ? (struct lb_str){ value.ptr, value.len } : LB_STR("");
 }
 
+struct lb_value lb_expr_test_value(const struct lb_expr_test *test, const struct lb_record *record,
+                                   struct lb_scratch *scratch)
+{
+    return fetch(test, record, scratch);
+}
+
 bool lb_expr_test_text(const struct lb_expr_test *test, const struct lb_record *record, struct lb_scratch *scratch,
                        struct lb_str *text)
 {

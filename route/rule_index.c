@@ -3,8 +3,9 @@
  *
  * A test of an expression must hold when the program rejects as soon as it
  * fails, and so must those that are reached only behind it. Of these the first
- * that compares a field with texts is the rule's gate. Texts that are numbers
- * also equal other spellings of the same number, so they make no gate.
+ * that compares a field with texts is the rule's gate; a later one where a crowd
+ * of rules has the first. Texts that are numbers also equal other spellings of
+ * the same number, so they make no gate (rule_numbers.c has them).
  *
  * A rule may have a needle: what its pattern needs to be in the message. The
  * two rarest pairs of letters of a needle, without their case, stand for it.
@@ -20,6 +21,8 @@
 
 enum { LEVELS = LB_LEVEL_COUNT + 1 };
 enum { PAIRS = 1024, MESSAGE_MAX = 4096 }; /* a longer message has nearly all pairs anyway */
+
+enum { CROWD = 32 }; /* so many rules of one text are told apart by another one that they ask for */
 
 enum { NEEDLE_BITS = 32 }; /* needle n is bit n % 32 for one of its pairs, and 32 bits above that for the other */
 
@@ -43,26 +46,69 @@ static void set_bit(uint64_t *words, uint32_t bit)
 
 /* --- what a rule asks for --------------------------------------------------- */
 
-/* The test behind `test` if that must hold; LB_EXPR_ACCEPT or more: none. */
-static uint16_t behind(const struct lb_expr_test *test)
-{
-    if (test->when_false == LB_EXPR_REJECT)
-        return test->when_true;
-    return test->when_true == LB_EXPR_REJECT ? test->when_false : LB_EXPR_REJECT;
-}
-
 static bool is_gate(const struct lb_expr_test *test)
 {
     return test->op == LB_EXPR_OP_EQUAL && !test->negated && !test->numbers && test->when_false == LB_EXPR_REJECT;
 }
 
-static const struct lb_expr_test *gate_of(const struct lb_expr *where)
+/* The next test, from `at` on, that can be a gate; NULL: none. */
+static const struct lb_expr_test *next_gate(const struct lb_expr *where, uint16_t *at)
+{
+    while (*at < LB_EXPR_REJECT) {
+        const struct lb_expr_test *test = &where->tests[*at];
+
+        *at = lb_expr_behind(test);
+        if (is_gate(test))
+            return test;
+    }
+    return NULL;
+}
+
+static bool opens_with(const struct lb_expr_test *test, const struct lb_expr_test *other)
+{
+    if (test->field != other->field || !lb_str_equal(test->name, other->name))
+        return false;
+    for (uint32_t i = 0; i < test->literal_count; i++)
+        if (lb_str_equal(test->literals[i].text, other->literals[0].text))
+            return true;
+    return false;
+}
+
+/* How many rules ask for the (first) text of that test. */
+static uint32_t sharers(const struct lb_alerting *alerting, const struct lb_expr_test *test)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < alerting->rule_count; i++) {
+        const struct lb_expr *where = alerting->rules[i].where;
+        uint16_t at = where != NULL ? where->entry : LB_EXPR_REJECT;
+        const struct lb_expr_test *other;
+        bool shares = false;
+
+        while (!shares && (other = next_gate(where, &at)) != NULL)
+            shares = opens_with(other, test);
+        count += shares;
+    }
+    return count;
+}
+
+/* Mostly the first: it is known to hold then, and a field more to ask for costs each record. But not one of a crowd. */
+static const struct lb_expr_test *gate_of(const struct lb_alerting *alerting, const struct lb_expr *where)
 {
     uint16_t at = where != NULL ? where->entry : LB_EXPR_REJECT;
+    const struct lb_expr_test *best = next_gate(where, &at);
+    uint32_t crowd = best != NULL && at < LB_EXPR_REJECT ? sharers(alerting, best) : 0;
+    const struct lb_expr_test *other;
 
-    while (at < LB_EXPR_REJECT && !is_gate(&where->tests[at]))
-        at = behind(&where->tests[at]);
-    return at < LB_EXPR_REJECT ? &where->tests[at] : NULL;
+    while (crowd >= CROWD && (other = next_gate(where, &at)) != NULL) {
+        uint32_t count = sharers(alerting, other);
+
+        if (count < crowd / 4) {
+            best = other;
+            crowd = count;
+        }
+    }
+    return best;
 }
 
 static struct lb_str needle_in(const struct lb_expr_test *test)
@@ -88,7 +134,7 @@ static struct lb_str needle_of(const struct lb_expr *where, const struct lb_expr
             longest = needle;
             *owner = test;
         }
-        at = behind(test);
+        at = lb_expr_behind(test);
     }
     return longest;
 }
@@ -107,7 +153,7 @@ static unsigned levels_of(const struct lb_expr *where)
             levels &= holds;
         else if (test->op == LB_EXPR_OP_LEVEL && test->when_true == LB_EXPR_REJECT)
             levels &= ~holds;
-        at = behind(test);
+        at = lb_expr_behind(test);
     }
     return levels;
 }
@@ -245,8 +291,9 @@ static void add_needle(struct lb_rule_index *index, struct lb_str text, uint32_t
     set_bit(needle_rules(index, at), rule);
 }
 
-static bool add_rule(struct lb_rule_index *index, const struct lb_alert_rule *rule, uint32_t number)
+static bool add_rule(struct lb_rule_index *index, const struct lb_alerting *alerting, uint32_t number)
 {
+    const struct lb_alert_rule *rule = &alerting->rules[number];
     const struct lb_expr_test *gate;
     struct lb_str needle;
     unsigned levels;
@@ -263,7 +310,7 @@ static bool add_rule(struct lb_rule_index *index, const struct lb_alert_rule *ru
         add_needle(index, needle, number);
     else
         set_bit(index->needless, number);
-    gate = gate_of(rule->where);
+    gate = gate_of(alerting, rule->where);
     if (gate == NULL) {
         set_bit(index->always, number);
         return true;
@@ -293,10 +340,10 @@ bool lb_rule_index_init(struct lb_rule_index *index, const struct lb_alerting *a
         index->needless == NULL || index->by_needle == NULL || index->pairs == NULL || index->starts == NULL)
         return false;
     for (uint32_t i = 0; i < alerting->rule_count; i++)
-        if (!add_rule(index, &alerting->rules[i], i))
+        if (!add_rule(index, alerting, i))
             return false;
     note_pairs(index);
-    return true;
+    return lb_rule_numbers_init(&index->numbers, alerting);
 }
 
 void lb_rule_index_free(struct lb_rule_index *index)
@@ -306,6 +353,7 @@ void lb_rule_index_free(struct lb_rule_index *index)
             lb_free(index->gates[i].table[k].rules);
         lb_free(index->gates[i].table);
     }
+    lb_rule_numbers_free(&index->numbers);
     lb_free(index->gates);
     lb_free(index->needles);
     lb_free(index->pairs);
@@ -404,4 +452,5 @@ void lb_rule_index_ask(const struct lb_rule_index *index, const struct lb_record
         ask_message(index, record, scratch, live);
     for (uint32_t word = 0; word < index->words; word++)
         live[word] &= allowed[word];
+    lb_rule_numbers_ask(&index->numbers, record, scratch, live);
 }

@@ -3,14 +3,15 @@
  *
  * Most rules are of one service, one kind of event, or only of errors, and
  * most records are of another one. What a rule's `where` asks for in any case
- * (a field that is one of some texts, a level, some letters of the message) is
- * looked up once for all rules, so that rules that cannot match cost next to nothing. It leaves out
- * no rule that would match. Read-only once made; any number of threads.
+ * (a field that is one of some texts, a level, a number, some letters of the
+ * message) is looked up once for all rules, so that rules that cannot match
+ * cost next to nothing. It leaves out no rule that would match. Read-only once made; any number of threads.
  */
 #ifndef LB_ROUTE_RULE_INDEX_H
 #define LB_ROUTE_RULE_INDEX_H
 
 #include "lb_alert.h"
+#include "rule_numbers.h"
 
 struct lb_expr_test;
 
@@ -27,6 +28,7 @@ struct lb_rule_index {
     uint64_t *by_needle;                /* for each bit of a needle, rules that ask for it */
     uint64_t *pairs;                    /* for each pair of letters, needles that it stands for */
     const struct lb_expr_test *message; /* of a rule with a needle */
+    struct lb_rule_numbers numbers;
     uint16_t *starts; /* of each rule: the test where its `where` goes on, its gate being known to hold */
 };
 

@@ -37,15 +37,51 @@ static const char *const atoms[] = {
     "message contains \"of payments\"",
     "message ~ \"(?i)the CONNECTION to \\d+\"",
     "message contains \"ry 17\"",
+    "size > 100",
+    "size >= 100",
+    "size < 100",
+    "size <= 99.5",
+    "size == 100",
+    "size in (7, 100, 1000)",
+    "size > 1KiB",
+    "size == 1KiB",
+    "size == \"100\"",
+    "size in (\"1e2\", 7)",
+    "size != 100",
+    "took_ms > 5s",
+    "took_ms == 5s",
+    "took_ms <= 250",
+    "http.status >= 500",
 };
 
 static const char *const services[] = { NULL, "payments", "auth", "search", "mailer", "", "other" };
 static const char *const events[] = { NULL, "\"login\"", "\"\"", "\"a\\\"b\"", "\"logout\"", "7" };
 static const char *const levels[] = { NULL, "debug", "info", "warn", "error", "critical" };
-static const char *const more[] = {
-    "\"status\":500", "\"status\":\"500\"",          "\"status\":\"ok\"",    "\"status\":404",
-    "\"a\":1",        "\"http\":{\"kind\":\"get\"}", "\"host\":\"payments\""
-};
+static const char *const more[] = { "\"status\":500",
+                                    "\"status\":\"500\"",
+                                    "\"status\":\"ok\"",
+                                    "\"status\":404",
+                                    "\"a\":1",
+                                    "\"http\":{\"kind\":\"get\"}",
+                                    "\"host\":\"payments\"",
+                                    "\"size\":100",
+                                    "\"size\":\"1e2\"",
+                                    "\"size\":1e2",
+                                    "\"size\":99.5",
+                                    "\"size\":-7",
+                                    "\"size\":\"\"",
+                                    "\"size\":1024",
+                                    "\"size\":\"1KiB\"",
+                                    "\"size\":null",
+                                    "\"size\":[100]",
+                                    "\"size\":7,\"took_ms\":\"5s\"",
+                                    "\"took_ms\":5000.0",
+                                    "\"took_ms\":250,\"size\":1000",
+                                    "\"http\":{\"status\":503}",
+                                    "\"http.status\":500",
+                                    "\"size\":\"nan\"",
+                                    "\"size\":true,\"took_ms\":1e400",
+                                    "\"size\":\"0x64\"" };
 static const char *const messages[] = { "x refused",
                                         "REFUSED",
                                         "fine",
@@ -219,6 +255,58 @@ static void looks_at_nothing_of_other_services(void **state)
     close_ground(self);
 }
 
+/* How many rules of `where`, each with its number in place of the #, are live for that record. */
+static int live_of(const char *where, const char *record_text)
+{
+    struct ground *self = calloc(1, sizeof(*self));
+    int live = 0;
+
+    lb_arena_init(&self->arena, 16 << 20);
+    self->scratch = (struct lb_scratch){ self->memory, sizeof(self->memory), 0 };
+    for (int i = 0; i < RULES; i++) {
+        char text[TEXT];
+
+        snprintf(text, sizeof(text), "%.*s%d%s", (int)strcspn(where, "#"), where, i, strchr(where, '#') + 1);
+        self->rules[i].where = self->wheres[i] =
+            lb_expr_new(&self->arena, lb_str_from(text), (struct lb_place){ 0 }, &self->diag);
+        assert_non_null(self->rules[i].where);
+    }
+    self->alerting = (struct lb_alerting){ .rules = self->rules, .rule_count = RULES };
+    assert_true(lb_rule_index_init(&self->index, &self->alerting));
+    struct lb_record record = lb_test_record(&self->arena, record_text);
+    lb_rule_index_ask(&self->index, &record, &self->scratch, self->live);
+    for (int i = 0; i < RULES; i++)
+        live += is_live(self, i);
+    close_ground(self);
+    return live;
+}
+
+static void looks_at_nothing_of_other_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(live_of("size > #", "{\"size\":10}"), 10);
+    assert_int_equal(live_of("size >= #", "{\"size\":10}"), 11);
+    assert_int_equal(live_of("size < #", "{\"size\":10.5}"), RULES - 11);
+    assert_int_equal(live_of("level >= warn and user == #", "{\"level\":\"error\",\"user\":17}"), 1);
+    assert_int_equal(live_of("service == shop and status in (#, 1000)", "{\"service\":\"shop\",\"status\":3}"), 1);
+    assert_int_equal(live_of("size > # and size < 20", "{\"size\":15}"), 15);
+    assert_int_equal(live_of("size > #", "{\"size\":\"ten\"}"), 0);
+    assert_int_equal(live_of("size > #", "{\"sizes\":10}"), 0);
+    assert_int_equal(live_of("not size > #", "{\"size\":10}"), RULES);
+    assert_int_equal(live_of("size > # or size == 1", "{\"size\":10}"), RULES);
+}
+
+static void tells_rules_of_one_service_apart(void **state)
+{
+    const char *record = "{\"service\":\"shop\",\"event\":\"e7\",\"kind\":\"paid\"}";
+
+    (void)state;
+    assert_int_equal(live_of("service == shop and event == e#", record), 1);
+    assert_int_equal(live_of("kind in (paid, sold) and service == shop and event in (e#, x)", record), 1);
+    assert_int_equal(live_of("service == shop and event == e#", "{\"service\":\"shop\"}"), 0);
+    assert_int_equal(live_of("service == shop and (event == e# or kind == paid)", record), RULES);
+}
+
 static void survives_every_failing_allocation(void **state)
 {
     uint64_t random = lb_seed();
@@ -239,8 +327,8 @@ static void survives_every_failing_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(leaves_out_no_rule_that_matches),
-        cmocka_unit_test(looks_at_nothing_of_other_services),
+        cmocka_unit_test(leaves_out_no_rule_that_matches),   cmocka_unit_test(looks_at_nothing_of_other_services),
+        cmocka_unit_test(looks_at_nothing_of_other_numbers), cmocka_unit_test(tells_rules_of_one_service_apart),
         cmocka_unit_test(survives_every_failing_allocation),
     };
 
