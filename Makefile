@@ -92,7 +92,7 @@ run:   ## install what it needs, build, and show the main job at work under ./va
 
 test:   ## everything: release suite, unit and property tests under ASan+UBSan and TSan, the short crash loop
 	tests/deps.sh
-	@{ tests/kafka.sh fetch; tests/peers.sh; } >/dev/null 2>&1 & # while it compiles; whoever needs them waits for it
+	@{ tests/kafka.sh fetch; tests/peers.sh fetch; } >/dev/null 2>&1 & # while it compiles; whoever needs them waits for it
 	$(MAKE) --no-print-directory -j$(JOBS) all tests bench-programs fault-programs
 	$(MAKE) --no-print-directory -j$(JOBS) BUILD=asan tests
 	$(MAKE) --no-print-directory -j$(JOBS) BUILD=tsan tests

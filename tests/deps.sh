@@ -21,6 +21,20 @@ root=
 if [ "$(id -u)" -ne 0 ]; then root=sudo; fi
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
+
+# Somebody else may be installing just now (a machine that was just started does so by itself): apt-get waits for that
+# where it installs, but not where it fetches the lists.
+apt() {
+    $root apt-get -o DPkg::Lock::Timeout=900 -o Acquire::Retries=3 -q "$@"
+}
+
+update() {
+    for pause in 5 10 20 40 80 160; do
+        apt update && return 0
+        sleep $pause
+    done
+    apt update
+}
+
 # shellcheck disable=SC2086
-$root apt-get install -y -q --no-install-recommends $missing ||
-    { $root apt-get update -q && $root apt-get install -y -q --no-install-recommends $missing; }
+apt install -y --no-install-recommends $missing || { update && apt install -y --no-install-recommends $missing; }

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Real Apache Kafka brokers (KRaft, each a controller too) for tests, from their Maven Central artifacts.
 #
-#   tests/kafka.sh fetch               download the jars (kept in ~/.m2 by Maven)
+#   tests/kafka.sh fetch               download the jars (kept in ~/.m2 by Maven); `start` does it too, unless it failed lately
 #   tests/kafka.sh start [DIR] [PORT]  format DIR (build/kafka) if it is new, start, wait until it answers
 #   tests/kafka.sh stop [DIR]          stop it in order        kill [DIR]  kill -9 it
 #   tests/kafka.sh topic DIR PORT create|delete|describe NAME [OPTION…]    of one partition; --config x=y, for example
-#   tests/kafka.sh consume DIR PORT TOPIC-REGEX COUNT   Kafka's own consumer: topic, partition, offset, key, value by tab
+#   tests/kafka.sh consume DIR PORT TOPIC-REGEX   all that is there, by Kafka's own consumer: partition, offset, headers, key, value by tab
 #
 # KAFKA_AUTO_CREATE=false before the first start: topics come by `topic create` only.
 # KAFKA_NODES="PORT PORT PORT": one cluster of so many, each with a DIR of its own. Start them side by side, for a broker
@@ -20,16 +20,26 @@ command=${1:-help}
 dir=${2:-$here/../build/kafka}
 port=${3:-19092}
 
+# Into a folder of its own: who is stopped in the middle leaves half a jar, which Maven would take for a whole one.
+download() {
+    rm -rf "$jars/new"
+    timeout 1200 mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars/new" \
+        -DincludeScope=runtime </dev/null >"$jars/fetch.log" 2>&1 || return 1
+    mv -f "$jars/new"/*.jar "$jars" && rm -rf "$jars/new" "$jars/failed" && touch "$jars/complete"
+}
+
+# Where it failed in the last quarter of an hour, tests do not wait for another failure each.
+failed_lately() { [ "$command" != fetch ] && [ -n "$(find "$jars/failed" -mmin -15 2>/dev/null)" ]; }
+
 fetch() {
     [ -f "$jars/complete" ] && return 0
     command -v mvn >/dev/null || { echo "kafka.sh: Maven is missing; run tests/deps.sh" >&2; exit 3; }
     mkdir -p "$jars"
     exec 9>"$jars/lock" && flock 9 # several may come at once
-    [ -f "$jars/complete" ] ||
-        mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars" \
-            -DincludeScope=runtime </dev/null >"$jars/fetch.log" 2>&1 ||
-        { echo "kafka.sh: Maven Central cannot be reached; see $jars/fetch.log" >&2; exit 3; }
-    touch "$jars/complete"
+    if [ ! -f "$jars/complete" ]; then
+        failed_lately || download || touch "$jars/failed"
+    fi
+    [ -f "$jars/complete" ] || { echo "kafka.sh: Maven Central cannot be reached; see $jars/fetch.log" >&2; exit 3; }
     exec 9>&- # a broker must not hold it
 }
 
@@ -118,8 +128,16 @@ finish() {
     rm -f "$dir/pid"
 }
 
-# Reads until COUNT messages came or none for LB_KAFKA_IDLE_MS (20 s).
+# How many messages there are, by where the partitions end.
+count() {
+    java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/*" org.apache.kafka.tools.GetOffsetShell \
+        --bootstrap-server "127.0.0.1:$port" --topic-partitions "$1" 2>"$dir/count.log" | awk -F: '{ n += $3 } END { print n + 0 }'
+}
+
+# Ends when so many came as there are. A machine may be so busy that none comes for a while: that is no end.
 consume() {
+    messages=$(count "$4")
+    [ "$messages" -gt 0 ] || return 0
     cat >"$dir/consumer.properties" <<CONF
 auto.offset.reset=earliest
 metadata.max.age.ms=2000
@@ -127,7 +145,7 @@ fetch.min.bytes=100000
 fetch.max.wait.ms=200
 CONF
     java -Xmx512m -XX:+UseSerialGC -cp "$jars/*" org.apache.kafka.tools.consumer.ConsoleConsumer \
-        --bootstrap-server "127.0.0.1:$port" --include "$4" --max-messages "$5" --timeout-ms "${LB_KAFKA_IDLE_MS:-20000}" \
+        --bootstrap-server "127.0.0.1:$port" --include "$4" --max-messages "$messages" --timeout-ms 60000 \
         --consumer.config "$dir/consumer.properties" --property print.partition=true --property print.offset=true \
         --property print.key=true --property print.headers=true 2>"$dir/consumer.log" || true
 }

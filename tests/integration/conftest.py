@@ -1,5 +1,6 @@
 """Fixtures of the black-box tests, and how they are shared out among several processes (pytest -n N --dist loadgroup)."""
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -25,6 +26,21 @@ def pytest_collection_modifyitems(items):
                      for definitions in item._fixtureinfo.name2fixturedefs.values() for definition in definitions)
         if shared and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    item.failed = getattr(item, "failed", False) or report.failed
+
+
+@pytest.fixture
+def tmp_path(tmp_path, request):
+    """What a test that passed leaves behind is removed: all of it together is more than a small /tmp holds."""
+    yield tmp_path
+    if not request.node.failed:
+        shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import collections
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -23,20 +24,25 @@ if not CORPUS.is_absolute():
     CORPUS = (ROOT / CORPUS).resolve()
 
 
-def wait_for(condition, seconds=30, what="the condition"):
-    """Polls until condition() is true and returns its value."""
+PATIENCE = 60  # seconds that everything is waited for at least: a busy machine stands still for some of them
+
+
+def wait_for(condition, seconds=PATIENCE, what="the condition"):
+    """Polls until condition() is true and returns its value. `what`: a text, or a function that makes one."""
+    seconds = max(seconds, PATIENCE)
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
+        assert time.monotonic() < deadline, f"{what() if callable(what) else what} did not hold within {seconds} s"
         time.sleep(0.02)
 
 
 # Ports that this process gave to tests, each held by a name of its own (an abstract socket: it goes with the process).
 claims = collections.deque()
 CLAIMS_MAX = 200  # by then the tests that had the first ones are over
+PORTS_FROM = 10000  # below are those of known services
 
 
 def claim(port):
@@ -53,23 +59,61 @@ def claim(port):
     return True
 
 
-def free_port(kind=socket.SOCK_STREAM):
-    while True:
+def unasked_ports():
+    """Those that the kernel gives to nobody who did not ask for them: neither to a connection nor to a server at port 0."""
+    try:
+        low, high = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    except OSError:
+        low, high = 32768, 60999
+    ports = range(PORTS_FROM, low)
+    return ports if len(ports) >= 1000 else range(high + 1, 65536) if 65535 - high >= 1000 else range(PORTS_FROM, 65536)
+
+
+def is_free(port):
+    """By TCP and by UDP, at every address."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if claim(port):
+            try:
+                s.bind(("", port))
+            except OSError:
+                return False
+    return True
+
+
+def free_port(kind=None, together=1):
+    """The first of so many that follow each other. It is free for TCP and for UDP, whatever kind is meant."""
+    del kind
+    rng = random.SystemRandom()  # a test's seed must not lead two processes to the same ports
+    ports = unasked_ports()
+    while True:
+        port = rng.choice(ports[:-together])
+        if all(is_free(port + i) and claim(port + i) for i in range(together)):
             return port
 
 
 def zstd_text(*paths):
     """The raw text of .zst files through the zstd program, as a user reads them. Fails on any damage."""
-    out = b""
-    for path in paths:
+    return b"".join(map(zstd_text_of, paths))
+
+
+def zstd_text_of(path):
+    """Who comes while a frame is being written sees a part of it, for a file system shows a large write page by page; and
+    who comes while one that could not be written is cut off again, too. So a read that fails is repeated for a while."""
+    ended = time.monotonic() + 10
+    while True:
         run = subprocess.run(["zstd", "-dcq", str(path)], capture_output=True)
-        assert run.returncode == 0, f"zstd -dc {path}: {run.stderr.decode()}"
-        out += run.stdout
-    return out
+        if run.returncode == 0:
+            return run.stdout
+        if not os.path.exists(path):
+            return b""  # a restart took it back, or it is too old
+        assert time.monotonic() < ended, f"zstd -dc {path}: {run.stderr.decode()}"
+        time.sleep(0.2)
+
+
+def whole_lines(path):
+    """The lines of a file that may be written to just now: the last one may lack its end."""
+    text = path.read_text(errors="replace") if path.exists() else ""
+    return text.split("\n")[:-1]
 
 
 def archive_records(directory):
@@ -100,16 +144,7 @@ def archive_order(path):
 
 def two_free_ports():
     """The first of two that follow each other."""
-    while True:
-        port = free_port()
-        with socket.socket() as first, socket.socket() as second:
-            try:
-                first.bind(("127.0.0.1", port))
-                second.bind(("127.0.0.1", port + 1))
-                if claim(port + 1):
-                    return port
-            except (OSError, OverflowError):
-                pass  # somebody has the second one
+    return free_port(together=2)
 
 
 class Logboom:
@@ -142,7 +177,7 @@ class Logboom:
         log.close()
         return self
 
-    def ready(self, seconds=20):
+    def ready(self, seconds=PATIENCE):
         """Waits until /health answers."""
         def answers():
             assert self.process.poll() is None, f"logboom ended at start:\n{self.log()}"
@@ -156,7 +191,7 @@ class Logboom:
     def get(self, path, method="GET", body=None):
         request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", method=method, data=body)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -177,12 +212,13 @@ class Logboom:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def wait(self, seconds=120):
+        seconds = max(seconds, PATIENCE)
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"logboom did not end within {seconds} s:\n{self.log()}") from None
 
-    def stop(self, seconds=60):
+    def stop(self, seconds=PATIENCE):
         if self.process is None or self.process.poll() is not None:
             return self.process and self.process.returncode
         self.process.send_signal(signal.SIGTERM)

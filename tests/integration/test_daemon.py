@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from harness import BIN, ROOT, Logboom, free_port, wait_for
+from harness import BIN, PATIENCE, ROOT, Logboom, free_port, wait_for
 
 CONFIG = """
 sources:
@@ -62,9 +62,9 @@ def test_own_log_level_changes_at_run_time(daemon):
     assert daemon.get("/api/v1/log_level", "POST", b"debug\n") == (200, '{"log_level":"debug"}\n')
     assert json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "debug"
     daemon.process.send_signal(signal.SIGUSR2)
-    wait_for(lambda: json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "info", 5, "SIGUSR2")
+    wait_for(lambda: json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "info", 20, "SIGUSR2")
     daemon.process.send_signal(signal.SIGUSR1)
-    wait_for(lambda: json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "debug", 5, "SIGUSR1")
+    wait_for(lambda: json.loads(daemon.get("/api/v1/status")[1])["log_level"] == "debug", 20, "SIGUSR1")
 
 
 def test_sigterm_drains_and_commits(daemon, tmp_path):
@@ -101,7 +101,7 @@ def test_beyond_loopback_a_token_is_required(logboom, tmp_path):
     daemon.start().ready()
     assert daemon.get("/metrics")[0] == 401
     request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": "Bearer abc"})
-    assert urllib.request.urlopen(request, timeout=5).status == 200
+    assert urllib.request.urlopen(request, timeout=PATIENCE).status == 200
     assert daemon.stop() == 0
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import BIN, Logboom, run_to_end, wait_for
+from harness import BIN, Logboom, run_to_end, wait_for, whole_lines
 
 
 class Receiver:
@@ -19,7 +19,7 @@ class Receiver:
     def __init__(self, decide, port=0):
         self.decide = decide
         self.bodies = []    # (id, bytes)
-        self.requests = []  # (id, records, status, monotonic time)
+        self.requests = []  # (id, records, status)
         self.lock = threading.Lock()
         self.busy = self.most_busy = 0
         outer = self
@@ -48,7 +48,7 @@ class Receiver:
             self.most_busy = max(self.most_busy, self.busy)
             answer = self.decide(records)
             status, headers, text = answer if isinstance(answer, tuple) else (answer, {}, "")
-            self.requests.append((request.headers["webhook-id"], records, status, time.monotonic()))
+            self.requests.append((request.headers["webhook-id"], records, status))
         request.send_response(status)
         for name, value in ({"Content-Length": str(len(text))} | headers).items():
             request.send_header(name, value)
@@ -60,7 +60,7 @@ class Receiver:
 
     def messages(self, status=200):
         with self.lock:
-            return [r["message"] for _, records, s, _ in self.requests if s == status for r in records]
+            return [r["message"] for _, records, s in self.requests if s == status for r in records]
 
     def close(self):
         self.server.shutdown()
@@ -76,7 +76,7 @@ sinks:
   hook:
     type: webhook
     url: {url}
-    timeout: 5s
+    timeout: 60s
     retry: {{first: 20ms, max: 100ms}}
     {more}
 """
@@ -89,7 +89,7 @@ def write_lines(path, first, count):
 
 
 def letters(path):
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in whole_lines(path)]
 
 
 def refuse_fifths(records):
@@ -132,7 +132,7 @@ def test_replay_delivers_under_the_same_ids(tmp_path):
     write_lines(tmp_path / "in.log", 0, 30)
     run_to_end(tmp_path, CONFIG.format(dir=tmp_path, url=receiver.url, more=""), 60)
     path = tmp_path / "data/dead-letters/hook.jsonl"
-    refused = {key: records for key, records, status, _ in receiver.requests if status == 400}
+    refused = {key: records for key, records, status in receiver.requests if status == 400}
     assert len(refused) == 6
 
     dry = replay(tmp_path, "--dry-run", path)
@@ -143,7 +143,7 @@ def test_replay_delivers_under_the_same_ids(tmp_path):
     receiver.decide = lambda records: 422 if records[0]["n"] == 10 else 200
     run = replay(tmp_path, path, code=1)
     assert "5 delivered, 1 refused again, 0 not sent; 1 left" in run.stderr
-    assert {key: records for key, records, _, _ in receiver.requests} == refused, "same ids, same records, byte for byte"
+    assert {key: records for key, records, _ in receiver.requests} == refused, "same ids, same records, byte for byte"
     left = letters(path)
     assert [letter["record"]["n"] for letter in left] == [10] and left[0]["kind"] == "http_422"
 
@@ -406,10 +406,11 @@ def test_a_full_file_blocks_until_it_is_replayed(tmp_path, logboom):
 @pytest.mark.parametrize("form", ["imf", "rfc850", "asctime"])
 def test_waits_until_the_date_of_retry_after(tmp_path, form):
     formats = {"imf": "%a, %d %b %Y %H:%M:%S GMT", "rfc850": "%A, %d-%b-%y %H:%M:%S GMT", "asctime": "%a %b %e %H:%M:%S %Y"}
-    due = []
+    due, again = [], []
 
     def decide(records):
         if due:
+            again.append(time.time())
             return 200
         due.append(int(time.time()) + 3)
         return 429, {"Retry-After": time.strftime(formats[form], time.gmtime(due[0]))}, ""
@@ -417,8 +418,7 @@ def test_waits_until_the_date_of_retry_after(tmp_path, form):
     receiver = Receiver(decide)
     write_lines(tmp_path / "in.log", 0, 1)
     run_to_end(tmp_path, CONFIG.format(dir=tmp_path, url=receiver.url, more=""), 60)
-    first, second = (when for _, _, _, when in receiver.requests)
-    assert second - first >= 1.9, "the date was not followed"
+    assert len(again) == 1 and again[0] >= due[0], "the date was not followed"
 
 
 def test_the_circuit_opens_and_closes(tmp_path, logboom):
@@ -437,7 +437,7 @@ def test_the_circuit_opens_and_closes(tmp_path, logboom):
     state["status"] = 200
     wait_for(lambda: len(set(receiver.messages())) == 40, 30, "everything delivered")
     wait_for(lambda: daemon.metric("logboom_sink_circuit_open", sink="hook") == 0, 30, "a closed circuit")
-    assert daemon.get("/health")[0] == 200
+    wait_for(lambda: daemon.get("/health")[0] == 200, 30, "health is fine again")
     assert daemon.stop() == 0
 
 
@@ -447,7 +447,7 @@ def test_statuses_mean_what_the_user_says(tmp_path):
     write_lines(tmp_path / "in.log", 0, 4)
     run_to_end(tmp_path, CONFIG.format(dir=tmp_path, url=receiver.url, more="").replace(
         "max: 100ms", "max: 100ms, status: {404: retry, 409: accept, 5xx: refuse}"), 60)
-    assert [(records[0]["n"], status) for _, records, status, _ in receiver.requests] == [
+    assert [(records[0]["n"], status) for _, records, status in receiver.requests] == [
         (0, 404), (0, 404), (0, 409), (1, 200), (2, 503), (3, 200)]
     assert [x["kind"] for x in letters(tmp_path / "data/dead-letters/hook.jsonl")] == ["http_503"]
 
@@ -469,8 +469,8 @@ def test_an_answer_record_by_record(tmp_path):
     write_lines(tmp_path / "in.log", 0, 10)
     run_to_end(tmp_path, CONFIG.format(dir=tmp_path, url=receiver.url, more="batch: {count: 10, every: 100ms}"), 60)
     assert tries == {n: 3 if n in (5, 6) else 1 for n in range(10)}
-    assert [[r["n"] for r in records] for _, records, _, _ in receiver.requests] == [list(range(10)), [5, 6], [5, 6]]
-    ids = [key for key, _, _, _ in receiver.requests]
+    assert [[r["n"] for r in records] for _, records, _ in receiver.requests] == [list(range(10)), [5, 6], [5, 6]]
+    ids = [key for key, _, _ in receiver.requests]
     assert ids[1] == ids[2] != ids[0]
     kept = letters(tmp_path / "data/dead-letters/hook.jsonl")
     assert [x["record"]["n"] for x in kept] == [3] and '{"type": "mapper"}' in kept[0]["reason"]

@@ -8,7 +8,7 @@ import subprocess
 import urllib.parse
 
 from alerts_in import FAILED, config, line, started
-from harness import BIN, Logboom, wait_for
+from harness import BIN, Logboom, wait_for, whole_lines
 from test_channel_matrix import CHANNELS, Recorder, sinks
 from test_docs import event_fields
 
@@ -26,8 +26,7 @@ def told(body):
 
 
 def read(daemon):
-    path = daemon.dir / "all.log"
-    return path.read_text() if path.exists() else ""
+    return "".join(line + "\n" for line in whole_lines(daemon.dir / "all.log"))
 
 
 def strings(value):

@@ -1,4 +1,5 @@
 """A data_dir, logs and archives that were copied elsewhere, and state of another version."""
+import json
 import os
 import shutil
 import struct
@@ -6,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import archive_records, wait_for
+from harness import archive_records, wait_for, whole_lines
 
 CONFIG = """
 data_dir: {data}
@@ -41,11 +42,7 @@ def archived(root):
 
 
 def plain(root):
-    import json
-    path = root / "out" / "plain.jsonl"
-    text = path.read_text() if path.exists() else ""
-    # Who reads while a large write is under way may see only the beginning of its last line.
-    return [json.loads(line)["message"] for line in text[:text.rfind("\n") + 1].splitlines()]
+    return [json.loads(line)["message"] for line in whole_lines(root / "out/plain.jsonl")]
 
 
 NAMES = ["a/app.log", "b/app.log", "c/other.log"]

@@ -109,6 +109,8 @@ def test_a_spool_over_power_failures(tmp_path, seed):
     daemon = house.daemon
     try:
         house.start().ready()
+        for source in ("app", "web"):  # a log that is rotated before logboom saw it is none of its own
+            wait_for(lambda: daemon.metric("logboom_tail_lines_total", source=source) > 0, 60, f"lines of {source}")
         wait_for(lambda: daemon.metric("logboom_sink_spool_bytes") > 0, 60, "records in the spool")
         daemon.kill()
         house.writer.rotate()

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import BIN, wait_for
+from harness import BIN, wait_for, whole_lines
 
 CONFIG = """
     sources:
@@ -47,9 +47,8 @@ def history(daemon, state="run"):
 
 
 def audit(daemon, action):
-    path = daemon.dir / "data/audit.log"  # made with the first entry
-    lines = (json.loads(each) for each in (path.read_text().splitlines() if path.exists() else []))
-    return [each for each in lines if each["action"] == action]
+    entries = map(json.loads, whole_lines(daemon.dir / "data/audit.log"))  # made with the first entry
+    return [each for each in entries if each["action"] == action]
 
 
 def test_a_field_fills_one_argument_and_no_shell_reads_it(begin, tmp_path):

@@ -211,14 +211,15 @@ def test_kill_while_the_spool_drains_repeats_only_ids_that_are_known(tmp_path, l
 
 
 def test_a_clean_stop_in_an_outage_keeps_lines_of_sockets(tmp_path, logboom):
-    world = World(logboom, tmp_path)
+    timeout = 60
+    world = World(logboom, tmp_path, config=CONFIG.replace("shutdown_timeout: 10s", f"shutdown_timeout: {timeout}s"))
     world.daemon.start().ready()
     world.write(300)
     world.syslog(0, 1000)
     wait_for(lambda: len(world.archived("net")) == 1000, 60, "the archive")
     begin = time.monotonic()
-    assert world.daemon.stop() == 0, world.daemon.log()
-    assert time.monotonic() - begin < 10, "an outage must not use up shutdown_timeout"
+    assert world.daemon.stop(2 * timeout) == 0, world.daemon.log()
+    assert time.monotonic() - begin < timeout, "an outage must not use up shutdown_timeout"
     world.hook.up()
     world.daemon.start().ready()
     wait_for(lambda: len(world.hook.got("net")) >= 1000 and len(world.hook.got("file")) >= 300, 60, "all")
@@ -247,8 +248,7 @@ alerting:
         for key in range(3000):
             out.write(json.dumps({"level": "error", "key": f"k{key}", "message": f"file {key}"}) + "\n")
     wait_for(lambda: world.daemon.metric("logboom_sink_spooled_records_total", sink="hook") >= 2000, 60, "the spool")
-    used = world.daemon.metric("logboom_pool_used_bytes")
-    assert used < 5 * 1024 * 1024, f"{used} bytes of the pool are held"
+    wait_for(lambda: world.daemon.metric("logboom_pool_used_bytes") < 5 * 1024 * 1024, 60, "most of the pool is free")
     with world.log.open("a") as out:
         out.write("".join(json.dumps({"level": "info", "message": f"later {n}"}) + "\n" for n in range(50_000)))
     wait_for(lambda: len(world.archived("later")) == 50_000, 60, "the archive goes on")
@@ -295,8 +295,8 @@ def test_a_full_spool_drops_the_oldest_and_counts_them(tmp_path, logboom):
     world.daemon.start().ready()
     world.write(30_000, "x" * 100)
     wait_for(lambda: len(world.archived("file")) == 30_000, 60, "the archive")
-    wait_for(lambda: world.sink("hook")["dropped_records"] > 10_000, 60, "dropping")
-    wait_for(lambda: world.sink("hook")["queue_batches"] == 0, 60, "all of it on disk")
+    wait_for(lambda: world.daemon.metric("logboom_sink_spooled_records_total", sink="hook") == 30_000, 60, "all of it on disk")
+    assert world.sink("hook")["dropped_records"] > 10_000
     assert world.spool_bytes() <= 1024 * 1024
     dropped = world.sink("hook")["dropped_records"]
     world.hook.up()
@@ -315,9 +315,9 @@ def test_a_queue_in_memory_drops_the_oldest_and_counts_them(tmp_path, logboom):
     world.daemon.start().ready()
     world.write(60_000, "x" * 200)
     wait_for(lambda: len(world.archived("file")) == 60_000, 60, "the archive")
-    dropped = wait_for(lambda: world.sink("hook")["dropped_records"], 30, "dropping")
+    wait_for(lambda: world.sink("hook")["dropped_records"], 30, "dropping")
     world.hook.up()
-    wait_for(lambda: len(world.hook.got("file")) + dropped >= 60_000, 60, "the rest")
+    wait_for(lambda: len(world.hook.got("file")) + world.sink("hook")["dropped_records"] >= 60_000, 60, "the rest")
     assert len(world.hook.got("file")) + world.sink("hook")["dropped_records"] == 60_000
     in_order(world.hook.got("file"), "file")
     assert world.sink("hook")["policy"] == "drop_oldest"

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from harness import BIN, ROOT, free_port, wait_for
+from harness import BIN, ROOT, free_port, wait_for, whole_lines
 
 CONFIG = """
 sources:
@@ -85,8 +85,7 @@ def systemd(logboom, tmp_path):
 
 
 def out(tmp_path):
-    path = tmp_path / "out.jsonl"
-    return [json.loads(line)["message"] for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line)["message"] for line in whole_lines(tmp_path / "out.jsonl")]
 
 
 def test_ready_reloading_and_stopping_are_told(systemd, tmp_path):
@@ -125,20 +124,20 @@ def test_a_stuck_worker_stops_the_pings_and_cannot_stop_the_stop(systemd, tmp_pa
         "workers: 1\nshutdown_timeout: 1s\nparsers:\n"
         "  slow: {{type: regex, pattern: '^(?<x>(a|a|a)*)[bx]$', match_limit: 100000000}}\n")
     port = free_port()
-    manager = systemd(config, port=port).start(watchdog_us=400_000)
+    # It looks every 500 ms: a busy machine may not let a loop answer within less.
+    manager = systemd(config, port=port).start(watchdog_us=2_000_000)
     wait_for(lambda: manager.saw("WATCHDOG=1"), 20, "a ping")
     with socket.create_connection(("127.0.0.1", port)) as tcp:
         tcp.sendall((b"<13>1 - h app - - - " + b"a" * 60 + b"c\n") * 400)
-        wait_for(lambda: "a stage does not move" in manager.daemon.log(), 20, "it is told")
-    assert "workers=stuck" in manager.daemon.log() and "sockets=ok" in manager.daemon.log()
+        wait_for(lambda: re.search("a stage does not move.* sockets=ok workers=stuck", manager.daemon.log()), 20, "it is told")
     manager.forget()
-    # The loops answer all the while: with pings every 100 ms there would be some.
-    looks = time.monotonic() + 1
-    wait_for(lambda: time.monotonic() > looks, 5, "a second of looks")
+    # The loops answer all the while: with pings every 500 ms there would be some.
+    looks = time.monotonic() + 1.5
+    wait_for(lambda: time.monotonic() > looks, 5, "three looks")
     assert not manager.saw("WATCHDOG=1")
     began = time.monotonic()
     assert manager.daemon.stop() == 1
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60, "all these lines take minutes"
     assert "did not end within shutdown_timeout" in manager.daemon.log()
 
 
