@@ -5,7 +5,7 @@ The rule `logins` fires at the third line with FAILED within 2 s of one client_i
 import datetime
 import json
 
-from harness import wait_for
+from harness import wait_for, whole_lines
 
 FAILED = "Failed password"
 
@@ -38,9 +38,8 @@ alerting:
 
 
 def rows(path):
-    """The JSON lines of a file that is being written: what stands behind the last line end is not there yet."""
-    text = path.read_text() if path.exists() else ""
-    return [json.loads(each) for each in text[:text.rfind("\n") + 1].split("\n")[:-1]]
+    """The JSON lines of a file that is being written."""
+    return [json.loads(each) for each in whole_lines(path)]
 
 
 def now():

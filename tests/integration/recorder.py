@@ -1,7 +1,6 @@
 """A webhook receiver that remembers what it was told and when, and answers as it is told to."""
 import http.server
 import json
-import socket
 import threading
 import time
 
@@ -56,15 +55,3 @@ class Recorder:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
-
-
-class Nobody:
-    """An address that refuses connections, and that nobody else is given while this is kept."""
-
-    def __init__(self):
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))  # but it does not listen
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/in"
-
-    def close(self):
-        self.socket.close()

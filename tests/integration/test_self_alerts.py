@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from harness import wait_for
-from recorder import Nobody, Recorder
+from harness import free_port, wait_for
+from recorder import Recorder
 
 CONFIG = """
     sources:
@@ -51,8 +51,7 @@ def told(hook, rule, state=None):
 
 
 def test_a_dead_sink_is_told_with_its_error_and_called_off(logboom, hook):
-    nobody = Nobody()
-    url = nobody.url
+    url = f"http://127.0.0.1:{free_port()}/in"  # nobody listens there
     daemon = begin(logboom, hook, """
     alerting:
       routes: [{where: severity >= high, to: hook}]
@@ -75,7 +74,6 @@ def test_a_dead_sink_is_told_with_its_error_and_called_off(logboom, hook):
     assert daemon.get("/api/v1/reload", "POST", b"")[0] == 200
     wait_for(lambda: told(hook, "logboom_sink", "resolved"), what="its end")
     assert told(hook, "logboom_sink", "resolved")[0]["alert_id"] == notice["alert_id"]
-    nobody.close()
 
 
 def test_a_channel_that_fails_is_told_through_the_others_with_its_error(logboom, hook):
@@ -202,13 +200,12 @@ def test_what_an_outage_hid_is_told_in_one_summary(logboom, hook):
 
 def test_a_full_queue_does_not_hide_it(logboom, hook):
     """All memory for records is in use by a sink that takes nothing; it is told all the same."""
-    nobody = Nobody()
     daemon = logboom(("    memory: {{pool: 4MiB}}" + CONFIG + """
     alerting:
       self: {{to: hook, sink_failing: 5s}}
 """).replace("- to: all", "- to: [all, other]").replace("else_after: 1s", "when_full: block")
         .replace("      app: {{", "      more: {{type: file, include: ['{{dir}}/more.log'], parse: json}}\n      app: {{")
-        .format(hook=hook.url, other=nobody.url))
+        .format(hook=hook.url, other=f"http://127.0.0.1:{free_port()}/in"))  # nobody listens there
     for name in ("app.log", "more.log"):
         with open(daemon.dir / name, "w") as log:
             log.write(line("x" * 1000) * 20000)
@@ -216,4 +213,3 @@ def test_a_full_queue_does_not_hide_it(logboom, hook):
     wait_for(lambda: daemon.metric("logboom_pool_used_bytes") >= 0.75 * daemon.metric("logboom_pool_limit_bytes"),
              what="a full pool")
     wait_for(lambda: told(hook, "logboom_sink", "firing"), what="word of the sink")
-    nobody.close()
