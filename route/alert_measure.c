@@ -7,7 +7,6 @@
  */
 #include "alert_measure.h"
 
-#include "alert_distinct.h"
 #include "lb_alloc.h"
 
 #include <math.h>
@@ -42,16 +41,6 @@ static void add_run(struct lb_alert_detail *detail, double number)
     detail->broken = detail->broken || number == 0;
 }
 
-static bool add_distinct(struct lb_alert_detail *detail, double number)
-{
-    if (detail->registers == NULL)
-        detail->registers = lb_alloc(LB_ALERT_REGISTERS);
-    if (detail->registers == NULL)
-        return false;
-    lb_alert_distinct_add(detail->registers, number);
-    return true;
-}
-
 /* What all functions but a percentile are made of. */
 static bool add_one(struct lb_alert_detail *detail, const struct lb_alert_measure *measure,
                     const struct lb_alert_sample *sample)
@@ -70,7 +59,7 @@ static bool add_one(struct lb_alert_detail *detail, const struct lb_alert_measur
     switch (measure->function) {
     case LB_ALERT_STDDEV: add_spread(detail, number); return true;
     case LB_ALERT_CONSECUTIVE: add_run(detail, number); return true;
-    case LB_ALERT_DISTINCT: return add_distinct(detail, number);
+    case LB_ALERT_DISTINCT: return lb_alert_distinct_add(&detail->distinct, number);
     default: return true;
     }
 }
@@ -106,18 +95,6 @@ static void merge_spread(struct lb_alert_detail *detail, const struct lb_alert_d
     detail->square += later->square + distance * distance * ours * theirs / (ours + theirs);
 }
 
-static bool merge_distinct(struct lb_alert_detail *detail, const struct lb_alert_detail *later)
-{
-    if (later->registers == NULL)
-        return true;
-    if (detail->registers == NULL)
-        detail->registers = lb_alloc(LB_ALERT_REGISTERS);
-    if (detail->registers == NULL)
-        return false;
-    lb_alert_distinct_merge(detail->registers, later->registers);
-    return true;
-}
-
 bool lb_alert_detail_merge(struct lb_alert_detail *detail, const struct lb_alert_measure *measure,
                            const struct lb_alert_detail *later)
 {
@@ -138,25 +115,23 @@ bool lb_alert_detail_merge(struct lb_alert_detail *detail, const struct lb_alert
     detail->count += later->count;
     if (measure->function == LB_ALERT_PERCENTILE)
         return lb_alert_sketch_merge(&detail->sketch, &later->sketch);
-    return measure->function != LB_ALERT_DISTINCT || merge_distinct(detail, later);
+    return measure->function != LB_ALERT_DISTINCT || lb_alert_distinct_merge(&detail->distinct, &later->distinct);
 }
 
 void lb_alert_detail_reset(struct lb_alert_detail *detail)
 {
     struct lb_alert_sketch sketch = detail->sketch;
-    uint8_t *registers = detail->registers;
 
     if (sketch.total > 0)
         lb_alert_sketch_reset(&sketch);
-    if (registers != NULL)
-        memset(registers, 0, LB_ALERT_REGISTERS);
-    *detail = (struct lb_alert_detail){ .sketch = sketch, .registers = registers };
+    lb_alert_distinct_reset(&detail->distinct);
+    *detail = (struct lb_alert_detail){ .sketch = sketch, .distinct = detail->distinct };
 }
 
 void lb_alert_detail_free(struct lb_alert_detail *detail)
 {
     lb_alert_sketch_free(&detail->sketch);
-    lb_free(detail->registers);
+    lb_alert_distinct_free(&detail->distinct);
     *detail = (struct lb_alert_detail){ 0 };
 }
 
@@ -171,20 +146,12 @@ double lb_alert_detail_value(struct lb_alert_detail *detail, const struct lb_ale
     case LB_ALERT_STDDEV: return sqrt(detail->square / (double)detail->count);
     case LB_ALERT_CONSECUTIVE: return detail->run;
     case LB_ALERT_PERCENTILE: return lb_alert_sketch_quantile(&detail->sketch, measure->quantile);
-    case LB_ALERT_DISTINCT: return detail->registers != NULL ? lb_alert_distinct_estimate(detail->registers) : 0;
+    case LB_ALERT_DISTINCT: return lb_alert_distinct_estimate(&detail->distinct);
     default: return 0;
     }
 }
 
 /* --- samples -------------------------------------------------------------- */
-
-static int by_number(const void *a, const void *b)
-{
-    double left = *(const double *)a;
-    double right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
 
 static size_t copy_numbers(const struct lb_alert_samples *samples, double *numbers)
 {
@@ -193,16 +160,6 @@ static size_t copy_numbers(const struct lb_alert_samples *samples, double *numbe
     for (int piece = 0; piece < 2; piece++)
         for (size_t i = 0; i < samples->counts[piece]; i++)
             numbers[count++] = samples->pieces[piece][i].number;
-    return count;
-}
-
-/* The numbers, sorted. */
-static size_t sorted(const struct lb_alert_samples *samples, double *numbers)
-{
-    size_t count = copy_numbers(samples, numbers);
-
-    if (count > 1)
-        qsort(numbers, count, sizeof(*numbers), by_number);
     return count;
 }
 
@@ -292,15 +249,38 @@ static double quantile_of(const struct lb_alert_samples *samples, double quantil
     return *last;
 }
 
+static uint32_t hash_of(double number)
+{
+    double plain = number + 0; /* -0 is 0 */
+    uint64_t bits;
+
+    memcpy(&bits, &plain, sizeof(bits));
+    return (uint32_t)((bits * UINT64_C(0x9E3779B97F4A7C15)) >> 32);
+}
+
+/* An open table of places among the numbers, at most half full. */
 static double distinct_of(const struct lb_alert_samples *samples)
 {
     double numbers[LB_ALERT_EXACT_MAX];
-    size_t count = sorted(samples, numbers);
-    size_t different = count > 0;
+    uint16_t table[2 * LB_ALERT_EXACT_MAX]; /* 0: free */
+    size_t count = copy_numbers(samples, numbers);
+    size_t capacity = 16;
+    uint16_t different = 0;
 
-    for (size_t i = 1; i < count; i++)
-        different += numbers[i] != numbers[i - 1];
-    return (double)different;
+    while (capacity < 2 * count)
+        capacity *= 2;
+    memset(table, 0, capacity * sizeof(*table));
+    for (size_t i = 0; i < count; i++) {
+        size_t at = hash_of(numbers[i]) & (capacity - 1);
+
+        while (table[at] != 0 && numbers[table[at] - 1] != numbers[i])
+            at = (at + 1) & (capacity - 1);
+        if (table[at] == 0) {
+            numbers[different] = numbers[i]; /* those that are found stand in front */
+            table[at] = ++different;
+        }
+    }
+    return different;
 }
 
 double lb_alert_samples_value(const struct lb_alert_samples *samples, const struct lb_alert_measure *measure,

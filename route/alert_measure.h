@@ -11,6 +11,7 @@
 #ifndef LB_ALERT_MEASURE_H
 #define LB_ALERT_MEASURE_H
 
+#include "alert_distinct.h"
 #include "alert_sketch.h"
 #include "lb_alert.h"
 
@@ -44,7 +45,7 @@ struct lb_alert_detail {
     uint32_t run; /* and how many behind it are not 0, */
     bool broken;  /* unless all are: then false */
     struct lb_alert_sketch sketch;
-    uint8_t *registers; /* NULL until first needed */
+    struct lb_alert_distinct distinct;
 };
 
 /* True if slots need details for this function: count, sum and what is made of them do not. */

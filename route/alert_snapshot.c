@@ -96,7 +96,7 @@ static void pack_detail(msgpack_packer *packer, const struct lb_alert_detail *de
         msgpack_pack_uint64(packer, detail->sketch.zeros);
         msgpack_pack_uint64(packer, detail->sketch.total);
     }
-    pack_bytes(packer, detail->registers, detail->registers != NULL ? LB_ALERT_REGISTERS : 0);
+    pack_bytes(packer, detail->distinct.registers, detail->distinct.registers != NULL ? LB_ALERT_REGISTERS : 0);
 }
 
 /* In order of time, whatever their place in the ring. */

@@ -135,14 +135,10 @@ static void take_detail(struct reader *reader, struct lb_alert_detail *detail)
     detail->broken = take_unsigned(&members) != 0;
     take_sketch(&members, &detail->sketch);
     registers = take_bytes(&members);
-    if (!members.bad && registers.len == LB_ALERT_REGISTERS) {
-        detail->registers = lb_alloc(LB_ALERT_REGISTERS);
-        members.bad = detail->registers == NULL;
-        if (!members.bad)
-            memcpy(detail->registers, registers.ptr, registers.len);
-    } else {
+    if (!members.bad && registers.len == LB_ALERT_REGISTERS)
+        members.bad = !lb_alert_distinct_load(&detail->distinct, (const uint8_t *)registers.ptr);
+    else
         members.bad = members.bad || registers.len != 0;
-    }
     reader->bad = reader->bad || members.bad;
 }
 

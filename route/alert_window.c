@@ -614,7 +614,7 @@ static size_t detail_bytes(const struct lb_alert_detail *detail)
     const struct lb_alert_sketch *sketch = &detail->sketch;
 
     return (sketch->positive.size + sketch->negative.size) * sizeof(*sketch->positive.counts) +
-           (detail->registers != NULL ? LB_ALERT_REGISTERS : 0);
+           (detail->distinct.registers != NULL ? LB_ALERT_REGISTERS : 0);
 }
 
 size_t lb_alert_window_bytes(const struct lb_alert_window *window, const struct lb_alert_shape *shape)
