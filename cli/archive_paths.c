@@ -43,18 +43,14 @@ static char *join(const char *directory, const char *name)
 /* Takes `name`. */
 static void append(struct archive_paths *paths, char *name, const struct stat *status)
 {
-    if (paths->count == paths->capacity) {
-        size_t capacity = paths->capacity > 0 ? paths->capacity * 2 : 64;
-        struct archive_path *items = lb_realloc(paths->items, capacity * sizeof(*items));
+    struct archive_path *items = lb_grown(paths->items, paths->count, &paths->capacity, sizeof(*items));
 
-        if (items == NULL) {
-            complain(paths, name, strerror(ENOMEM));
-            lb_free(name);
-            return;
-        }
-        paths->items = items;
-        paths->capacity = capacity;
+    if (items == NULL) {
+        complain(paths, name, strerror(ENOMEM));
+        lb_free(name);
+        return;
     }
+    paths->items = items;
     paths->items[paths->count++] = (struct archive_path){
         .name = name,
         .given = paths->given,

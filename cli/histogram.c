@@ -128,17 +128,14 @@ static struct histogram_bucket *bucket_of(struct histogram *histogram, int64_t n
         at = find(histogram, number);
     if (at < histogram->count && histogram->buckets[at].number == number)
         return &histogram->buckets[at];
-    if (histogram->count == histogram->capacity) {
-        size_t capacity = histogram->capacity > 0 ? histogram->capacity * 2 : 64;
-        struct histogram_bucket *buckets = lb_realloc(histogram->buckets, capacity * sizeof(*buckets));
+    struct histogram_bucket *buckets =
+        lb_grown(histogram->buckets, histogram->count, &histogram->capacity, sizeof(*buckets));
 
-        if (buckets == NULL) {
-            histogram->failed = true;
-            return NULL;
-        }
-        histogram->buckets = buckets;
-        histogram->capacity = capacity;
+    if (buckets == NULL) {
+        histogram->failed = true;
+        return NULL;
     }
+    histogram->buckets = buckets;
     memmove(&histogram->buckets[at + 1], &histogram->buckets[at],
             (histogram->count - at) * sizeof(*histogram->buckets));
     histogram->count++;

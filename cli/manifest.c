@@ -56,15 +56,12 @@ static bool is_zeros(struct lb_str text)
 
 static bool add_entry(struct manifest *manifest, const struct manifest_entry *entry, struct lb_str path)
 {
-    if (manifest->count == manifest->capacity) {
-        size_t capacity = manifest->capacity > 0 ? manifest->capacity * 2 : 64;
-        struct manifest_entry *entries = lb_realloc(manifest->entries, capacity * sizeof(*entries));
+    struct manifest_entry *entries =
+        lb_grown(manifest->entries, manifest->count, &manifest->capacity, sizeof(*entries));
 
-        if (entries == NULL)
-            return false;
-        manifest->entries = entries;
-        manifest->capacity = capacity;
-    }
+    if (entries == NULL)
+        return false;
+    manifest->entries = entries;
     char *copy = lb_alloc(path.len + 1);
     if (copy == NULL)
         return false;

@@ -9,8 +9,6 @@
 
 #define BEFORE LB_STR("{\"delivery\":\"")
 
-enum { FIRST = 64 };
-
 /* --- a line ------------------------------------------------------------------- */
 
 static void write_text(struct lb_buffer *out, struct lb_str text)
@@ -56,13 +54,11 @@ static bool read_line(struct lb_str line, struct notice_outcome *outcome)
 
 static bool grow(struct notice_outcomes *self)
 {
-    size_t capacity = self->capacity > 0 ? self->capacity * 2 : FIRST;
-    struct notice_outcome *items = lb_realloc(self->items, capacity * sizeof(*items));
+    struct notice_outcome *items = lb_grown(self->items, self->count, &self->capacity, sizeof(*items));
 
     if (items == NULL)
         return false;
     self->items = items;
-    self->capacity = capacity;
     return true;
 }
 
@@ -72,7 +68,7 @@ bool notice_outcomes_take(struct notice_outcomes *self, struct lb_str line)
 
     if (!read_line(line, &outcome))
         return false;
-    if (self->count == self->capacity && !grow(self))
+    if (!grow(self))
         return true;
     outcome.order = self->count;
     self->items[self->count++] = outcome;

@@ -223,7 +223,7 @@ struct proof_recorder {
     uint32_t *queue; /* notices that wait, in order */
     uint32_t first;
     uint32_t count;
-    uint32_t capacity;
+    size_t capacity;
     int64_t due_ns; /* of the next try; INT64_MAX: nothing waits */
     uint32_t failures;
 };
@@ -247,16 +247,16 @@ struct proof_run {
     struct lb_scratch scratch;
     struct proof_notice *notices;
     uint32_t notice_count;
-    uint32_t notice_capacity;
+    size_t notice_capacity;
     struct proof_try *tries;
     uint32_t try_count;
-    uint32_t try_capacity;
+    size_t try_capacity;
     struct proof_recorder recorders[LB_SINKS_MAX];
     const int64_t *probes; /* moments to look at, rising; only in the second run of a proof that failed */
     uint32_t probe_count;
     struct proof_look *looks;
     uint32_t look_count;
-    uint32_t look_capacity;
+    size_t look_capacity;
     uint32_t records_seen;     /* of a pipeline test */
     struct lb_buffer failures; /* one a line; more lines begin with blanks */
     uint32_t failure_count;
@@ -268,7 +268,7 @@ bool proof_run_open(struct proof_run *run, const struct proof *proof);
 void proof_run_close(struct proof_run *run);
 
 /* One more of a growing array. NULL: no memory, noted in the run. */
-void *proof_grow(struct proof_run *run, void *items, uint32_t count, uint32_t *capacity, size_t size);
+void *proof_grow(struct proof_run *run, void *items, uint32_t count, size_t *capacity, size_t size);
 
 /* A line of why it failed. */
 void proof_fail(struct proof_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

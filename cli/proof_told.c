@@ -18,7 +18,7 @@
 #define FIRST_WAIT LB_SECOND
 #define LAST_WAIT (300 * LB_SECOND)
 
-enum { ARENA_BYTES = 512 * 1024 * 1024, FAILURE_BYTES_MAX = 4 * 1024 * 1024, LINE_BYTES = 16 * 1024, ITEMS_FIRST = 64 };
+enum { ARENA_BYTES = 512 * 1024 * 1024, FAILURE_BYTES_MAX = 4 * 1024 * 1024, LINE_BYTES = 16 * 1024 };
 
 static const struct proof_reply taken = { .text = { "200", 3 }, .delivered = true };
 
@@ -48,18 +48,11 @@ void proof_run_close(struct proof_run *run)
     lb_arena_free(&run->arena);
 }
 
-void *proof_grow(struct proof_run *run, void *items, uint32_t count, uint32_t *capacity, size_t size)
+void *proof_grow(struct proof_run *run, void *items, uint32_t count, size_t *capacity, size_t size)
 {
-    uint32_t wanted = *capacity > 0 ? *capacity * 2 : ITEMS_FIRST;
+    void *grown = lb_grown(items, count, capacity, size);
 
-    if (count < *capacity)
-        return items;
-    void *grown = lb_realloc(items, wanted * size);
-    if (grown == NULL) {
-        run->broken = true;
-        return NULL;
-    }
-    *capacity = wanted;
+    run->broken |= grown == NULL;
     return grown;
 }
 

@@ -102,15 +102,11 @@ static const char *read_letter(struct lb_str line, const struct letter_choice *c
 
 static bool add_letter(struct letter_file *file, size_t *capacity, const struct letter *letter)
 {
-    if (file->count == *capacity) {
-        size_t more = *capacity > 0 ? *capacity * 2 : 256;
-        struct letter *letters = lb_realloc(file->letters, more * sizeof(*letters));
+    struct letter *letters = lb_grown(file->letters, file->count, capacity, sizeof(*letters));
 
-        if (letters == NULL)
-            return false;
-        file->letters = letters;
-        *capacity = more;
-    }
+    if (letters == NULL)
+        return false;
+    file->letters = letters;
     file->letters[file->count++] = *letter;
     return true;
 }

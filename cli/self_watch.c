@@ -57,7 +57,7 @@ struct thing {
 struct self_watch {
     struct thing *things;
     uint32_t count;
-    uint32_t capacity;
+    size_t capacity;
 };
 
 /* Where findings go during a step. */
@@ -118,18 +118,14 @@ static double growth(const struct series *series, int64_t now, int64_t age, doub
 
 static bool make_room(struct self_watch *self)
 {
-    uint32_t capacity = self->capacity > 0 ? self->capacity * 2 : 32;
     struct thing *things;
 
-    if (self->count < self->capacity)
-        return true;
     if (self->count == THINGS_MAX)
         return false;
-    things = lb_realloc(self->things, capacity * sizeof(*things));
+    things = lb_grown(self->things, self->count, &self->capacity, sizeof(*things));
     if (things == NULL)
         return false;
     self->things = things;
-    self->capacity = capacity;
     return true;
 }
 

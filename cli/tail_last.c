@@ -57,14 +57,10 @@ static bool make_room(struct tail *self)
 {
     if (self->kept_count >= 2 * self->count + 1024)
         trim(self);
-    if (self->kept_count < self->kept_capacity)
-        return true;
-    size_t capacity = self->kept_capacity > 0 ? self->kept_capacity * 2 : 256;
-    struct tail_line *kept = lb_realloc(self->kept, capacity * sizeof(*kept));
+    struct tail_line *kept = lb_grown(self->kept, self->kept_count, &self->kept_capacity, sizeof(*kept));
     if (kept == NULL)
         return false;
     self->kept = kept;
-    self->kept_capacity = capacity;
     return true;
 }
 

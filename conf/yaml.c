@@ -76,15 +76,11 @@ static bool count_nodes(struct builder *self, uint32_t count, struct lb_place pl
 
 static bool push(struct builder *self, const struct lb_node *node)
 {
-    if (self->used == self->capacity) {
-        size_t capacity = self->capacity == 0 ? 64 : self->capacity * 2;
-        struct lb_node *grown = lb_realloc(self->stack, capacity * sizeof(*grown));
+    struct lb_node *grown = lb_grown(self->stack, self->used, &self->capacity, sizeof(*grown));
 
-        if (grown == NULL)
-            return refuse(self, node->place, "out of memory");
-        self->stack = grown;
-        self->capacity = capacity;
-    }
+    if (grown == NULL)
+        return refuse(self, node->place, "out of memory");
+    self->stack = grown;
     self->stack[self->used++] = *node;
     return true;
 }

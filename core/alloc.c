@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+enum { GROWN_FIRST = 16 };
+
 _Atomic long lb_alloc_fail_at;
 _Atomic long lb_alloc_count;
 
@@ -28,6 +30,18 @@ void *lb_alloc(size_t size)
 void *lb_realloc(void *ptr, size_t size)
 {
     return must_fail() ? NULL : realloc(ptr, size > 0 ? size : 1);
+}
+
+void *lb_grown(void *items, size_t count, size_t *capacity, size_t size)
+{
+    size_t doubled = *capacity > 0 ? 2 * *capacity : GROWN_FIRST;
+
+    if (count < *capacity)
+        return items;
+    void *grown = lb_realloc(items, doubled * size);
+    if (grown != NULL)
+        *capacity = doubled;
+    return grown;
 }
 
 void lb_free(void *ptr)

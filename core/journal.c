@@ -18,21 +18,15 @@
 
 #define MODULE "journal"
 
-enum { STARTS_FIRST = 16 };
-
 /* --- the list of segments: with the lock held ----------------------------------------- */
 
 bool lb_journal_add_start(struct lb_journal *journal, uint64_t start)
 {
-    if (journal->count == journal->capacity) {
-        uint32_t capacity = journal->capacity == 0 ? STARTS_FIRST : journal->capacity * 2;
-        uint64_t *starts = lb_realloc(journal->starts, capacity * sizeof(*starts));
+    uint64_t *starts = lb_grown(journal->starts, journal->count, &journal->capacity, sizeof(*starts));
 
-        if (starts == NULL)
-            return false;
-        journal->starts = starts;
-        journal->capacity = capacity;
-    }
+    if (starts == NULL)
+        return false;
+    journal->starts = starts;
     journal->starts[journal->count++] = start;
     return true;
 }

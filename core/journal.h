@@ -47,7 +47,7 @@ struct lb_journal {
     pthread_mutex_t lock; /* guards all below */
     uint64_t *starts;     /* of the segments, rising */
     uint32_t count;
-    uint32_t capacity;
+    size_t capacity;
     uint64_t end;     /* behind the last entry */
     uint64_t synced;  /* readers end here */
     uint64_t trimmed; /* nobody wants what is below */

@@ -21,7 +21,7 @@
 
 #define MODULE "loop"
 
-enum { THREAD_NAME_SIZE = 16, FIRST_CALLS = 64 };
+enum { THREAD_NAME_SIZE = 16 };
 
 struct call {
     void (*call)(void *context);
@@ -57,15 +57,11 @@ struct lb_loop {
 
 static bool add_call(struct calls *calls, struct call call)
 {
-    if (calls->count == calls->capacity) {
-        size_t capacity = calls->capacity > 0 ? 2 * calls->capacity : FIRST_CALLS;
-        struct call *items = lb_realloc(calls->items, capacity * sizeof(*items));
+    struct call *items = lb_grown(calls->items, calls->count, &calls->capacity, sizeof(*items));
 
-        if (items == NULL)
-            return false;
-        calls->items = items;
-        calls->capacity = capacity;
-    }
+    if (items == NULL)
+        return false;
+    calls->items = items;
     calls->items[calls->count++] = call;
     return true;
 }

@@ -76,15 +76,11 @@ static size_t find(const struct sorted *list, const char *key, const char *(*key
 
 static bool insert(struct sorted *list, size_t at, void *item)
 {
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity > 0 ? 2 * list->capacity : 16;
-        void **items = lb_realloc((void *)list->items, capacity * sizeof(void *));
+    void **items = lb_grown((void *)list->items, list->count, &list->capacity, sizeof(void *));
 
-        if (items == NULL)
-            return false;
-        list->items = items;
-        list->capacity = capacity;
-    }
+    if (items == NULL)
+        return false;
+    list->items = items;
     memmove((void *)(list->items + at + 1), (void *)(list->items + at), (list->count - at) * sizeof(void *));
     list->items[at] = item;
     list->count++;

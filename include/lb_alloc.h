@@ -19,4 +19,10 @@ void *lb_alloc(size_t size);              /* zeroed, or NULL */
 void *lb_realloc(void *ptr, size_t size); /* grown bytes are not zeroed; NULL leaves `ptr` as it was */
 void lb_free(void *ptr);
 
+/*
+ * The array `items` of `count` things of that size, with room for one more: it doubles when `*capacity` is used up.
+ * NULL leaves both as they were.
+ */
+void *lb_grown(void *items, size_t count, size_t *capacity, size_t size);
+
 #endif

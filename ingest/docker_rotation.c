@@ -51,7 +51,7 @@ struct docker_rotation {
     struct lb_metric *left;
     struct container *items;
     uint32_t count;
-    uint32_t capacity;
+    size_t capacity;
     int64_t warned_ns;
     pthread_mutex_t lock; /* guards what follows */
     int64_t worst;        /* seconds */
@@ -209,15 +209,12 @@ static int number_of(const char *path, size_t *length)
 
 static bool make_room(struct docker_rotation *self)
 {
-    uint32_t capacity = self->capacity > 0 ? self->capacity * 2 : 16;
-
-    if (self->count < self->capacity)
-        return true;
-    struct container *items = self->count < CONTAINERS_MAX ? lb_realloc(self->items, capacity * sizeof(*items)) : NULL;
+    if (self->count >= CONTAINERS_MAX)
+        return false;
+    struct container *items = lb_grown(self->items, self->count, &self->capacity, sizeof(*items));
     if (items == NULL)
         return false;
     self->items = items;
-    self->capacity = capacity;
     return true;
 }
 

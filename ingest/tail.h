@@ -163,7 +163,7 @@ struct lb_tail {
 
     struct lb_tail_file **files;
     uint32_t file_count;
-    uint32_t file_capacity;
+    size_t file_capacity;
     struct lb_tail_map by_inode;
     struct lb_tail_map by_path; /* by lb_tail_file.path */
     struct lb_tail_queue ready;

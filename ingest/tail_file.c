@@ -20,7 +20,6 @@
 #include <xxhash.h>
 
 enum {
-    FIRST_FILES = 64,
     CLOSE_TRIES = 64,
     CALL_TRIES = 5, /* of a call whose failure may pass: what follows from it, a log read from its head, stays */
 };
@@ -47,15 +46,11 @@ int64_t lb_tail_mtime(const struct stat *status)
 
 static bool make_room(struct lb_tail *self)
 {
-    if (self->file_count < self->file_capacity)
-        return true;
-    uint32_t capacity = self->file_capacity > 0 ? self->file_capacity * 2 : FIRST_FILES;
-    struct lb_tail_file **files = lb_realloc(self->files, capacity * sizeof(void *));
+    struct lb_tail_file **files = lb_grown(self->files, self->file_count, &self->file_capacity, sizeof(void *));
 
     if (files == NULL)
         return false;
     self->files = files;
-    self->file_capacity = capacity;
     return true;
 }
 

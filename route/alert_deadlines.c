@@ -66,16 +66,11 @@ static bool reserve_places(struct lb_alert_deadlines *deadlines, uint32_t place)
 
 static bool reserve(struct lb_alert_deadlines *deadlines)
 {
-    uint32_t capacity = deadlines->capacity == 0 ? CAPACITY_FIRST : deadlines->capacity * 2;
-    struct lb_alert_due *heap;
+    struct lb_alert_due *heap = lb_grown(deadlines->heap, deadlines->count, &deadlines->capacity, sizeof(*heap));
 
-    if (deadlines->count < deadlines->capacity)
-        return true;
-    heap = lb_realloc(deadlines->heap, capacity * sizeof(*heap));
     if (heap == NULL)
         return false;
     deadlines->heap = heap;
-    deadlines->capacity = capacity;
     return true;
 }
 

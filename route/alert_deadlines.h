@@ -21,7 +21,7 @@ struct lb_alert_deadlines {
     struct lb_alert_due *heap;
     uint32_t *positions; /* by place: in the heap + 1; 0: none */
     uint32_t count;
-    uint32_t capacity;
+    size_t capacity;
     uint32_t places; /* length of `positions` */
 };
 

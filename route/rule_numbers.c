@@ -25,7 +25,7 @@ struct lb_number_field {
     const struct lb_expr_test *test; /* the first that asks for it */
     double *cuts;                    /* ascending, no two alike */
     uint32_t cut_count;
-    uint32_t cut_capacity;
+    size_t cut_capacity;
     uint32_t test_count;
     uint64_t *users; /* rules that ask for it */
     uint64_t *rows;  /* for each row, rules that may hold: none, a text, below the first cut, that cut, above it, ... */
@@ -85,15 +85,11 @@ static struct lb_number_field *find_field(const struct lb_rule_numbers *self, co
 
 static bool add_cut(struct lb_number_field *field, double number)
 {
-    if (field->cut_count == field->cut_capacity) {
-        uint32_t capacity = field->cut_capacity > 0 ? 2 * field->cut_capacity : 16;
-        double *cuts = lb_realloc(field->cuts, capacity * sizeof(*cuts));
+    double *cuts = lb_grown(field->cuts, field->cut_count, &field->cut_capacity, sizeof(*cuts));
 
-        if (cuts == NULL)
-            return false;
-        field->cuts = cuts;
-        field->cut_capacity = capacity;
-    }
+    if (cuts == NULL)
+        return false;
+    field->cuts = cuts;
     field->cuts[field->cut_count++] = number;
     return true;
 }

@@ -27,7 +27,7 @@ struct letters {
     struct lb_buffer lines;
     struct lb_token **tokens;
     uint32_t count;
-    uint32_t capacity;
+    size_t capacity;
 };
 
 struct kind {
@@ -355,14 +355,12 @@ bool lb_dead_letter_write(const struct lb_sink *sink, const struct lb_letter *le
 
 static bool reserve_token(struct letters *letters)
 {
-    if (letters->count < letters->capacity)
-        return true;
-    uint32_t capacity = letters->capacity > 0 ? letters->capacity * 2 : 16;
-    struct lb_token **tokens = lb_realloc((void *)letters->tokens, capacity * sizeof(struct lb_token *));
+    struct lb_token **tokens =
+        lb_grown((void *)letters->tokens, letters->count, &letters->capacity, sizeof(struct lb_token *));
+
     if (tokens == NULL)
         return false;
     letters->tokens = tokens;
-    letters->capacity = capacity;
     return true;
 }
 

@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ENTRIES_FIRST = 64, ENTRIES_MAX = 16384 };
+enum { ENTRIES_MAX = 16384 };
 
 void output_journal_free(struct output *self)
 {
@@ -44,13 +44,11 @@ void output_journal_reset(struct output *self)
 
 static bool grow_entries(struct output *self)
 {
-    size_t capacity = self->entry_capacity == 0 ? ENTRIES_FIRST : self->entry_capacity * 2;
-    struct output_entry *entries = lb_realloc(self->entries, capacity * sizeof(*entries));
+    struct output_entry *entries = lb_grown(self->entries, self->entry_count, &self->entry_capacity, sizeof(*entries));
 
     if (entries == NULL)
         return false;
     self->entries = entries;
-    self->entry_capacity = capacity;
     return true;
 }
 
@@ -63,7 +61,7 @@ bool output_journal_room(struct output *self, size_t size)
             return false;
         output_journal_reset(self);
     }
-    bool ok = self->entry_count < self->entry_capacity || grow_entries(self);
+    bool ok = grow_entries(self);
 
     if (ok && lb_buffer_reserve(&self->journal, size))
         return true;

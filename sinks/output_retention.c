@@ -98,13 +98,11 @@ struct retention {
 
 static bool grow(struct retention *retention)
 {
-    size_t capacity = retention->capacity == 0 ? 64 : retention->capacity * 2;
-    struct candidate *items = lb_realloc(retention->items, capacity * sizeof(*items));
+    struct candidate *items = lb_grown(retention->items, retention->count, &retention->capacity, sizeof(*items));
 
     if (items == NULL)
         return false;
     retention->items = items;
-    retention->capacity = capacity;
     return true;
 }
 
@@ -117,7 +115,7 @@ static void collect(void *context, const struct output_found *found)
 
     if (found->temporary)
         return;
-    if (path == NULL || (retention->count == retention->capacity && !grow(retention))) {
+    if (path == NULL || !grow(retention)) {
         retention->failed = true;
         lb_free(path);
         return;
