@@ -5,7 +5,7 @@ The rule `logins` fires at the third line with FAILED within 2 s of one client_i
 import datetime
 import json
 
-from harness import wait_for
+from harness import wait_for, whole_lines
 
 FAILED = "Failed password"
 
@@ -37,9 +37,17 @@ alerting:
 """
 
 
-def line(message, **fields):
-    stamp = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return json.dumps({"timestamp": stamp, "level": "warn", "message": message, **fields}) + "\n"
+def rows(path):
+    """The JSON lines of a file that is being written."""
+    return [json.loads(each) for each in whole_lines(path)]
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def line(message, at=None, **fields):
+    return json.dumps({"timestamp": at or now(), "level": "warn", "message": message, **fields}) + "\n"
 
 
 def started(daemon):
@@ -49,13 +57,28 @@ def started(daemon):
 
 
 def raise_alert(daemon, text=FAILED, ip="10.0.0.1"):
+    """Three lines of one moment, however long it takes to write them."""
+    at = now()
     with open(daemon.dir / "app.log", "a") as log:
-        log.write("".join(line(text, client_ip=ip) for _ in range(3)))
+        log.write("".join(line(text, at, client_ip=ip) for _ in range(3)))
+
+
+def until_told(text):
+    """A configuration whose rule fires from a line with open: 1 to one with open: 0, not for a time that may be over
+    before the test has looked."""
+    for old, new in (("value: count()", "value: last(open)"), ("over: 2s", "over: 1h"), ("at least 3", "at least 1")):
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def tell(daemon, is_open, ip="10.0.0.1", text=FAILED):
+    with open(daemon.dir / "app.log", "a") as log:
+        log.write(line(text, client_ip=ip, open=is_open))
 
 
 def letters(daemon, sink):
-    path = daemon.dir / f"data/dead-letters/{sink}.jsonl"
-    return [json.loads(each) for each in path.read_text().splitlines()] if path.exists() else []
+    return rows(daemon.dir / f"data/dead-letters/{sink}.jsonl")
 
 
 def wait_letters(daemon, sink, count, seconds=60):

@@ -4,15 +4,13 @@ LB_ALERT_KILLS says how many kills (8); LB_SEED which moments. Each burst has a 
 so that kills come while it waits for its group, between its end and the next flush of the group, and just after it was
 told. Each slow key has 60 records in an hour with a threshold of 50, so its window must be kept over many kills.
 """
-import json
 import os
 import random
 import time
 
 from harness import wait_for
-from recorder import Recorder
-from test_acceptance import CONFIG, line
-from test_alert_crash import check_incidents, check_repeats
+from test_acceptance import CONFIG, burst, line
+from test_alert_crash import Runs
 
 KILLS = int(os.environ.get("LB_ALERT_KILLS", "8"))
 SEED = int(os.environ.get("LB_SEED", "1"))
@@ -26,6 +24,13 @@ RULES = """
         bursts: {where: kind == burst, value: count(), over: 1s, by: ip, high: at least 3}
         slow: {where: kind == slow, value: count(), over: 1h, by: user, high: at least 50}
 """
+
+
+TEXT = CONFIG.replace("{lateness}", "200ms")
+
+
+def escaped(text):
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 class Slow:
@@ -66,47 +71,45 @@ def check_slow(rows, keys):
     assert told == sorted((key, "firing", 50) for key in keys)
 
 
-def over(hook, keys):
-    return {record["key"]["ip"] for record in hook.told(state="resolved")} >= set(keys)
+def over(runs, keys):
+    return {record["key"]["ip"] for record in runs.told("hook", state="resolved")} >= set(keys)
 
 
 def test_f1_f2_f3_f7_over_kills(logboom):
     rng = random.Random(SEED)
-    hook, second = Recorder(), Recorder()
-    daemon = logboom(CONFIG.format(hook=hook.url, second=second.url, lateness="200ms") + RULES)
-    keys, kills, slow = [], [], Slow()
+    daemon = logboom("")
+    runs = Runs(daemon, TEXT + escaped(RULES), "hook", "second")
+    keys, slow = [], Slow()
     try:
         with open(daemon.dir / "app.log", "w") as log:
             for _ in range(KILLS):
-                daemon.start()
+                runs.start()
                 if rng.random() < 0.8:
                     daemon.ready()
                 for _ in range(rng.randrange(1, 4)):
                     keys.append(f"k{len(keys)}")
-                    log.writelines(line(kind="burst", ip=keys[-1]) for _ in range(rng.choice([3, 4, 7])))
+                    log.writelines(burst(keys[-1], rng.choice([3, 4, 7]), kind="burst"))
                     log.flush()
                     time.sleep(rng.uniform(0.0, 0.6))  # the moment is random on purpose
                 log.writelines(slow.lines())
                 log.flush()
                 time.sleep(rng.uniform(0.0, 2.5))
-                kills.append(time.monotonic())
-                daemon.kill()
+                runs.kill()
             while len(slow.full()) < 1 or slow.written[-1] < SLOW:
                 log.writelines(slow.lines())
-        daemon.start().ready()
-        wait_for(lambda: over(hook, keys), 90, "the end of every burst")
-        wait_for(lambda: {row["key"]["user"] for row in second.told()} >= set(slow.full()), 60, "every slow one")
+        runs.start().ready()
+        wait_for(lambda: over(runs, keys), 90, "the end of every burst")
+        wait_for(lambda: {row["key"]["user"] for row in runs.told("second")} >= set(slow.full()), 60, "every slow one")
         assert daemon.stop() == 0, daemon.log()
-        (daemon.dir / "told.json").write_text("\n".join(json.dumps([at, row]) for at, row in hook.rows + second.rows))
-        check_groups(hook.told(), keys)
-        check_slow(second.told(), slow.full())
-        repeats = check_repeats(hook.rows, kills) + check_repeats(second.rows, kills)
-        print(f"kills={KILLS} bursts={len(keys)} slow={len(slow.full())} notices={len(hook.rows) + len(second.rows)} "
+        runs.save()
+        check_groups(runs.told("hook"), keys)
+        check_slow(runs.told("second"), slow.full())
+        repeats = runs.check_repeats("hook") + runs.check_repeats("second")
+        print(f"kills={KILLS} bursts={len(keys)} slow={len(slow.full())} "
+              f"notices={len(runs.told('hook')) + len(runs.told('second'))} "
               f"repeats={repeats}")
     finally:
-        daemon.kill()
-        hook.close()
-        second.close()
+        runs.close()
 
 
 CALLED = """
@@ -144,37 +147,34 @@ def test_groups_that_are_escalated_and_flap_over_kills(logboom):
     """One key of each round, and one that comes in all of them: so it flaps as often as its ends come soon enough. What
     still flaps at the end is called off when its rule goes."""
     rng = random.Random(SEED)
-    hook, second = Recorder(), Recorder()
-    daemon = logboom(CONFIG.format(hook=hook.url, second=second.url, lateness="200ms") + CALLED)
-    keys, kills = [], []
+    daemon = logboom("")
+    runs = Runs(daemon, TEXT + escaped(CALLED), "hook", "second")
+    keys = []
     try:
         with open(daemon.dir / "app.log", "w") as log:
             for _ in range(KILLS):
-                daemon.start()
+                runs.start()
                 if rng.random() < 0.8:
                     daemon.ready()
                 keys.append(f"k{len(keys)}")
                 for key in (keys[-1], "again"):
-                    log.writelines(line(kind="burst", ip=key) for _ in range(3))
+                    log.writelines(burst(key, 3, kind="burst"))
                 log.flush()
                 time.sleep(rng.uniform(0.0, 3.5))  # the moment is random on purpose
-                kills.append(time.monotonic())
-                daemon.kill()
-        daemon.start().ready()
-        wait_for(lambda: over(hook, keys), 90, "the end of every burst")
+                runs.kill()
+        runs.start().ready()
+        wait_for(lambda: over(runs, keys), 90, "the end of every burst")
         assert daemon.stop() == 0, daemon.log()
-        daemon.config.write_text(daemon.config.read_text().replace("bursts:", "others:"))
-        daemon.start().ready()
-        wait_for(lambda: {record["alert_id"] for record in hook.told() + second.told()} ==
-                 {record["alert_id"] for record in hook.told(state="resolved")}, 90, "the end of what flaps")
+        runs.config = runs.config.replace("bursts:", "others:")
+        runs.start().ready()
+        wait_for(lambda: {record["alert_id"] for record in runs.told("hook") + runs.told("second")} ==
+                 {record["alert_id"] for record in runs.told("hook", state="resolved")}, 90, "the end of what flaps")
         assert daemon.stop() == 0, daemon.log()
-        (daemon.dir / "told.json").write_text("\n".join(json.dumps([at, row]) for at, row in hook.rows + second.rows))
-        incidents, called = check_called(hook.told(), second.told())
-        repeats = check_repeats(hook.rows, kills) + check_repeats(second.rows, kills)
-        print(f"kills={KILLS} incidents={incidents} escalated={called} flapping={len(hook.told(state='flapping'))} "
+        runs.save()
+        incidents, called = check_called(runs.told("hook"), runs.told("second"))
+        repeats = runs.check_repeats("hook") + runs.check_repeats("second")
+        print(f"kills={KILLS} incidents={incidents} escalated={called} flapping={len(runs.told('hook', state='flapping'))} "
               f"repeats={repeats}")
         assert called > 0
     finally:
-        daemon.kill()
-        hook.close()
-        second.close()
+        runs.close()

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from alerts_in import config, letters, raise_alert, started
+from alerts_in import config, letters, raise_alert, started, tell, until_told
 from harness import two_free_ports, wait_for
 from test_webhook_formats import Receiver
 
@@ -81,14 +81,16 @@ def told(receiver, status):
 
 def test_it_takes_alerts_and_their_end(logboom, alertmanager, receiver):
     nasty = 'x "y" {z} \\ \u0000\u202e é <b>'
-    daemon = started(logboom(config(f"  am: {{type: alertmanager, url: '{alertmanager.url}', retry: {{first: 10ms}}}}", ["am"])))
-    raise_alert(daemon, "Failed password " + nasty, ip=nasty)
+    text = config(f"  am: {{type: alertmanager, url: '{alertmanager.url}', retry: {{first: 10ms}}}}", ["am"])
+    daemon = started(logboom(until_told(text)))
+    tell(daemon, 1, nasty, "Failed password " + nasty)
     (alert,) = wait_for(alertmanager.alerts, 60, "the alert")
     assert alert["labels"]["alertname"] == "logins" and alert["labels"]["severity"] == "critical"
     assert alert["labels"]["client_ip"] == 'x "y" {z} \\    é <b>'
     assert alert["annotations"]["runbook_url"] == "https://wiki.example.org/logins"
     assert alert["status"]["state"] == "active" and alert["endsAt"] > alert["startsAt"]
     wait_for(lambda: told(receiver, "firing"), 60, "the receiver told that it fires")
+    tell(daemon, 0, nasty)
     wait_for(lambda: told(receiver, "resolved"), 60, "the receiver told that it is over")
     assert daemon.stop() == 0 and not letters(daemon, "am"), daemon.log()
     assert told(receiver, "firing")[0]["fingerprint"] == told(receiver, "resolved")[0]["fingerprint"]
@@ -97,13 +99,14 @@ def test_it_takes_alerts_and_their_end(logboom, alertmanager, receiver):
 def test_its_own_webhooks_are_what_logboom_sends_in_its_form(logboom, alertmanager, receiver):
     """The same alert through Alertmanager, and directly in the form of Alertmanager: the same members, of the same kinds."""
     direct = Receiver()
-    daemon = started(logboom(config(f"""
+    daemon = started(logboom(until_told(config(f"""
   am: {{type: alertmanager, url: '{alertmanager.url}'}}
   hook: {{type: webhook, url: '{direct.url}', format: alertmanager}}
-""", ["am", "hook"])))
-    raise_alert(daemon)
-    for each in (receiver, direct):
-        wait_for(lambda: told(each, "firing") and told(each, "resolved"), 60, "both")
+""", ["am", "hook"]))))
+    for is_open, status in ((1, "firing"), (0, "resolved")):
+        tell(daemon, is_open)
+        for each in (receiver, direct):
+            wait_for(lambda: told(each, status), 60, status)
     assert daemon.stop() == 0
     theirs, ours = (json.loads(each.requests[0][1]) for each in (receiver, direct))
     assert set(ours) == set(theirs) and set(ours["alerts"][0]) == set(theirs["alerts"][0])
@@ -135,12 +138,12 @@ def test_what_fires_is_told_again_after_both_have_lost_it(logboom, alertmanager,
 def test_its_silences_hold_back_what_logboom_posts(logboom, alertmanager, receiver):
     """Silenced there: shown as suppressed, and nobody is told; when that is over they are, and of the end too."""
     silence = alertmanager.silence("logins")
-    text = config(f"  am: {{type: alertmanager, url: '{alertmanager.url}'}}", ["am"]).replace("over: 2s", "over: 8s")
-    daemon = started(logboom(text))
-    raise_alert(daemon)
+    daemon = started(logboom(until_told(config(f"  am: {{type: alertmanager, url: '{alertmanager.url}'}}", ["am"]))))
+    tell(daemon, 1)
     wait_for(lambda: [a for a in alertmanager.alerts() if a["status"]["silencedBy"] == [silence]], 60, "it is silenced")
     assert alertmanager.alerts()[0]["status"]["state"] == "suppressed" and receiver.requests == []
     alertmanager.unsilence(silence)
     wait_for(lambda: told(receiver, "firing"), 60, "the receiver told that it fires")
+    tell(daemon, 0)
     wait_for(lambda: told(receiver, "resolved"), 60, "the receiver told that it is over")
     assert daemon.stop() == 0 and not letters(daemon, "am")

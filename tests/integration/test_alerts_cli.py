@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import BIN, wait_for
+from harness import BIN, archive_records, wait_for
 from recorder import Recorder
 
 CONFIG = """
@@ -47,6 +47,7 @@ def daemon(logboom):
                                       line("Failed once", client_ip="10.0.0.3") + line("fine") + line("x", event="slow"))
     made.start().ready()
     wait_for(lambda: len(json.loads(made.get("/api/v1/alerts")[1])) == 2, what="two alerts")
+    wait_for(lambda: len(json.loads(made.get("/api/v1/alerts/history")[1])["notices"]) == 3, what="what is told of them")
     return made
 
 
@@ -251,8 +252,7 @@ def test_markers(daemon):
 def test_an_export_has_all_that_belongs_to_the_incident(daemon, tmp_path):
     alerts(daemon, "marker", "--service", "sshd", "deployed 2.3")
     which = firing(daemon, "10.0.0.1")
-    wait_for(lambda: (daemon.dir / "all.log").exists() and
-             len((daemon.dir / "all.log").read_text().splitlines()) == 11, what="records in the sinks")
+    wait_for(lambda: len(archive_records(daemon.dir / "archive")) == 11, what="records in the archive")
     out = alerts(daemon, "export", which, "--to", "out", cwd=tmp_path)[0]
     assert out == "out/README.md\n"
     made = tmp_path / "out"

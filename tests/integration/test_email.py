@@ -47,7 +47,7 @@ class Mailbox:
         if self.after_data:
             step = self.after_data.pop(0)
             if step == "hang":
-                await asyncio.sleep(3)  # longer than the sink's timeout: this is the fault itself
+                await asyncio.sleep(5)  # longer than the sink's timeout: this is the fault itself
             elif step == "drop":
                 server.transport.abort()
             else:
@@ -182,7 +182,7 @@ def test_a_message_is_refused_for_good_or_for_now(logboom, mail, certificate):
 
 def test_a_server_that_hangs_or_goes_is_tried_again(logboom, mail, certificate):
     mail.after_data = ["hang", "drop"]
-    daemon = started(logboom(sink(mail.server, certificate, "ops@example.org", "timeout: 1s")))
+    daemon = started(logboom(sink(mail.server, certificate, "ops@example.org", "timeout: 3s")))
     with open(daemon.dir / "app.log", "a") as log:
         for _ in range(3):
             log.write(line("Failed password " + "x漢\x00<" * 60000, client_ip="10.0.0.1"))

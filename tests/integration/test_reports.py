@@ -56,7 +56,7 @@ def expect(text):
 
 def test_it_is_made_when_it_is_time_and_counts_over_a_restart(logboom, hook):
     now = datetime.datetime.now(datetime.timezone.utc)
-    at = now + datetime.timedelta(seconds=75)
+    at = now + datetime.timedelta(seconds=90)  # half a minute at least, for a start, the records and a restart
     daemon = logboom(CONFIG.replace("URL", hook.url).replace("AT", at.strftime("%H:%M")))
     (daemon.dir / "app.log").touch()
     daemon.start().ready()

@@ -4,19 +4,21 @@ import json
 import subprocess
 import threading
 
-from alerts_in import config, letters, line, raise_alert, started, wait_letters
+from alerts_in import config, letters, line, raise_alert, started, tell, until_told, wait_letters
 from harness import BIN, wait_for
 
 TOKEN = "xoxb-123-456-hunter2"
 
 
 class Slack:
-    """chat.postMessage and chat.update as they are documented. `errors`: words that the next calls are answered by."""
+    """chat.postMessage and chat.update as they are documented. `errors`: words that the next calls are answered by;
+    `reply_errors`: those of the next replies; `forgets`: it loses the next message that begins a thread."""
 
     def __init__(self):
         self.messages, self.updates, self.faults = [], [], []
-        self.errors = []
+        self.errors, self.reply_errors = [], []
         self.update_error = None
+        self.forgets = False
         self.lock = threading.Lock()
         outer = self
 
@@ -52,8 +54,9 @@ class Slack:
             assert set(message) <= {"channel", "ts", "thread_ts", "text", "mrkdwn", "unfurl_links", "unfurl_media",
                                     "attachments"}, message
             assert message["text"] and len(message["attachments"]) == 1
-            if self.errors:
-                error = self.errors.pop(0)
+            errors = self.reply_errors if "thread_ts" in message and self.reply_errors else self.errors
+            if errors:
+                error = errors.pop(0)
                 if error == 429:
                     return 429, {"Retry-After": "1"}, {"ok": False, "error": "ratelimited"}
                 return 200, {}, {"ok": False, "error": error}
@@ -65,7 +68,8 @@ class Slack:
             if "thread_ts" in message and message["thread_ts"] not in known:
                 return 200, {}, {"ok": False, "error": "thread_not_found"}
             stamp = f"1700000000.{len(self.messages):06}"
-            self.messages.append({**message, "ts": stamp})
+            self.messages.append({**message, "ts": "gone" if self.forgets else stamp})
+            self.forgets = False
             return 200, {}, {"ok": True, "channel": "C0123456789", "ts": stamp, "message": {"text": "x"}}
         except Exception as fault:  # noqa: BLE001 - every fault is a finding
             self.faults.append(repr(fault))
@@ -95,20 +99,23 @@ def sink(slack, more=""):
 
 def test_an_alert_is_a_thread_over_a_restart(logboom):
     slack = Slack()
-    daemon = started(logboom(sink(slack, "update: true")))
-    raise_alert(daemon, "Failed password <!channel> <@U1>")
+    daemon = started(logboom(until_told(sink(slack, "update: true"))))
+    tell(daemon, 1, text="Failed password <!channel> <@U1>")
     wait_for(lambda: len(slack.messages) == 1, 60, "firing")
     assert daemon.stop() == 0, daemon.log()
     daemon.start().ready()
     with open(daemon.dir / "app.log", "a") as log:
         log.write(line("something else"))
+    tell(daemon, 0)
     wait_for(lambda: len(slack.updates) == 1, 60, "resolved")
     firing, resolved = slack.messages
     assert "thread_ts" not in firing and resolved["thread_ts"] == firing["ts"]
     assert slack.updates[0]["ts"] == firing["ts"] and slack.updates[0]["text"] == "Resolved: logins"
     assert slack.updates[0]["attachments"][0]["color"] == resolved["attachments"][0]["color"]
-    raise_alert(daemon)
-    wait_for(lambda: len(slack.updates) == 2, 60, "another alert")
+    tell(daemon, 1)
+    wait_for(lambda: len(slack.messages) == 3, 60, "another alert")
+    tell(daemon, 0)
+    wait_for(lambda: len(slack.updates) == 2, 60, "its end")
     assert daemon.stop() == 0 and not slack.faults, slack.faults
     assert "thread_ts" not in slack.messages[2] and slack.messages[3]["thread_ts"] == slack.messages[2]["ts"]
     assert "hunter2" not in daemon.log() and not letters(daemon, "chat")
@@ -138,28 +145,24 @@ def test_what_slack_answers_decides(logboom):
     wait_for(lambda: len(slack.messages) == 1, 60, "resolved")
     assert "thread_ts" not in slack.messages[0] and not slack.errors
     # A thread that somebody has deleted begins anew; what cannot be changed is told all the same.
+    slack.reply_errors = ["thread_not_found"]
     raise_alert(daemon)
-    wait_for(lambda: len(slack.messages) == 2, 60, "firing")
-    slack.errors = ["thread_not_found"]
-    wait_for(lambda: len(slack.messages) == 3, 60, "resolved")
-    assert "thread_ts" not in slack.messages[2]
+    wait_for(lambda: len(slack.messages) == 3, 60, "firing and resolved")
+    assert "thread_ts" not in slack.messages[2] and not slack.reply_errors
     assert daemon.stop() == 0 and not slack.faults and len(letters(daemon, "chat")) == 1
 
 
 def test_a_first_message_that_cannot_change_is_no_loss(logboom):
     slack = Slack()
     daemon = started(logboom(sink(slack, "update: true")))
-    raise_alert(daemon)
-    wait_for(lambda: len(slack.messages) == 1, 60, "firing")
     slack.update_error = "cant_update_message"
-    wait_for(lambda: len(slack.messages) == 2, 60, "resolved")
+    raise_alert(daemon)
+    wait_for(lambda: len(slack.messages) == 2, 60, "firing and resolved")
     wait_for(lambda: "the first message cannot be changed" in daemon.log(), 30, "the warning")
     # One that was deleted: the end is a message of its own.
     slack.update_error = None
+    slack.forgets = True
     raise_alert(daemon)
-    wait_for(lambda: len(slack.messages) == 3, 60, "firing")
-    with slack.lock:
-        slack.messages[2]["ts"] = "gone"
     wait_for(lambda: len(slack.updates) == 1, 60, "resolved")
     assert daemon.stop() == 0 and not letters(daemon, "chat") and not slack.faults, slack.faults
     assert "thread_ts" not in slack.messages[3] and slack.updates[0]["ts"] == slack.messages[3]["ts"]
