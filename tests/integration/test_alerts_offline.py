@@ -1,8 +1,6 @@
 """`logboom alerts replay`, `lint` and `drill`: rules over archives, faults of rules, who would be told."""
 import datetime
 import json
-import os
-import pathlib
 import subprocess
 
 import pytest

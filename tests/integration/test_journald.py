@@ -1,7 +1,5 @@
 """The journald source over journals that systemd-journal-remote makes: fields, following, kills, rotation."""
-import json
 import os
-import pathlib
 import shutil
 import struct
 import subprocess

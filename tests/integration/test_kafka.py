@@ -4,7 +4,6 @@ import concurrent.futures
 import datetime
 import json
 import os
-import pathlib
 import re
 import subprocess
 import threading

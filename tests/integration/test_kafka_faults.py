@@ -7,7 +7,7 @@ import pytest
 
 from harness import make_certificate, two_free_ports, wait_for
 from test_kafka import Broker
-from test_kafka_source import CONFIG, QUICK, Producer, archive_records, lines, messages, produce
+from test_kafka_source import CONFIG, QUICK, Producer, archive_records, messages, produce
 
 USER, PASSWORD = "reader", "hunter2-correct"
 

@@ -1,6 +1,5 @@
 """The kafka source with a real broker: what a record has, kills, two members of a group, a sink that blocks."""
 import collections
-import json
 import http.server
 import subprocess
 import threading

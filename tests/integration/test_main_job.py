@@ -1,8 +1,6 @@
 """The main job over every log of the corpus: each event once, in order, counted as an independent reader counts."""
 import collections
 import json
-import pathlib
-import re
 import subprocess
 
 import pytest
