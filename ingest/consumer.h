@@ -56,6 +56,7 @@ struct consumer_partition {
     int64_t position;         /* the offset that is expected next, at least */
     int64_t committed;        /* to the group; below 0: not known */
     bool stored;              /* the group has said that it has an offset */
+    bool unknown;             /* the group has said that there is no such topic: it may be another one by now */
     int64_t end;              /* where it ended when it last did */
     int64_t seen;             /* offsets below come again, and were had */
     enum consumer_state state;
@@ -96,6 +97,7 @@ struct consumer {
     bool paused;
     bool assigned; /* the group has answered */
     bool finished;
+    bool leaving;
     bool failing; /* told: no broker */
     struct lb_metric *messages;
     struct lb_metric *tombstones;
@@ -153,8 +155,8 @@ struct consumer_anchor consumer_anchor_of(const rd_kafka_message_t *message);
 /* `latest` becomes `known` if everybody has it. */
 void consumer_move_anchor(struct consumer *self, struct consumer_partition *partition, int64_t committed);
 
-/* The group has forgotten its offset: reads at the anchor again. */
-void consumer_doubt(struct consumer *self, struct consumer_partition *partition);
+/* The group has forgotten its offset: reads at the anchor again. False: not now. */
+bool consumer_doubt(struct consumer *self, struct consumer_partition *partition);
 
 /* It is another topic, as what was found at `offset` says. */
 void consumer_begin_anew(struct consumer *self, struct consumer_partition *partition, int64_t offset);

@@ -156,18 +156,19 @@ void consumer_begin_anew(struct consumer *self, struct consumer_partition *parti
         (void)seek(self, partition, RD_KAFKA_OFFSET_BEGINNING);
 }
 
-void consumer_doubt(struct consumer *self, struct consumer_partition *partition)
+bool consumer_doubt(struct consumer *self, struct consumer_partition *partition)
 {
     if (partition->state != CONSUMER_SURE || partition->stream == NULL || partition->known.offset < 0)
-        return;
+        return true;
     consumer_push(self);
     consumer_drop_held(self, partition);
     if (!seek(self, partition, partition->known.offset))
-        return;
+        return false;
     partition->state = CONSUMER_IN_DOUBT;
     partition->seen = partition->position;
     partition->latest.offset = -1;
     partition->eof = false;
+    return true;
 }
 
 bool consumer_is_old(struct consumer *self, struct consumer_partition *partition, const rd_kafka_message_t *message)

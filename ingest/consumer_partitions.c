@@ -64,6 +64,19 @@ static bool forget_stream(struct consumer *self, struct consumer_partition *part
     return true;
 }
 
+/*
+ * Until the group has an offset of it, nothing tells when the topic is made anew. So it is given one at once: that of
+ * the first message, before which there is nothing of ours.
+ */
+static void tell_beginning(struct consumer *self, const struct consumer_partition *partition, int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset = offset;
+    (void)rd_kafka_commit(self->handle, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 bool consumer_open_stream(struct consumer *self, struct consumer_partition *partition,
                           const rd_kafka_message_t *message)
 {
@@ -77,6 +90,8 @@ bool consumer_open_stream(struct consumer *self, struct consumer_partition *part
     if (!open_stream(self, partition, id, message))
         return false;
     partition->state = CONSUMER_SURE;
+    if (id == 0 && !partition->stored)
+        tell_beginning(self, partition, message->offset);
     return true;
 }
 
@@ -173,7 +188,8 @@ static void take(struct consumer *self, rd_kafka_topic_partition_list_t *list)
 
 static void give(struct consumer *self, const rd_kafka_topic_partition_list_t *list)
 {
-    consumer_commit(self, true);
+    if (!self->leaving) /* then all that is safe was committed before */
+        consumer_commit(self, true);
     for (int i = 0; i < list->cnt; i++)
         drop(self, list->elems[i].topic, list->elems[i].partition);
     LB_INFO(MODULE, "partitions were taken back source=" LB_STR_FMT " count=%d", LB_STR_ARG(self->source->section.name),
@@ -234,8 +250,10 @@ void consumer_on_commit(rd_kafka_t *handle, rd_kafka_resp_err_t err, rd_kafka_to
             continue;
         LB_WARN(MODULE, "an offset was not committed, it is tried again topic=%s partition=%" PRId32 " error=\"%s\"",
                 each->topic, each->partition, rd_kafka_err2str(fault));
-        if (partition != NULL)
-            partition->committed = -1;
+        if (partition == NULL)
+            continue;
+        partition->committed = -1;
+        partition->unknown = partition->unknown || fault == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     }
 }
 
@@ -267,23 +285,35 @@ static bool ask_the_group(struct consumer *self, rd_kafka_topic_partition_list_t
         if (each->err != RD_KAFKA_RESP_ERR_NO_ERROR || each->offset >= 0)
             continue;
         partition->stored = false;
-        consumer_doubt(self, partition);
+        partition->unknown = !consumer_doubt(self, partition);
     }
     return true;
 }
 
+static void doubt_the_unknown(struct consumer *self)
+{
+    for (struct consumer_partition *each = self->partitions; each != NULL; each = each->next)
+        if (each->unknown)
+            each->unknown = !consumer_doubt(self, each);
+}
+
+/* NULL: the group does not answer. */
 static rd_kafka_topic_partition_list_t *collect(struct consumer *self)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
     int64_t safe;
+
+    doubt_the_unknown(self);
 
     for (struct consumer_partition *each = self->partitions; each != NULL; each = each->next)
         if (is_due(each, &safe))
             rd_kafka_topic_partition_list_add(list, each->topic, each->number);
     bool answered = list->cnt == 0 || ask_the_group(self, list);
     rd_kafka_topic_partition_list_destroy(list);
+    if (!answered)
+        return NULL;
     list = rd_kafka_topic_partition_list_new(4);
-    for (struct consumer_partition *each = self->partitions; answered && each != NULL; each = each->next) {
+    for (struct consumer_partition *each = self->partitions; each != NULL; each = each->next) {
         if (!is_due(each, &safe))
             continue;
         rd_kafka_topic_partition_list_add(list, each->topic, each->number)->offset = safe;
@@ -293,27 +323,33 @@ static rd_kafka_topic_partition_list_t *collect(struct consumer *self)
     return list;
 }
 
+static void commit_and_wait(struct consumer *self, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(self->handle);
+    rd_kafka_event_t *event = NULL;
+
+    if (list != NULL && rd_kafka_commit_queue(self->handle, list, answers, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        event = rd_kafka_queue_poll(answers, CONSUMER_ANSWER_MS);
+    if (event == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        LB_WARN(MODULE, "the last offsets were not committed, who reads on has some messages again error=\"%s\"",
+                event != NULL ? rd_kafka_event_error_string(event) : "no answer");
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(answers);
+}
+
 void consumer_commit(struct consumer *self, bool wait)
 {
     rd_kafka_topic_partition_list_t *list = collect(self);
-    rd_kafka_queue_t *answers = wait && list->cnt > 0 ? rd_kafka_queue_new(self->handle) : NULL;
+    bool none = list != NULL && list->cnt == 0;
 
     self->commit_at = lb_clock_monotonic() + COMMIT_SECONDS * LB_SECOND;
-    if (answers != NULL) {
-        rd_kafka_event_t *event = NULL;
-
-        if (rd_kafka_commit_queue(self->handle, list, answers, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
-            event = rd_kafka_queue_poll(answers, CONSUMER_ANSWER_MS);
-        if (event == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            LB_WARN(MODULE, "the last offsets were not committed, who reads on has some messages again error=\"%s\"",
-                    event != NULL ? rd_kafka_event_error_string(event) : "no answer");
-        if (event != NULL)
-            rd_kafka_event_destroy(event);
-        rd_kafka_queue_destroy(answers);
-    } else if (list->cnt > 0) {
+    if (wait && !none)
+        commit_and_wait(self, list);
+    else if (list != NULL && !none)
         (void)rd_kafka_commit(self->handle, list, 1);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
+    if (list != NULL)
+        rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* --- all of them ---------------------------------------------------------------------------- */

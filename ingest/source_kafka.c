@@ -349,22 +349,20 @@ static void abandon(struct consumer *self)
         pthread_detach(thread);
 }
 
-/* Partitions are given back by the callback, with a last commit of what is safe by now. */
+/* With a last commit of what is safe by now, first: a group that is being left does not say what it has any more. */
 static void leave(struct consumer *self)
 {
+    self->leaving = true;
+    consumer_commit(self, true);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(self->handle);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(self->handle, queue);
     int64_t until = lb_clock_monotonic() + CLOSE_MS * LB_MILLISECOND;
-    bool ours = self->partitions != NULL;
 
     while (error == NULL && rd_kafka_consumer_closed(self->handle) == 0 && lb_clock_monotonic() < until) {
         rd_kafka_message_t *late = rd_kafka_consume_queue(queue, POLL_MS); /* and serves callbacks */
 
         if (late != NULL)
             rd_kafka_message_destroy(late);
-        if (ours && self->partitions == NULL) /* the last commit, which waits for its own answers, is over */
-            until = lb_clock_monotonic() + CLOSE_MS * LB_MILLISECOND;
-        ours = self->partitions != NULL;
     }
     rd_kafka_queue_destroy(queue);
     if (error == NULL && rd_kafka_consumer_closed(self->handle) == 0)

@@ -131,6 +131,17 @@ def test_kills_lose_nothing_and_the_archive_has_each_message_once(logboom, broke
     assert messages(other) == ["after"]
 
 
+def test_a_stop_tells_the_group_what_is_safe(logboom, broker):
+    """Also when it comes before the next of the commits by time, and though the group is left with it."""
+    for count in (100, 200, 300):
+        produce(broker, "stops", lines(count - 100, 100), "-K", "|")
+        daemon = logboom(CONFIG % (broker.port, "stops", ", group: stops" + QUICK), name=f"of-{count}")
+        daemon.start("--exit-at-eof")
+        assert daemon.wait() == 0, daemon.log()
+        assert sorted(messages(daemon)) == sorted(f"line {n}" for n in range(count - 100, count)), "each has a ledger of its own"
+        assert "last offsets" not in daemon.log() and "taken our leave" not in daemon.log()
+
+
 def test_two_members_share_and_one_takes_over(logboom, broker):
     # Made with its partitions before members ask for it.
     produce(broker, "shared", lines(0, 3000), "-K", "|")
