@@ -304,7 +304,6 @@ static rd_kafka_topic_partition_list_t *collect(struct consumer *self)
     int64_t safe;
 
     doubt_the_unknown(self);
-
     for (struct consumer_partition *each = self->partitions; each != NULL; each = each->next)
         if (is_due(each, &safe))
             rd_kafka_topic_partition_list_add(list, each->topic, each->number);

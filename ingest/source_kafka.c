@@ -329,23 +329,29 @@ static void register_metrics(struct consumer *self)
 
 /* --- leaving -------------------------------------------------------------------------------- */
 
-/* librdkafka ends when a broker has answered or its patience is over, which may be never: it is let alone with that. */
 static void *destroy(void *handle)
 {
     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     return NULL;
 }
 
-static void abandon(struct consumer *self)
+/*
+ * librdkafka ends when a broker has answered or its patience is over, which may be never: so it is after a topic that
+ * it read was deleted. It is waited for a little, and then let alone with that.
+ */
+static void destroy_within(struct consumer *self, int64_t most)
 {
-    pthread_t thread;
     rd_kafka_t *handle = self->handle;
+    struct timespec until;
+    pthread_t thread;
 
     self->handle = NULL;
-    LB_WARN(MODULE, "no broker has taken our leave, the group waits for this member's time to end source=" LB_STR_FMT,
-            LB_STR_ARG(self->source->section.name));
-    rd_kafka_set_log_level(handle, 0);
-    if (pthread_create(&thread, NULL, destroy, handle) == 0) /* otherwise it stays until the process ends */
+    rd_kafka_set_log_level(handle, 0); /* nobody is there any more whom its last words concern */
+    if (pthread_create(&thread, NULL, destroy, handle) != 0)
+        return; /* it stays until the process ends */
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += most / LB_SECOND;
+    if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0)
         pthread_detach(thread);
 }
 
@@ -365,10 +371,15 @@ static void leave(struct consumer *self)
             rd_kafka_message_destroy(late);
     }
     rd_kafka_queue_destroy(queue);
-    if (error == NULL && rd_kafka_consumer_closed(self->handle) == 0)
-        abandon(self);
+    bool closed = error != NULL || rd_kafka_consumer_closed(self->handle) != 0;
+    if (!closed)
+        LB_WARN(MODULE,
+                "no broker has taken our leave, the group waits for this member's time to end source=" LB_STR_FMT,
+                LB_STR_ARG(self->source->section.name));
     if (error != NULL)
         rd_kafka_error_destroy(error);
+    consumer_free_partitions(self);
+    destroy_within(self, closed ? CLOSE_MS * LB_MILLISECOND : 0);
 }
 
 static void release(struct consumer *self)
@@ -441,7 +452,6 @@ static void close_source(struct lb_source *source)
         return;
     lb_share_on_credit(source->share, NULL, NULL);
     leave(self);
-    consumer_free_partitions(self);
     release(self);
 }
 

@@ -187,6 +187,21 @@ def test_a_topic_that_is_made_anew_while_it_is_read_is_read_from_its_beginning(l
     assert twice == new[100:100 + len(twice)], "nothing else is there"
 
 
+def test_a_topic_that_is_deleted_stops_neither_the_others_nor_the_end(logboom, broker):
+    for topic in ("gone", "stays"):
+        broker.topic("create", topic, "--partitions", "1", "--replication-factor", "1")
+        produce(broker, topic, "".join(f"{topic} {i}\n" for i in range(100)))
+    daemon = logboom(CONFIG % (broker.port, "gone, stays", ", group: gone" + QUICK))
+    daemon.start().ready()
+    wait_for_messages(daemon, 200)
+    broker.topic("delete", "gone")
+    for i in range(100, 105):
+        produce(broker, "stays", f"stays {i}\n")
+        wait_for(lambda: f"stays {i}" in messages(daemon), what="the other topic")
+    assert daemon.stop() == 0, daemon.log()
+    assert sorted(messages(daemon)) == sorted([f"gone {i}" for i in range(100)] + [f"stays {i}" for i in range(105)])
+
+
 # --- what senders and brokers do -----------------------------------------------------------------------
 
 
