@@ -406,6 +406,9 @@ void lb_tail_file_close(struct lb_tail *self, struct lb_tail_file *file);
 /* To be read. What fails for a moment only is tried again; below 0: errno says why. */
 int lb_tail_open_path(const char *path);
 
+/* The same where `path` leads to that file; else -1 with ESTALE: it was renamed since that was seen. */
+int lb_tail_open_inode(const char *path, uint64_t device, uint64_t inode);
+
 /* Reads `length` bytes, fewer only where the file ends, however little the kernel gives at once. Below 0: not now. */
 ssize_t lb_tail_pread(int fd, char *bytes, size_t length, uint64_t offset);
 

@@ -247,17 +247,24 @@ ssize_t lb_tail_pread(int fd, char *bytes, size_t length, uint64_t offset)
     return (ssize_t)done;
 }
 
-static enum lb_err open_path(struct lb_tail *self, struct lb_tail_file *file)
+int lb_tail_open_inode(const char *path, uint64_t device, uint64_t inode)
 {
     struct stat status;
-    int fd = lb_tail_open_path(file->path);
+    int fd = lb_tail_open_path(path);
+
+    if (fd < 0 || (fstat(fd, &status) == 0 && status.st_ino == inode && status.st_dev == device))
+        return fd;
+    close(fd);
+    errno = ESTALE;
+    return -1;
+}
+
+static enum lb_err open_path(struct lb_tail *self, struct lb_tail_file *file)
+{
+    int fd = lb_tail_open_inode(file->path, file->identity.device, file->identity.inode);
 
     if (fd < 0)
-        return LB_IO;
-    if (fstat(fd, &status) != 0 || status.st_ino != file->identity.inode || status.st_dev != file->identity.device) {
-        close(fd);
-        return LB_END;
-    }
+        return errno == ESTALE ? LB_END : LB_IO;
     file->fd = fd;
     TAILQ_INSERT_TAIL(&self->fds, file, fd_link);
     self->fd_count++;

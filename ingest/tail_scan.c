@@ -63,17 +63,24 @@ static void choose_start(struct lb_tail *self, struct lb_tail_file *file)
 
 /* --- one file -------------------------------------------------------------------------- */
 
-static void found_new(struct lb_tail *self, const char *path, const struct stat *status)
+/* False: it was renamed while it was looked at, so what was seen at its path may be of another file. */
+static bool found_new(struct lb_tail *self, const char *path, const struct stat *status)
 {
     struct lb_tail_file *file = lb_tail_add(self, path, status);
 
     if (file == NULL)
-        return;
+        return true;
     file->checked = self->starting && file->size > 0;
-    if (!lb_tail_adopt(self, file))
+    if (!lb_tail_adopt(self, file)) {
         choose_start(self, file);
+        if (!lb_tail_leads_to(path, &file->identity)) {
+            lb_tail_release(self, file);
+            return false;
+        }
+    }
     if (file->size > file->offset || file->id != 0)
         lb_tail_ready(self, file);
+    return true;
 }
 
 /* The inode is one that we follow; `path` leads to it. */
@@ -104,7 +111,8 @@ static struct lb_tail_file *find_by_name(struct lb_tail *self, const char *path)
     return file != NULL && !file->gone ? file : NULL;
 }
 
-void lb_tail_look(struct lb_tail *self, const char *path)
+/* False: its path led to another file before the look was over. */
+static bool look(struct lb_tail *self, const char *path)
 {
     struct stat status;
     struct lb_tail_file *before = find_by_name(self, path);
@@ -112,20 +120,38 @@ void lb_tail_look(struct lb_tail *self, const char *path)
 
     if (exists && S_ISDIR(status.st_mode)) {
         self->scan_wanted = true;
-        return;
+        return true;
     }
     struct lb_tail_file *file =
         exists && S_ISREG(status.st_mode) ? lb_tail_find(self, status.st_dev, status.st_ino) : NULL;
     if (before != NULL && before != file && !lb_tail_leads_to(before->path, &before->identity))
         lb_tail_missing(self, before); /* may find that it is the one at `path`'s neighbour */
     if (!exists || !S_ISREG(status.st_mode))
-        return;
+        return true;
+    if (file == NULL && lb_tail_matches(&self->options, path))
+        return found_new(self, path, &status);
     if (file != NULL)
         found_again(self, file, path, &status);
-    else if (lb_tail_matches(&self->options, path))
-        found_new(self, path, &status);
     else
         lb_tail_watch_search(self, path);
+    return true;
+}
+
+/* What came and went there meanwhile is found as every log that was rotated before it was seen. */
+static void look_again(struct lb_tail *self, const char *path)
+{
+    bool done = false;
+
+    for (unsigned tries = 0; !done && tries < LB_TAIL_FIND_TRIES; tries++)
+        done = look(self, path);
+    self->scan_wanted |= !done;
+    lb_tail_watch_search(self, path);
+}
+
+void lb_tail_look(struct lb_tail *self, const char *path)
+{
+    if (!look(self, path))
+        look_again(self, path);
 }
 
 /* --- all files --------------------------------------------------------------------------- */
@@ -147,8 +173,8 @@ static void visit_match(void *context, const char *path)
     struct lb_tail_file *file = lb_tail_find(self, status.st_dev, status.st_ino);
     if (file != NULL)
         found_again(self, file, path, &status);
-    else
-        found_new(self, path, &status);
+    else if (!found_new(self, path, &status))
+        look_again(self, path);
 }
 
 /* Files that no glob led to: rotated away, or deleted. */

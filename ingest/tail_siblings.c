@@ -16,6 +16,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <time.h>
 #include <unistd.h>
@@ -146,15 +147,21 @@ static bool is_restless(const char *path)
     return stat(parent, &status) == 0 && lb_tail_file_time() - lb_tail_mtime(&status) < LB_SECOND;
 }
 
+/* A file that is renamed while its directory is read may be passed over. */
+static bool visit_restless(struct visit *self)
+{
+    bool hit = visit_siblings(self);
+
+    for (unsigned tries = 0; !hit && tries < LB_TAIL_FIND_TRIES && is_restless(self->beside); tries++)
+        hit = visit_siblings(self);
+    return hit;
+}
+
 bool lb_tail_find_inode(const char *path, const struct lb_tail_identity *identity, char *found)
 {
     struct visit visit = { .test = has_inode, .beside = path, .identity = identity };
-    bool hit = visit_siblings(&visit);
 
-    /* A file that is renamed while its directory is read may be passed over. */
-    for (unsigned tries = 0; !hit && tries < LB_TAIL_FIND_TRIES && is_restless(path); tries++)
-        hit = visit_siblings(&visit);
-    if (!hit)
+    if (!visit_restless(&visit))
         return false;
     copy_text(found, visit.path, strlen(visit.path));
     return true;
@@ -168,9 +175,9 @@ static bool says_enough(const struct lb_tail_identity *identity, uint64_t read)
     return identity->length >= COPY_HEAD_MIN || (identity->length > 0 && read <= identity->length);
 }
 
-static bool holds_content(const struct visit *visit)
+static bool holds_content(struct visit *visit)
 {
-    int fd = lb_tail_open_path(visit->path);
+    int fd = lb_tail_open_inode(visit->path, visit->status.st_dev, visit->status.st_ino);
 
     if (fd < 0)
         return false;
@@ -198,7 +205,7 @@ struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, c
     struct visit visit = { .test = is_the_copy, .tail = self, .beside = path, .identity = &original, .marked = marked };
 
     visit.size = size > original.length ? size : original.length;
-    if (!says_enough(&original, size) || !visit_siblings(&visit))
+    if (!says_enough(&original, size) || !visit_restless(&visit))
         return NULL;
     struct lb_tail_file *file = lb_tail_find(self, visit.status.st_dev, visit.status.st_ino);
     if (file == NULL)
@@ -245,13 +252,39 @@ struct lb_tail_file *lb_tail_find_moved(struct lb_tail *self, const struct lb_ta
     return found;
 }
 
+/*
+ * A young log begins with little, and another one with the same. But while it still holds what was read of it, a copy
+ * of it is not longer than it is, and goes on as it does. `size` was seen before.
+ */
+static bool is_surely_another(const struct lb_tail_file *other, const char *head, size_t len, uint64_t size)
+{
+    char theirs[LB_TAIL_HEAD_BYTES];
+    struct stat status;
+
+    if (other->packed != LB_UNPACK_NONE)
+        return false;
+    int fd =
+        other->fd >= 0 ? other->fd : lb_tail_open_inode(other->path, other->identity.device, other->identity.inode);
+    if (fd < 0)
+        return false;
+    ssize_t got = lb_tail_pread(fd, theirs, len, 0);
+    bool holds = got >= 0 && lb_tail_match_head(&other->identity, fd) == LB_TAIL_SAME &&
+                 lb_tail_match_marker(other, fd) == LB_TAIL_SAME && fstat(fd, &status) == 0;
+    if (fd != other->fd)
+        close(fd);
+    return holds && (size > (uint64_t)status.st_size || memcmp(head, theirs, (size_t)got) != 0);
+}
+
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd)
 {
     char head[LB_TAIL_HEAD_BYTES];
     ssize_t len = lb_tail_pread(fd, head, sizeof(head), 0);
+    struct stat status;
     uint32_t hashed = 0; /* bytes under `hash`: most heads are of one length */
     uint64_t hash = 0;
 
+    if (fstat(fd, &status) != 0)
+        return false;
     for (uint32_t i = 0; i < self->file_count; i++) {
         const struct lb_tail_file *other = self->files[i];
         uint32_t length = other->identity.length;
@@ -262,7 +295,8 @@ bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file
             hash = XXH64(head, length, 0);
             hashed = length;
         }
-        if (hash == other->identity.fingerprint && are_related(other->path, file->path))
+        if (hash == other->identity.fingerprint && are_related(other->path, file->path) &&
+            !is_surely_another(other, head, (size_t)len, (uint64_t)status.st_size))
             return true;
     }
     return false;
@@ -272,9 +306,11 @@ bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file
 
 static void take(struct lb_tail *self, const char *path, const struct stat *status)
 {
-    int fd = lb_tail_open_path(path);
+    int fd = lb_tail_open_inode(path, status->st_dev, status->st_ino);
     struct lb_tail_file *file = fd >= 0 ? lb_tail_add(self, path, status) : NULL;
 
+    if (fd < 0 && errno == ESTALE) /* logs are rotated just now */
+        lb_tail_watch_search(self, path);
     if (file != NULL && !lb_tail_adopt(self, file) && lb_tail_is_copy(self, file, fd)) {
         lb_tail_release(self, file);
         file = NULL;

@@ -77,6 +77,32 @@ static void finds_a_file_renamed_while_it_is_looked_for(void **state)
     world_free(&world);
 }
 
+/* The young log has no more than a time yet, with which every log begins. */
+static void a_missed_log_is_no_copy_of_one_that_has_just_begun(void **state)
+{
+    static const char *const begun[] = { "2026-11-26T", "2026-11-26T10:00:00Z a line of some length\n2026-" };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        char expected[200];
+
+        world_init(&world, "app.log");
+        world_write(&world, "log/app.log", begun[i]);
+        world_start(&world);
+        world_run(&world);
+        world_write(&world, "log/app.log.1", "2026-11-26T10:00:00Z a line of some length\nanother\n");
+        world_run(&world);
+        world_write(&world, "log/app.log", "the rest\n");
+        world_stop(&world);
+        snprintf(expected, sizeof(expected), "%s2026-11-26T10:00:00Z a line of some length\nanother\n%s",
+                 i == 0 ? "" : "2026-11-26T10:00:00Z a line of some length\n",
+                 i == 0 ? "2026-11-26Tthe rest\n" : "2026-the rest\n");
+        world_expect(&world, expected);
+        world_free(&world);
+    }
+}
+
 static void copy(struct world *world, const char *from, const char *to)
 {
     char text[1024];
@@ -130,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_a_file_renamed_while_down),
         cmocka_unit_test(finds_a_file_renamed_while_it_is_looked_for),
+        cmocka_unit_test(a_missed_log_is_no_copy_of_one_that_has_just_begun),
         cmocka_unit_test(reads_the_rest_of_a_truncated_file_from_its_copy),
     };
 

@@ -3,15 +3,17 @@
  * truncation, truncation alone, deletion and another file in its place (with
  * its inode, where the file system gives it), compression of old ones, read
  * or half read, a link that is switched, pauses, kills with and without commits, reads that fail
- * or stop early; against a model that says which lines each generation of the
- * log had. Every consumer must have every line once, and those of one
- * generation in order. LB_RUNS says how many lives.
+ * or stop early, rotations in the middle of a look at the directory; against a model that says which lines each
+ * generation of the log had. Every consumer must have every line once, and those of one generation in order. LB_RUNS
+ * says how many lives.
  *
  * What is removed before it was read is lost, so the model lets both
  * consumers have all before it removes anything.
  */
 #include "tail_world.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -22,6 +24,33 @@
 
 enum { RUNS = 100, STEPS = 80, GENERATIONS_MAX = 64, LINE_MAX_BYTES = 10000, FAULTS_PER_100 = 3, MORE_LINES = 60 };
 enum { COMPRESSED_MAX = 2 * 1024 * 1024 };
+enum { MEDDLES_PER_1000 = 50, MEDDLES_MAX = 4 };
+
+/* --- calls between which the world goes on ------------------------------------------ */
+
+static bool looking; /* the tail is at work, and others may meddle */
+static void meddle(void);
+
+int stat(const char *path, struct stat *status)
+{
+    meddle();
+    return fstatat(AT_FDCWD, path, status, 0);
+}
+
+int lstat(const char *path, struct stat *status)
+{
+    meddle();
+    return fstatat(AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+}
+
+struct dirent *readdir(DIR *directory)
+{
+    struct dirent *(*next)(DIR * directory);
+
+    *(void **)&next = dlsym(RTLD_NEXT, "readdir");
+    meddle();
+    return next(directory);
+}
 
 /* --- calls that fail -------------------------------------------------------------- */
 
@@ -77,7 +106,9 @@ int open(const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = va_arg(args, mode_t);
     va_end(args);
-    unsigned wrong = (flags & O_ACCMODE) == O_RDONLY ? fault() : 0;
+    meddle();
+    bool logs = (flags & O_ACCMODE) == O_RDONLY && strstr(path, "/ledger") == NULL;
+    unsigned wrong = logs ? fault() : 0;
     if (wrong == 1 || wrong == 2) {
         errno = wrong == 1 ? EMFILE : EIO;
         return -1;
@@ -137,9 +168,13 @@ struct model {
     unsigned number;
     bool running;
     bool polled;
-    bool linked; /* the log is a symbolic link, and switched */
-    bool shifts; /* app.log.1 becomes app.log.2, and so on */
+    bool linked;  /* the log is a symbolic link, and switched */
+    bool shifts;  /* app.log.1 becomes app.log.2, and so on */
+    bool meddled; /* logs are written and rotated while the tail looks */
     uint64_t random;
+    uint64_t meddles;
+    unsigned meddles_left;
+    bool meddling;
     char history[STEPS + 1];
 };
 
@@ -155,9 +190,18 @@ static struct generation *newest(struct model *model)
     return &model->generations[model->count - 1];
 }
 
+/* Until `looking` is false again, and not for ever: each thing that happens makes the tail look once more. */
+static void let_meddle(struct model *model)
+{
+    looking = model->meddled;
+    model->meddles_left = MEDDLES_MAX;
+}
+
 static void start(struct model *model)
 {
+    let_meddle(model);
     world_start(&model->world);
+    looking = false;
     model->running = true;
     if (model->polled && model->world.tail->watch.fd >= 0) {
         close(model->world.tail->watch.fd);
@@ -173,7 +217,18 @@ static void run(struct model *model)
     if (model->polled)
         model->world.tail->scan_wanted = true;
     model->world.tail->scan_after_ns = 0;
+    let_meddle(model);
     world_run(&model->world);
+    looking = false;
+}
+
+static void run_alone(struct model *model)
+{
+    bool meddled = model->meddled;
+
+    model->meddled = false;
+    run(model);
+    model->meddled = meddled;
 }
 
 /* Ticks as they come once a second. */
@@ -181,7 +236,9 @@ static void wait_seconds(struct model *model, unsigned seconds)
 {
     for (unsigned i = 0; model->running && i < seconds; i++) {
         lb_clock_set(lb_clock_monotonic() + LB_SECOND);
+        let_meddle(model);
         lb_tail_tick(model->world.tail);
+        looking = false;
         run(model);
     }
 }
@@ -334,8 +391,8 @@ static void rotate_by_copy(struct model *model)
     int to = open(world_path(&model->world, name), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     while ((len = read(from, buffer, sizeof(buffer))) > 0) /* which never fails here */
         assert_int_equal(write(to, buffer, (size_t)len), len);
-    if (below(model, 3) == 0)
-        run(model); /* the copy is there, the original not yet cut */
+    if (!model->meddling && below(model, 3) == 0)
+        run_alone(model); /* the copy is there, the original not yet cut */
     assert_int_equal(ftruncate(from, 0), 0);
     close(from);
     close(to);
@@ -348,6 +405,9 @@ static void rotate_by_copy(struct model *model)
 /* Both consumers have everything. Files that may be copies are held for some seconds, so time passes. */
 static void settle(struct model *model)
 {
+    bool meddled = model->meddled;
+
+    model->meddled = false;
     if (!model->running)
         start(model);
     run(model);
@@ -358,6 +418,7 @@ static void settle(struct model *model)
     failing = failed;
     for (uint32_t consumer = 0; consumer < WORLD_CONSUMERS; consumer++)
         world_commit(&model->world, consumer);
+    model->meddled = meddled;
 }
 
 static bool may_remove(struct model *model, struct generation *generation)
@@ -480,6 +541,41 @@ static void rotate(struct model *model, char letter)
         rotate_by_copy(model);
 }
 
+static struct model *meddler;
+
+/* Half a line must not be left in a log that may be rotated while time passes: see pause_some(). */
+static void write_whole(struct model *model)
+{
+    do
+        write_lines(model, model->count - 1);
+    while (newest(model)->half);
+}
+
+/* Before a call of the tail: whatever it has seen until now may be another by then. */
+static void meddle(void)
+{
+    int error = errno;
+
+    if (!looking || meddler->meddles_left == 0 || lb_random(&meddler->meddles) % 1000 >= MEDDLES_PER_1000)
+        return;
+    looking = false;
+    meddler->meddling = true;
+    meddler->meddles_left--;
+    bool failed = failing;
+    failing = false;
+    write_whole(meddler);
+    if (below(meddler, 3) > 0)
+        rotate_by_rename(meddler);
+    else
+        rotate_by_copy(meddler);
+    if (below(meddler, 2) > 0)
+        write_whole(meddler);
+    failing = failed;
+    meddler->meddling = false;
+    looking = true;
+    errno = error;
+}
+
 static void step(struct model *model, unsigned at)
 {
     static const char letters[] = "wwwwwwoorruuuuuccccdzZTDCCkxKp";
@@ -511,10 +607,10 @@ static void step(struct model *model, unsigned at)
 static void say(const struct model *model, uint32_t consumer, unsigned generation, unsigned got, unsigned due)
 {
     fail_msg(
-        "seed %llu run %u pattern %s %s%s%s%s steps %s: consumer %u, generation %u of %u: line %u where %u was due",
+        "seed %llu run %u pattern %s %s%s%s%s%s steps %s: consumer %u, generation %u of %u: line %u where %u was due",
         (unsigned long long)lb_seed(), model->number, model->world.patterns[0], model->polled ? "polled" : "watched",
-        model->linked ? " linked" : "", model->shifts ? " shifts" : "", failing ? " failing" : "", model->history,
-        consumer, generation, model->count, got, due);
+        model->linked ? " linked" : "", model->shifts ? " shifts" : "", failing ? " failing" : "",
+        model->meddled ? " meddled" : "", model->history, consumer, generation, model->count, got, due);
 }
 
 static void check_consumer(struct model *model, uint32_t consumer)
@@ -545,6 +641,8 @@ static void live(struct model *model)
     model->polled = model->number % 4 == 3;
     model->linked = model->number % 5 == 4;
     model->shifts = model->number % 7 < 3;
+    meddler = model;
+    model->meddles = model->random ^ 0x5DEECE66D;
     world_init(&model->world, patterns[model->linked ? 0 : model->number % 3]);
     assert_int_equal(mkdir(world_path(&model->world, "real"), 0755), 0);
     lb_clock_set(lb_clock_now());
@@ -556,6 +654,8 @@ static void live(struct model *model)
     run(model);
     faults = model->random;
     failing = model->number % 2 == 1;
+    model->meddled =
+        !model->linked && model->number % 11 < 4; /* only now: logs from before our time are none of ours */
     for (unsigned i = 0; i < STEPS; i++)
         step(model, i);
     if (!model->running)
@@ -566,9 +666,12 @@ static void live(struct model *model)
             write_lines(model, i);
     settle(model);
     bool failed = failing;
+    bool meddled = model->meddled;
     failing = false;
+    model->meddled = false;
     world_stop(&model->world);
     failing = failed; /* for say() */
+    model->meddled = meddled;
     for (uint32_t consumer = 0; consumer < WORLD_CONSUMERS; consumer++)
         check_consumer(model, consumer);
     failing = false;
