@@ -42,7 +42,7 @@ LIB     := $(OUT)/lib$(NAME).a
 TESTBIN := $(TESTS:%.c=$(OUT)/%)
 BENCH   := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/*.c))
-FAULTS  := $(OUT)/tests/faults/kafka_mock $(OUT)/tests/faults/shim.so $(OUT)/tests/faults/mallocs.so
+FAULTS  := $(OUT)/tests/faults/kafka_mock $(addprefix $(OUT)/tests/faults/,shim.so pauses.so mallocs.so)
 
 # --- Build ---------------------------------------------------------------------
 

@@ -174,9 +174,16 @@ class Logboom:
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen([BIN, "run", "-c", str(self.config), *self.args, *args], stderr=log,
                                         stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                                        env={**os.environ, **self.environment})
+                                        env=self.surroundings())
         log.close()
         return self
+
+    def surroundings(self):
+        """With LB_PAUSES its threads stand still now and then: see tests/faults/pauses.c."""
+        result = {**os.environ, **self.environment}
+        if "LB_PAUSES" in os.environ:
+            result["LD_PRELOAD"] = f"{ROOT / 'build/release/tests/faults/pauses.so'} {result.get('LD_PRELOAD', '')}"
+        return result
 
     def ready(self, seconds=PATIENCE):
         """Waits until /health answers."""
