@@ -94,9 +94,8 @@ static void settle(struct offline *self, struct lb_batch *batch)
             lb_token_done(token, LB_DELIVERED, NULL);
     }
     lb_ledger_txn_init(&txn);
-    lb_streams_collect(self->streams, UINT32_MAX, &txn);
-    if (lb_ledger_commit(self->ledger, &txn) != LB_OK)
-        lb_streams_collect_failed(self->streams, UINT32_MAX);
+    enum lb_err err = lb_streams_commit(self->streams, UINT32_MAX, &txn, NULL, NULL);
+    (void)err; /* what could not be saved goes with the next batch */
     lb_ledger_txn_free(&txn);
 }
 

@@ -14,6 +14,7 @@
 #include "lb_log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -493,4 +494,25 @@ void lb_streams_collect_failed(struct lb_streams *streams, uint32_t consumer)
             collect_failed(streams, lb_stream_entry(stream), consumer);
     }
     pthread_mutex_unlock(&streams->lock);
+}
+
+/*
+ * Collected and committed under one lock, or an identity that one consumer takes along could be committed behind the
+ * next one, that the carrier brought meanwhile; or behind the end of its stream, which then would be back. The ledger
+ * takes one commit at a time anyway.
+ */
+enum lb_err lb_streams_commit(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn,
+                              void (*add)(void *context, struct lb_ledger_txn *txn), void *context)
+{
+    pthread_mutex_lock(&streams->commit_lock);
+    lb_streams_collect(streams, consumer, txn);
+    if (add != NULL)
+        add(context, txn);
+    enum lb_err err = lb_ledger_commit(streams->ledger, txn);
+    int cause = errno;
+    if (err != LB_OK)
+        lb_streams_collect_failed(streams, consumer);
+    pthread_mutex_unlock(&streams->commit_lock);
+    errno = cause;
+    return err;
 }

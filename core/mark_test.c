@@ -129,6 +129,72 @@ static void after_a_failed_commit_the_marks_are_collected_again(void **state)
     lb_stream_unref(stream);
 }
 
+/* The carrier commits what is newer, while the other consumer is about to commit what it has collected. */
+static void *commit_of_the_carrier(void *context)
+{
+    struct run *run = context;
+    struct lb_ledger_txn txn;
+
+    lb_ledger_txn_init(&txn);
+    assert_int_equal(lb_streams_commit(run->streams, 0, &txn, NULL, NULL), LB_OK);
+    lb_ledger_txn_free(&txn);
+    return NULL;
+}
+
+struct meanwhile {
+    struct run *run;
+    struct lb_stream *stream;
+    pthread_t carrier;
+    bool forgets;
+};
+
+/* It must not get done before the one that collected first. Where it could, it is long before this time is over. */
+static void begin_another_commit(void *context, struct lb_ledger_txn *txn)
+{
+    struct meanwhile *meanwhile = context;
+    struct timespec until;
+
+    assert_true(txn->count > 0);
+    if (meanwhile->forgets)
+        lb_stream_forget(meanwhile->stream);
+    else
+        lb_stream_identify(meanwhile->stream, LB_STR("new"));
+    assert_int_equal(pthread_create(&meanwhile->carrier, NULL, commit_of_the_carrier, meanwhile->run), 0);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    assert_int_equal(pthread_timedjoin_np(meanwhile->carrier, NULL, &until), ETIMEDOUT);
+}
+
+static void expect_stream(struct run *run, const struct lb_stream *stream, bool forgotten)
+{
+    char expected[300] = "";
+
+    if (!forgotten)
+        snprintf(expected, sizeof(expected),
+                 "mark/alerts/%016" PRIx64 " 10;mark/archive/%016" PRIx64 " 10;mark/bus/%016" PRIx64 " 10;"
+                 "stream/%016" PRIx64 " app\nnew;",
+                 stream->id, stream->id, stream->id, stream->id);
+    expect_ledger(run, expected);
+}
+
+static void what_was_collected_first_is_committed_first(void **state)
+{
+    struct run *run = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct meanwhile meanwhile = { .run = run, .stream = open_stream(run, 0, "first"), .forgets = i == 1 };
+
+        lb_stream_identify(meanwhile.stream, LB_STR("old"));
+        deliver(run, meanwhile.stream, 10);
+        assert_int_equal(lb_streams_commit(run->streams, 1, &run->txn, begin_another_commit, &meanwhile), LB_OK);
+        pthread_join(meanwhile.carrier, NULL);
+        expect_stream(run, meanwhile.stream, meanwhile.forgets);
+        lb_stream_forget(meanwhile.stream);
+        commit(run, 0);
+        lb_stream_unref(meanwhile.stream);
+    }
+}
+
 static void a_steady_state_takes_no_tokens_from_the_heap(void **state)
 {
     struct run *run = *state;
@@ -236,6 +302,7 @@ int main(void)
         STREAM_TEST(a_mark_never_goes_back),
         STREAM_TEST(only_marks_that_moved_are_collected),
         STREAM_TEST(after_a_failed_commit_the_marks_are_collected_again),
+        STREAM_TEST(what_was_collected_first_is_committed_first),
         STREAM_TEST(a_steady_state_takes_no_tokens_from_the_heap),
         STREAM_TEST(where_memory_for_a_token_was_missing_the_mark_stops),
     };

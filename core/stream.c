@@ -46,6 +46,7 @@ struct lb_streams *lb_streams_new(struct lb_ledger *ledger, const struct lb_strs
     if (streams == NULL)
         return NULL;
     streams->ledger = ledger;
+    pthread_mutex_init(&streams->commit_lock, NULL);
     pthread_mutex_init(&streams->lock, NULL);
     pthread_mutex_init(&streams->token_lock, NULL);
     lb_ledger_txn_init(&streams->group);
@@ -79,6 +80,7 @@ void lb_streams_free(struct lb_streams *streams)
     lb_streams_free_names(streams);
     pthread_mutex_destroy(&streams->token_lock);
     pthread_mutex_destroy(&streams->lock);
+    pthread_mutex_destroy(&streams->commit_lock);
     lb_free(streams);
 }
 

@@ -2,8 +2,9 @@
  * stream.h - what stream.c (who is there), stream_known.c (what the ledger
  * knows of them) and mark.c (how far each consumer is) share.
  *
- * Locks, in this order: streams->lock, entry->lock; token_lock and the
- * ledger's own are taken last. No fsync happens under a lock of these.
+ * Locks, in this order: commit_lock, streams->lock, entry->lock; token_lock and
+ * the ledger's own are taken last. No fsync happens under a lock of these but
+ * the first.
  */
 #ifndef LB_CORE_STREAM_H
 #define LB_CORE_STREAM_H
@@ -74,6 +75,7 @@ struct lb_str_link {
 struct lb_streams {
     struct lb_ledger *ledger;
 
+    pthread_mutex_t commit_lock; /* what is collected first is committed first */
     pthread_mutex_t lock;
     struct lb_str consumers[LB_CONSUMERS_MAX]; /* names; empty: nobody, the number is free */
     uint32_t consumer_count;                   /* numbers in use are below it */

@@ -154,11 +154,15 @@ uint64_t lb_stream_committed(struct lb_stream *stream);
 void lb_stream_drop(struct lb_stream *stream, uint32_t consumer);
 
 /*
- * Puts every mark of `consumer` that moved since the last collect into `txn`; after a failed commit, and before the
- * next collect, call collect_failed(): they count as moved again. One consumer, 0 while it is there, takes along what
- * has no commits of its own: changed identities, forgotten streams, and the marks of the alert engine. UINT32_MAX takes
- * all of everybody; only when no other thread commits.
+ * Puts every mark of `consumer` that moved since the last commit into `txn`, lets `add` (NULL: nobody) put what belongs
+ * to them, and commits it. After a failure they count as moved again; `txn` is the caller's. One consumer, 0 while it
+ * is there, takes along what has no commits of its own: changed identities, forgotten streams, and the marks of the
+ * alert engine. UINT32_MAX takes all of everybody; only when no other thread commits.
  */
+enum lb_err lb_streams_commit(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn,
+                              void (*add)(void *context, struct lb_ledger_txn *txn), void *context) LB_MUST_USE;
+
+/* Its two parts, for who commits by itself and alone: what is collected first has to be committed first. */
 void lb_streams_collect(struct lb_streams *streams, uint32_t consumer, struct lb_ledger_txn *txn);
 void lb_streams_collect_failed(struct lb_streams *streams, uint32_t consumer);
 

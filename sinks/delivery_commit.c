@@ -62,7 +62,6 @@ static bool ledger_failed(struct lb_delivery *self, enum lb_err err)
     lb_delivery_problem(self->sink, "cannot save positions below " LB_STR_FMT ": %s; it goes on when that is mended",
                         LB_STR_ARG(self->sink->data_dir), err == LB_IO ? strerror(errno) : lb_err_name(err));
     self->ledger_failed = true;
-    lb_streams_collect_failed(self->streams, self->sink->index);
     reset_txn(self);
     return !self->files_due;
 }
@@ -75,14 +74,16 @@ static void note_commit(struct lb_delivery *self)
         self->sink->type->committed(self->sink);
 }
 
+static void put_spool_end(void *context, struct lb_ledger_txn *txn)
+{
+    delivery_spool_put_end(context, txn);
+}
+
 bool delivery_commit_marks(struct lb_delivery *self)
 {
     uint64_t mark = delivery_spool_mark(self);
 
-    lb_streams_collect(self->streams, self->sink->index, &self->txn);
-    delivery_spool_put_end(self, &self->txn);
-
-    enum lb_err err = lb_ledger_commit(self->sink->ledger, &self->txn);
+    enum lb_err err = lb_streams_commit(self->streams, self->sink->index, &self->txn, put_spool_end, self);
 
     if (err != LB_OK)
         return ledger_failed(self, err);

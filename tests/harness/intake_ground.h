@@ -207,8 +207,7 @@ static inline void commit(void)
     struct lb_ledger_txn txn;
 
     lb_ledger_txn_init(&txn);
-    lb_streams_collect(ground.streams, UINT32_MAX, &txn);
-    assert_int_equal(lb_ledger_commit(ground.ledger, &txn), LB_OK);
+    assert_int_equal(lb_streams_commit(ground.streams, UINT32_MAX, &txn, NULL, NULL), LB_OK);
     lb_ledger_txn_free(&txn);
 }
 

@@ -206,8 +206,7 @@ static inline void world_commit(struct world *self, uint32_t consumer)
     }
     lines_clear(lines);
     lb_ledger_txn_init(&txn);
-    lb_streams_collect(self->streams, consumer, &txn);
-    assert_int_equal(lb_ledger_commit(self->ledger, &txn), LB_OK);
+    assert_int_equal(lb_streams_commit(self->streams, consumer, &txn, NULL, NULL), LB_OK);
     lb_ledger_txn_free(&txn);
 }
 
