@@ -6,7 +6,9 @@
  * between the last look and the deletion. A read lease is only given while
  * nobody has the file open for writing, and whoever opens it then waits until
  * the lease ends; by then it has no name. Where the file system knows no
- * leases, a file must have been quiet for a while.
+ * leases, a file must have been quiet for a while. And a name may be given to
+ * another file at any time, which nobody has read: so a file first gets a name
+ * that is its own.
  */
 #include "tail.h"
 
@@ -17,6 +19,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -58,13 +61,48 @@ static void sync_directory(const char *path)
     close(fd);
 }
 
+/* A hidden name beside it. A start after a crash in between finds the file there, by its inode. */
+static bool name_aside(const struct lb_tail_file *file, char aside[PATH_MAX])
+{
+    const char *slash = strrchr(file->path, '/');
+    int directory = slash != NULL ? (int)(slash - file->path) + 1 : 0;
+
+    errno = ENAMETOOLONG;
+    return snprintf(aside, PATH_MAX, "%.*s.logboom-delete-%" PRIx64, directory, file->path, file->identity.inode) <
+           PATH_MAX;
+}
+
+/* It is another file, which took the name just now. */
+static void put_back(const char *aside, const char *path)
+{
+    if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE) != 0 &&
+        (link(aside, path) != 0 || unlink(aside) != 0))
+        LB_ERROR("source.file",
+                 "a file that was rotated just now could not be given its name back path=%s is=%s "
+                 "error=\"%s\"",
+                 path, aside, strerror(errno));
+}
+
+static bool unlink_same(const struct lb_tail_file *file)
+{
+    char aside[PATH_MAX];
+
+    if (!name_aside(file, aside) || rename(file->path, aside) != 0)
+        return false;
+    if (lb_tail_leads_to(aside, &file->identity))
+        return unlink(aside) == 0;
+    put_back(aside, file->path);
+    errno = ESTALE;
+    return false;
+}
+
 /* False: it stays for now. */
 static bool unlink_unless_written(struct lb_tail_file *file, int64_t quiet_ns)
 {
     /* Whoever breaks the lease makes the kernel send a signal; this one does nothing. */
     bool leased = fcntl(file->fd, F_SETSIG, SIGURG) == 0 && fcntl(file->fd, F_SETLEASE, F_RDLCK) == 0;
     bool written = !leased && (errno == EAGAIN || quiet_ns < QUIET_SECONDS_ALONE * LB_SECOND);
-    bool done = !written && is_unchanged(file) && unlink(file->path) == 0;
+    bool done = !written && is_unchanged(file) && unlink_same(file);
     int error = errno;
 
     if (leased)

@@ -62,11 +62,57 @@ static void what_was_skipped_is_not_deleted(void **state)
     world_free(&world);
 }
 
+/* Behind that look at a.log, counted from now, it is rotated; 0: not any more. */
+static unsigned looks_left;
+static struct world *rotated;
+
+int stat(const char *path, struct stat *status)
+{
+    int result = fstatat(AT_FDCWD, path, status, 0);
+    const char *name = strrchr(path, '/');
+
+    if (looks_left == 0 || name == NULL || strcmp(name, "/a.log") != 0 || --looks_left > 0)
+        return result;
+    world_rename(rotated, "log/a.log", "log/a.log.1");
+    world_write(rotated, "log/a.log", "two\n");
+    return result;
+}
+
+static void a_log_that_was_begun_meanwhile_is_not_deleted_instead(void **state)
+{
+    (void)state;
+    for (unsigned look = 1; look < 8; look++) {
+        struct world world;
+
+        world_init(&world, "*.log");
+        world.options.after = LB_TAIL_AFTER_DELETE;
+        world_write(&world, "log/a.log", "one\n");
+        world_start(&world);
+        world_run(&world);
+        world_commit_all(&world);
+        rotated = &world;
+        looks_left = look;
+        lb_clock_set(lb_clock_monotonic() + 60 * LB_SECOND);
+        lb_tail_tick(world.tail);
+        bool was_rotated = looks_left == 0;
+        looks_left = 0;
+        if (was_rotated) {
+            assert_int_equal(access(world_path(&world, "log/a.log"), F_OK), 0);
+            world_run(&world);
+            world_write(&world, "log/a.log", "three\n");
+        }
+        world_stop(&world);
+        world_expect(&world, was_rotated ? "one\ntwo\nthree\n" : "one\n");
+        world_free(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_deleted_only_when_all_have_committed_all),
         cmocka_unit_test(what_was_skipped_is_not_deleted),
+        cmocka_unit_test(a_log_that_was_begun_meanwhile_is_not_deleted_instead),
     };
 
     return cmocka_run_group_tests_name("ingest/tail_delete", tests, world_quiet, NULL);

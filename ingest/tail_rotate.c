@@ -60,6 +60,7 @@ void lb_tail_missing(struct lb_tail *self, struct lb_tail_file *file)
     file->gone = true;
     file->changed_ns = lb_clock_monotonic();
     lb_tail_ready(self, file);
+    lb_tail_watch_search(self, file->path); /* what was merely not found is not to be forgotten */
 }
 
 /* --- truncated -------------------------------------------------------------------------- */
@@ -94,6 +95,7 @@ static void start_over(struct lb_tail_file *file)
     file->identity.start = 0;
     file->identity.done = 0;
     file->id = 0;
+    file->packed = (uint8_t)lb_unpack_kind(file->name); /* its inode may have been used again */
     file->offset = 0;
     file->scanned = 0;
     file->pushed = 0;

@@ -11,6 +11,7 @@
 
 #include "lb_log.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 /* --- where to begin ------------------------------------------------------------------ */
@@ -83,6 +84,15 @@ static bool found_new(struct lb_tail *self, const char *path, const struct stat 
     return true;
 }
 
+/* A file that is none of ours has the inode of one that was deleted, which no descriptor held. */
+static bool is_used_again(const struct lb_tail *self, const struct lb_tail_file *file, const char *path)
+{
+    char log[PATH_MAX];
+
+    return file->fd < 0 && !lb_tail_matches(&self->options, path) && !lb_tail_log_name(self, path, log) &&
+           lb_tail_match_path(&file->identity, path) == LB_TAIL_OTHER;
+}
+
 /* The inode is one that we follow; `path` leads to it. */
 static void found_again(struct lb_tail *self, struct lb_tail_file *file, const char *path, const struct stat *status)
 {
@@ -92,6 +102,10 @@ static void found_again(struct lb_tail *self, struct lb_tail_file *file, const c
     file->generation = self->generation;
     if (renamed && lb_tail_leads_to(file->path, &file->identity))
         renamed = false; /* a second name: a link */
+    if (renamed && is_used_again(self, file, path)) {
+        lb_tail_missing(self, file);
+        return;
+    }
     if (renamed)
         lb_tail_renamed(self, file, path);
     else if (file->gone)

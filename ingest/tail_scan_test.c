@@ -62,11 +62,51 @@ static void a_new_log_that_is_rotated_while_it_is_looked_at_begins_at_its_own_en
     world_free(&world);
 }
 
+/* As where the inode of a deleted log, which no descriptor holds, is that of the next file: `to` has other content. */
+static void use_inode_again(struct world *world, const char *from, const char *to)
+{
+    struct lb_tail_file *file = lb_tail_find_path(world->tail, world_path(world, from));
+
+    assert_non_null(file);
+    lb_tail_file_close(world->tail, file);
+    world_rename(world, from, "gone");
+    world_run(world);
+    assert_int_equal(truncate(world_path(world, "gone"), 0), 0);
+    world_write_packed(world, "gone", "packed\n");
+    world_rename(world, "gone", to);
+    world_run(world);
+}
+
+static void a_compressed_file_is_no_log_whose_inode_it_has(void **state)
+{
+    (void)state;
+    for (unsigned wanted = 0; wanted < 2; wanted++) {
+        struct world world;
+
+        world_init(&world, "*.log");
+        snprintf(world.patterns[1], sizeof(world.patterns[1]), "%s/log/*.gz", world.dir);
+        world.include[1] = lb_str_from(world.patterns[1]);
+        world.options.include.count += wanted;
+        world_write(&world, "log/app.log", "a line of some length\n");
+        world_start(&world);
+        world_run(&world);
+        use_inode_again(&world, "log/app.log", "log/other.gz");
+        world_later(&world, 20);
+        world_stop(&world);
+        world_expect(&world, wanted != 0 ? "a line of some length\npacked\n" : "a line of some length\n");
+        world_start(&world);
+        world_stop(&world);
+        world_expect(&world, wanted != 0 ? "a line of some length\npacked\n" : "a line of some length\n");
+        world_free(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_known_log_that_is_rotated_while_it_is_looked_at_goes_on),
         cmocka_unit_test(a_new_log_that_is_rotated_while_it_is_looked_at_begins_at_its_own_end),
+        cmocka_unit_test(a_compressed_file_is_no_log_whose_inode_it_has),
     };
 
     return cmocka_run_group_tests_name("ingest/tail_scan", tests, world_quiet, NULL);

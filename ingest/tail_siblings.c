@@ -57,12 +57,18 @@ static void copy_text(char *to, const char *from, size_t len)
     to[len] = '\0';
 }
 
+/* The kubelet compresses app.log.DATE into app.log.DATE.tmp, which becomes app.log.DATE.gz when it is whole. */
+static bool is_in_the_making(const char *dot)
+{
+    return dot != NULL && strcmp(dot, ".tmp") == 0;
+}
+
 bool lb_tail_log_name(const struct lb_tail *self, const char *path, char *log)
 {
     const char *name = base_name(path);
     const char *dot = strrchr(name, '.');
 
-    if (lb_tail_packed(name) != NULL || strlen(path) >= PATH_MAX)
+    if (lb_tail_packed(name) != NULL || is_in_the_making(dot) || strlen(path) >= PATH_MAX)
         return false;
     for (const char *at = name + (*name != '\0'); *at != '\0'; at++) {
         if (strchr(".-_", *at) == NULL || !isdigit((unsigned char)at[1]))
@@ -332,8 +338,10 @@ static bool take_missed(struct visit *self, const char *path)
     if (lb_tail_matches(&tail->options, path) || lb_tail_excludes(&tail->options, path) ||
         !lb_tail_log_name(tail, path, log) || !is_regular(self))
         return false;
-    if (lb_tail_mtime(&self->status) >= lb_tail_followed_since(tail, log) &&
-        lb_tail_find(tail, self->status.st_dev, self->status.st_ino) == NULL)
+    struct lb_tail_file *file = lb_tail_find(tail, self->status.st_dev, self->status.st_ino);
+    if (file != NULL && file->gone) /* it was passed over when it was looked for, or its directory could not be read */
+        lb_tail_renamed(tail, file, path);
+    else if (file == NULL && lb_tail_mtime(&self->status) >= lb_tail_followed_since(tail, log))
         take(tail, path, &self->status);
     return false; /* there may be more */
 }

@@ -1,6 +1,9 @@
 /* tail_siblings_test.c - logs that were rotated or copied while nobody looked. */
 #include "tail_world.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 
 static void finds_a_file_renamed_while_down(void **state)
@@ -74,6 +77,80 @@ static void finds_a_file_renamed_while_it_is_looked_for(void **state)
             count += strcmp(world.committed[0].items[j].text, words[i]) == 0;
         assert_int_equal(count, 1);
     }
+    world_free(&world);
+}
+
+static bool directories_fail;
+
+DIR *opendir(const char *path)
+{
+    DIR *(*call)(const char *path);
+
+    *(void **)&call = dlsym(RTLD_NEXT, "opendir");
+    if (!directories_fail)
+        return call(path);
+    errno = EMFILE;
+    return NULL;
+}
+
+static void poll_all(struct world *world, int64_t seconds)
+{
+    world->tail->scan_wanted = true;
+    world->tail->scan_after_ns = 0;
+    world_later(world, seconds);
+}
+
+/* Where no event tells its new name: what was not found for a moment is not deleted, and its position stays. */
+static void a_file_that_could_not_be_looked_for_is_found_later(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log");
+    world_write(&world, "log/app.log", "one\n");
+    world_start(&world);
+    close(world.tail->watch.fd);
+    world.tail->watch.fd = -1;
+    world_run(&world);
+    world_rename(&world, "log/app.log", "log/app.log.1");
+    directories_fail = true;
+    poll_all(&world, 1);
+    directories_fail = false;
+    world_write(&world, "log/app.log", "two\n");
+    for (unsigned i = 0; i < 8; i++)
+        poll_all(&world, 60);
+    world_write(&world, "log/app.log.1", "three\n");
+    world_rename(&world, "log/app.log.1", "log/app.log.2");
+    poll_all(&world, 60);
+    poll_all(&world, 60);
+    world_stop(&world);
+    world_start(&world);
+    world_stop(&world);
+    world_expect(&world, "one\ntwo\nthree\n");
+    world_free(&world);
+}
+
+/* As the kubelet compresses them: under another name until it is whole. */
+static void a_file_that_is_being_compressed_is_no_missed_log(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "0.log");
+    world_write(&world, "log/0.log", "one\n");
+    world_start(&world);
+    world_run(&world);
+    world_rename(&world, "log/0.log", "log/0.log.20261126-101500");
+    world_write(&world, "log/0.log", "two\n");
+    world_run(&world);
+    world_write_packed(&world, "log/0.log.20261126-101500.tmp", "one\n");
+    world_run(&world);
+    world_later(&world, 20);
+    world_rename(&world, "log/0.log.20261126-101500.tmp", "log/0.log.20261126-101500.gz");
+    assert_int_equal(unlink(world_path(&world, "log/0.log.20261126-101500")), 0);
+    world_later(&world, 20);
+    world_stop(&world);
+    world_expect(&world, "one\ntwo\n");
     world_free(&world);
 }
 
@@ -156,6 +233,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_a_file_renamed_while_down),
         cmocka_unit_test(finds_a_file_renamed_while_it_is_looked_for),
+        cmocka_unit_test(a_file_that_could_not_be_looked_for_is_found_later),
+        cmocka_unit_test(a_file_that_is_being_compressed_is_no_missed_log),
         cmocka_unit_test(a_missed_log_is_no_copy_of_one_that_has_just_begun),
         cmocka_unit_test(reads_the_rest_of_a_truncated_file_from_its_copy),
     };

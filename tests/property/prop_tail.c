@@ -52,6 +52,38 @@ struct dirent *readdir(DIR *directory)
     return next(directory);
 }
 
+DIR *opendir(const char *path)
+{
+    DIR *(*call)(const char *path);
+
+    *(void **)&call = dlsym(RTLD_NEXT, "opendir");
+    meddle();
+    return call(path);
+}
+
+int access(const char *path, int mode)
+{
+    meddle();
+    return faccessat(AT_FDCWD, path, mode, 0);
+}
+
+char *realpath(const char *path, char *resolved)
+{
+    char *(*call)(const char *path, char *resolved);
+
+    *(void **)&call = dlsym(RTLD_NEXT, "realpath");
+    meddle();
+    return call(path, resolved);
+}
+
+char *__realpath_chk(const char *path, char *resolved, size_t room);
+
+char *__realpath_chk(const char *path, char *resolved, size_t room)
+{
+    assert_true(room >= PATH_MAX);
+    return realpath(path, resolved);
+}
+
 /* --- calls that fail -------------------------------------------------------------- */
 
 static bool failing;
@@ -543,6 +575,40 @@ static void rotate(struct model *model, char letter)
 
 static struct model *meddler;
 
+/* Both consumers have all of it for good: nobody needs it any more. */
+static bool is_committed(const struct model *model, unsigned index)
+{
+    char head[32];
+    size_t len = (size_t)snprintf(head, sizeof(head), "generation %u ", index);
+
+    for (uint32_t consumer = 0; consumer < WORLD_CONSUMERS; consumer++) {
+        const struct world_lines *lines = &model->world.committed[consumer];
+        unsigned count = 0;
+
+        for (size_t i = 0; i < lines->count; i++)
+            count += strncmp(lines->items[i].text, head, len) == 0;
+        if (count < model->generations[index].lines)
+            return false;
+    }
+    return true;
+}
+
+static void remove_old(struct model *model)
+{
+    unsigned index = below(model, model->count);
+    struct generation *generation = &model->generations[index];
+
+    if (generation == newest(model) || generation->deleted || generation->half || generation->lines == 0 ||
+        !is_committed(model, index))
+        return;
+    if (below(model, 2) == 0) {
+        compress_file(model, generation);
+        return;
+    }
+    assert_int_equal(unlink(world_path(&model->world, generation->name)), 0);
+    generation->deleted = true;
+}
+
 /* Half a line must not be left in a log that may be rotated while time passes: see pause_some(). */
 static void write_whole(struct model *model)
 {
@@ -568,6 +634,8 @@ static void meddle(void)
         rotate_by_rename(meddler);
     else
         rotate_by_copy(meddler);
+    if (below(meddler, 3) == 0)
+        remove_old(meddler);
     if (below(meddler, 2) > 0)
         write_whole(meddler);
     failing = failed;
