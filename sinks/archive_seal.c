@@ -225,6 +225,17 @@ static enum lb_err put_seek_table(struct seal *self)
     return err == LB_OK ? put(self, footer, sizeof(footer)) : err;
 }
 
+/* Somebody may have deleted it meanwhile, and then its name is free for the next file. */
+static bool is_there(const struct seal *self, const char *path)
+{
+    struct stat named;
+
+    if (lstat(path, &named) == 0 && named.st_ino == self->status.st_ino && named.st_dev == self->status.st_dev)
+        return true;
+    errno = ENOENT;
+    return false;
+}
+
 /* The time of its last record stays that of the file: retention goes by it. */
 static enum lb_err replace(struct seal *self, const char *path)
 {
@@ -238,7 +249,7 @@ static enum lb_err replace(struct seal *self, const char *path)
         return LB_BAD_INPUT;
     }
     if (fchmod(self->out, self->options->mode) != 0 || futimens(self->out, times) != 0 || fsync(self->out) != 0 ||
-        rename(self->options->temp, path) != 0)
+        !is_there(self, path) || rename(self->options->temp, path) != 0)
         return LB_IO;
     /* It must be found under its name after a power cut. */
     return lb_directories_sync(path) ? LB_OK : LB_IO;

@@ -270,6 +270,37 @@ static void told_to_stop_it_leaves_the_file_as_it_was(void **state)
     assert_int_equal(lb_archive_seal(path, &options, &result, &reason), LB_OK);
 }
 
+static bool replace_it(void *context)
+{
+    uint32_t *calls = context;
+
+    if ((*calls)++ == 0) {
+        unlink(path);
+        add_line("{\"message\":\"of another file\"}\n");
+    }
+    return false;
+}
+
+/* It was deleted while it was sealed, and the name is that of the next file. */
+static void a_file_that_has_the_name_by_then_is_not_replaced(void **state)
+{
+    uint32_t calls = 0;
+    struct lb_seal_options options = {
+        .level = 1, .block = 500, .temp = temp, .mode = 0440, .stop = replace_it, .context = &calls
+    };
+    struct lb_seal_result result;
+    lb_archive_reason reason;
+
+    (void)state;
+    add_many();
+    uint64_t size = size_of(path);
+    assert_int_equal(lb_archive_seal(path, &options, &result, &reason), LB_IO);
+    assert_int_equal(errno, ENOENT);
+    assert_int_not_equal(access(temp, F_OK), 0);
+    assert_in_range(size_of(path), 1, size / 2);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void what_is_no_live_archive_is_refused(void **state)
 {
     struct lb_seal_result result;
@@ -443,6 +474,7 @@ int main(void)
         TEST(more_services_than_have_a_name_are_found_still),
         TEST(a_time_without_its_year_may_be_any),
         TEST(told_to_stop_it_leaves_the_file_as_it_was),
+        TEST(a_file_that_has_the_name_by_then_is_not_replaced),
         TEST(what_is_no_live_archive_is_refused),
         TEST(every_failed_allocation_is_an_error_and_nothing_more),
         TEST(a_damaged_index_leaves_nothing_out),
