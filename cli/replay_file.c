@@ -167,11 +167,17 @@ static bool read_text(struct letter_file *file)
     return (!text.failed && got == 0) || fail(file->path, "cannot be read");
 }
 
-static bool open_locked(struct letter_file *file)
+static bool is_named(const struct letter_file *file)
 {
     struct stat named;
     struct stat ours;
 
+    return stat(file->path, &named) == 0 && fstat(file->fd, &ours) == 0 && named.st_ino == ours.st_ino &&
+           named.st_dev == ours.st_dev;
+}
+
+static bool open_locked(struct letter_file *file)
+{
     file->fd = open(file->path, O_RDWR | O_CLOEXEC);
     if (file->fd < 0)
         return fail(file->path, "cannot be opened");
@@ -180,7 +186,7 @@ static bool open_locked(struct letter_file *file)
         return false;
     }
     /* It may have been replaced between the two by a replay that has just ended. */
-    if (stat(file->path, &named) == 0 && fstat(file->fd, &ours) == 0 && named.st_ino == ours.st_ino)
+    if (is_named(file))
         return true;
     fprintf(stderr, "logboom: %s: was replaced a moment ago; try again\n", file->path);
     return false;
@@ -318,6 +324,19 @@ static bool anything_done(const struct letter_file *file)
     return false;
 }
 
+/* Under the lock: the daemon does not rename it now, but it may have done so while the letters were sent. */
+static bool replace_named(struct letter_file *file, uint64_t *left)
+{
+    if (is_named(file))
+        return replace(file, left) || fail(file->path, "cannot be replaced, delivered letters are still in it");
+    fprintf(stderr,
+            "logboom: %s: was removed, or reached its bound and became %s.2, while its letters were sent; those that "
+            "were delivered are still in it, and go again under the same ids if that is replayed\n",
+            file->path, file->path);
+    *left = file->count;
+    return false;
+}
+
 bool letter_file_finish(struct letter_file *file, uint64_t *left)
 {
     *left = 0;
@@ -330,9 +349,7 @@ bool letter_file_finish(struct letter_file *file, uint64_t *left)
     }
     if (!lock_for_writing(file))
         return fail(file->path, "cannot be locked, delivered letters are still in it");
-    bool replaced = replace(file, left);
-    int error = errno;
+    bool replaced = replace_named(file, left);
     lb_dead_letter_unlock(file->fd, LB_DEAD_LETTER_LOCK_WRITE);
-    errno = error;
-    return replaced || fail(file->path, "cannot be replaced, delivered letters are still in it");
+    return replaced;
 }
