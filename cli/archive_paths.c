@@ -41,7 +41,7 @@ static char *join(const char *directory, const char *name)
 }
 
 /* Takes `name`. */
-static void append(struct archive_paths *paths, char *name, const struct stat *status)
+static void append(struct archive_paths *paths, char *name, const struct stat *status, bool beneath)
 {
     struct archive_path *items = lb_grown(paths->items, paths->count, &paths->capacity, sizeof(*items));
 
@@ -54,6 +54,7 @@ static void append(struct archive_paths *paths, char *name, const struct stat *s
     paths->items[paths->count++] = (struct archive_path){
         .name = name,
         .given = paths->given,
+        .beneath = beneath,
         .bytes = (uint64_t)status->st_size,
         .modified_ns = status->st_mtim.tv_sec * LB_SECOND + status->st_mtim.tv_nsec,
     };
@@ -147,7 +148,7 @@ static void add_entry(struct archive_paths *paths, const char *directory, const 
     } else if (S_ISDIR(status.st_mode)) {
         walk(paths, path, depth + 1);
     } else if (S_ISREG(status.st_mode)) {
-        append(paths, path, &status);
+        append(paths, path, &status, true);
         return;
     }
     lb_free(path);
@@ -188,7 +189,7 @@ void archive_paths_add(struct archive_paths *paths, const char *path)
         if (name == NULL)
             complain(paths, path, strerror(ENOMEM));
         else
-            append(paths, name, &status);
+            append(paths, name, &status, false);
     }
     paths->given++;
 }

@@ -17,6 +17,7 @@
 struct archive_path {
     char *name;   /* for open() and for people; "-" is standard input */
     size_t given; /* index of the argument it is beneath */
+    bool beneath; /* in a directory that was given: it may expire before it is read */
     uint64_t bytes;
     int64_t modified_ns;
 };

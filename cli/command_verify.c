@@ -3,6 +3,8 @@
  *
  * Files are held against MANIFEST.jsonl of the directory above them that has
  * one. A file that differs from it is then read block by block, to say where.
+ * A running logboom seals and deletes meanwhile: what does not fit is held
+ * against what the manifest says by then, too.
  */
 #include "command.h"
 
@@ -10,6 +12,7 @@
 #include "manifest.h"
 
 #include "lb_alloc.h"
+#include "lb_clock.h"
 #include "lb_json.h"
 #include "lb_scan.h"
 
@@ -25,6 +28,7 @@
 #include <unistd.h>
 
 enum { ROOTS_MAX = 256, READ_BYTES = 256 * 1024 };
+enum { TOLD_WITHIN = 3, TOLD_PAUSE_US = 50000 }; /* seconds from a seal to its line in the manifest */
 enum depth { QUICK, USUAL, DEEP };
 
 struct verify {
@@ -278,7 +282,33 @@ static void check_entry(struct verify *self, const char *path, int fd, uint64_t 
     }
 }
 
-static void check_file(struct verify *self, const char *path)
+/* Sealed, and its line is still to come. */
+static bool is_just_sealed(const struct stat *status)
+{
+    return lb_clock_now() - (status->st_ctim.tv_sec * LB_SECOND + status->st_ctim.tv_nsec) < TOLD_WITHIN * LB_SECOND;
+}
+
+/* NULL: the manifest does not know it. */
+static struct manifest_entry *find_entry(struct manifest *root, const char *real, int fd, const struct stat *status)
+{
+    const char *path = real + strlen(root->root) + 1;
+    struct manifest_entry *entry = manifest_find(root, path);
+
+    while ((entry == NULL || entry->deleted) && is_sealed(fd, (uint64_t)status->st_size)) {
+        bool waits = is_just_sealed(status);
+
+        if (manifest_refresh(root))
+            entry = manifest_find(root, path);
+        else if (waits)
+            usleep(TOLD_PAUSE_US);
+        else
+            break;
+    }
+    return entry;
+}
+
+/* `beneath`: it was found in a directory, and may have expired since. */
+static void check_file(struct verify *self, const char *path, bool beneath)
 {
     char real[PATH_MAX];
     struct stat status;
@@ -291,13 +321,14 @@ static void check_file(struct verify *self, const char *path)
     }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0 || realpath(path, real) == NULL) {
-        cannot(self, path, strerror(errno));
+        if (errno != ENOENT || !beneath) /* what it finds missing check_missing() tells */
+            cannot(self, path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return;
     }
     struct manifest *root = root_of(self, real);
-    struct manifest_entry *entry = root != NULL ? manifest_find(root, real + strlen(root->root) + 1) : NULL;
+    struct manifest_entry *entry = root != NULL ? find_entry(root, real, fd, &status) : NULL;
 
     self->files++;
     self->bytes += (uint64_t)status.st_size;
@@ -324,23 +355,31 @@ static bool is_beneath(const char *path, const char *directory)
 }
 
 /* Sealed files beneath `directory` that no file was found for. */
-static void check_missing(struct verify *self, const char *directory)
+static void check_missing_of(struct verify *self, struct manifest *root, const char *directory)
 {
     char detail[96];
     char path[PATH_MAX + 256];
 
-    for (size_t i = 0; i < self->root_count; i++) {
-        for (size_t j = 0; j < self->roots[i].count; j++) {
-            struct manifest_entry *entry = &self->roots[i].entries[j];
+    for (size_t i = 0; i < root->count; i++) {
+        struct manifest_entry *entry = &root->entries[i];
 
-            snprintf(path, sizeof(path), "%s/%s", self->roots[i].root, entry->path);
-            if (entry->seen || entry->deleted || !is_beneath(path, directory) || access(path, F_OK) == 0)
-                continue;
-            entry->seen = true;
-            snprintf(detail, sizeof(detail), "it was sealed (manifest line %zu) and is gone", entry->line);
-            problem(self, "missing", path, detail);
+        snprintf(path, sizeof(path), "%s/%s", root->root, entry->path);
+        if (entry->seen || entry->deleted || !is_beneath(path, directory) || access(path, F_OK) == 0)
+            continue;
+        if (manifest_refresh(root)) { /* what expires is told before it goes */
+            check_missing_of(self, root, directory);
+            return;
         }
+        entry->seen = true;
+        snprintf(detail, sizeof(detail), "it was sealed (manifest line %zu) and is gone", entry->line);
+        problem(self, "missing", path, detail);
     }
+}
+
+static void check_missing(struct verify *self, const char *directory)
+{
+    for (size_t i = 0; i < self->root_count; i++)
+        check_missing_of(self, &self->roots[i], directory);
 }
 
 static void verify_paths(struct verify *self, const struct archive_paths *paths, int argc, char **argv)
@@ -356,7 +395,7 @@ static void verify_paths(struct verify *self, const struct archive_paths *paths,
             (void)root_of(self, real);
     }
     for (size_t i = 0; i < paths->count; i++)
-        check_file(self, paths->items[i].name);
+        check_file(self, paths->items[i].name, paths->items[i].beneath);
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-' && realpath(argv[i], real) != NULL)
             check_missing(self, real);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { FIELDS_MAX = 32 };
 
@@ -141,6 +142,7 @@ static void read_lines(struct manifest *manifest, FILE *file, const char *name, 
 
     while ((length = getline(&line, &size, file)) >= 0) {
         lines++;
+        manifest->bytes += (uint64_t)length;
         if (length > 0 && line[length - 1] == '\n')
             length--;
         const char *what = read_line(manifest, (struct lb_str){ line, (size_t)length }, lines, before);
@@ -170,6 +172,32 @@ bool manifest_load(struct manifest *manifest, const char *root, manifest_problem
     fclose(file);
     errno = ENOMEM;
     return manifest->root != NULL;
+}
+
+static void ignore_problem(void *context, const char *file, size_t line, const char *what)
+{
+    (void)context, (void)file, (void)line, (void)what;
+}
+
+bool manifest_refresh(struct manifest *manifest)
+{
+    char name[PATH_MAX];
+    struct stat status;
+    struct manifest now;
+
+    snprintf(name, sizeof(name), "%s/" MANIFEST_NAME, manifest->root);
+    if (stat(name, &status) != 0 || (uint64_t)status.st_size <= manifest->bytes)
+        return false;
+    if (!manifest_load(&now, manifest->root, ignore_problem, NULL))
+        return false;
+    for (size_t i = 0; i < now.count; i++) {
+        const struct manifest_entry *before = manifest_find(manifest, now.entries[i].path);
+
+        now.entries[i].seen = before != NULL && before->seen;
+    }
+    manifest_free(manifest);
+    *manifest = now;
+    return true;
 }
 
 void manifest_free(struct manifest *manifest)

@@ -27,6 +27,7 @@ struct manifest {
     struct manifest_entry *entries;
     size_t count; /* the last word on each path, sorted by it */
     size_t capacity;
+    uint64_t bytes; /* of the file, as it was read */
 };
 
 /* Tells each line that does not fit: `line` from 1, `what` a sentence. */
@@ -34,6 +35,12 @@ typedef void (*manifest_problem)(void *context, const char *file, size_t line, c
 
 /* False: errno says why (ENOENT: there is none). `root` is copied. */
 bool manifest_load(struct manifest *manifest, const char *root, manifest_problem problem, void *context);
+
+/*
+ * Reads it again if it has grown: a running logboom seals and deletes. What was seen stays seen; lines are not told.
+ * False: it is as it was. Entries that were found before are not valid any more otherwise.
+ */
+bool manifest_refresh(struct manifest *manifest);
 void manifest_free(struct manifest *manifest);
 
 struct manifest_entry *manifest_find(const struct manifest *manifest, const char *path);

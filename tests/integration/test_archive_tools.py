@@ -206,6 +206,19 @@ def test_what_expired_was_not_tampered_with(archive):
     assert verify(archive, "--deep", rc=0) == []
 
 
+def test_what_is_sealed_or_expires_while_verify_runs_was_not_tampered_with(archive):
+    live = archive.root / "shop/2026-02-01.jsonl.zst"
+    live.write_bytes(frame(texts(1)[0]))
+    # By the time that it reads standard input it knows the files and the manifest.
+    verifying = subprocess.Popen([BIN, "verify", "-", archive.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+    verifying.stdin.write(b"a line\n" * 200000)
+    archive.delete("web/2026-01-30.jsonl.zst")
+    archive.seal("shop/2026-02-01.jsonl.zst", texts(1))
+    out, err = verifying.communicate()
+    assert (verifying.returncode, err) == (0, b""), out
+
+
 def test_recover_cuts_a_torn_tail_and_refuses_a_file_in_use(tmp_path):
     pieces = texts(3)
     frames = [frame(piece) for piece in pieces]
