@@ -412,8 +412,10 @@ static bool open_stream(struct lb_tail *self, struct lb_tail_file *file)
     if (file->id == 0) /* it may have been looked at before, and hold something else by now */
         file->identity.length = 0;
     lb_tail_grow_head(&file->identity, file->fd, NULL);
-    if (file->identity.length == 0)
+    if (file->identity.length == 0) {
+        file->checked = false; /* it was cut before it was read: what comes now may be in a copy again */
         return false;
+    }
     if (!file->checked && file->id == 0 && lb_tail_is_copy(self, file, file->fd)) {
         hold(self, file);
         return false;

@@ -180,6 +180,28 @@ static void a_missed_log_is_no_copy_of_one_that_has_just_begun(void **state)
     }
 }
 
+/* Twice the copy is seen before its original is cut, and the original has not been read by then. */
+static void each_content_of_a_log_is_compared_with_its_copies(void **state)
+{
+    static const char *const copies[] = { "log/app.log.1", "log/app.log.2" };
+    static const char *const texts[] = { "the first line, of some length\n", "the second line, of some length\n" };
+    struct world world;
+
+    (void)state;
+    world_init(&world, "*");
+    world_start(&world);
+    for (size_t i = 0; i < 2; i++) {
+        world_write(&world, copies[i], texts[i]);
+        world_write(&world, "log/app.log", texts[i]);
+        world_run(&world);
+        assert_int_equal(truncate(world_path(&world, "log/app.log"), 0), 0);
+        world_later(&world, 6);
+    }
+    world_stop(&world);
+    world_expect(&world, "the first line, of some length\nthe second line, of some length\n");
+    world_free(&world);
+}
+
 static void copy(struct world *world, const char *from, const char *to)
 {
     char text[1024];
@@ -236,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_file_that_could_not_be_looked_for_is_found_later),
         cmocka_unit_test(a_file_that_is_being_compressed_is_no_missed_log),
         cmocka_unit_test(a_missed_log_is_no_copy_of_one_that_has_just_begun),
+        cmocka_unit_test(each_content_of_a_log_is_compared_with_its_copies),
         cmocka_unit_test(reads_the_rest_of_a_truncated_file_from_its_copy),
     };
 
