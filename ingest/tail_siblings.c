@@ -209,6 +209,20 @@ static bool is_the_copy(struct visit *self, const char *path)
     return holds_content(self);
 }
 
+/* One that is held has a descriptor, and may have lost its name by now. */
+static struct lb_tail_file *find_held(struct lb_tail *self, const struct visit *visit)
+{
+    for (uint32_t i = 0; i < self->file_count; i++) {
+        struct lb_tail_file *file = self->files[i];
+
+        if (file->gone && file->fd >= 0 && file->stream == NULL && file->id == 0 && file->size >= visit->size &&
+            are_related(file->path, visit->beside) && lb_tail_match_head(visit->identity, file->fd) == LB_TAIL_SAME &&
+            (visit->marked == NULL || lb_tail_match_marker(visit->marked, file->fd) == LB_TAIL_SAME))
+            return file;
+    }
+    return NULL;
+}
+
 struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, const struct lb_tail_identity *identity,
                                        uint64_t size, const struct lb_tail_file *marked)
 {
@@ -216,10 +230,12 @@ struct lb_tail_file *lb_tail_find_copy(struct lb_tail *self, const char *path, c
     struct visit visit = { .test = is_the_copy, .tail = self, .beside = path, .identity = &original, .marked = marked };
 
     visit.size = size > original.length ? size : original.length;
-    if (!says_enough(&original, size) || !visit_restless(&visit))
+    if (!says_enough(&original, size))
         return NULL;
-    struct lb_tail_file *file = lb_tail_find(self, visit.status.st_dev, visit.status.st_ino);
-    if (file == NULL)
+    bool found = visit_restless(&visit);
+    struct lb_tail_file *file =
+        found ? lb_tail_find(self, visit.status.st_dev, visit.status.st_ino) : find_held(self, &visit);
+    if (found && file == NULL)
         file = lb_tail_add(self, visit.path, &visit.status);
     if (file != NULL) {
         file->rotated = true;

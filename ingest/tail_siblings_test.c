@@ -321,6 +321,27 @@ static void a_copy_is_none_of_its_own_before_its_original_was_looked_at(void **s
     world_free(&world);
 }
 
+/* As where it is compressed at once, by `copytruncate` with `compress`. */
+static void a_copy_that_is_deleted_while_it_is_held_is_still_one(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log*");
+    world_write(&world, "log/app.log", "the first line of this log\n");
+    world_start(&world);
+    world_run(&world);
+    copy(&world, "log/app.log", "log/app.log.1");
+    world_run(&world);
+    assert_int_equal(truncate(world_path(&world, "log/app.log"), 0), 0);
+    assert_int_equal(unlink(world_path(&world, "log/app.log.1")), 0);
+    world_later(&world, 60);
+    world_later(&world, 6);
+    world_stop(&world);
+    world_expect(&world, "the first line of this log\n");
+    world_free(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +353,7 @@ int main(void)
         cmocka_unit_test(each_content_of_a_log_is_compared_with_its_copies),
         cmocka_unit_test(a_missed_log_is_no_copy_of_one_that_has_just_begun),
         cmocka_unit_test(a_copy_is_none_of_its_own_before_its_original_was_looked_at),
+        cmocka_unit_test(a_copy_that_is_deleted_while_it_is_held_is_still_one),
         cmocka_unit_test(reads_the_rest_of_a_truncated_file_from_its_copy),
     };
 
