@@ -372,8 +372,8 @@ enum lb_err lb_alert_engine_acknowledge(struct lb_alert_engine *engine, struct l
                                         struct lb_str comment) LB_MUST_USE;
 
 /*
- * A report of that name, made for [from, until), goes to those who get it. On disk on return, unless the disk takes longer
- * than 2 s. Any thread but the engine's.
+ * A report of that name, made for [from, until), goes to those who get it. It is on disk on return, unless that takes
+ * longer than 2 s. Any thread but the engine's.
  */
 struct lb_alert_paper {
     struct lb_str name;

@@ -80,9 +80,9 @@ static void nobody_is_answered_before_it_was_told(void **state)
         for (struct lb_incident *other = engine->notifier.incidents.first; other != NULL; other = other->next)
             if (other != each)
                 lb_notifier_touch(&engine->notifier, other);
-        assert_int_equal(lb_alert_notifier_acknowledge(&engine->notifier, each->id, LB_STR("bob"), LB_STR(""),
-                                                       lb_clock_now()),
-                         LB_OK);
+        assert_int_equal(
+            lb_alert_notifier_acknowledge(&engine->notifier, each->id, LB_STR("bob"), LB_STR(""), lb_clock_now()),
+            LB_OK);
         engine->asked++;
         serve(engine);
         late += each->ack_untold;
@@ -108,9 +108,9 @@ static void an_acknowledged_alert_that_is_held_stays_acknowledged(void **state)
     hit(self, 0);
     struct lb_incident *incident = self->engine->notifier.incidents.first;
     assert_non_null(incident);
-    assert_int_equal(lb_alert_notifier_acknowledge(&self->engine->notifier, incident->id, LB_STR("bob"), LB_STR(""),
-                                                   lb_clock_now()),
-                     LB_OK);
+    assert_int_equal(
+        lb_alert_notifier_acknowledge(&self->engine->notifier, incident->id, LB_STR("bob"), LB_STR(""), lb_clock_now()),
+        LB_OK);
     self->engine->asked++;
     while (self->engine->answered < self->engine->asked)
         serve(self->engine);
