@@ -94,7 +94,8 @@ static unsigned count_written(struct lb_alert_journal *self)
     return count;
 }
 
-/* A full segment is synced before the next one is begun, which fails: what was synced must not be told from memory too. */
+/* A full segment is synced before the next one is begun, which fails: what was synced must not be told from memory too.
+ */
 static void what_is_on_disk_is_not_given_back(void **state)
 {
     (void)state;
