@@ -241,6 +241,14 @@ static void put_first_marks(struct lb_streams *streams, struct lb_ledger_txn *tx
     pthread_mutex_unlock(&streams->lock);
 }
 
+static void put_new(struct lb_streams *streams, struct lb_ledger_txn *txn, const struct lb_stream_entry *entry,
+                    struct lb_str identity, bool is_new)
+{
+    lb_stream_put_identity(txn, entry->stream.id, lb_source_name(entry->stream.source), identity);
+    if (is_new)
+        put_first_marks(streams, txn, entry->stream.id);
+}
+
 /*
  * The identity (and of a new stream all marks, so that each consumer has one) is durable, or will be by the group. With
  * commit_lock, so that a consumer that comes meanwhile either is among these, or finds the stream when it is adopted.
@@ -253,13 +261,14 @@ static enum lb_err write_identity(struct lb_streams *streams, const struct lb_st
     pthread_mutex_lock(&streams->lock);
     bool grouping = is_grouping(streams);
     pthread_mutex_unlock(&streams->lock);
+    if (grouping) {
+        put_new(streams, &streams->group, entry, identity, is_new);
+        return LB_OK;
+    }
     lb_ledger_txn_init(&own);
     pthread_mutex_lock(&streams->commit_lock);
-    struct lb_ledger_txn *txn = grouping ? &streams->group : &own;
-    lb_stream_put_identity(txn, entry->stream.id, lb_source_name(entry->stream.source), identity);
-    if (is_new)
-        put_first_marks(streams, txn, entry->stream.id);
-    enum lb_err err = grouping ? LB_OK : lb_ledger_commit(streams->ledger, txn);
+    put_new(streams, &own, entry, identity, is_new);
+    enum lb_err err = lb_ledger_commit(streams->ledger, &own);
     int cause = errno;
     pthread_mutex_unlock(&streams->commit_lock);
     lb_ledger_txn_free(&own);
