@@ -224,7 +224,7 @@ static bool may_let_go(const struct lb_tail_file *file, int64_t now)
 
 static void tick_file(struct lb_tail *self, struct lb_tail_file *file, int64_t now)
 {
-    if (file->hold_ns != 0 && now >= file->hold_ns) {
+    if (file->hold_ns != 0 && now >= file->hold_ns && !lb_tail_may_take_over(self, file)) {
         file->hold_ns = 0;
         lb_tail_ready(self, file);
     }

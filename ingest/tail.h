@@ -362,6 +362,9 @@ bool lb_tail_log_name(const struct lb_tail *self, const char *path, char *log);
 /* True when the new file behind `fd` begins like one that is read: it may be a copy in the making. */
 bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file, int fd);
 
+/* A log that `file` may be a copy of was truncated, and that was not seen: its stream may yet go over to `file`. */
+bool lb_tail_may_take_over(struct lb_tail *self, const struct lb_tail_file *file);
+
 /* Takes up logs of ours that were rotated in that directory before we saw them. */
 void lb_tail_find_missed(struct lb_tail *self, const char *directory);
 

@@ -137,23 +137,28 @@ static bool has_inode(struct visit *self, const char *path)
            self->status.st_dev == self->identity->device;
 }
 
-/* The directory of `path` changed within the last second, as while all logs in it are rotated. */
-static bool is_restless(const char *path)
+/* The directory of `path` changed since a second before `began`, as while all logs in it are rotated. */
+static bool is_restless(const char *path, int64_t began)
 {
     char parent[PATH_MAX];
     struct stat status;
 
     copy_text(parent, path, (size_t)(base_name(path) - path));
-    return stat(parent, &status) == 0 && lb_tail_file_time() - lb_tail_mtime(&status) < LB_SECOND;
+    return stat(parent, &status) == 0 && began - lb_tail_mtime(&status) < LB_SECOND;
 }
 
 /* A file that is renamed while its directory is read may be passed over. */
 static bool visit_restless(struct visit *self)
 {
-    bool hit = visit_siblings(self);
+    bool hit = false;
 
-    for (unsigned tries = 0; !hit && tries < LB_TAIL_FIND_TRIES && is_restless(self->beside); tries++)
+    for (unsigned tries = 0; !hit && tries <= LB_TAIL_FIND_TRIES; tries++) {
+        int64_t began = lb_tail_file_time(); /* it may take long, where the process has to stand still */
+
         hit = visit_siblings(self);
+        if (!is_restless(self->beside, began))
+            break;
+    }
     return hit;
 }
 
@@ -298,6 +303,35 @@ bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file
         if (hash == other->identity.fingerprint && are_related(other->path, file->path) &&
             !is_surely_another(other, head, (size_t)len, (uint64_t)status.st_size))
             return true;
+    }
+    return false;
+}
+
+static bool was_truncated(const struct lb_tail_file *file)
+{
+    struct stat status;
+    int fd = file->fd >= 0 ? file->fd : lb_tail_open_inode(file->path, file->identity.device, file->identity.inode);
+
+    if (fd < 0)
+        return false;
+    bool truncated = (fstat(fd, &status) == 0 && (uint64_t)status.st_size < file->offset) ||
+                     lb_tail_match_head(&file->identity, fd) == LB_TAIL_OTHER ||
+                     lb_tail_match_marker(file, fd) == LB_TAIL_OTHER;
+    if (fd != file->fd)
+        close(fd);
+    return truncated;
+}
+
+bool lb_tail_may_take_over(struct lb_tail *self, const struct lb_tail_file *file)
+{
+    for (uint32_t i = 0; i < self->file_count; i++) {
+        struct lb_tail_file *other = self->files[i];
+
+        if (other == file || other->stream == NULL || other->packed != LB_UNPACK_NONE ||
+            !are_related(other->path, file->path) || !was_truncated(other))
+            continue;
+        lb_tail_ready(self, other);
+        return true;
     }
     return false;
 }

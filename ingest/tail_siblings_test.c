@@ -1,7 +1,11 @@
 /* tail_siblings_test.c - logs that were rotated or copied while nobody looked. */
 #include "tail_world.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 static void finds_a_file_renamed_while_down(void **state)
 {
@@ -74,6 +78,53 @@ static void finds_a_file_renamed_while_it_is_looked_for(void **state)
             count += strcmp(world.committed[0].items[j].text, words[i]) == 0;
         assert_int_equal(count, 1);
     }
+    world_free(&world);
+}
+
+/* A rotation in the middle of a directory takes a name that is still to come to where it was read already. */
+static struct world *passed_over;
+static time_t stood_still;
+
+struct dirent *readdir(DIR *directory)
+{
+    struct dirent *(*next)(DIR * directory);
+    struct world *world = passed_over;
+
+    *(void **)&next = dlsym(RTLD_NEXT, "readdir");
+    struct dirent *entry = next(directory);
+    if (world == NULL || entry == NULL || strcmp(entry->d_name, "app.log.1") != 0)
+        return entry;
+    passed_over = NULL;
+    world_rename(world, "log/app.log.1", "log/app.log.2");
+    stood_still += 5; /* and then the process was not run for a while */
+    return NULL;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int result = (int)syscall(SYS_clock_gettime, clock, now);
+
+    now->tv_sec += stood_still;
+    return result;
+}
+
+static void looks_again_for_a_file_that_was_passed_over_long_ago(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log");
+    world_write(&world, "log/app.log", "one\n");
+    world_start(&world);
+    world_stop(&world);
+    world_rename(&world, "log/app.log", "log/app.log.1");
+    world_write(&world, "log/app.log.1", "two\n");
+    passed_over = &world;
+    world_start(&world);
+    assert_null(passed_over);
+    world_stop(&world);
+    world_expect(&world, "one\ntwo\n");
+    stood_still = 0;
     world_free(&world);
 }
 
@@ -151,12 +202,36 @@ static void reads_the_rest_of_a_truncated_file_from_its_copy(void **state)
     }
 }
 
+/* A copy is held for a while; then the process is not run for longer than that, and meanwhile the original is cut. */
+static void a_copy_is_none_of_its_own_before_its_original_was_looked_at(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log*");
+    world_write(&world, "log/app.log", "the first line of this log\n");
+    world_start(&world);
+    world_run(&world);
+    copy(&world, "log/app.log", "log/app.log.1");
+    world_run(&world);
+    assert_int_equal(truncate(world_path(&world, "log/app.log"), 0), 0);
+    world_write(&world, "log/app.log", "a new beginning, and longer than all of it was\n");
+    world_write(&world, "log/app.log.0", "another\n"); /* whose stream is to be opened, with all others */
+    world_later(&world, 60);
+    world_later(&world, 60);
+    world_stop(&world);
+    world_expect(&world, "the first line of this log\nanother\na new beginning, and longer than all of it was\n");
+    world_free(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_a_file_renamed_while_down),
         cmocka_unit_test(finds_a_file_renamed_while_it_is_looked_for),
+        cmocka_unit_test(looks_again_for_a_file_that_was_passed_over_long_ago),
         cmocka_unit_test(a_missed_log_is_no_copy_of_one_that_has_just_begun),
+        cmocka_unit_test(a_copy_is_none_of_its_own_before_its_original_was_looked_at),
         cmocka_unit_test(reads_the_rest_of_a_truncated_file_from_its_copy),
     };
 
