@@ -286,9 +286,9 @@ static void take_over(struct lb_streams *streams, struct lb_stream_entry *entry,
         entry->tracks[i].changed = old->tracks[i].changed;
         entry->tracks[i].in_commit = old->tracks[i].in_commit;
     }
-    if (old->pending == LB_PENDING_NONE)
+    if (old->pending == LB_PENDING_NONE && !entry->written)
         return;
-    /* The older identity may be committed after ours: put ours once more. */
+    /* The older identity may be committed after ours, or may have been: put ours once more. */
     struct lb_str copy = { lb_alloc(identity.len + 1), identity.len };
     if (copy.ptr == NULL)
         return;
@@ -377,6 +377,7 @@ static enum lb_err open_known(struct lb_streams *streams, struct lb_stream_entry
         err = check_known(streams, entry, identity, &changed);
         if (err == LB_OK && changed)
             err = write_identity(streams, entry, identity, false);
+        entry->written = entry->written || changed;
         if (err != LB_OK)
             return err;
         lb_stream_load_marks(streams, entry);

@@ -58,6 +58,7 @@ struct lb_stream_entry {
 
     struct lb_generation *generation; /* a reference: the source lives in it */
     uint32_t adopted;                 /* streams->changes when its marks were loaded */
+    bool written;                     /* its identity, when it was opened */
     bool follows;                     /* the same stream had ended and was still there when it was looked for, */
     bool went;                        /* and was not any more when this one took its place */
     uint32_t track_capacity;

@@ -44,6 +44,7 @@ static void a_new_stream_is_in_the_ledger_with_a_mark_for_each_consumer(void **s
 
 /* What happens while the marks of a stream are on their way from the ledger. */
 static struct run *slow_run;
+static uint32_t slow_consumer = UINT32_MAX;
 static unsigned loads;
 
 static void load_marks_slowly(struct lb_streams *streams, struct lb_stream_entry *entry)
@@ -52,8 +53,8 @@ static void load_marks_slowly(struct lb_streams *streams, struct lb_stream_entry
     lb_stream_load_marks(streams, entry);
     if (slow_run == NULL)
         return;
-    commit(slow_run, UINT32_MAX); /* what a consumer has done before becomes durable, */
-    commit(slow_run, UINT32_MAX); /* and the next commit lets the ended stream go */
+    commit(slow_run, slow_consumer); /* what a consumer has done before becomes durable, */
+    commit(slow_run, slow_consumer); /* and the next commit lets the ended stream go */
     slow_run = NULL;
 }
 
@@ -246,6 +247,32 @@ static void a_stream_that_goes_while_it_is_opened_again_is_not_opened_at_old_mar
     lb_stream_unref(again);
 }
 
+/* Of the one that ended the carrier brings an older identity, and forgets that it has, while another lags. */
+static void a_stream_that_is_opened_again_has_the_identity_of_that(void **state)
+{
+    struct run *run = *state;
+    struct lb_stream *stream = open_stream(run, 0, "first");
+    uint64_t id = stream->id;
+    char expected[300];
+
+    deliver(run, stream, 10);
+    lb_stream_identify(stream, LB_STR("older"));
+    lb_stream_unref(stream);
+    slow_run = run;
+    slow_consumer = 0;
+    stream = open_stream(run, id, "newer");
+    slow_consumer = UINT32_MAX;
+    assert_null(slow_run);
+    commit(run, 0);
+    commit(run, 1);
+    snprintf(expected, sizeof(expected),
+             "mark/alerts/%016" PRIx64 " 10;mark/archive/%016" PRIx64 " 10;mark/bus/%016" PRIx64 " 10;"
+             "stream/%016" PRIx64 " app\nnewer;",
+             id, id, id, id);
+    expect_ledger(run, expected);
+    lb_stream_unref(stream);
+}
+
 static void a_token_keeps_its_stream(void **state)
 {
     struct run *run = *state;
@@ -359,6 +386,7 @@ int main(void)
         STREAM_TEST(a_stream_that_ended_stays_until_its_marks_are_durable),
         STREAM_TEST(a_stream_that_is_opened_again_takes_over_marks_that_are_not_durable_yet),
         STREAM_TEST(a_stream_that_goes_while_it_is_opened_again_is_not_opened_at_old_marks),
+        STREAM_TEST(a_stream_that_is_opened_again_has_the_identity_of_that),
         STREAM_TEST(a_token_keeps_its_stream),
         STREAM_TEST(a_changed_identity_goes_with_the_next_commit_of_sink_0),
         STREAM_TEST(no_mark_is_durable_before_the_identity_it_belongs_to),
