@@ -125,6 +125,27 @@ static void a_disk_that_cannot_be_read_is_tried_again_then_skipped(void **state)
     lb_journal_close(journal);
 }
 
+/* A process that was killed leaves entries that no sync has seen. Whoever reads them on must not outlive them. */
+static void what_is_found_is_on_disk_before_it_counts(void **state)
+{
+    struct lb_journal *journal;
+    unsigned of_directories;
+
+    (void)state;
+    lb_journal_close(open_journal(0));
+    syncs = 0;
+    journal = open_journal(0);
+    of_directories = syncs;
+    append(journal, 0);
+    assert_int_equal(syncs, of_directories);
+    lb_journal_close(journal);
+    syncs = 0;
+    journal = open_journal(0);
+    expect_all(journal, 0, 1);
+    assert_int_equal(syncs, of_directories + 1);
+    lb_journal_close(journal);
+}
+
 static void says_why_it_cannot_be_opened(void **state)
 {
     struct lb_journal_options options = { 0 };
@@ -147,6 +168,7 @@ int main(void)
         TEST(is_not_safe_while_no_sync_holds_and_mends_itself),
         TEST(what_is_not_synced_can_be_taken_back),
         TEST(a_disk_that_cannot_be_read_is_tried_again_then_skipped),
+        TEST(what_is_found_is_on_disk_before_it_counts),
         TEST(says_why_it_cannot_be_opened),
     };
 

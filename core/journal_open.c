@@ -3,7 +3,9 @@
  *
  * Names tell where segments begin; only the last one is looked into, for its
  * end. The tricky thing is who knows the end: its owner, if he has noted it
- * elsewhere; otherwise the last whole entry.
+ * elsewhere; otherwise the last whole entry. That one may be in the kernel's
+ * memory alone, if the process that wrote it was killed, and whoever reads it
+ * on may note elsewhere that he has: so it is synced first.
  */
 #include "journal.h"
 
@@ -79,7 +81,7 @@ static enum lb_err settle_last(struct lb_journal *self, const struct lb_journal_
         uint64_t size = (uint64_t)status.st_size;
         int64_t length = options->end_known ? (int64_t)(options->end - start) : lb_journal_good_end(fd, start, size);
 
-        if (length >= 0 && ((uint64_t)length >= size || ftruncate(fd, length) == 0)) {
+        if (length >= 0 && ((uint64_t)length >= size || ftruncate(fd, length) == 0) && fdatasync(fd) == 0) {
             self->end = start + (uint64_t)length;
             err = LB_OK;
         }

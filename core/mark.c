@@ -216,6 +216,11 @@ bool lb_token_is_last(const struct lb_token *token)
     return atomic_load_explicit(&token->holds, memory_order_acquire) == 1;
 }
 
+void lb_token_take_back(struct lb_token *token)
+{
+    atomic_store(&token->holds, 1);
+}
+
 /* With the lock of its stream's entry. */
 static void put_in_place(struct lb_track *track, struct lb_token *token, struct lb_token *stand_in)
 {

@@ -16,6 +16,7 @@
 #include "lb_source.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -224,12 +225,10 @@ struct lb_stream *lb_stream_new(struct lb_streams *streams, const struct lb_sour
     return NULL;
 }
 
-static bool is_grouping(struct lb_streams *streams)
+/* With the lock held. */
+static bool is_grouping(const struct lb_streams *streams)
 {
-    pthread_mutex_lock(&streams->lock);
-    bool grouping = streams->grouping && pthread_equal(streams->grouping_thread, pthread_self());
-    pthread_mutex_unlock(&streams->lock);
-    return grouping;
+    return streams->grouping && pthread_equal(streams->grouping_thread, pthread_self());
 }
 
 static void put_first_marks(struct lb_streams *streams, struct lb_ledger_txn *txn, uint64_t id)
@@ -242,20 +241,38 @@ static void put_first_marks(struct lb_streams *streams, struct lb_ledger_txn *tx
     pthread_mutex_unlock(&streams->lock);
 }
 
-/* The identity (and of a new stream all marks, so that each consumer has one) is durable, or will be by the group. */
+static void put_new(struct lb_streams *streams, struct lb_ledger_txn *txn, const struct lb_stream_entry *entry,
+                    struct lb_str identity, bool is_new)
+{
+    lb_stream_put_identity(txn, entry->stream.id, lb_source_name(entry->stream.source), identity);
+    if (is_new)
+        put_first_marks(streams, txn, entry->stream.id);
+}
+
+/*
+ * The identity (and of a new stream all marks, so that each consumer has one) is durable, or will be by the group. With
+ * commit_lock, so that a consumer that comes meanwhile either is among these, or finds the stream when it is adopted.
+ */
 static enum lb_err write_identity(struct lb_streams *streams, const struct lb_stream_entry *entry,
                                   struct lb_str identity, bool is_new)
 {
     struct lb_ledger_txn own;
-    bool grouping = is_grouping(streams);
 
+    pthread_mutex_lock(&streams->lock);
+    bool grouping = is_grouping(streams);
+    pthread_mutex_unlock(&streams->lock);
+    if (grouping) {
+        put_new(streams, &streams->group, entry, identity, is_new);
+        return LB_OK;
+    }
     lb_ledger_txn_init(&own);
-    struct lb_ledger_txn *txn = grouping ? &streams->group : &own;
-    lb_stream_put_identity(txn, entry->stream.id, lb_source_name(entry->stream.source), identity);
-    if (is_new)
-        put_first_marks(streams, txn, entry->stream.id);
-    enum lb_err err = grouping ? LB_OK : lb_ledger_commit(streams->ledger, txn);
+    pthread_mutex_lock(&streams->commit_lock);
+    put_new(streams, &own, entry, identity, is_new);
+    enum lb_err err = lb_ledger_commit(streams->ledger, &own);
+    int cause = errno;
+    pthread_mutex_unlock(&streams->commit_lock);
     lb_ledger_txn_free(&own);
+    errno = cause;
     return err;
 }
 
@@ -269,9 +286,9 @@ static void take_over(struct lb_streams *streams, struct lb_stream_entry *entry,
         entry->tracks[i].changed = old->tracks[i].changed;
         entry->tracks[i].in_commit = old->tracks[i].in_commit;
     }
-    if (old->pending == LB_PENDING_NONE)
+    if (old->pending == LB_PENDING_NONE && !entry->written)
         return;
-    /* The older identity may be committed after ours: put ours once more. */
+    /* The older identity may be committed after ours, or may have been: put ours once more. */
     struct lb_str copy = { lb_alloc(identity.len + 1), identity.len };
     if (copy.ptr == NULL)
         return;
@@ -360,6 +377,7 @@ static enum lb_err open_known(struct lb_streams *streams, struct lb_stream_entry
         err = check_known(streams, entry, identity, &changed);
         if (err == LB_OK && changed)
             err = write_identity(streams, entry, identity, false);
+        entry->written = entry->written || changed;
         if (err != LB_OK)
             return err;
         lb_stream_load_marks(streams, entry);
@@ -399,18 +417,27 @@ void lb_streams_begin(struct lb_streams *streams)
     assert(!streams->grouping);
     streams->grouping = true;
     streams->grouping_thread = pthread_self();
+    streams->group_changes = streams->changes;
     pthread_mutex_unlock(&streams->lock);
     lb_ledger_txn_free(&streams->group); /* what an end that failed has left */
 }
 
+/* A consumer that came since the beginning did not find these streams when it was adopted: it is adopted once more. */
 enum lb_err lb_streams_end(struct lb_streams *streams)
 {
+    pthread_mutex_lock(&streams->commit_lock);
     pthread_mutex_lock(&streams->lock);
     streams->grouping = false;
+    bool came = streams->changes != streams->group_changes;
     pthread_mutex_unlock(&streams->lock);
     enum lb_err err = lb_ledger_commit(streams->ledger, &streams->group);
+    if (err == LB_OK && came)
+        err = lb_streams_adopt_locked(streams);
+    int cause = errno;
+    pthread_mutex_unlock(&streams->commit_lock);
     if (err == LB_OK)
         lb_ledger_txn_free(&streams->group);
+    errno = cause;
     return err;
 }
 
@@ -444,14 +471,19 @@ void lb_stream_forget(struct lb_stream *stream)
 {
     struct lb_stream_entry *entry = lb_stream_entry(stream);
 
+    struct lb_streams *streams = stream->registry;
+
     if (!stream->durable)
         return;
-    pthread_mutex_lock(&stream->registry->lock);
+    pthread_mutex_lock(&streams->lock);
     if (!entry->forgotten) {
         entry->forgotten = true;
         entry->pending = LB_PENDING_CHANGED;
+        /* The group may hold its identity, and be committed behind its end. */
+        if (is_grouping(streams))
+            lb_stream_delete_all(streams, &streams->group, stream->id);
     }
-    pthread_mutex_unlock(&stream->registry->lock);
+    pthread_mutex_unlock(&streams->lock);
 }
 
 /* --- references -------------------------------------------------------------------------- */

@@ -58,6 +58,7 @@ struct lb_stream_entry {
 
     struct lb_generation *generation; /* a reference: the source lives in it */
     uint32_t adopted;                 /* streams->changes when its marks were loaded */
+    bool written;                     /* its identity, when it was opened */
     bool follows;                     /* the same stream had ended and was still there when it was looked for, */
     bool went;                        /* and was not any more when this one took its place */
     uint32_t track_capacity;
@@ -87,6 +88,7 @@ struct lb_streams {
 
     bool grouping; /* between begin and end, for one thread */
     pthread_t grouping_thread;
+    uint32_t group_changes; /* `changes` at its beginning */
     struct lb_ledger_txn group;
 
     pthread_mutex_t token_lock;
@@ -125,6 +127,7 @@ bool lb_stream_grow(struct lb_streams *streams, struct lb_stream_entry *entry);
 /* At start, and when consumers have changed: marks of consumers and streams that are no more go, new consumers start
  * at the highest mark. */
 enum lb_err lb_streams_adopt(struct lb_streams *streams) LB_MUST_USE;
+enum lb_err lb_streams_adopt_locked(struct lb_streams *streams) LB_MUST_USE; /* with commit_lock */
 
 /* The marks that the ledger has of the stream; a consumer that has none is new and gets the highest. */
 void lb_stream_load_marks(struct lb_streams *streams, struct lb_stream_entry *entry);

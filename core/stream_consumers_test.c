@@ -45,6 +45,37 @@ static void a_known_stream_that_is_opened_later_has_the_highest_mark_for_it(void
     lb_stream_unref(stream);
 }
 
+static const char *const three_sinks[] = { "archive", "bus", "fresh", "alerts", NULL };
+
+/* The stream goes on to the next run; the new consumer has had nothing of what another has, and must get it then. */
+static void expect_nothing_is_missed(struct run *run, struct lb_stream *stream, uint32_t number)
+{
+    uint64_t id = stream->id;
+
+    lb_streams_begin_consumer(run->streams, number);
+    lb_token_done(lb_token_issue(stream, 0, 10, false), LB_DELIVERED, NULL);
+    assert_non_null(lb_token_issue(stream, number, 10, false)); /* on its way when the process is killed */
+    commit(run, 0);
+    stop(run);
+    start(run, three_sinks);
+    stream = open_stream(run, id, "a");
+    assert_int_equal(lb_stream_mark(stream, 0), 10);
+    assert_int_equal(lb_stream_mark(stream, 2), 0);
+    lb_stream_unref(stream);
+}
+
+static void one_that_comes_while_many_are_opened_has_a_mark_in_each(void **state)
+{
+    struct run *run = *state;
+    uint32_t number;
+
+    lb_streams_begin(run->streams);
+    struct lb_stream *stream = open_stream(run, 0, "a");
+    assert_int_equal(lb_streams_add(run->streams, LB_STR("fresh"), &number), LB_OK);
+    assert_int_equal(lb_streams_end(run->streams), LB_OK);
+    expect_nothing_is_missed(run, stream, number);
+}
+
 static void one_that_goes_takes_its_marks_and_tokens_along(void **state)
 {
     struct run *run = *state;
@@ -144,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STREAM_TEST(a_new_one_begins_where_the_streams_have_been_handed_on),
         STREAM_TEST(a_known_stream_that_is_opened_later_has_the_highest_mark_for_it),
+        STREAM_TEST(one_that_comes_while_many_are_opened_has_a_mark_in_each),
         STREAM_TEST(one_that_goes_takes_its_marks_and_tokens_along),
         STREAM_TEST(a_number_is_used_again_and_starts_anew),
         STREAM_TEST(when_the_one_that_carries_goes_another_does),

@@ -426,7 +426,7 @@ static enum lb_err commit_adoption(struct adoption *adoption)
     return err;
 }
 
-enum lb_err lb_streams_adopt(struct lb_streams *streams)
+enum lb_err lb_streams_adopt_locked(struct lb_streams *streams)
 {
     struct adoption adoption = { .streams = streams };
 
@@ -439,5 +439,14 @@ enum lb_err lb_streams_adopt(struct lb_streams *streams)
     lb_buffer_free(&adoption.ids);
     lb_buffer_free(&adoption.marks);
     lb_ledger_txn_free(&adoption.txn);
+    return err;
+}
+
+/* What is decided here of the marks that are there is committed before anybody commits others. */
+enum lb_err lb_streams_adopt(struct lb_streams *streams)
+{
+    pthread_mutex_lock(&streams->commit_lock);
+    enum lb_err err = lb_streams_adopt_locked(streams);
+    pthread_mutex_unlock(&streams->commit_lock);
     return err;
 }

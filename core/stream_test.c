@@ -3,9 +3,13 @@
 
 static void load_marks_slowly(struct lb_streams *streams, struct lb_stream_entry *entry);
 #define lb_stream_load_marks load_marks_slowly
+static enum lb_err commit_and_meanwhile(struct lb_ledger *ledger, struct lb_ledger_txn *txn);
+#define lb_ledger_commit commit_and_meanwhile
 #include "stream.c"
 #undef lb_stream_load_marks
+#undef lb_ledger_commit
 
+#include <errno.h>
 #include <inttypes.h>
 
 static size_t count_streams(const struct run *run)
@@ -40,6 +44,7 @@ static void a_new_stream_is_in_the_ledger_with_a_mark_for_each_consumer(void **s
 
 /* What happens while the marks of a stream are on their way from the ledger. */
 static struct run *slow_run;
+static uint32_t slow_consumer = UINT32_MAX;
 static unsigned loads;
 
 static void load_marks_slowly(struct lb_streams *streams, struct lb_stream_entry *entry)
@@ -48,9 +53,69 @@ static void load_marks_slowly(struct lb_streams *streams, struct lb_stream_entry
     lb_stream_load_marks(streams, entry);
     if (slow_run == NULL)
         return;
-    commit(slow_run, UINT32_MAX); /* what a consumer has done before becomes durable, */
-    commit(slow_run, UINT32_MAX); /* and the next commit lets the ended stream go */
+    commit(slow_run, slow_consumer); /* what a consumer has done before becomes durable, */
+    commit(slow_run, slow_consumer); /* and the next commit lets the ended stream go */
     slow_run = NULL;
+}
+
+/* What another thread does while a new stream is on its way into the ledger. */
+static struct run *busy_run;
+static pthread_t meanwhile;
+
+static void *add_a_consumer(void *context)
+{
+    struct run *run = context;
+    uint32_t number;
+
+    assert_int_equal(lb_streams_add(run->streams, LB_STR("fresh"), &number), LB_OK);
+    return NULL;
+}
+
+static enum lb_err commit_and_meanwhile(struct lb_ledger *ledger, struct lb_ledger_txn *txn)
+{
+    struct timespec until;
+
+    if (busy_run != NULL) {
+        assert_int_equal(pthread_create(&meanwhile, NULL, add_a_consumer, busy_run), 0);
+        busy_run = NULL;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        /* It must not get done before; where it could, it is long before this time is over. */
+        assert_int_equal(pthread_timedjoin_np(meanwhile, NULL, &until), ETIMEDOUT);
+    }
+    return lb_ledger_commit(ledger, txn);
+}
+
+static void one_that_comes_while_a_stream_is_opened_has_a_mark_in_it(void **state)
+{
+    struct run *run = *state;
+    char expected[400];
+
+    busy_run = run;
+    struct lb_stream *stream = open_stream(run, 0, "x");
+    pthread_join(meanwhile, NULL);
+    snprintf(expected, sizeof(expected),
+             "mark/alerts/%016" PRIx64 " 0;mark/archive/%016" PRIx64 " 0;mark/bus/%016" PRIx64 " 0;"
+             "mark/fresh/%016" PRIx64 " 0;stream/%016" PRIx64 " app\nx;",
+             stream->id, stream->id, stream->id, stream->id, stream->id);
+    expect_ledger(run, expected);
+    lb_stream_unref(stream);
+}
+
+static void what_is_forgotten_in_a_group_stays_so(void **state)
+{
+    struct run *run = *state;
+    struct lb_stream *stream = open_stream(run, 0, "old");
+    uint64_t id = stream->id;
+
+    lb_stream_unref(stream);
+    lb_streams_begin(run->streams);
+    stream = open_stream(run, id, "new");
+    lb_stream_forget(stream);
+    lb_stream_unref(stream);
+    commit(run, 0); /* by a sink, meanwhile */
+    assert_int_equal(lb_streams_end(run->streams), LB_OK);
+    expect_ledger(run, "");
 }
 
 static void an_ephemeral_stream_leaves_no_trace(void **state)
@@ -182,6 +247,32 @@ static void a_stream_that_goes_while_it_is_opened_again_is_not_opened_at_old_mar
     lb_stream_unref(again);
 }
 
+/* Of the one that ended the carrier brings an older identity, and forgets that it has, while another lags. */
+static void a_stream_that_is_opened_again_has_the_identity_of_that(void **state)
+{
+    struct run *run = *state;
+    struct lb_stream *stream = open_stream(run, 0, "first");
+    uint64_t id = stream->id;
+    char expected[300];
+
+    deliver(run, stream, 10);
+    lb_stream_identify(stream, LB_STR("older"));
+    lb_stream_unref(stream);
+    slow_run = run;
+    slow_consumer = 0;
+    stream = open_stream(run, id, "newer");
+    slow_consumer = UINT32_MAX;
+    assert_null(slow_run);
+    commit(run, 0);
+    commit(run, 1);
+    snprintf(expected, sizeof(expected),
+             "mark/alerts/%016" PRIx64 " 10;mark/archive/%016" PRIx64 " 10;mark/bus/%016" PRIx64 " 10;"
+             "stream/%016" PRIx64 " app\nnewer;",
+             id, id, id, id);
+    expect_ledger(run, expected);
+    lb_stream_unref(stream);
+}
+
 static void a_token_keeps_its_stream(void **state)
 {
     struct run *run = *state;
@@ -288,11 +379,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STREAM_TEST(a_new_stream_is_in_the_ledger_with_a_mark_for_each_consumer),
         STREAM_TEST(an_ephemeral_stream_leaves_no_trace),
+        STREAM_TEST(one_that_comes_while_a_stream_is_opened_has_a_mark_in_it),
+        STREAM_TEST(what_is_forgotten_in_a_group_stays_so),
         STREAM_TEST(a_group_is_durable_at_its_end_with_one_sync),
         STREAM_TEST(after_a_restart_a_stream_resumes_at_its_lowest_mark),
         STREAM_TEST(a_stream_that_ended_stays_until_its_marks_are_durable),
         STREAM_TEST(a_stream_that_is_opened_again_takes_over_marks_that_are_not_durable_yet),
         STREAM_TEST(a_stream_that_goes_while_it_is_opened_again_is_not_opened_at_old_marks),
+        STREAM_TEST(a_stream_that_is_opened_again_has_the_identity_of_that),
         STREAM_TEST(a_token_keeps_its_stream),
         STREAM_TEST(a_changed_identity_goes_with_the_next_commit_of_sink_0),
         STREAM_TEST(no_mark_is_durable_before_the_identity_it_belongs_to),

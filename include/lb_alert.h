@@ -371,7 +371,10 @@ void lb_alert_engine_free(struct lb_alert_engine *engine);
 enum lb_err lb_alert_engine_acknowledge(struct lb_alert_engine *engine, struct lb_str id, struct lb_str by,
                                         struct lb_str comment) LB_MUST_USE;
 
-/* A report of that name, made for [from, until), goes to those who get it. Any thread but the engine's. */
+/*
+ * A report of that name, made for [from, until), goes to those who get it. It is on disk on return, unless that takes
+ * longer than 2 s. Any thread but the engine's.
+ */
 struct lb_alert_paper {
     struct lb_str name;
     struct lb_str text;

@@ -137,6 +137,9 @@ void lb_token_done(struct lb_token *token, enum lb_outcome outcome, const char *
 /* Nobody but the caller, who holds it, holds it: what was given to the sink is settled. */
 bool lb_token_is_last(const struct lb_token *token);
 
+/* The caller's hold is the only one now: who had the others is closed, and lets none of them go any more. */
+void lb_token_take_back(struct lb_token *token);
+
 /*
  * The records behind the token are safe in a spool: its place in its stream counts as done now, and the token, with
  * what is still held of it, becomes the next one of `stream` for the same consumer, up to `end`. The caller holds it,

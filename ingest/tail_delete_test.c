@@ -42,6 +42,33 @@ static void a_file_is_deleted_only_when_all_have_committed_all(void **state)
     world_free(&world);
 }
 
+/* The copy took over the position of a log that was truncated. All of it was read before, but may not be safe yet. */
+static void a_copy_is_not_deleted_before_all_have_what_was_read_of_the_log(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log*");
+    world.options.after = LB_TAIL_AFTER_DELETE;
+    world_write(&world, "log/app.log", "one\n");
+    world_start(&world);
+    world_run(&world);
+    world_commit_all(&world);
+    world_write(&world, "log/app.log", "two\n");
+    world_run(&world);
+    world_write(&world, "log/app.log.1", "one\ntwo\n");
+    assert_int_equal(truncate(world_path(&world, "log/app.log"), 0), 0);
+    world_run(&world);
+    world_later(&world, 60);
+    world_later(&world, 60);
+    assert_int_equal(access(world_path(&world, "log/app.log.1"), F_OK), 0);
+    world_crash(&world);
+    world_start(&world);
+    world_stop(&world);
+    world_expect(&world, "one\ntwo\n");
+    world_free(&world);
+}
+
 static void what_was_skipped_is_not_deleted(void **state)
 {
     struct world world;
@@ -111,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_deleted_only_when_all_have_committed_all),
+        cmocka_unit_test(a_copy_is_not_deleted_before_all_have_what_was_read_of_the_log),
         cmocka_unit_test(what_was_skipped_is_not_deleted),
         cmocka_unit_test(a_log_that_was_begun_meanwhile_is_not_deleted_instead),
     };

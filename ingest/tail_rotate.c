@@ -75,6 +75,7 @@ static void hand_over(struct lb_tail *self, struct lb_tail_file *file, struct lb
     copy->identity.inode = where.inode;
     copy->stream = file->stream;
     copy->offset = file->offset;
+    copy->pushed = file->pushed;
     copy->scanned = 0;
     copy->marker = file->marker;
     copy->marker_len = file->marker_len;

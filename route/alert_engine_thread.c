@@ -69,8 +69,9 @@ void lb_alert_engine_report(struct lb_alert_engine *engine, const struct lb_aler
 {
     pthread_mutex_lock(&engine->state_lock);
     lb_alert_notifier_paper(&engine->notifier, paper);
-    pthread_mutex_unlock(&engine->state_lock);
     lb_alert_queue_wake(&engine->queue);
+    wait_for_answer(engine, ++engine->asked);
+    pthread_mutex_unlock(&engine->state_lock);
 }
 
 /* Tells what somebody has acknowledged, and says so to who waits once that is safe; and the rest of a long tick. True:
@@ -80,7 +81,8 @@ static bool serve(struct lb_alert_engine *engine)
     pthread_mutex_lock(&engine->state_lock);
     if (engine->told_asked < engine->asked || engine->notifier.urgent) {
         lb_alert_notifier_tick(&engine->notifier, engine->notifier.now);
-        engine->told_asked = engine->asked;
+        if (!engine->notifier.urgent) /* else it may be among what the next tick does */
+            engine->told_asked = engine->asked;
     }
     if (engine->answered < engine->told_asked && lb_alert_outbox_is_safe(&engine->outbox)) {
         engine->answered = engine->told_asked;
@@ -108,8 +110,8 @@ static void consume(struct lb_alert_engine *engine, const struct lb_alert_delive
     lb_metric_add(engine->depth, -1);
 }
 
-/* What is told must be on disk, or have gone on its way, before what is remembered says that it was. */
-static bool save(struct lb_alert_engine *engine, bool last)
+/* With state_lock: others acknowledge. */
+static bool save_locked(struct lb_alert_engine *engine, bool last)
 {
     const struct lb_alerting *alerting = engine->alerting;
     struct lb_alert_knowledge knowledge = { engine->runners, alerting->rule_count, &engine->notifier,
@@ -123,6 +125,15 @@ static bool save(struct lb_alert_engine *engine, bool last)
     knowledge.position = lb_alert_outbox_end(&engine->outbox);
     bool saved = lb_alert_memory_tick(engine->memory, &knowledge, last);
     lb_alert_outbox_keep_from(&engine->outbox, lb_alert_memory_position(engine->memory));
+    return saved;
+}
+
+/* What is told must be on disk, or have gone on its way, before what is remembered says that it was. */
+static bool save(struct lb_alert_engine *engine, bool last)
+{
+    pthread_mutex_lock(&engine->state_lock);
+    bool saved = save_locked(engine, last);
+    pthread_mutex_unlock(&engine->state_lock);
     return saved;
 }
 

@@ -3,7 +3,8 @@
  *
  * The tricky thing is a disk that fails between append and fsync: nobody can
  * tell how much of it is there. So all that is not synced is undone, which
- * cuts it off, before it is given back; otherwise it would be told twice.
+ * cuts it off, before it is given back; otherwise it would be told twice. What
+ * was synced on the way, for its segment was full, is there and stays.
  */
 #include "alert_journal.h"
 
@@ -51,12 +52,14 @@ static void append(struct lb_alert_entry **first, struct lb_alert_entry **last, 
 
 /* --- the thread ----------------------------------------------------------- */
 
-static enum lb_err write_all(struct lb_alert_journal *self, const struct lb_alert_entry *entry)
+static enum lb_err write_all(struct lb_alert_journal *self, struct lb_alert_entry *entry)
 {
     enum lb_err err = LB_OK;
 
+    for (struct lb_alert_entry *each = entry; each != NULL; each = each->next)
+        each->end = UINT64_MAX;
     for (; entry != NULL && err == LB_OK; entry = entry->next)
-        err = lb_journal_append(self->disk, (struct lb_str){ entry->bytes, entry->length }, NULL);
+        err = lb_journal_append(self->disk, (struct lb_str){ entry->bytes, entry->length }, &entry->end);
     if (err == LB_OK)
         err = lb_journal_sync(self->disk);
     int cause = errno;
@@ -99,8 +102,9 @@ static bool take(struct lb_alert_journal *self, struct lb_alert_entry **first, u
 }
 
 /* They are on disk, or go back. */
-static void settle(struct lb_alert_journal *self, struct lb_alert_entry *entry, bool written)
+static void settle(struct lb_alert_journal *self, struct lb_alert_entry *entry)
 {
+    uint64_t end = lb_journal_end(self->disk);
     struct lb_alert_entry *next;
 
     pthread_mutex_lock(&self->lock);
@@ -108,7 +112,7 @@ static void settle(struct lb_alert_journal *self, struct lb_alert_entry *entry, 
         next = entry->next;
         entry->next = NULL;
         self->settled = entry->number;
-        if (written)
+        if (entry->end <= end)
             lb_free(entry);
         else
             append(&self->returned, &self->returned_last, entry);
@@ -130,7 +134,7 @@ static void *run(void *context)
             continue;
         enum lb_err err = write_all(self, entry);
         note(self, err);
-        settle(self, entry, err == LB_OK);
+        settle(self, entry);
     }
     return NULL;
 }

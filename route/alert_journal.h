@@ -18,6 +18,7 @@
 struct lb_alert_entry {
     struct lb_alert_entry *next;
     uint64_t number; /* of all that this run has told: 1, 2, 3 … */
+    uint64_t end;    /* where it ends in the journal; the thread's */
     size_t length;
     char bytes[];
 };

@@ -123,13 +123,22 @@ static void tell_lanes(struct lb_alert_notifier *self, struct lb_incident *incid
     }
 }
 
-/* To all who know of it. */
+/* To all who know of it. If nobody does, it is written down all the same: who acknowledged it was promised that. */
 static void tell_ack(struct lb_alert_notifier *self, struct lb_incident *incident)
 {
+    uint64_t sinks = lb_incident_sinks(incident);
+
     incident->ack_untold = false;
-    lb_notifier_emit(
-        self, incident, lb_incident_sinks(incident),
-        &(struct lb_notifier_words){ LB_NOTICE_ACKNOWLEDGED, LB_ALERT_QUIET, lb_notifier_say_ack(self, incident) });
+    if (sinks != 0) {
+        lb_notifier_emit(
+            self, incident, sinks,
+            &(struct lb_notifier_words){ LB_NOTICE_ACKNOWLEDGED, LB_ALERT_QUIET, lb_notifier_say_ack(self, incident) });
+        return;
+    }
+    lb_buffer_reset(&self->entry);
+    lb_alert_notice_write(&self->entry, NULL, 0, &self->alerting->sink_names);
+    lb_notifier_put_incident(self, incident);
+    lb_notifier_send(self);
 }
 
 static void settle(struct lb_alert_notifier *self, struct lb_incident *incident)

@@ -289,8 +289,6 @@ static void trim(struct lb_alert_outbox *outbox)
 /* What waits in memory came after what is in the journal, but for what follows when the disk is well again. */
 bool lb_alert_outbox_flush(struct lb_alert_outbox *outbox)
 {
-    struct next next;
-
     take_returned(outbox);
     while (deliver_some(outbox, true))
         continue;
@@ -299,8 +297,7 @@ bool lb_alert_outbox_flush(struct lb_alert_outbox *outbox)
     while (deliver_some(outbox, false))
         continue;
     trim(outbox);
-    return !peek_memory(outbox, &next) &&
-           (outbox->journal == NULL || lb_alert_journal_settled(outbox->journal) == outbox->added);
+    return lb_alert_outbox_is_safe(outbox);
 }
 
 /* --- the journal ---------------------------------------------------------- */
@@ -364,10 +361,13 @@ void lb_alert_outbox_replay(struct lb_alert_outbox *outbox, uint64_t position,
     lb_journal_reader_free(reader);
 }
 
+/* In this order: what the disk gives back counts as settled, but is in memory alone until it has been handed on. */
 bool lb_alert_outbox_is_safe(struct lb_alert_outbox *outbox)
 {
-    return outbox->first == NULL &&
-           (outbox->journal == NULL || lb_alert_journal_settled(outbox->journal) == outbox->added);
+    if (outbox->journal != NULL && lb_alert_journal_settled(outbox->journal) != outbox->added)
+        return false;
+    take_returned(outbox);
+    return outbox->first == NULL;
 }
 
 uint64_t lb_alert_outbox_end(const struct lb_alert_outbox *outbox)

@@ -7,7 +7,8 @@
  * those of the journal: each sink has its mark in it, and what a sink has not
  * acknowledged comes again after a crash, under the same ids. Without one, or
  * where the disk does not take them, they wait in memory and go as a stream of
- * their own. One thread.
+ * their own. One thread; but add() is called by whoever holds the engine's
+ * state_lock.
  */
 #ifndef LB_ALERT_OUTBOX_H
 #define LB_ALERT_OUTBOX_H
@@ -17,6 +18,8 @@
 #include "lb_alert.h"
 #include "lb_pool.h"
 #include "lb_stream.h"
+
+#include <stdatomic.h>
 
 enum { LB_ALERT_WAITING_BYTES = 64 * 1024 * 1024 };
 
@@ -36,9 +39,9 @@ struct lb_alert_outbox {
     struct lb_alert_office office;
     struct lb_alert_office before; /* of entries up to `before_until` */
     uint64_t before_until;
-    uint64_t added;     /* entries of this run */
-    uint64_t delivered; /* of them */
-    uint64_t lost;      /* past the bound, or for want of memory */
+    _Atomic uint64_t added; /* entries of this run */
+    uint64_t delivered;     /* of them */
+    uint64_t lost;          /* past the bound, or for want of memory */
 
     struct lb_alert_entry *first; /* in memory */
     struct lb_alert_entry *last;

@@ -95,13 +95,15 @@ static void remember(struct dead_letter_file *self, struct lb_str text)
     }
 }
 
+/* A process that was killed may not have synced what it wrote: it counts once it is on disk. */
 static void load_tail(struct dead_letter_file *self)
 {
     struct stat info;
     char *text;
 
     self->seen = lb_alloc(DEAD_LETTER_SEEN_SLOTS * sizeof(*self->seen));
-    if (self->seen == NULL || self->fd < 0 || fstat(self->fd, &info) != 0 || info.st_size == 0)
+    if (self->seen == NULL || self->fd < 0 || fdatasync(self->fd) != 0 || fstat(self->fd, &info) != 0 ||
+        info.st_size == 0)
         return;
     off_t from = info.st_size > DEAD_LETTER_TAIL_BYTES ? info.st_size - DEAD_LETTER_TAIL_BYTES : 0;
     text = lb_alloc(DEAD_LETTER_TAIL_BYTES);

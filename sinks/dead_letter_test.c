@@ -372,6 +372,28 @@ static void what_comes_again_after_a_crash_is_not_kept_twice(void **state)
     close_bench(&bench);
 }
 
+/* A process that was killed may have written them and not synced: nobody lets them go for their being in the file. */
+static void what_is_there_already_is_on_disk_before_it_is_let_go(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    open_bench(&bench);
+    for (unsigned n = 0; n < 5; n++)
+        give(&bench, n);
+    flush(&bench);
+    lb_dead_letters_free(bench.sink);
+    atomic_store(&sync_failures, 1);
+    for (unsigned n = 0; n < 5; n++)
+        give(&bench, n);
+    flush(&bench);
+    assert_int_equal(atomic_load(&sync_failures), 0);
+    assert_int_equal(mark(&bench), 10);
+    unsigned numbers[32];
+    assert_int_equal(read_numbers(path, numbers, 32), 10); /* nobody could tell that those of before were safe */
+    close_bench(&bench);
+}
+
 /* As replay does. */
 static void a_file_that_was_replaced_is_gone_on_with(void **state)
 {
@@ -515,6 +537,7 @@ int main(void)
         cmocka_unit_test(told_to_drop_the_oldest_it_keeps_the_newer_half),
         cmocka_unit_test(a_part_of_a_line_that_a_crash_left_is_written_over),
         cmocka_unit_test(what_comes_again_after_a_crash_is_not_kept_twice),
+        cmocka_unit_test(what_is_there_already_is_on_disk_before_it_is_let_go),
         cmocka_unit_test(a_file_that_was_replaced_is_gone_on_with),
         cmocka_unit_test(any_thread_may_give),
         cmocka_unit_test(without_memory_it_takes_nothing_and_later_all),

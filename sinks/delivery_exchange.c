@@ -63,6 +63,15 @@ bool lb_delivery_pause(struct lb_delivery *delivery, int64_t deadline)
     return delivery->complete;
 }
 
+/* What the old instance was trying to take is given to the new one whole; the pieces that it had went with it. */
+static void take_back_current(struct lb_delivery *self)
+{
+    const struct delivery_current *current = &self->current;
+
+    if (current->batch != NULL && current->from == FROM_QUEUE && current->token != NULL)
+        lb_token_take_back(current->token);
+}
+
 /* The spool of the old instance is let go, that of the new one opened, at the mark. */
 static enum lb_err renew_spool(struct lb_delivery *self)
 {
@@ -91,6 +100,7 @@ static enum lb_err take_over(struct lb_delivery *self, struct lb_sink *sink)
     }
     delivery_count_holder(self, false);
     lb_dead_letters_free(self->sink);
+    take_back_current(self);
     pthread_mutex_lock(&self->lock);
     self->sink = sink;
     delivery_metrics_open(self);

@@ -411,6 +411,49 @@ static void another_instance_goes_on_with_all_that_waits(void **state)
     rig_close(&rig);
 }
 
+/* Takes a piece of each batch, and then nothing more: as one whose queue is full. */
+static enum lb_err write_piece(struct lb_sink *sink, const struct lb_batch *batch, const struct lb_selection *selection,
+                               struct lb_token *token)
+{
+    struct fake *self = sink->state;
+
+    (void)batch, (void)selection;
+    if (atomic_fetch_add(&self->tries, 1) == 0)
+        lb_token_hold(token, 1);
+    return LB_AGAIN;
+}
+
+static const struct lb_sink_type piecewise = {
+    .module = { .name = "piecewise", .state_size = sizeof(struct fake) },
+    .write = write_piece,
+};
+
+static void what_another_instance_held_of_a_batch_does_not_hold_it_for_ever(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_open(&rig, dir);
+    struct fake *first = add_fake(&rig, &piecewise, "out");
+    struct fake second = { 0 };
+    struct lb_sink other = rig.sinks[0];
+
+    other.type = &at_once;
+    other.state = &second;
+    pthread_mutex_init(&second.lock, NULL);
+    start(&rig);
+    rig_push(&rig, 0, 10);
+    wait_for(&first->tries, 1);
+    struct lb_delivery *delivery = rig.sinks[0].delivery;
+    assert_true(lb_delivery_pause(delivery, lb_clock_monotonic() + 60 * LB_SECOND));
+    /* The first one is closed now, with its piece. */
+    assert_int_equal(lb_delivery_resume(delivery, &other, true, 20 * LB_MILLISECOND), LB_OK);
+    assert_true(lb_delivery_stop(delivery, lb_clock_monotonic() + 60 * LB_SECOND));
+    assert_got(&second, 0, 10);
+    assert_int_equal(lb_stream_mark(rig.stream, 0), 10);
+    rig_close(&rig);
+}
+
 static void one_that_cannot_commit_is_not_let_go(void **state)
 {
     struct rig rig;
@@ -444,6 +487,7 @@ int main(void)
         TEST(stops_at_its_deadline_and_keeps_the_rest),
         TEST(the_queue_holds_what_is_pushed_and_keeps_its_order),
         TEST(another_instance_goes_on_with_all_that_waits),
+        TEST(what_another_instance_held_of_a_batch_does_not_hold_it_for_ever),
         TEST(one_that_cannot_commit_is_not_let_go),
         TEST(takes_nothing_more_when_an_item_was_lost_for_memory),
     };
