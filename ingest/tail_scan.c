@@ -71,7 +71,8 @@ static bool found_new(struct lb_tail *self, const char *path, const struct stat 
 
     if (file == NULL)
         return true;
-    file->checked = self->starting && file->size > 0;
+    /* Of a log that we know it may be a copy in the making. Who reads to the end and stops cannot wait for that. */
+    file->checked = self->starting && file->size > 0 && (self->known_count == 0 || self->source->exit_at_eof);
     if (!lb_tail_adopt(self, file)) {
         choose_start(self, file);
         if (!lb_tail_leads_to(path, &file->identity)) {

@@ -329,13 +329,14 @@ bool lb_tail_is_copy(const struct lb_tail *self, const struct lb_tail_file *file
     return false;
 }
 
+/* Or nobody can tell, for neither a path nor a descriptor leads to it: it is found again, or let go. */
 static bool was_truncated(const struct lb_tail_file *file)
 {
     struct stat status;
     int fd = file->fd >= 0 ? file->fd : lb_tail_open_inode(file->path, file->identity.device, file->identity.inode);
 
     if (fd < 0)
-        return false;
+        return file->gone;
     bool truncated = (fstat(fd, &status) == 0 && (uint64_t)status.st_size < file->offset) ||
                      lb_tail_match_head(&file->identity, fd) == LB_TAIL_OTHER ||
                      lb_tail_match_marker(file, fd) == LB_TAIL_OTHER;
@@ -349,7 +350,9 @@ bool lb_tail_may_take_over(struct lb_tail *self, const struct lb_tail_file *file
     for (uint32_t i = 0; i < self->file_count; i++) {
         struct lb_tail_file *other = self->files[i];
 
-        if (other == file || other->stream == NULL || other->packed != LB_UNPACK_NONE ||
+        bool known = other->stream != NULL || other->id != 0;
+
+        if (other == file || !known || other->packed != LB_UNPACK_NONE ||
             !are_related(other->path, file->path) || !was_truncated(other))
             continue;
         lb_tail_ready(self, other);

@@ -342,6 +342,29 @@ static void a_copy_that_is_deleted_while_it_is_held_is_still_one(void **state)
     world_free(&world);
 }
 
+/* The copy is made while we are down, and the original is cut when we are back: a large one takes that long. */
+static void a_copy_in_the_making_at_the_start_is_none_of_its_own(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_init(&world, "app.log*");
+    world_write(&world, "log/app.log", "the first line of this log\n");
+    world_start(&world);
+    world_stop(&world);
+    world_write(&world, "log/app.log", "unread\n");
+    copy(&world, "log/app.log", "log/app.log.1");
+    world_start(&world);
+    world_run(&world);
+    assert_int_equal(truncate(world_path(&world, "log/app.log"), 0), 0);
+    world_write(&world, "log/app.log", "a new beginning, and longer than all of it was\n");
+    world_later(&world, 6);
+    world_later(&world, 6);
+    world_stop(&world);
+    world_expect(&world, "the first line of this log\nunread\na new beginning, and longer than all of it was\n");
+    world_free(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_missed_log_is_no_copy_of_one_that_has_just_begun),
         cmocka_unit_test(a_copy_is_none_of_its_own_before_its_original_was_looked_at),
         cmocka_unit_test(a_copy_that_is_deleted_while_it_is_held_is_still_one),
+        cmocka_unit_test(a_copy_in_the_making_at_the_start_is_none_of_its_own),
         cmocka_unit_test(reads_the_rest_of_a_truncated_file_from_its_copy),
     };
 
