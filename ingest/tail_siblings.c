@@ -352,8 +352,8 @@ bool lb_tail_may_take_over(struct lb_tail *self, const struct lb_tail_file *file
 
         bool known = other->stream != NULL || other->id != 0;
 
-        if (other == file || !known || other->packed != LB_UNPACK_NONE ||
-            !are_related(other->path, file->path) || !was_truncated(other))
+        if (other == file || !known || other->packed != LB_UNPACK_NONE || !are_related(other->path, file->path) ||
+            !was_truncated(other))
             continue;
         lb_tail_ready(self, other);
         return true;
